@@ -1,0 +1,85 @@
+"""Errors that say what was found, what was expected and what to try.
+
+BacklightError
+    InputError   images, labels, targets or values handed to a function
+    FileError    a file or folder on disk
+    DataError    a data set: its layout, its labels, its splits
+    ModelError   a model: its name, its weights, what it returns
+    LayerError   a layer name inside a model
+    UsageError   an option or a specification string
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BacklightError(Exception):
+    """Report a problem that the caller can mend.
+
+    `found` says what is wrong, `expected` what would have been right, `hint` what to try next.
+
+    >>> print(BacklightError("eps is 8", expected="at most 1", hint="write '8/255'"))
+    eps is 8; expected at most 1; try: write '8/255'
+    """
+
+    def __init__(self, found: str, *, expected: str = "", hint: str = "") -> None:
+        self.found, self.expected, self.hint = found, expected, hint
+        parts = [found]
+        if expected:
+            parts.append(f"expected {expected}")
+        if hint:
+            parts.append(f"try: {hint}")
+        super().__init__("; ".join(parts))
+
+
+class InputError(BacklightError):
+    """Images, labels, targets or values handed to a function are not usable."""
+
+
+class FileError(BacklightError):
+    """A file or folder cannot be used; `path` names it."""
+
+    def __init__(self, path: object, found: str, *, expected: str = "", hint: str = "") -> None:
+        self.path = str(path)
+        self.reason = found
+        super().__init__(f"{self.path}: {found}", expected=expected, hint=hint)
+
+
+class DataError(BacklightError):
+    """A data set's layout, labels or splits are not usable."""
+
+
+class ModelError(BacklightError):
+    """A model's name, weights or outputs are not usable."""
+
+
+class LayerError(BacklightError):
+    """A layer name does not fit the model."""
+
+
+class UsageError(BacklightError):
+    """An option or a specification string is not understood."""
+
+
+def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """List the names closest to a mistyped one, best first.
+
+    >>> nearest("resnet5O", ["resnet50", "resnet18", "vit"])
+    ['resnet50', 'resnet18']
+    """
+    return difflib.get_close_matches(name, list(names), n=count, cutoff=0.6)
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Phrase the nearest names as a hint, or list what there is when nothing is near.
+
+    >>> did_you_mean("salency", ["saliency", "gradcam"])
+    'saliency'
+    """
+    known = list(names)
+    close = nearest(name, known)
+    if close:
+        return " or ".join(close)
+    return "one of " + ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
