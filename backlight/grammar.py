@@ -1,0 +1,146 @@
+"""The two small grammars that every verb shares: `NAME:key=value,key=value` and epsilon."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from backlight.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Hold a parsed specification: a name and its options, still as text.
+
+    The typed getters return the default when the option is absent and raise `UsageError` when its text does
+    not fit.
+
+    >>> spec = parse_spec("pgd:eps=8/255,steps=3")
+    >>> spec.name, spec.integer("steps", 10), spec.epsilon("eps", 0.0) == 8 / 255
+    ('pgd', 3, True)
+    """
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        options = ",".join(f"{key}={value}" for key, value in self.options.items())
+        return f"{self.name}:{options}" if options else self.name
+
+    def only(self, *known: str) -> Spec:
+        """Return itself when every option is one of `known`; else raise a `UsageError` with near names.
+
+        >>> parse_spec("shapes:n=10").only("n", "size").options["n"]
+        '10'
+        """
+        for key in self.options:
+            if key not in known:
+                raise UsageError(f"{self.name} has no option {key!r}", hint=did_you_mean(key, known))
+        return self
+
+    def text(self, key: str, default: str, choices: Iterable[str] = ()) -> str:
+        """Return an option as text, one of `choices` where these are given."""
+        value = self.options.get(key, default)
+        allowed = list(choices)
+        if allowed and value not in allowed:
+            raise UsageError(f"{self.name}:{key}={value}", hint=did_you_mean(value, allowed))
+        return value
+
+    def integer(self, key: str, default: int, *, low: int | None = None, high: int | None = None) -> int:
+        """Return an option as a whole number inside [low, high]."""
+        if key not in self.options:
+            return default
+        try:
+            value = int(self.options[key])
+        except ValueError:
+            raise self._misfit(key, "a whole number") from None
+        return int(self._inside(key, value, low, high))
+
+    def number(
+        self, key: str, default: float, *, low: float | None = None, high: float | None = None
+    ) -> float:
+        """Return an option as a finite number inside [low, high]; fractions such as 1/3 are understood."""
+        if key not in self.options:
+            return default
+        return self._inside(key, parse_number(self.options[key]), low, high)
+
+    def epsilon(self, key: str, default: float, norm: str = "linf") -> float:
+        """Return an option as a perturbation size (see `parse_epsilon`)."""
+        return parse_epsilon(self.options[key], norm) if key in self.options else default
+
+    def _inside(self, key: str, value: float, low: float | None, high: float | None) -> float:
+        if (low is not None and value < low) or (high is not None and value > high):
+            bounds = (
+                f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low}..{high}"
+            )
+            raise self._misfit(key, bounds)
+        return value
+
+    def _misfit(self, key: str, expected: str) -> UsageError:
+        return UsageError(f"{self.name}:{key}={self.options[key]}", expected=expected)
+
+
+def parse_spec(text: str) -> Spec:
+    """Parse `NAME` or `NAME:key=value,key=value`; raise `UsageError` on anything else.
+
+    >>> parse_spec("shapes:n=2000,size=32")
+    Spec(name='shapes', options={'n': '2000', 'size': '32'})
+    """
+    name, colon, rest = text.strip().partition(":")
+    if not name or (colon and not rest.strip()):
+        raise UsageError(f"{text!r} is incomplete", expected="NAME or NAME:key=value,key=value")
+    options: dict[str, str] = {}
+    for part in rest.split(",") if rest else []:
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (key and equals and value):
+            raise UsageError(f"{part!r} in {text!r}", expected="key=value,key=value after the colon")
+        if key in options:
+            raise UsageError(f"{key!r} is given twice in {text!r}", expected="each option once")
+        options[key] = value
+    return Spec(name.strip(), options)
+
+
+def parse_number(value: str | float) -> float:
+    """Read a finite number, written as a number or as a fraction.
+
+    >>> parse_number("2/255") == 2 / 255, parse_number(0.5)
+    (True, 0.5)
+    """
+    try:
+        number = (
+            float(Fraction(value.replace(" ", "")))
+            if isinstance(value, str) and "/" in value
+            else float(value)
+        )
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError):
+        raise UsageError(f"{value!r} is not a number", expected="0.03 or '8/255'") from None
+    if not math.isfinite(number):
+        raise UsageError(f"{value!r} is not finite", expected="0.03 or '8/255'")
+    return number
+
+
+def parse_epsilon(value: str | float, norm: str = "linf") -> float:
+    """Read a perturbation size in pixel units, where an image spans 0 to 1.
+
+    For linf a whole number from 1 up (8, "8") or anything above 1 looks like the scale 0..255 and raises
+    `UsageError`; so does a negative or non-finite value for every norm. Zero is allowed.
+
+    >>> parse_epsilon("8/255") == 8 / 255, parse_epsilon(0.03), parse_epsilon("3", norm="l2")
+    (True, 0.03, 3.0)
+    >>> parse_epsilon(8)
+    Traceback (most recent call last):
+    backlight.errors.UsageError: epsilon 8 looks like the scale 0..255; expected ... try: write '8/255'
+    """
+    epsilon = parse_number(value)
+    if epsilon < 0:
+        raise UsageError(f"epsilon {value} is negative", expected="0 or more")
+    text = str(value).strip()
+    if norm == "linf" and (epsilon > 1 or (epsilon == 1 and text.isdigit())):
+        raise UsageError(
+            f"epsilon {text} looks like the scale 0..255",
+            expected="pixel units, where an image spans 0 to 1",
+            hint=f"write '{text}/255'" if "/" not in text else "write '8/255'",
+        )
+    return epsilon
