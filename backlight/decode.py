@@ -1,0 +1,136 @@
+"""Picture files, which nobody vouches for, to upright 8-bit RGB pictures."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from backlight.errors import FileError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+PIXEL_LIMIT = 178_956_970  # where PIL itself refuses: twice the pixels of 256 MiB of RGB
+
+_TAG_ORIENTATION = 0x0112
+_UPRIGHT = {  # EXIF 2.32, tag Orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUIET = threading.Lock()
+
+
+def open_picture(path: str | os.PathLike[str], pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
+    """Read a picture file as an upright RGB picture of 8 bits a channel.
+
+    PNG, JPEG, WebP, BMP, GIF (first frame) and TIFF; grey, palette, alpha (over white), CMYK and 16-bit
+    pixels (scaled, not clipped). `pixel_limit` may lower PIL's own limit of 179 million pixels, not raise
+    it; it is checked before anything is decoded.
+
+    Raises FileError, one line with the path, for anything that is not a whole picture within the limit.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+    >>> Image.new("L", (3, 2), 128).save(path)
+    >>> open_picture(path).getpixel((0, 0))
+    (128, 128, 128)
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise FileError(path, "is a folder", expected="a picture file")
+    if not target.exists():
+        raise FileError(path, "does not exist")
+    if not target.is_file():  # reading a pipe or a device might never end
+        raise FileError(path, "is not a regular file", expected="a picture file")
+    try:
+        with target.open("rb") as stream:
+            return _decode(stream, path, pixel_limit)
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}") from error
+
+
+def decode_picture(data: bytes, name: object, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
+    """Read the bytes of a picture file as `open_picture` does; `name` stands for the path in errors.
+
+    Raises FileError for anything that is not a whole picture within the limit.
+
+    >>> buffer = io.BytesIO()
+    >>> Image.new("L", (3, 2), 128).save(buffer, "PNG")
+    >>> decode_picture(buffer.getvalue(), "row 7").size
+    (3, 2)
+    """
+    return _decode(io.BytesIO(data), name, pixel_limit)
+
+
+def _decode(stream: BinaryIO, name: object, pixel_limit: int) -> Image.Image:
+    too_large = f"at most {pixel_limit:,} pixels"
+    try:
+        with _quiet():
+            picture = Image.open(stream, formats=FORMATS)
+        width, height = picture.size
+        if width * height > pixel_limit:
+            raise FileError(name, f"has {width} x {height} pixels", expected=too_large)
+        picture.load()
+        rgb = _rgb(picture, name)
+        orientation = _orientation(picture)
+    except FileError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise FileError(name, "has far too many pixels", expected=too_large) from error
+    except Image.UnidentifiedImageError as error:
+        raise FileError(name, "is not a picture", expected=", ".join(FORMATS)) from error
+    except (
+        Exception
+    ) as error:  # PIL's decoders fail in a dozen ways on hostile bytes; each means the same here
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(name, f"is broken and cannot be decoded ({reason})") from error
+    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # PIL warns about odd metadata, and warning filters belong to the process: threads take turns here.
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _orientation(picture: Image.Image) -> int:
+    # Asked after loading: PNG may keep it behind the pixels, and PIL turns TIFF upright itself while loading.
+    try:
+        with _quiet():
+            return int(picture.getexif().get(_TAG_ORIENTATION, 1))
+    except Exception:  # broken metadata must not cost the photograph: it is shown as stored
+        return 1
+
+
+def _rgb(picture: Image.Image, name: object) -> Image.Image:
+    if picture.mode in ("I", "F"):
+        raise FileError(name, f"has 32-bit pixels (mode {picture.mode})", expected="8 or 16 bits a channel")
+    if picture.mode.startswith("I;16"):
+        return _from_16_bit(picture)
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _from_16_bit(picture: Image.Image) -> Image.Image:
+    values = np.asarray(picture).astype(np.uint32)
+    grey = ((values + 128) // 257).astype(np.uint8)  # the nearest of v / 65535 * 255
+    transparent = picture.info.get("transparency")
+    if transparent is not None:
+        grey[values == transparent] = 255
+    return Image.fromarray(grey).convert("RGB")
