@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from backlight.chunks import Chunk, in_chunks, is_out_of_memory, map_chunks, sum_chunks
 from backlight.errors import InputError
 
-
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory")
 
 
