@@ -43,8 +43,8 @@ class Resize:
     `size` is (height, width) of the crop, `shorter_side` the length of the picture's shorter side before it;
     None scales to the smallest picture that covers the crop. For a crop that is not square the picture is
     scaled to cover the crop enlarged by shorter_side / min(size). `squash` scales both sides to that frame
-    without keeping their proportion. A crop larger than the scaled picture is filled up with black. Source: timm,
-    `timm.data.transforms_factory.transforms_imagenet_eval`.
+    without keeping their proportion. A crop larger than the scaled picture is filled up with black.
+    Source: timm, `timm.data.transforms_factory.transforms_imagenet_eval`.
 
     Raises InputError for sizes below 1 and unknown interpolations.
 
