@@ -1,0 +1,38 @@
+# Two commands work on a bare machine with Python >= 3.11: `make report` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup check test test-slow bench report docs clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Backlight needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $(READY)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# One thread per worker: two workers that each start two threads on two cores only get in each other's way.
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 -m "not slow"
+
+test-slow: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 -m slow
+
+bench: setup
+	for file in core explain attack visualize layers train; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+
+report: setup
+	$(BIN)/backlight report --out report.html --force
+
+docs: setup
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf .venv build docs/_build report.html backlight-out

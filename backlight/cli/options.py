@@ -1,0 +1,109 @@
+"""The options that verbs share, written once and expanded into each verb's signature."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+_MODEL = "Model"
+_RUN = "Run"
+DEFAULT_MODEL = "efficientnet_lite0"
+DEFAULT_OUT = Path("backlight-out")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which classifier, with which weights."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            help="efficientnet_lite0 | timm:NAME | torchvision:NAME | hf-hub:ORG/NAME | RUN folder | file.py:factory | "
+            "one of our networks",
+            rich_help_panel=_MODEL,
+        ),
+    ] = DEFAULT_MODEL
+    random: Annotated[
+        bool, typer.Option("--random", help="Random weights, drawn by --seed.", rich_help_panel=_MODEL)
+    ] = False
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights: .safetensors, or .pt/.pth without code.", rich_help_panel=_MODEL)
+    ] = None
+    labels: Annotated[
+        Path | None, typer.Option(help="Class names: one per line, or JSON.", rich_help_panel=_MODEL)
+    ] = None
+    mean: Annotated[str | None, typer.Option(help="Per channel, as in 0.5,0.5,0.5.", rich_help_panel=_MODEL)] = None
+    std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2.", rich_help_panel=_MODEL)] = None
+    size: Annotated[str | None, typer.Option(help="Input size: 224 or 224x192.", rich_help_panel=_MODEL)] = None
+    device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:1 | mps.", rich_help_panel=_MODEL)] = "auto"
+    memory_format: Annotated[
+        str, typer.Option(help="auto | contiguous | channels_last.", rich_help_panel=_MODEL)
+    ] = "auto"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a verb runs and what it prints."""
+
+    seed: Annotated[int, typer.Option(help="Every random number follows from it.", rich_help_panel=_RUN)] = 0
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.", rich_help_panel=_RUN)] = 32
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.", rich_help_panel=_RUN)
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=_RUN)] = False
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where produced files go."""
+
+    out: Annotated[Path, typer.Option(help="Folder for produced files.", rich_help_panel=_RUN)] = DEFAULT_OUT
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.", rich_help_panel=_RUN)] = False
+
+
+Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Picture files, or folders of them.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first N.", rich_help_panel=_RUN)]
+
+
+def expand_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Replace each parameter that is one of the dataclasses above by its fields, for the command line's parser."""
+    hints = get_type_hints(verb, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
+    parameters = []
+    for parameter in inspect.signature(verb).parameters.values():
+        if parameter.name in groups:
+            parameters += _fields_as_parameters(groups[parameter.name])
+        else:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+
+    @functools.wraps(verb)
+    def expanded(**values: Any) -> Any:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        return verb(**values)
+
+    # Parameters without a default may follow others here: the parser passes all of them by name.
+    keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    expanded.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
+    expanded.__annotations__ = {one.name: one.annotation for one in keyword}
+    del expanded.__wrapped__  # type: ignore[attr-defined]
+    return expanded
+
+
+def _fields_as_parameters(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(group)
+    ]

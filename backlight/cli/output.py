@@ -1,0 +1,62 @@
+"""What a verb says: one JSON document or text on standard output, failures on standard error, an exit status."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from backlight.errors import FileError
+
+ALL_DONE, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+
+def say(text: str = "") -> None:
+    """Print one line for people on standard output."""
+    typer.echo(text)
+
+
+def warn(text: str) -> None:
+    """Print one line on standard error."""
+    typer.echo(text, err=True)
+
+
+def emit(document: Any) -> None:
+    """Print one JSON document; numbers that JSON cannot hold become null."""
+    typer.echo(json.dumps(_plain(document), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def failures(errors: Iterable[FileError]) -> list[dict[str, str]]:
+    """Name every input that failed on standard error and return them as they stand in JSON."""
+    rows = [{"path": error.path, "error": error.reason} for error in errors]
+    for row in rows:
+        warn(f"{row['path']}: {row['error']}")
+    return rows
+
+
+def finish(
+    document: list[dict[str, Any]], errors: Iterable[FileError], *, as_json: bool, text: Callable[[], Iterable[str]]
+) -> None:
+    """Print results and failures and leave with the exit status that fits."""
+    failed = failures(errors)
+    if as_json:
+        emit([*document, *failed])
+    else:
+        for line in text():
+            say(line)
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
