@@ -1,0 +1,166 @@
+"""What a classifier says about pictures: the most likely classes of each file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from backlight.chunks import Chunk, in_chunks
+from backlight.classifier import Classifier
+from backlight.errors import FileError, InputError
+from backlight.images import Picture
+from backlight.progress import Progress, reporting
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class for one picture: its label and index, its softmax probability and its logit.
+
+    >>> Prediction("cat", 3, 0.9, 7.1).label
+    'cat'
+    """
+
+    label: str
+    index: int
+    probability: float
+    logit: float
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A picture file and its most likely classes, best first.
+
+    >>> Predicted("a.png", (Prediction("cat", 3, 0.9, 7.1),)).best.index
+    3
+    """
+
+    path: str
+    predictions: tuple[Prediction, ...]
+
+    @property
+    def best(self) -> Prediction:
+        """Give the most likely class."""
+        return self.predictions[0]
+
+    def to_json(self) -> dict[str, object]:
+        """Give `{"path", "predictions": [{"label", "index", "probability", "logit"}]}`."""
+        return {"path": self.path, "predictions": [vars(one) for one in self.predictions]}
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A picture file that could not be read, and why.
+
+    >>> Failed("a.txt", "not a picture").to_json()
+    {'path': 'a.txt', 'error': 'not a picture'}
+    """
+
+    path: str
+    error: str
+
+    def to_json(self) -> dict[str, object]:
+        """Give `{"path", "error"}`."""
+        return {"path": self.path, "error": self.error}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The pictures that could be read and those that could not, each in the order in which they were given.
+
+    >>> Predictions((Predicted("a.png", ()),), ()).failed
+    ()
+    """
+
+    done: tuple[Predicted, ...]
+    failed: tuple[Failed, ...]
+
+    def __iter__(self) -> Iterator[Predicted]:
+        return iter(self.done)
+
+    def __len__(self) -> int:
+        return len(self.done)
+
+    def to_json(self) -> list[dict[str, object]]:
+        """Give one entry per readable picture, then one per unreadable one."""
+        return [*(one.to_json() for one in self.done), *(one.to_json() for one in self.failed)]
+
+
+def predict(
+    classifier: Classifier,
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    top: int = 5,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Predict the `top` most likely classes of picture files.
+
+    Each file is read by the classifier's own resize rule. At most `batch_size` pictures are in memory at a
+    time, and a batch that does not fit is halved. A file that cannot be read is named in `.failed` and the
+    others go on.
+
+    Raises InputError for a `top` or `batch_size` below 1.
+
+    >>> import tempfile
+    >>> from torch import nn
+    >>> from backlight.images import write_png
+    >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+    >>> write_png(path, torch.full((3, 2, 2), 0.5))
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2, labels=["cat", "dog"])
+    >>> len(predict(classifier, [path]).done[0].predictions)
+    2
+    """
+    if top < 1:
+        raise InputError(f"top {top}", expected="at least 1")
+    done: list[Predicted] = []
+    failed: list[Failed] = []
+    chunk = Chunk(batch_size)
+    with reporting(progress, len(paths), "predict") as advance:
+        files = iter(paths)
+        while batch := list(islice(files, batch_size)):
+            pictures = list(_read(classifier, batch, failed))
+            done += _classify(classifier, pictures, top, chunk)
+            advance(len(batch))
+    return Predictions(tuple(done), tuple(failed))
+
+
+def top_classes(classifier: Classifier, logits: Tensor, top: int) -> list[tuple[Prediction, ...]]:
+    """List the `top` most likely classes of each row of logits `[B,classes]`; equal logits by index.
+
+    >>> from torch import nn
+    >>> classifier = Classifier.from_module(nn.Flatten(), labels=["cat", "dog"])
+    >>> top_classes(classifier, torch.tensor([[0.0, 1.0]]), 1)[0][0].label
+    'dog'
+    """
+    probabilities = logits.softmax(1)
+    order = logits.argsort(dim=1, descending=True, stable=True)[:, :top]
+    rows = zip(order.tolist(), probabilities.gather(1, order).tolist(), logits.gather(1, order).tolist())
+    return [
+        tuple(Prediction(classifier.label(i), i, p, logit) for i, p, logit in zip(*row, strict=True)) for row in rows
+    ]
+
+
+def _read(classifier: Classifier, paths: Iterable[str | os.PathLike[str]], failed: list[Failed]) -> Iterator[Picture]:
+    for path in paths:
+        try:
+            yield classifier.read(path)
+        except FileError as error:
+            failed.append(Failed(str(Path(path)), str(error).removeprefix(f"{error.path}: ")))
+
+
+def _classify(classifier: Classifier, pictures: list[Picture], top: int, chunk: Chunk) -> Iterator[Predicted]:
+    def look(part: slice) -> list[tuple[Prediction, ...]]:
+        images = torch.stack([picture.image for picture in pictures[part]])
+        with torch.no_grad():
+            return top_classes(classifier, classifier.logits(images), top)
+
+    found = (classes for part in in_chunks(look, len(pictures), chunk) for classes in part)
+    for picture, classes in zip(pictures, found):
+        yield Predicted(str(picture.path), classes)
