@@ -82,9 +82,10 @@ class WindowAttention(nn.Module):
     """Let the tokens of each window attend to each other with several heads.
 
     `window=None` attends over the whole grid. Padding that fills the last windows is never attended to, so
-    a window at the edge equals plain attention over its real tokens. `fused` uses
-    `F.scaled_dot_product_attention`, which explanation methods can observe; without it the formula of
-    `attention` is used. Both give the same numbers.
+    a window at the edge equals plain attention over its real tokens. `fused` calls
+    `F.scaled_dot_product_attention`, which explanation methods can observe, but whose CPU kernel has no
+    second derivative; without it the formula of `attention` is used, which has derivatives of every order.
+    Both give the same numbers.
 
     >>> import torch
     >>> WindowAttention(dim=8, heads=2, window=4)(torch.zeros(1, 6, 5, 8)).shape

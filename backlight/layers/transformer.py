@@ -64,18 +64,20 @@ class TransformerBlock(nn.Module):
     """Refine tokens by attention and then by a two-layer network, each added to what came in.
 
     Normalization comes before each part (pre-norm), which trains without warm-up tricks.
-    `window` as in `WindowAttention`; the hidden layer is `mlp_ratio` times as wide as the tokens.
+    `window` and `fused` as in `WindowAttention`; the hidden layer is `mlp_ratio` times as wide as the tokens.
 
     >>> import torch
     >>> TransformerBlock(dim=8, heads=2, window=2)(torch.zeros(1, 4, 4, 8)).shape
     torch.Size([1, 4, 4, 8])
     """
 
-    def __init__(self, dim: int, heads: int, window: int | None = None, *, mlp_ratio: float = 2.0) -> None:
+    def __init__(
+        self, dim: int, heads: int, window: int | None = None, *, mlp_ratio: float = 2.0, fused: bool = True
+    ) -> None:
         super().__init__()
         hidden = int(dim * mlp_ratio)
         self.attention_norm = nn.LayerNorm(dim)
-        self.attention = WindowAttention(dim, heads, window)
+        self.attention = WindowAttention(dim, heads, window, fused=fused)
         self.mlp_norm = nn.LayerNorm(dim)
         self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
 
