@@ -34,12 +34,15 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem[:_NAME_LENGTH]}.{secrets.token_hex(6)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(target, f"cannot be written: {error.strerror}") from error
+    try:
         yield temporary
         _flush(temporary)
         os.replace(temporary, target)
         _flush(target.parent)
     except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary), str(target.parent)):
+        if error.errno is None or error.filename not in (None, str(temporary)):
             raise
         raise FileError(target, f"cannot be written: {error.strerror}") from error
     finally:

@@ -19,8 +19,7 @@ _INTERPOLATIONS = {
     "hamming": Image.Resampling.HAMMING,
     "box": Image.Resampling.BOX,
 }
-_LONG = 16  # a strip more than this many times as long as the crop is not resized as a whole
-_SUPPORT = 3  # source pixels that the widest filter, lanczos, reaches on either side
+_LONG = 64  # a strip more than this many times as long as the crop is not resized as a whole
 
 
 class Box(NamedTuple):
@@ -42,7 +41,8 @@ class Resize:
 
     `size` is (height, width) of the crop, `shorter_side` the length of the picture's shorter side before it;
     None scales to the smallest picture that covers the crop. For a crop that is not square the picture is
-    scaled to cover the crop enlarged by shorter_side / min(size). `squash` scales both sides to that frame
+    scaled to cover the crop enlarged by shorter_side / min(size); timm's longer side may then differ by one
+    pixel, as it rounds each side by the crop's share. `squash` scales both sides to that frame
     without keeping their proportion. A crop larger than the scaled picture is filled up with black.
     Source: timm, `timm.data.transforms_factory.transforms_imagenet_eval`.
 
@@ -122,12 +122,10 @@ class Resize:
         for axis, wanted in enumerate((width, height)):
             if scaled[axis] <= _LONG * wanted:
                 continue
-            # A whole scaled strip may not fit in memory: only the crop and what its filters reach is made.
+            # A whole scaled strip may not fit in memory: only the crop is made. Filters still see beyond it.
             scale = picture.size[axis] / scaled[axis]
-            reach = math.ceil(_SUPPORT * max(1.0, 1.0 / scale)) + 1
-            first, last = max(0, start[axis] - reach), min(scaled[axis], start[axis] + wanted + reach)
-            region[axis], region[axis + 2] = first * scale, min(last * scale, picture.size[axis])
-            target[axis], start[axis] = last - first, start[axis] - first
+            region[axis], region[axis + 2] = start[axis] * scale, (start[axis] + wanted) * scale
+            target[axis], start[axis] = wanted, 0
         resized = picture.resize((target[0], target[1]), resample, box=tuple(region))  # type: ignore[arg-type]
         left, top = start
         return resized.crop((left, top, left + width, top + height))
