@@ -1,7 +1,7 @@
 """Random numbers without generators: each is a hash of (seed, image id, turn, stream, position).
 
-The same image therefore draws the same numbers in any batch, order, chunk or process, and after a restart, and
-nothing touches a global generator.
+The same image therefore draws the same numbers in any batch, order, chunk or process, and after a restart,
+and nothing touches a global generator.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Random:
         turn = _mix(image + _wrapped((self.t + 1) * _GOLDEN_GAMMA))
         start = _mix(turn + _word(stream))
         position = torch.arange(1, math.prod(shape) + 1, device=self.ids.device)
-        return _mix(start[:, None] + position * _GOLDEN_GAMMA).view(-1, *shape)
+        return _mix(start[:, None] + position * _GOLDEN_GAMMA).view(len(self), *shape)
 
 
 def hash_ids(ids: Tensor | Sequence[int] | Sequence[str]) -> Tensor:
@@ -140,7 +140,7 @@ def _word(thing: Seed) -> int:
 
 
 def _check_seed(thing: object) -> None:
-    # Other types may print differently from run to run (addresses) or from version to version (numpy numbers).
+    # Other types may print differently from run to run (addresses) or version to version (numpy numbers).
     if type(thing) is tuple:
         for part in thing:
             _check_seed(part)

@@ -1,0 +1,142 @@
+"""One look: pictures of some rows, what the objective, its gradient and the verdicts say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from backlight.chunks import Chunk, in_chunks
+from backlight.errors import InputError
+from backlight.pixels.geometry import length
+from backlight.pixels.measure import Measure
+from backlight.pixels.problem import Problem
+from backlight.pixels.verdicts import finite
+from backlight.pixels.view import View
+from backlight.random import Random
+
+
+class Look(NamedTuple):
+    """What was seen of A images."""
+
+    images: Tensor
+    """The untransformed pictures `[A,C,H,W]`."""
+    value: Tensor
+    """The objective of the (transformed) view `[A]`; `grad` belongs to it."""
+    grad: Tensor | None
+    clean: Tensor
+    """The objective of the untransformed pictures `[A]`."""
+    score: Tensor
+    success: Tensor
+    stop: Tensor
+    forwards: Tensor
+    backwards: Tensor
+
+    def take(self, keep: Tensor) -> Look:
+        """Keep some of the images, by a mask."""
+        return Look(*(None if one is None else one[keep] for one in self))  # type: ignore[arg-type]
+
+    @property
+    def finite(self) -> Tensor:
+        """Tell where the objective is a number."""
+        return self.value.isfinite() & self.clean.isfinite()
+
+    @property
+    def largest_slope(self) -> Tensor | None:
+        """Give each gradient's largest absolute value, NaN or infinity where it holds one."""
+        return None if self.grad is None else length(self.grad, "linf")
+
+
+def look_at(problem: Problem, params: Tensor, rows: Tensor, t: int, chunk: Chunk) -> Look:
+    """Look once at every image still here, some at a time; halve that number when memory runs out."""
+    random = problem.draws("turn", rows, t)
+
+    def part_of(part: slice) -> Look:
+        return _look(problem, params[part], rows[part], t, random.take(part))
+
+    looks = list(in_chunks(part_of, len(rows), chunk))
+    if len(looks) == 1:
+        return looks[0]
+    return Look(*(None if parts[0] is None else torch.cat(parts) for parts in zip(*looks, strict=True)))  # type: ignore[arg-type]
+
+
+def _look(problem: Problem, params: Tensor, rows: Tensor, t: int, random: Random) -> Look:
+    """Look at one chunk: one forward and, where wanted, one backward per view of the pictures."""
+    last = t == problem.steps
+    wants = not last and problem.rule.wants_gradient(t)
+    at = _Place(problem, params, rows, t)
+    if problem.transforms is None or last:
+        view, value, grad = at.climb(wants, problem.layers, lambda pictures: pictures)
+        return _judge(problem, view, value, grad, value, forwards=bool(problem.layers), backwards=wants)
+
+    transforms, samples = problem.transforms, problem.transforms.samples
+    value, grad = params.new_zeros(len(rows)), torch.zeros_like(params) if wants else None
+    for draw in range(samples):  # one graph is alive at a time
+        show = partial(transforms, random=random, draw=draw)
+        _, one, slope = at.climb(wants, problem.objective.layers, show)
+        value = value + one / samples
+        grad = None if grad is None or slope is None else grad + slope / samples
+    forwards = samples * bool(problem.objective.layers)
+    view, clean = at.view(params, problem.layers), value
+    if problem.keep != "last" or problem.success is not None or problem.stop is not None:
+        with torch.no_grad():
+            clean = problem.objective(view)
+        forwards += bool(problem.layers)
+    return _judge(problem, view, value, grad, clean, forwards=forwards, backwards=samples * wants)
+
+
+class _Place(NamedTuple):
+    """Where one chunk looks."""
+
+    problem: Problem
+    params: Tensor
+    rows: Tensor
+    t: int
+
+    def view(
+        self, params: Tensor, layers: frozenset[str], show: Callable[[Tensor], Tensor] = lambda pictures: pictures
+    ) -> View:
+        pictures = show(self.problem.parametrization.images(params, self.rows))
+        batch = len(self.problem.ids)
+        return View(self.problem.classifier, pictures, layers=layers, rows=self.rows, batch=batch, t=self.t)
+
+    def climb(
+        self, wants: bool, layers: frozenset[str], show: Callable[[Tensor], Tensor]
+    ) -> tuple[View, Tensor, Tensor | None]:
+        """Give the view, the objective's value there and, where wanted, its gradient in the parameters."""
+        with torch.set_grad_enabled(wants):
+            leaf = self.params.clone().requires_grad_(wants)
+            view = self.view(leaf, layers, show)
+            value = self.problem.objective(view)
+            if not wants:
+                return view, value, None
+            if not value.requires_grad:  # an objective that does not depend on the picture
+                return view, value, torch.zeros_like(leaf)
+            return view, value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
+
+
+def _judge(
+    problem: Problem, view: View, value: Tensor, grad: Tensor | None, clean: Tensor, *, forwards: int, backwards: int
+) -> Look:
+    """Judge the untransformed pictures; where logits are not finite nothing is an answer."""
+    with torch.no_grad():
+        sound = finite(view.logits) if "logits" in view.layers else torch.ones_like(view.rows, dtype=torch.bool)
+        success, stop = (_verdict(one, view) & sound for one in (problem.success, problem.stop))
+        if isinstance(problem.keep, Measure):
+            score = problem.keep(view)
+        else:
+            score = clean if problem.keep == "best" else torch.full_like(clean, view.t)
+    counts = (torch.full_like(view.rows, count) for count in (forwards, backwards))
+    return Look(view.images.detach(), value, grad, clean, score, success, stop, *counts)
+
+
+def _verdict(measure: Measure | None, view: View) -> Tensor:
+    if measure is None:
+        return torch.zeros_like(view.rows, dtype=torch.bool)
+    verdict = measure(view)
+    if verdict.dtype != torch.bool:
+        raise InputError(f"{measure} gives numbers", expected="yes or no", hint=f"{measure} > 0")
+    return verdict

@@ -1,0 +1,85 @@
+"""What a rule is: what the loop tells it, what it answers, and what it must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from backlight.pixels.describe import Brief
+from backlight.random import Random
+
+State = dict[str, Tensor]
+"""What a rule remembers; every tensor is `[A,...]`, since the loop indexes it when images leave."""
+
+Schedule = float | Callable[[int], float]
+"""A number, or a function of the turn."""
+
+
+class Seen(NamedTuple):
+    """All that a rule is told about the A images still here; it never sees the model."""
+
+    t: int
+    """The turn: one number for all, since images leave and none joins."""
+    steps: int
+    params: Tensor
+    """The point looked at `[A,...]`, after projection: a rule must not trust its own proposal."""
+    value: Tensor
+    """The objective there `[A]`, of the same (transformed) view as the gradient."""
+    grad: Tensor | None
+    """Its gradient `[A,...]`, None where the rule wanted none."""
+    success: Tensor
+    """Whether the untransformed picture is an answer, bool `[A]`."""
+    random: Random
+    project: Callable[[Tensor], Tensor]
+    """The constraint: parameters to allowed parameters."""
+
+    @property
+    def gradient(self) -> Tensor:
+        """Give the gradient for rules that ask for one at every turn."""
+        assert self.grad is not None, "the rule asked for no gradient at this turn"
+        return self.grad
+
+
+class Move(NamedTuple):
+    """What a rule answers."""
+
+    params: Tensor
+    """The next point to look at `[A,...]`; the loop projects it."""
+    state: State
+    done: Tensor | None = None
+    """Which images have converged, bool `[A]`."""
+
+
+class Rule(Brief):
+    """Say how parameters move uphill: arithmetic on per-image tensors, so it is tested without a model.
+
+    Subclasses are frozen dataclasses with a `step`. Whatever all images share must be a function of the turn.
+    """
+
+    pixels: bool = False
+    """Needs the geometry of pixels."""
+    rejects: bool = False
+    """May look at points that it then rejects."""
+
+    def wants_gradient(self, t: int) -> bool:
+        """Tell whether the look at turn `t` needs a backward pass."""
+        return True
+
+    def init(self, params: Tensor, rows: Tensor) -> State:
+        """Give the first state for start points `[A,...]` at `rows` of the batch."""
+        return {}
+
+    def step(self, state: State, seen: Seen) -> Move:
+        """Learn from one look and say where to look next."""
+        raise NotImplementedError
+
+
+def at_turn(schedule: Schedule, t: int) -> float:
+    """Read a schedule at a turn.
+
+    >>> at_turn(0.1, 5), at_turn(lambda t: 1 / (t + 1), 1)
+    (0.1, 0.5)
+    """
+    return schedule(t) if callable(schedule) else schedule

@@ -1,0 +1,53 @@
+"""Measures that answer: is it fooled, is it the target, how sure is the classifier?
+
+Logits that are not finite never count as a success: to argmax, NaN looks like a class.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from backlight.pixels.describe import brief
+from backlight.pixels.measure import Measure
+from backlight.pixels.objectives import Classes, classes_of
+from backlight.pixels.view import View
+
+
+def misclassified(labels: Classes) -> Measure:
+    """Tell whether the predicted class is another than the label, with finite logits.
+
+    >>> misclassified(3)
+    misclassified(3)
+    """
+
+    def verdict(view: View) -> Tensor:
+        return (view.logits.argmax(1) != classes_of(view, labels)) & finite(view.logits)
+
+    return Measure(verdict, f"misclassified({brief(labels)})")
+
+
+def predicted(targets: Classes) -> Measure:
+    """Tell whether the predicted class is the target, with finite logits.
+
+    >>> predicted(7) & (confidence() >= 0.9)
+    predicted(7) & (confidence() >= 0.9)
+    """
+
+    def verdict(view: View) -> Tensor:
+        return (view.logits.argmax(1) == classes_of(view, targets)) & finite(view.logits)
+
+    return Measure(verdict, f"predicted({brief(targets)})")
+
+
+def confidence() -> Measure:
+    """Measure the probability of the predicted class, 0 to 1.
+
+    >>> confidence() > 0.99
+    confidence() > 0.99
+    """
+    return Measure(lambda view: view.logits.softmax(1).amax(1), "confidence()")
+
+
+def finite(values: Tensor) -> Tensor:
+    """Tell per image whether all its values `[A,...]` are finite: `[A]`."""
+    return values.isfinite().flatten(1).all(1)
