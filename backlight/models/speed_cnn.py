@@ -57,9 +57,12 @@ class SpeedCNN(nn.Module):
         if images.ndim != 4 or images.shape[1] != self.whitening.in_channels or not len(images):
             expected = f"shape [N, {self.whitening.in_channels}, H, W]"
             raise InputError(f"images have shape {list(images.shape)}", expected=expected)
-        patches = images.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5)
-        flat = patches.reshape(-1, 4 * images.shape[1]).double()
-        values, vectors = torch.linalg.eigh(flat.T @ flat / len(flat))
+        moment, count = torch.zeros((), dtype=torch.float64, device=images.device), 0
+        for part in images.split(256):  # patches repeat every pixel four times
+            patches = part.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5)
+            flat = patches.reshape(-1, 4 * images.shape[1]).double()
+            moment, count = moment + flat.T @ flat, count + len(flat)
+        values, vectors = torch.linalg.eigh(moment / count)
         self._set_whitening((vectors / (values + epsilon).sqrt()).T.flip(0))
 
     def learning_rate_scales(self) -> dict[str, float]:
