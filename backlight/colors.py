@@ -20,14 +20,9 @@ _SEQUENTIAL = {
 _DIVERGING = {"signed": (("#0b2a63", "#3f86c9", "#ffffff"), ("#ffffff", "#d9553f", "#67060f"))}
 COLOR_TABLES = (*_SEQUENTIAL, *_DIVERGING)
 
-# IEC 61966-2-1 (sRGB to XYZ under D65) with rows scaled to that white, and CIE 1976 L*a*b*.
-_TO_XYZ = np.array(
-    [
-        [0.412453 / 0.95047, 0.357580 / 0.95047, 0.180423 / 0.95047],
-        [0.212671, 0.715160, 0.072169],
-        [0.019334 / 1.08883, 0.119193 / 1.08883, 0.950227 / 1.08883],
-    ]
-)
+# sRGB to XYZ (IEC 61966-2-1), each row scaled to 1 for white, and CIE 1976 L*a*b*.
+_TO_XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
+_TO_XYZ /= _TO_XYZ.sum(axis=1, keepdims=True)
 _TO_LAB = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
 _BLACK = np.array([16.0, 0.0, 0.0])
 _DARK = 6 / 29  # below it the cube root gives way to a line
@@ -99,4 +94,4 @@ def _lab_to_rgb(lab: np.ndarray) -> np.ndarray:
     xyz = np.where(root > _DARK, root**3, 3 * _DARK**2 * (root - 4 / 29))
     linear = (xyz @ np.linalg.inv(_TO_XYZ).T).clip(0, 1)
     rgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return rgb.clip(0, 1).round(4)
+    return rgb.clip(0, 1).round(6)

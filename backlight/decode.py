@@ -91,9 +91,7 @@ def _decode(stream: BinaryIO, name: object, pixel_limit: int) -> Image.Image:
         raise FileError(name, "has far too many pixels", expected=too_large) from error
     except Image.UnidentifiedImageError as error:
         raise FileError(name, "is not a picture", expected=", ".join(FORMATS)) from error
-    except (
-        Exception
-    ) as error:  # PIL's decoders fail in a dozen ways on hostile bytes; each means the same here
+    except Exception as error:  # PIL's decoders fail in a dozen ways on hostile bytes; each means the same here
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileError(name, f"is broken and cannot be decoded ({reason})") from error
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb

@@ -127,7 +127,7 @@ def round_to_8bit(image: Tensor, original: Tensor | None = None) -> Tensor:
         raise InputError(f"the original has shape {list(original.shape)}", expected=str(list(image.shape)))
     center = original * 255
     inward = torch.where(levels > center, levels.floor(), levels.ceil())
-    passed = (inward - center) * (levels - center) < 0
+    passed = (inward - center) * (levels - center) <= 0
     inward = torch.where(passed, center.round(), inward)
     on_lattice = (levels - nearest).abs() < _NOISE
     return _levels(torch.where(on_lattice, nearest, inward).clamp(0, 255))

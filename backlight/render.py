@@ -102,7 +102,7 @@ def place(map: Tensor, box: Box, full_size: tuple[int, int], fill: float = 0.0) 
     values = map.detach().float()
     rows, down = _weights(values.shape[-2], box.top, box.bottom, full_size[0])
     columns, across = _weights(values.shape[-1], box.left, box.right, full_size[1])
-    full = torch.full((*values.shape[:-2], *full_size), fill, device=map.device)
+    full = torch.full((*values.shape[:-2], *full_size), fill, dtype=torch.float32, device=map.device)
     full[..., rows, columns] = down.to(map.device) @ values @ across.to(map.device).T
     return full
 
