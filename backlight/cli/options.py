@@ -35,16 +35,16 @@ class ModelOptions:
     weights: Annotated[
         Path | None, typer.Option(help="Weights: .safetensors, or .pt/.pth without code.", rich_help_panel=_MODEL)
     ] = None
-    labels: Annotated[
-        Path | None, typer.Option(help="Class names: one per line, or JSON.", rich_help_panel=_MODEL)
-    ] = None
+    labels: Annotated[Path | None, typer.Option(help="Class names: one per line, or JSON.", rich_help_panel=_MODEL)] = (
+        None
+    )
     mean: Annotated[str | None, typer.Option(help="Per channel, as in 0.5,0.5,0.5.", rich_help_panel=_MODEL)] = None
     std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2.", rich_help_panel=_MODEL)] = None
     size: Annotated[str | None, typer.Option(help="Input size: 224 or 224x192.", rich_help_panel=_MODEL)] = None
     device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:1 | mps.", rich_help_panel=_MODEL)] = "auto"
-    memory_format: Annotated[
-        str, typer.Option(help="auto | contiguous | channels_last.", rich_help_panel=_MODEL)
-    ] = "auto"
+    memory_format: Annotated[str, typer.Option(help="auto | contiguous | channels_last.", rich_help_panel=_MODEL)] = (
+        "auto"
+    )
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class OutputOptions:
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.", rich_help_panel=_RUN)] = False
 
 
-Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Picture files, or folders of them.")]
+Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Picture files, or folders of them.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first N.", rich_help_panel=_RUN)]
 
 

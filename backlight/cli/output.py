@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from backlight.errors import FileError
+if TYPE_CHECKING:
+    from backlight.intake import Failed
 
 ALL_DONE, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -30,24 +31,17 @@ def emit(document: Any) -> None:
     typer.echo(json.dumps(_plain(document), ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def failures(errors: Iterable[FileError]) -> list[dict[str, str]]:
-    """Name every input that failed on standard error and return them as they stand in JSON."""
-    rows = [{"path": error.path, "error": error.reason} for error in errors]
-    for row in rows:
-        warn(f"{row['path']}: {row['error']}")
-    return rows
-
-
 def finish(
-    document: list[dict[str, Any]], errors: Iterable[FileError], *, as_json: bool, text: Callable[[], Iterable[str]]
+    document: list[dict[str, Any]], failed: Sequence[Failed], *, as_json: bool, text: Callable[[], Iterable[str]]
 ) -> None:
-    """Print results and failures and leave with the exit status that fits."""
-    failed = failures(errors)
+    """Print results, name every input that failed, and leave with the exit status that fits."""
     if as_json:
-        emit([*document, *failed])
+        emit([*document, *(one.to_json() for one in failed)])
     else:
         for line in text():
             say(line)
+    for one in failed:
+        warn(f"{one.path}: {one.error}")
     if failed:
         raise typer.Exit(SOME_FAILED)
 

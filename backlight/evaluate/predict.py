@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from backlight.chunks import Chunk, in_chunks
 from backlight.classifier import Classifier
-from backlight.errors import FileError, InputError
+from backlight.errors import InputError
 from backlight.images import Picture
+from backlight.intake import Failed, read_batches
 from backlight.progress import Progress, reporting
 
 
@@ -51,22 +50,6 @@ class Predicted:
     def to_json(self) -> dict[str, object]:
         """Give `{"path", "predictions": [{"label", "index", "probability", "logit"}]}`."""
         return {"path": self.path, "predictions": [vars(one) for one in self.predictions]}
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A picture file that could not be read, and why.
-
-    >>> Failed("a.txt", "not a picture").to_json()
-    {'path': 'a.txt', 'error': 'not a picture'}
-    """
-
-    path: str
-    error: str
-
-    def to_json(self) -> dict[str, object]:
-        """Give `{"path", "error"}`."""
-        return {"path": self.path, "error": self.error}
 
 
 @dataclass(frozen=True)
@@ -108,6 +91,7 @@ def predict(
     Raises InputError for a `top` or `batch_size` below 1.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from torch import nn
     >>> from backlight.images import write_png
     >>> path = Path(tempfile.mkdtemp()) / "grey.png"
@@ -122,12 +106,12 @@ def predict(
     done: list[Predicted] = []
     failed: list[Failed] = []
     chunk = Chunk(batch_size)
+    seen = 0
     with reporting(progress, len(paths), "predict") as advance:
-        files = iter(paths)
-        while batch := list(islice(files, batch_size)):
-            pictures = list(_read(classifier, batch, failed))
+        for pictures in read_batches(classifier, paths, batch_size, failed):
             done += _classify(classifier, pictures, top, chunk)
-            advance(len(batch))
+            advance(len(done) + len(failed) - seen)
+            seen = len(done) + len(failed)
     return Predictions(tuple(done), tuple(failed))
 
 
@@ -145,14 +129,6 @@ def top_classes(classifier: Classifier, logits: Tensor, top: int) -> list[tuple[
     return [
         tuple(Prediction(classifier.label(i), i, p, logit) for i, p, logit in zip(*row, strict=True)) for row in rows
     ]
-
-
-def _read(classifier: Classifier, paths: Iterable[str | os.PathLike[str]], failed: list[Failed]) -> Iterator[Picture]:
-    for path in paths:
-        try:
-            yield classifier.read(path)
-        except FileError as error:
-            failed.append(Failed(str(Path(path)), str(error).removeprefix(f"{error.path}: ")))
 
 
 def _classify(classifier: Classifier, pictures: list[Picture], top: int, chunk: Chunk) -> Iterator[Predicted]:
