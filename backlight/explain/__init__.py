@@ -1,0 +1,18 @@
+"""Which pixels speak for a class, by every attribution method that matters, from shared passes.
+
+explaining.explain   the one call
+catalog              every method with its needs, cost, reference and when not to use it
+attribution          the results
+session, recorded    what methods work on: one recorded pass
+objective, layout    what is explained; where a layer's rows and columns are
+gradients, cam       the methods
+rectifiers           guided backpropagation by interception
+figures              results as pictures
+"""
+
+from backlight.explain.attribution import Attribution, Explanations
+from backlight.explain.catalog import CATALOG, Card, Method, method
+from backlight.explain.explaining import explain
+from backlight.explain.objective import Contrast
+
+__all__ = ["CATALOG", "Attribution", "Card", "Contrast", "Explanations", "Method", "explain", "method"]

@@ -1,0 +1,167 @@
+"""Every method: what it needs, what it costs, where it comes from, and when not to use it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backlight.errors import UsageError, did_you_mean
+from backlight.explain import cam, gradients
+from backlight.explain.attribution import Attribution
+from backlight.grammar import parse_number, parse_spec
+
+
+@dataclass(frozen=True)
+class Card:
+    """One method as the verb `methods` prints it.
+
+    `needs` is gradient, layer, ReLU, attention or nothing; `passes` the cost per image in words, the shared
+    pass included.
+    """
+
+    name: str
+    function: Callable[..., Attribution]
+    needs: frozenset[str]
+    passes: str
+    reference: str
+    avoid: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method with its options, ready to be handed to `explain`.
+
+    >>> method("saliency").label
+    'saliency'
+    """
+
+    label: str
+    card: Card
+    options: Mapping[str, Any]
+
+
+def _card(name: str, function: Callable[..., Attribution], needs: str, passes: str, reference: str, avoid: str) -> Card:
+    return Card(name, function, frozenset(needs.split()), passes, reference, avoid)
+
+
+def _cam(name: str, formula: cam.Formula, reference: str, avoid: str) -> Card:
+    return _card(name, cam.from_formula(name, formula), "gradient layer", "1 forward, 1 backward", reference, avoid)
+
+
+_CARDS = (
+    _card(
+        "saliency",
+        gradients.saliency,
+        "gradient",
+        "1 forward, 1 backward",
+        "Simonyan et al., 2014, arXiv:1312.6034",
+        "saturated scores: a gradient near 0 does not say that a pixel is unimportant; noisy on deep networks",
+    ),
+    _card(
+        "gradient_x_input",
+        gradients.gradient_x_input,
+        "gradient",
+        "1 forward, 1 backward",
+        "Shrikumar et al., 2016, arXiv:1605.01713",
+        "dark pixels: black (or the mean, in input space) gets nothing whatever it does",
+    ),
+    _card(
+        "guided_backprop",
+        gradients.guided_backprop,
+        "gradient ReLU",
+        "1 forward, 1 backward",
+        "Springenberg et al., 2015, arXiv:1412.6806",
+        "asking which class: it shows edges that hardly depend on the class or the weights (Adebayo et al., 2018)",
+    ),
+    _card(
+        "deconvnet",
+        gradients.deconvnet,
+        "gradient ReLU",
+        "1 forward, 1 backward",
+        "Zeiler and Fergus, 2014, arXiv:1311.2901",
+        "faithfulness: it ignores which units were active",
+    ),
+    _cam(
+        "gradcam",
+        cam.gradcam,
+        "Selvaraju et al., 2017, arXiv:1610.02391",
+        "small objects on coarse maps; several objects whose gradients average out",
+    ),
+    _cam(
+        "gradcam++",
+        cam.gradcam_plus_plus,
+        "Chattopadhyay et al., 2018, arXiv:1710.11063",
+        "contrasts of classes: only positive gradients count",
+    ),
+    _cam(
+        "hirescam",
+        cam.hirescam,
+        "Draelos and Carin, 2020, arXiv:2011.08891",
+        "early layers: exact only where the rest of the network is nearly linear",
+    ),
+    _cam(
+        "layercam",
+        cam.layercam,
+        "Jiang et al., 2021, doi:10.1109/TIP.2021.3089943",
+        "evidence against a class: negative gradients are dropped",
+    ),
+    _cam(
+        "xgradcam",
+        cam.xgradcam,
+        "Fu et al., 2020, arXiv:2008.02312",
+        "layers whose activations sum to nearly 0, as before a ReLU",
+    ),
+    _cam(
+        "eigencam",
+        cam.eigencam,
+        "Muhammad and Yeasin, 2020, arXiv:2008.00299",
+        "asking which class: the map does not depend on it",
+    ),
+    _card(
+        "guided_gradcam",
+        cam.guided_gradcam,
+        "gradient layer ReLU",
+        "1 forward, 2 backwards",
+        "Selvaraju et al., 2017, arXiv:1610.02391",
+        "judging fine detail: its texture comes from guided backpropagation, its place from Grad-CAM",
+    ),
+)
+CATALOG: Mapping[str, Card] = {card.name: card for card in _CARDS}
+
+
+def method(spec: str, **options: Any) -> Method:
+    """Choose a method by name or `NAME:key=value,key=value`; keyword options may be tensors too.
+
+    Raises UsageError for an unknown method or option, with near names.
+
+    >>> method("salience")
+    Traceback (most recent call last):
+    backlight.errors.UsageError: no method 'salience'; try: saliency
+    """
+    parsed = parse_spec(spec)
+    if parsed.name not in CATALOG:
+        raise UsageError(f"no method {parsed.name!r}", hint=did_you_mean(parsed.name, CATALOG))
+    card = CATALOG[parsed.name]
+    allowed = {
+        name: parameter.default
+        for name, parameter in inspect.signature(card.function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    for key in (*parsed.options, *options):
+        if key not in allowed:
+            raise UsageError(f"{card.name} has no option {key!r}", hint=did_you_mean(key, allowed) if allowed else "")
+    read = {key: _read(f"{card.name}:{key}", text, allowed[key]) for key, text in parsed.options.items()}
+    return Method(spec, card, {**read, **options})
+
+
+def _read(where: str, text: str, default: object) -> object:
+    if isinstance(default, str):
+        return text
+    value = parse_number(text)
+    if isinstance(default, float):
+        return value
+    if value != int(value):
+        raise UsageError(f"{where}={text}", expected="a whole number")
+    return int(value)

@@ -1,0 +1,177 @@
+"""Which layer a map is read from, and how that layer lays out space.
+
+NCHW     convolutional networks           NHWC    Swin and other channels-last transformers
+tokens   [B, prefix + h*w, C]: vision transformers, with class, distillation or register tokens in front
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from backlight.classifier import Classifier
+from backlight.errors import LayerError
+from backlight.recording import Layer, split_call
+
+MOST_PREFIX_TOKENS = 16
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the rows and columns of a layer's output are: `kind`, the grid (h, w) and the tokens before it.
+
+    >>> Layout("tokens", (14, 14), prefix=1).describe(768)
+    '(768,14,14) from tokens after 1 prefix'
+    """
+
+    kind: str
+    grid: Size
+    prefix: int = 0
+
+    def to_map(self, output: Tensor) -> Tensor:
+        """Turn the layer's output, or a gradient of that shape, into `[B,C,h,w]`."""
+        if self.kind == "NCHW":
+            return output
+        if self.kind == "NHWC":
+            return output.permute(0, 3, 1, 2)
+        return output[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid)
+
+    def describe(self, channels: int) -> str:
+        """Write the shape as people read it."""
+        shape = f"({channels},{self.grid[0]},{self.grid[1]})"
+        if self.kind == "NCHW":
+            return shape
+        return f"{shape} from {self.kind}" + (f" after {self.prefix} prefix" if self.kind == "tokens" else "")
+
+
+def choose_layer(classifier: Classifier) -> str:
+    """Choose the layer that a class activation map is read from.
+
+    Convolutional networks and Swin: the last map with h, w > 1 before pooling. Networks that end in tokens: the
+    normalization before the last attention, because the patch tokens after it do not reach a class token.
+
+    Raises LayerError where no layer holds a map.
+
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    >>> choose_layer(Classifier.from_module(net, size=8))
+    '1'
+    """
+    layers = _outside_attention(classifier)
+    assert classifier.size is not None
+    maps = [layer for layer in layers if _last_map(layer, classifier.size)]
+    tokens = [layer for layer in layers if _tokens_after(maps, layer, layers, classifier.size) is not None]
+    if not maps and not tokens:
+        raise LayerError(f"no layer of {classifier.name} holds a map", expected="an output [B,C,h,w] with h, w > 1")
+    order = {layer.name: place for place, layer in enumerate(layers)}
+    if not tokens or (maps and order[maps[-1].name] > order[tokens[-1].name]):
+        return _indexed(maps[-1])
+    return _indexed(_before_last_attention(classifier, tokens) or tokens[-1])
+
+
+def find_layout(classifier: Classifier, layer: str, shape: tuple[int, ...], image_size: Size) -> Layout:
+    """Find the layout of an output of this shape, at the actual image size.
+
+    Raises LayerError for a layer that is no map, or a map of 1x1, which would say nothing about places.
+
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    >>> find_layout(Classifier.from_module(net, size=8), "0", (5, 4, 6, 6), (8, 8)).grid
+    (6, 6)
+    """
+    layout = _layout_4d(shape, image_size) if len(shape) == 4 else None
+    if len(shape) == 3:
+        layout = _layout_tokens(classifier, layer, shape[1], image_size)
+    if layout is None:
+        raise LayerError(f"layer {layer!r} has shape {shape}", expected="a map [B,C,h,w], [B,h,w,C] or tokens [B,T,C]")
+    if layout.grid == (1, 1):
+        raise LayerError(f"layer {layer!r} is a 1x1 map {shape}", expected="h, w > 1", hint=choose_layer(classifier))
+    return layout
+
+
+def _indexed(layer: Layer) -> str:
+    # A layer that runs several times is named by its last call.
+    return layer.name if layer.calls == 1 else f"{layer.name}#{layer.calls - 1}"
+
+
+def _last_map(layer: Layer, size: Size) -> bool:
+    layout = _layout_4d(layer.shape, size) if len(layer.shape) == 4 else None
+    return layout is not None and min(layout.grid) > 1 and "Pool" not in layer.type
+
+
+def _layout_4d(shape: tuple[int, ...], size: Size) -> Layout | None:
+    _, first, second, third = shape
+    if _covers(second, third, size):
+        return Layout("NCHW", (second, third))
+    if _covers(first, second, size):
+        return Layout("NHWC", (first, second))
+    return None
+
+
+def _covers(rows: int, columns: int, size: Size) -> bool:
+    """Tell whether a grid has the image's proportions, up to a border of two cells."""
+    if rows > size[0] or columns > size[1]:
+        return False
+    stride = math.sqrt(size[0] * size[1] / (rows * columns))
+    return abs(rows - size[0] / stride) <= 2 and abs(columns - size[1] / stride) <= 2
+
+
+def _tokens_after(maps: list[Layer], layer: Layer, layers: tuple[Layer, ...], size: Size) -> Layout | None:
+    """Give the layout of a token layer at the classifier's own size: its grid is that of the last map before it."""
+    if len(layer.shape) != 3 or layer.shape[0] != 1:
+        return None
+    known = {one.name for one in maps}
+    for earlier in reversed(layers[: layers.index(layer)]):
+        if earlier.name not in known and "Pool" not in earlier.type:
+            continue
+        layout = _layout_4d(earlier.shape, size) if len(earlier.shape) == 4 else None
+        if layout is None:
+            continue
+        prefix = layer.shape[1] - layout.grid[0] * layout.grid[1]
+        return Layout("tokens", layout.grid, prefix) if 0 <= prefix <= MOST_PREFIX_TOKENS else None
+    return None
+
+
+def _layout_tokens(classifier: Classifier, name: str, length: int, image_size: Size) -> Layout | None:
+    layers = _outside_attention(classifier)
+    size = classifier.size
+    assert size is not None
+    maps = [layer for layer in layers if _last_map(layer, size)]
+    layer = next((one for one in layers if one.name == split_call(name)[0]), None)
+    own = _tokens_after(maps, layer, layers, size) if layer is not None else None
+    if own is None or image_size == size:
+        return own
+    wanted = own.grid[0] * image_size[0] / size[0] / (own.grid[1] * image_size[1] / size[1])
+    count = length - own.prefix
+    pairs = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
+    best = min(pairs, key=lambda pair: abs(math.log(pair[0] / pair[1] / wanted)), default=None)
+    return Layout("tokens", best, own.prefix) if best else None
+
+
+def _is_attention(module: nn.Module) -> bool:
+    return "attention" in type(module).__name__.lower()
+
+
+def _outside_attention(classifier: Classifier) -> tuple[Layer, ...]:
+    # Queries and keys [B,heads,tokens,dim] can have the proportions of an image by chance.
+    modules = classifier.module.named_modules()
+    inner = {f"{name}.{child}" for name, part in modules if _is_attention(part) for child, _ in part.named_modules()}
+    return tuple(layer for layer in classifier.layers() if layer.name not in inner)
+
+
+def _before_last_attention(classifier: Classifier, tokens: list[Layer]) -> Layer | None:
+    known = {layer.name: layer for layer in tokens}
+    modules = dict(classifier.module.named_modules())
+    for name in reversed(modules):
+        if not _is_attention(modules[name]):
+            continue
+        parent, _, child = name.rpartition(".")
+        siblings = [one for one, _ in modules[parent].named_children()]
+        before = siblings[: siblings.index(child)]
+        found = known.get(f"{parent}.{before[-1]}" if parent else before[-1]) if before else None
+        if found is not None:
+            return found
+    return None
