@@ -1,0 +1,29 @@
+"""Classifiers by name: published, embedded, our own, or a user's.
+
+Imported lazily: the names of our networks must be listed without importing torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backlight.models.catalog import list_models
+    from backlight.models.inspect import compare_random, inspect_model
+    from backlight.models.loader import load
+
+_HOMES = {
+    "compare_random": "backlight.models.inspect",
+    "inspect_model": "backlight.models.inspect",
+    "list_models": "backlight.models.catalog",
+    "load": "backlight.models.loader",
+}
+
+__all__ = ["compare_random", "inspect_model", "list_models", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'backlight.models' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

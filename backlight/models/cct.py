@@ -40,9 +40,7 @@ class CCT(nn.Module):
         )
         # Each pooling halves a side and rounds up, so two of them give ceil(side / 4).
         self.positions = PositionEmbedding((size[0] + 3) // 4, (size[1] + 3) // 4, dim)
-        self.blocks = nn.Sequential(
-            *(TransformerBlock(dim, heads, mlp_ratio=mlp_ratio) for _ in range(depth))
-        )
+        self.blocks = nn.Sequential(*(TransformerBlock(dim, heads, mlp_ratio=mlp_ratio) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim)
         self.importance = nn.Linear(dim, 1)
         self.head = nn.Linear(dim, classes)

@@ -16,9 +16,7 @@ class SimpleNet(nn.Module):
     torch.Size([1, 100])
     """
 
-    def __init__(
-        self, classes: int, size: tuple[int, int], channels: int, *, batch_norm: bool = False
-    ) -> None:
+    def __init__(self, classes: int, size: tuple[int, int], channels: int, *, batch_norm: bool = False) -> None:
         super().__init__()
 
         def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:

@@ -1,0 +1,96 @@
+"""Names of classes: ImageNet's, offline, and those of a file."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from backlight.errors import FileError
+
+_LARGEST_FILE = 16 * 2**20  # bytes; 21,843 ImageNet names with their definitions take 3 MB
+
+
+@functools.cache
+def imagenet_labels(classes: int = 1000) -> tuple[str, ...]:
+    """List ImageNet's class names in words, in the order of the logits; none for an unknown number of classes.
+
+    The 1000 are torchvision's, which are all different ("crane", "crane bird"); the larger sets (11221, 11821,
+    21841, 21842, 21843 classes) are the first WordNet lemma of each class, from timm.
+
+    >>> imagenet_labels()[207], imagenet_labels(7)
+    ('golden retriever', ())
+    """
+    if classes == 1000:
+        from torchvision.models import ResNet18_Weights
+
+        return tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+    from timm.data import ImageNetInfo, infer_imagenet_subset
+
+    subset = infer_imagenet_subset({"num_classes": classes})
+    if subset is None:
+        return ()
+    return tuple(lemmas.split(",")[0] for lemmas in ImageNetInfo(subset).label_descriptions())
+
+
+def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Read class names: one per line, a JSON list, or a JSON object of index to name or of name to index.
+
+    Raises FileError for a file that is missing, larger than 16 MiB, no UTF-8, or not such a list.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "labels.json"
+    >>> _ = path.write_text('{"1": "dog", "0": "cat"}')
+    >>> read_labels(path)
+    ('cat', 'dog')
+    """
+    text = _read_text(Path(path))
+    if text.lstrip().startswith(("[", "{")):
+        labels = _from_json(path, text)
+    else:
+        labels = [line.strip() for line in text.rstrip().splitlines()]
+    if not labels:
+        raise FileError(path, "holds no labels", expected="one per line, or JSON")
+    if "" in labels:
+        raise FileError(path, f"label {labels.index('')} is empty", expected="a name for every class")
+    return tuple(labels)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}", expected="a file of labels") from error
+    if len(data) > _LARGEST_FILE:
+        raise FileError(path, "is larger than 16 MiB", expected="a file of labels")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileError(path, "is not UTF-8 text", expected="labels, one per line, or JSON") from None
+
+
+def _from_json(path: str | os.PathLike[str], text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileError(path, f"is not valid JSON ({error})") from None
+    if isinstance(found, dict):
+        found = _in_order(path, found)
+    if not all(isinstance(name, str) for name in found):
+        raise FileError(path, "holds labels that are no text", expected='["cat", "dog"]')
+    return [name.strip() for name in found]
+
+
+def _in_order(path: str | os.PathLike[str], found: dict[str, Any]) -> list[Any]:
+    by_name = all(isinstance(index, int) for index in found.values())
+    pairs = ((index, name) for name, index in found.items()) if by_name else found.items()
+    # Some lists give each class a pair, as in {"0": ["n01440764", "tench"]}: the last one is in words.
+    names = {str(index): name[-1] if isinstance(name, list) and name else name for index, name in pairs}
+    missing = [index for index in range(len(found)) if str(index) not in names]
+    if missing:
+        expected = f"every number from 0 to {len(found) - 1} once"
+        raise FileError(path, f"has no label for class {missing[0]}", expected=expected)
+    return [names[str(index)] for index in range(len(found))]

@@ -1,0 +1,38 @@
+"""Our networks by name, options after a colon: `classic_cnn`, `vit:depth=2,window_blocks=all`."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from backlight.grammar import parse_spec
+from backlight.images import Resize
+from backlight.models import networks
+from backlight.models.blueprint import Blueprint, ModelShape
+
+_MIDDLE = (0.5, 0.5, 0.5)
+
+
+def find(text: str, seed: int) -> Blueprint:
+    """Give the blueprint of one of our networks, as its registry describes it.
+
+    Raises UsageError for unknown options.
+
+    >>> find("classic_cnn", 0).resize.size
+    (32, 32)
+    """
+    spec = parse_spec(text)
+    network = networks.describe(spec.name)
+
+    def build(shape: ModelShape) -> nn.Module:
+        return networks.build(spec.name, shape.classes, shape.size, shape.channels, seed=seed, **spec.options)
+
+    return Blueprint(
+        text,
+        build,
+        classes=network.classes,
+        mean=_MIDDLE,
+        std=_MIDDLE,
+        resize=Resize(min(network.size), network.size, "bilinear"),
+        no_pretrained=f"{spec.name} has no weights until it is trained",
+        note=f"{text}: mean and std of 0.5 and {network.size[0]} px assumed",
+    )
