@@ -1,0 +1,8 @@
+"""Data sets: from files, arrays or drawings to one `Dataset`."""
+
+from backlight.data.dataset import Batch, Dataset
+from backlight.data.load import load_data, load_splits
+from backlight.data.pictures import Failure
+from backlight.data.splits import Splits
+
+__all__ = ["Batch", "Dataset", "Failure", "Splits", "load_data", "load_splits"]

@@ -1,0 +1,254 @@
+"""The one Dataset: numbered pictures with ids, labels and label names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from backlight.data.pictures import THREADS, Failure, Memory, Pictures, resized, select, stack, try_one
+from backlight.errors import DataError, FileError
+from backlight.images import Resize
+from backlight.progress import Progress, reporting
+
+Rows = slice | Tensor | Sequence[int]
+
+
+class Batch(NamedTuple):
+    """Some images, float [A,C,H,W] in [0,1], with labels int64 [A], ids, and rows int64 [A] in the data set.
+
+    `failed` names the pictures that were asked for and could not be read; they have no place in the rest.
+    """
+
+    images: Tensor
+    labels: Tensor
+    ids: list[str]
+    rows: Tensor
+    failed: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Hold pictures with ids, labels int64 [N] and label names; -1 is the label of an unlabeled picture.
+
+    `masks` holds pictures of 0 and 1 by name ("object", "patch") where they are known. `failed` names files
+    that were found broken and left out. `split` says which part of the data this is. Raises `DataError` when
+    lengths differ, ids repeat or labels lie outside of the names.
+
+    >>> from backlight.data import Dataset
+    >>> data = Dataset.of(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), labels=[0, 1, 1, 0], label_names=["a", "b"])
+    >>> len(data), data.ids, data[1:3].labels.tolist(), data[1:3].images.shape
+    (4, ('0', '1', '2', '3'), [1, 1], torch.Size([2, 3, 8, 8]))
+    """
+
+    pictures: Pictures
+    ids: tuple[str, ...]
+    labels: Tensor
+    label_names: tuple[str, ...] = ()
+    split: str = "all"
+    name: str = "data"
+    masks: Mapping[str, Pictures] = field(default_factory=dict)
+    failed: tuple[Failure, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = (len(self.pictures), len(self.ids), len(self.labels))
+        if len(set(lengths)) > 1:
+            raise DataError("{} pictures, {} ids, {} labels".format(*lengths), expected="equal numbers")
+        if len(set(self.ids)) < len(self.ids):
+            twice = Counter(self.ids).most_common(1)[0][0]
+            raise DataError(f"id {twice!r} occurs twice", expected="one id per picture")
+        if len(set(self.label_names)) < len(self.label_names):
+            raise DataError(f"label names that repeat: {self.label_names}", expected="one name per class")
+        if len(self.labels):
+            low, high = int(self.labels.min()), int(self.labels.max())
+            if low < -1 or high >= len(self.label_names):
+                raise DataError(
+                    f"labels from {low} to {high} with {len(self.label_names)} label names",
+                    expected=f"labels 0..{len(self.label_names) - 1}",
+                )
+
+    @staticmethod
+    def of(
+        images: Tensor,
+        labels: Sequence[int] | Tensor | None = None,
+        label_names: Sequence[str] = (),
+        ids: Sequence[str] | None = None,
+    ) -> Dataset:
+        """Wrap images in memory, uint8 [N,C,H,W]; ids default to the row numbers."""
+        if images.dtype != torch.uint8 or images.ndim != 4:
+            raise DataError(f"images {images.dtype} {tuple(images.shape)}", expected="uint8 [N,C,H,W]")
+        kept = torch.full((len(images),), -1) if labels is None else torch.as_tensor(labels, dtype=torch.int64)
+        names = tuple(str(row) for row in range(len(images))) if ids is None else tuple(ids)
+        return Dataset(Memory(images), names, kept, tuple(label_names))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name}, {self.split}: {len(self)} pictures, {len(self.label_names)} classes)"
+
+    @property
+    def labeled(self) -> bool:
+        """Tell whether every picture has a label."""
+        return len(self) > 0 and bool((self.labels >= 0).all())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Count the pictures of each class, by name."""
+        counts = self.labels[self.labels >= 0].bincount(minlength=len(self.label_names))
+        return dict(zip(self.label_names, counts.tolist()))
+
+    def read(self, rows: Rows) -> Tensor:
+        """Return pixels as stored, uint8 [A,C,H,W]; raises `FileError` for a broken picture."""
+        return self.pictures.read(self._rows(rows).tolist())
+
+    def mask(self, name: str, rows: Rows) -> Tensor:
+        """Return a mask, bool [A,H,W]; raises `DataError` when there is none of that name."""
+        if name not in self.masks:
+            raise DataError(f"no mask {name!r}", expected=f"one of {sorted(self.masks)}")
+        return self.masks[name].read(self._rows(rows).tolist())[:, 0].bool()
+
+    def __getitem__(self, rows: Rows) -> Batch:
+        """Return these rows as a batch; raises `FileError` for a broken picture."""
+        wanted = self._rows(rows)
+        return self._batch(self.read(wanted), wanted)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yield all pictures in order, broken ones named in `failed` and left out."""
+        for rows in torch.arange(len(self)).split(size):
+            good, pixels, failed = self._readable(rows)
+            yield self._batch(pixels, good, failed)
+
+    def take(self, rows: Rows) -> Dataset:
+        """Keep these rows, in this order."""
+        wanted = self._rows(rows)
+        chosen = tuple(self.ids[row] for row in wanted.tolist())
+        masks = {name: select(mask, wanted) for name, mask in self.masks.items()}
+        return replace(
+            self, pictures=select(self.pictures, wanted), ids=chosen, labels=self.labels[wanted], masks=masks
+        )
+
+    def limited(self, count: int | None) -> Dataset:
+        """Keep at most `count` pictures, spread evenly, so that data sorted by class keeps all its classes.
+
+        >>> Dataset.of(torch.zeros(9, 3, 4, 4, dtype=torch.uint8)).limited(3).ids
+        ('0', '4', '8')
+        """
+        if count is None or count >= len(self):
+            return self
+        if count < 1:
+            raise DataError(f"a limit of {count}", expected="at least 1")
+        return self.take(torch.linspace(0, len(self) - 1, count, dtype=torch.float64).round().long())
+
+    def relabeled(self, names: Sequence[str]) -> Dataset:
+        """Number the classes as another list of names does, such as a classifier's labels.
+
+        Raises `DataError` when a class that occurs has no place there.
+
+        >>> data = Dataset.of(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), [0, 1], ["cat", "dog"])
+        >>> data.relabeled(["dog", "owl", "cat"]).labels.tolist()
+        [2, 0]
+        """
+        place = {name: index for index, name in enumerate(names)}
+        lost = [name for name, count in self.counts.items() if count and name not in place]
+        if lost:
+            raise DataError(f"classes {lost[:5]} of {self.name}", expected="classes among the labels given")
+        numbers = torch.tensor([place.get(name, -1) for name in self.label_names] + [-1], dtype=torch.int64)
+        return replace(self, labels=numbers[self.labels], label_names=tuple(names))
+
+    def resized(self, resize: Resize) -> Dataset:
+        """Bring every picture to a classifier's input size by its own rule; masks stay as they are."""
+        return replace(self, pictures=resized(self.pictures, resize))
+
+    def in_memory(self, progress: Progress | None = None) -> Dataset:
+        """Decode everything once into one tensor; broken pictures are left out and named in `failed`."""
+        if isinstance(self.pictures, Memory):
+            return self
+        kept, blocks, failed = [], [], list(self.failed)
+        with reporting(progress, len(self), f"read {self.name}") as advance:
+            for rows in torch.arange(len(self)).split(1024):
+                good, pixels, broken = self._readable(rows)
+                kept.append(good)
+                blocks += [pixels] if len(good) else []
+                failed += broken
+                advance(len(rows))
+        memory = Memory(_concatenate(blocks))
+        return replace(self.take(torch.cat(kept)), pictures=memory, failed=tuple(failed))
+
+    def checked(self, progress: Progress | None = None) -> Dataset:
+        """Decode everything once, keep nothing of it, and leave the broken pictures out."""
+        if isinstance(self.pictures, Memory):
+            return self
+        kept, failed = [], list(self.failed)
+        with reporting(progress, len(self), f"check {self.name}") as advance:
+            for rows in torch.arange(len(self)).split(64):
+                good, _, broken = self._salvage(rows)
+                kept.append(good)
+                failed += broken
+                advance(len(rows))
+        return replace(self.take(torch.cat(kept)), failed=tuple(failed)) if failed else self
+
+    def fingerprint(self) -> str:
+        """Hash ids, labels, names and the pixels of 16 pictures, to recognize the same data again.
+
+        >>> data = Dataset.of(torch.zeros(2, 3, 4, 4, dtype=torch.uint8))
+        >>> data.fingerprint() == data.take([0, 1]).fingerprint() != data.take([0]).fingerprint()
+        True
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        for text in (*self.ids, "", *self.label_names):
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(self.labels.numpy().tobytes())
+        for row in torch.linspace(0, len(self) - 1, min(16, len(self))).long().tolist():
+            image = try_one(self.pictures, row)
+            if isinstance(image, Tensor):
+                digest.update(str(tuple(image.shape)).encode() + image.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _rows(self, rows: Rows) -> Tensor:
+        if isinstance(rows, slice):
+            return torch.arange(len(self))[rows]
+        wanted = torch.as_tensor(rows)
+        return wanted.nonzero()[:, 0] if wanted.dtype == torch.bool else wanted.long().reshape(-1)
+
+    def _batch(self, pixels: Tensor, rows: Tensor, failed: tuple[Failure, ...] = ()) -> Batch:
+        ids = [self.ids[row] for row in rows.tolist()]
+        # The same quotient that a picture file gives in `images.to_tensor`, bit by bit.
+        images = pixels.float() / torch.full((), 255.0)
+        return Batch(images, self.labels[rows], ids, rows, failed)
+
+    def _readable(self, rows: Tensor) -> tuple[Tensor, Tensor, tuple[Failure, ...]]:
+        try:
+            return rows, self.read(rows), ()
+        except FileError:
+            good, images, failed = self._salvage(rows)
+            return good, stack(images), failed
+
+    def _salvage(self, rows: Tensor) -> tuple[Tensor, list[Tensor], tuple[Failure, ...]]:
+        """Read what can be read: the rows, their pictures, and what failed."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            tried = dict(zip(rows.tolist(), pool.map(lambda row: try_one(self.pictures, row), rows.tolist())))
+        good = {row: image for row, image in tried.items() if isinstance(image, Tensor)}
+        failed = [Failure(self.ids[row], str(image)) for row, image in tried.items() if row not in good]
+        return torch.tensor(list(good), dtype=torch.int64), list(good.values()), tuple(failed)
+
+
+def _concatenate(blocks: list[Tensor]) -> Tensor:
+    """Join blocks, letting each one go as soon as it is copied: the peak is one copy and one block."""
+    if not blocks:
+        return stack([])
+    whole = blocks[0].new_empty(sum(map(len, blocks)), *blocks[0].shape[1:])
+    start = 0
+    while blocks:
+        block = blocks.pop(0)
+        if block.shape[1:] != whole.shape[1:]:
+            stack([whole[0], block[0]])
+        whole[start : start + len(block)] = block
+        start += len(block)
+    return whole

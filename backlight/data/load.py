@@ -1,0 +1,154 @@
+"""The DATA grammar: one string names any data set and the ranges of its parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from backlight.data.arrays import read_npz
+from backlight.data.cifar import is_cifar, read_cifar
+from backlight.data.dataset import Dataset
+from backlight.data.folders import read_folder, read_list, read_pictures
+from backlight.data.pictures import Drawing
+from backlight.data.shapes import Shapes
+from backlight.data.splits import NAMES, SPLIT_SEED, Splits, join, make_splits
+from backlight.errors import DataError, FileError, UsageError
+from backlight.grammar import parse_spec
+from backlight.images import Resize
+
+LISTS = (".txt", ".csv", ".tsv", ".lst")
+RANGES = re.compile(r"@(?=(?:train|val|test)=)")
+FORMS = "a folder, a list file, .npz, .parquet, .tar, CIFAR batches, hf:NAME or shapes:..."
+
+
+def load_data(
+    spec: str | Path,
+    *,
+    split: str | None = None,
+    resize: Resize | None = None,
+    limit: int | None = None,
+    split_seed: int = SPLIT_SEED,
+) -> Dataset:
+    """Load one part of a data set: "train", "val", "test" or "all"; default test, else all.
+
+    `spec` follows the DATA grammar: a folder of class folders, or of train/val/test folders of those; a list
+    file; .npz; CIFAR batches; .parquet; WebDataset .tar; `hf:NAME`; `shapes:n=2000,size=32,...`; and ranges
+    behind it, as in `cifar.npz@train=0:50000,test=50000:`. `resize` is the rule of a classifier; `limit` keeps
+    that many pictures, spread evenly. Raises `DataError`, `FileError` or `UsageError`.
+
+    >>> load_data("shapes:n=200,size=16,classes=4", split="train")
+    Dataset(shapes:n=200,size=16,classes=4, train: 160 pictures, 4 classes)
+    """
+    return load_splits(spec, resize=resize, split_seed=split_seed).pick(split).limited(limit)
+
+
+def load_splits(spec: str | Path, *, resize: Resize | None = None, split_seed: int = SPLIT_SEED) -> Splits:
+    """Load a data set with all its parts; see `load_data`.
+
+    >>> load_splits("shapes:n=100,size=16,classes=4").pick("val").ids[:3]
+    ('5', '33', '44')
+    """
+    text = str(spec)
+    pieces = RANGES.split(text, maxsplit=1)
+    found = _read(pieces[0])
+    if len(pieces) == 2:
+        found = _ranges(found, pieces[1])
+    named = {part: replace(data, name=text) for part, data in found.items()}
+    if resize is not None:
+        named = {part: data.resized(resize) for part, data in named.items()}
+    return make_splits(named, split_seed)
+
+
+def _read(spec: str) -> dict[str, Dataset]:
+    if spec == "shapes" or spec.startswith("shapes:"):
+        return {"all": shapes_dataset(_parse_shapes(spec))}
+    if spec.startswith("hf:"):
+        from backlight.data.hub import read_hub
+
+        return read_hub(spec.removeprefix("hf:"))
+    path = Path(spec).expanduser()
+    if not path.exists():
+        raise FileError(spec, "no such file or folder", expected=FORMS)
+    return _read_directory(path) if path.is_dir() else _read_file(path)
+
+
+def _read_directory(path: Path) -> dict[str, Dataset]:
+    from backlight.data.parquet import read_parquet
+    from backlight.data.webdataset import read_tars
+
+    if is_cifar(path):
+        return read_cifar(path)
+    for pattern, read in (("*.parquet", read_parquet), ("*.tar", read_tars)):
+        files = sorted(path.glob(pattern))
+        if files:
+            return read(files)
+    return read_folder(path)
+
+
+def _read_file(path: Path) -> dict[str, Dataset]:
+    from backlight.data.parquet import read_parquet
+    from backlight.data.webdataset import read_tars
+
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return read_npz(path)
+    if suffix == ".parquet":
+        return read_parquet([path])
+    if suffix == ".tar":
+        return read_tars([path])
+    if suffix in LISTS:
+        return read_list(path)
+    if suffix in (".pkl", ".pickle", ".npy", ".zip", ".gz", ".tgz"):
+        raise FileError(path, f"data of kind {suffix}", expected=FORMS)
+    return read_pictures([path])
+
+
+def _parse_shapes(text: str) -> Shapes:
+    spec = parse_spec(text).only("n", "size", "classes", "shortcut", "seed")
+    plain = Shapes()
+    return Shapes(
+        n=spec.integer("n", plain.n),
+        size=spec.integer("size", plain.size),
+        classes=spec.integer("classes", plain.classes),
+        shortcut=spec.number("shortcut", plain.shortcut),
+        seed=spec.integer("seed", plain.seed),
+    )
+
+
+def shapes_dataset(shapes: Shapes) -> Dataset:
+    """Make drawn shapes a data set, drawn when asked for, with masks "object" and "patch".
+
+    >>> shapes_dataset(Shapes(n=8)).mask("object", [0, 1]).shape
+    torch.Size([2, 32, 32])
+    """
+    rows = torch.arange(shapes.n)
+    return Dataset(
+        Drawing(shapes),
+        tuple(str(row) for row in range(shapes.n)),
+        shapes.labels(rows),
+        shapes.label_names,
+        name="shapes",
+        masks={"object": Drawing(shapes, "object"), "patch": Drawing(shapes, "patch")},
+    )
+
+
+def _ranges(found: Mapping[str, Dataset], text: str) -> dict[str, Dataset]:
+    whole = found["all"] if "all" in found else join(list(found.values()))
+    parts: dict[str, Dataset] = {}
+    taken = torch.zeros(len(whole), dtype=torch.bool)
+    for piece in text.split(","):
+        match = re.fullmatch(r"\s*(train|val|test)=(\d*):(\d*)\s*", piece)
+        if match is None or match[1] in parts:
+            raise UsageError(f"range {piece!r}", expected=f"{'|'.join(NAMES)}=START:STOP, each part once")
+        start, stop = int(match[2] or 0), int(match[3] or len(whole))
+        if not start < stop <= len(whole):
+            raise DataError(f"range {piece!r} of {len(whole)} pictures", expected=f"inside 0:{len(whole)}")
+        if taken[start:stop].any():
+            raise DataError(f"range {piece!r} overlaps another part", expected="parts that share no picture")
+        taken[start:stop] = True
+        parts[match[1]] = whole.take(slice(start, stop))
+    return parts

@@ -1,0 +1,254 @@
+"""Where the pixels of a data set come from: memory, files, encoded bytes or a drawing; read a few at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from backlight.data.shapes import Shapes
+from backlight.errors import DataError, FileError
+from backlight.images import Resize, decode_picture, open_picture
+
+THREADS = min(8, os.cpu_count() or 1)
+
+
+class Failure(NamedTuple):
+    """Name a picture that could not be used, and why."""
+
+    id: str
+    error: str
+
+
+class Pictures(Protocol):
+    """Give the pixels of numbered pictures."""
+
+    def __len__(self) -> int:
+        """Return how many pictures there are."""
+
+    def one(self, row: int) -> Tensor:
+        """Return one picture, uint8 [C,H,W]; raises `FileError` when it is broken."""
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Return some pictures of one size, uint8 [A,C,H,W]."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Memory:
+    """Hold all pictures as one tensor, uint8 [N,C,H,W]."""
+
+    images: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def one(self, row: int) -> Tensor:
+        """Return one picture, uint8 [C,H,W]."""
+        return self.images[row]
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Return some pictures, uint8 [A,C,H,W]."""
+        return self.images[torch.as_tensor(rows, dtype=torch.int64)]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Decoded:
+    """Decode pictures when they are asked for, several at a time on several threads.
+
+    `fetch(row)` opens one as upright RGB, or raises `FileError`. With `resize` all come out in its size,
+    otherwise they must have one size by themselves to be read together.
+    """
+
+    count: int
+    fetch: Callable[[int], Image.Image]
+    resize: Resize | None = None
+    channels: int = 3
+
+    def __len__(self) -> int:
+        return self.count
+
+    def one(self, row: int) -> Tensor:
+        """Return one picture, uint8 [C,H,W]; raises `FileError` when it is broken."""
+        picture = self.fetch(row)
+        if self.resize is not None:
+            picture, _ = self.resize.resize(picture)
+        return to_bytes(picture, self.channels)
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Return some pictures, uint8 [A,C,H,W]; raises `DataError` when their sizes differ."""
+        if len(rows) < 4:
+            return stack([self.one(int(row)) for row in rows], self.channels)
+        with ThreadPoolExecutor(THREADS) as pool:
+            return stack(list(pool.map(self.one, map(int, rows))), self.channels)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Drawing:
+    """Draw pictures of shapes, or the masks that go with them (`part` is "object" or "patch")."""
+
+    shapes: Shapes
+    part: str = "images"
+
+    def __len__(self) -> int:
+        return self.shapes.n
+
+    def one(self, row: int) -> Tensor:
+        """Return one picture, uint8 [3,H,W], or one mask, uint8 0 or 1 [1,H,W]."""
+        return self.read([row])[0]
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Return some pictures, uint8 [A,3,H,W], or masks, uint8 0 or 1 [A,1,H,W]."""
+        wanted: Tensor = getattr(self.shapes.draw(torch.as_tensor(rows, dtype=torch.int64)), self.part)
+        return wanted if self.part == "images" else wanted[:, None].to(torch.uint8)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Selected:
+    """Keep some of the pictures, in this order: int64 [A]."""
+
+    inner: Pictures
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def one(self, row: int) -> Tensor:
+        """Return one picture, uint8 [C,H,W]."""
+        return self.inner.one(int(self.rows[row]))
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Return some pictures, uint8 [A,C,H,W]."""
+        return self.inner.read(self.rows[torch.as_tensor(rows, dtype=torch.int64)].tolist())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Joined:
+    """Put several collections of pictures one behind the other."""
+
+    parts: tuple[Pictures, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def one(self, row: int) -> Tensor:
+        """Return one picture, uint8 [C,H,W]."""
+        for part in self.parts:
+            if row < len(part):
+                return part.one(row)
+            row -= len(part)
+        raise IndexError(row)
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Return some pictures, uint8 [A,C,H,W]."""
+        wanted = torch.as_tensor(rows, dtype=torch.int64)
+        result: Tensor | None = None
+        start = 0
+        for part in self.parts:
+            here = ((wanted >= start) & (wanted < start + len(part))).nonzero()[:, 0]
+            if len(here):
+                pixels = part.read((wanted[here] - start).tolist())
+                result = pixels.new_empty(len(wanted), *pixels.shape[1:]) if result is None else result
+                if result.shape[1:] != pixels.shape[1:]:
+                    raise _sizes_differ({tuple(result.shape[1:]), tuple(pixels.shape[1:])})
+                result[here] = pixels
+            start += len(part)
+        return self.parts[0].read([]) if result is None else result
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Resized:
+    """Bring pictures of any size to a classifier's input size by its own rule."""
+
+    inner: Pictures
+    resize: Resize
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def one(self, row: int) -> Tensor:
+        """Return one picture in the new size, uint8 [C,H,W]."""
+        image = self.inner.one(row)
+        if tuple(image.shape[1:]) == self.resize.size:
+            return image
+        picture, _ = self.resize.resize(to_pil(image))
+        return to_bytes(picture, len(image))
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Return some pictures in the new size, uint8 [A,C,H,W]."""
+        if not len(rows):
+            return torch.zeros(0, 3, *self.resize.size, dtype=torch.uint8)
+        return torch.stack([self.one(int(row)) for row in rows])
+
+
+def resized(pictures: Pictures, resize: Resize) -> Pictures:
+    """Apply a resize rule, before decoding is over where that is possible."""
+    if isinstance(pictures, Decoded):
+        return replace(pictures, resize=resize)
+    if isinstance(pictures, Joined):
+        return Joined(tuple(resized(part, resize) for part in pictures.parts))
+    if isinstance(pictures, Selected):
+        return Selected(resized(pictures.inner, resize), pictures.rows)
+    return Resized(pictures, resize)
+
+
+def select(pictures: Pictures, rows: Tensor) -> Pictures:
+    """Keep some pictures, int64 [A], without copying them and without wrapping twice."""
+    if isinstance(pictures, Selected):
+        return Selected(pictures.inner, pictures.rows[rows])
+    return Selected(pictures, rows)
+
+
+def from_paths(paths: Sequence[Path], channels: int = 3) -> Decoded:
+    """Read picture files.
+
+    >>> len(from_paths([]))
+    0
+    """
+    return Decoded(len(paths), lambda row: open_picture(paths[row]), channels=channels)
+
+
+def from_encoded(count: int, data: Callable[[int], bytes], name: Callable[[int], str], channels: int = 3) -> Decoded:
+    """Decode pictures whose encoded bytes `data(row)` gives; `name(row)` stands for the path in errors."""
+    return Decoded(count, lambda row: decode_picture(data(row), name(row)), channels=channels)
+
+
+def to_bytes(picture: Image.Image, channels: int = 3) -> Tensor:
+    """Make a picture a tensor, uint8 [C,H,W]."""
+    values = np.array(picture.convert("L" if channels == 1 else "RGB"))
+    return torch.from_numpy(values).reshape(picture.height, picture.width, channels).permute(2, 0, 1).contiguous()
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """Make a tensor, uint8 [C,H,W] of one or three channels, a picture."""
+    return Image.fromarray((image[0] if len(image) == 1 else image.permute(1, 2, 0)).contiguous().numpy())
+
+
+def stack(images: list[Tensor], channels: int = 3) -> Tensor:
+    """Stack pictures of one size; raises `DataError` when sizes differ."""
+    if not images:
+        return torch.zeros(0, channels, 0, 0, dtype=torch.uint8)
+    shapes = {tuple(image.shape) for image in images}
+    if len(shapes) > 1:
+        raise _sizes_differ(shapes)
+    return torch.stack(images)
+
+
+def _sizes_differ(shapes: set[tuple[int, ...]]) -> DataError:
+    shown = ", ".join(f"{shape[-2]}x{shape[-1]}" for shape in sorted(shapes)[:3])
+    return DataError(f"pictures of different sizes: {shown}", expected="one size", hint="give a size")
+
+
+def try_one(pictures: Pictures, row: int) -> Tensor | FileError:
+    """Return one picture, or the error that says why it is broken."""
+    try:
+        return pictures.one(row)
+    except FileError as error:
+        return error

@@ -1,0 +1,148 @@
+"""Train, val and test: as the data marks them, or drawn stratified by a fixed seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from backlight.data.dataset import Dataset
+from backlight.data.pictures import Joined
+from backlight.errors import DataError, UsageError
+from backlight.random import Random
+
+NAMES = ("train", "val", "test")
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Hold the parts of a data set; `marked` names those that the data itself set apart.
+
+    `parts` maps "train", "val" and "test" to non-empty data sets, `whole` is all of it, and `seed` is what the
+    other parts were drawn by.
+    """
+
+    parts: Mapping[str, Dataset]
+    whole: Dataset
+    marked: tuple[str, ...]
+    seed: int
+
+    def pick(self, split: str | None = None) -> Dataset:
+        """Return a part, or "all"; without a name the test part, or all where there is none.
+
+        Raises `UsageError` for other names and `DataError` for a part that the data lacks.
+        """
+        if split is None:
+            return self.parts.get("test", self.whole)
+        if split not in (*NAMES, "all"):
+            raise UsageError(f"split {split!r}", expected="train, val, test or all")
+        if split == "all":
+            return self.whole
+        if split not in self.parts:
+            raise DataError(f"{self.whole.name} has no {split} part", expected=f"one of {[*self.parts, 'all']}")
+        return self.parts[split]
+
+
+def make_splits(found: Mapping[str, Dataset], seed: int = SPLIT_SEED) -> Splits:
+    """Complete what a source found: parts by name, or "all" for data that marks none.
+
+    Unmarked data is split 80/10/10; unlabeled pictures are not split at all. Data without a val part gives 10 % of train to val. Both are stratified by
+    class and depend on the seed and the ids only.
+
+    >>> from backlight.data.dataset import Dataset
+    >>> data = Dataset.of(torch.zeros(50, 3, 2, 2, dtype=torch.uint8), [0, 1] * 25, ["a", "b"])
+    >>> {name: len(part) for name, part in make_splits({"all": data}).parts.items()}
+    {'train': 42, 'val': 4, 'test': 4}
+    """
+    if "all" in found:
+        whole = found["all"]
+        if not whole.labeled:
+            return Splits({}, whole, (), seed)
+        rows = draw_rows(whole, {"test": 0.1, "val": 0.1}, seed)
+        parts = {name: replace(whole.take(rows[name]), split=name) for name in NAMES if len(rows[name])}
+        return Splits(parts, whole, (), seed)
+    parts = {name: replace(found[name], split=name) for name in NAMES if name in found and len(found[name])}
+    if not parts:
+        raise DataError("a data set without pictures", expected="at least one picture")
+    marked = tuple(parts)
+    whole = join(list(parts.values()))
+    if "val" not in parts and "train" in parts:
+        rows = draw_rows(parts["train"], {"val": 0.1}, seed)
+        if len(rows["val"]):
+            train = parts["train"]
+            parts |= {name: replace(train.take(rows[name]), split=name) for name in ("train", "val")}
+    return Splits({name: parts[name] for name in NAMES if name in parts}, whole, marked, seed)
+
+
+def draw_rows(data: Dataset, fractions: Mapping[str, float], seed: int) -> dict[str, Tensor]:
+    """Draw the rows of the named parts and of "train", which gets the rest, class by class.
+
+    A class of three pictures or more gives at least one to each part; a smaller one stays in train. Rows come
+    in their original order.
+    """
+    draws = Random(("split", seed), list(data.ids)).uniform(dtype=torch.float64)
+    chosen: dict[str, list[Tensor]] = {name: [] for name in ("train", "val", "test")}
+    for label in data.labels.unique().tolist():
+        members = (data.labels == label).nonzero()[:, 0]
+        members = members[draws[members].argsort(stable=True)]
+        for name, fraction in fractions.items():
+            count = max(1, round(int((data.labels == label).sum()) * fraction))
+            count = count if int((data.labels == label).sum()) >= 3 else 0
+            chosen[name].append(members[:count])
+            members = members[count:]
+        chosen["train"].append(members)
+    empty = torch.zeros(0, dtype=torch.int64)
+    return {name: torch.cat([empty, *rows]).sort().values for name, rows in chosen.items()}
+
+
+def join(parts: Sequence[Dataset]) -> Dataset:
+    """Put data sets with the same label names one behind the other."""
+    first = parts[0]
+    if any(part.label_names != first.label_names for part in parts):
+        raise DataError("parts with different label names", expected="the same classes in every part")
+    return replace(
+        first,
+        pictures=Joined(tuple(part.pictures for part in parts)),
+        ids=tuple(key for part in parts for key in part.ids),
+        labels=torch.cat([part.labels for part in parts]),
+        masks={},
+        failed=tuple(failure for part in parts for failure in part.failed),
+        split="all",
+    )
+
+
+def number_labels(names: Mapping[str, Sequence[str]], source: str) -> tuple[tuple[str, ...], dict[str, Tensor]]:
+    """Turn label names per part into one numbering: the names in order, and int64 labels per part.
+
+    The names are those of "train" (or of the only part), sorted, as numbers where all are whole numbers. Raises
+    `DataError` naming the part when another one holds a class that train lacks.
+
+    >>> number_labels({"train": ["dog", "cat"], "test": ["dog"]}, "pets")
+    (('cat', 'dog'), {'train': tensor([1, 0]), 'test': tensor([1])})
+    """
+    reference = "train" if "train" in names else next(iter(names))
+    ordered = sort_names(set(names[reference]))
+    place = {name: number for number, name in enumerate(ordered)}
+    for part, values in names.items():
+        new = sort_names(set(values) - set(ordered))
+        if new:
+            raise DataError(
+                f"{source}: {part} holds classes that {reference} lacks: {', '.join(map(repr, new[:5]))}",
+                expected="the same class names in every part",
+                hint=f"add them to {reference}, or remove them from {part}",
+            )
+    labels = {part: [place[value] for value in values] for part, values in names.items()}
+    return ordered, {part: torch.tensor(numbers, dtype=torch.int64) for part, numbers in labels.items()}
+
+
+def sort_names(names: set[str]) -> tuple[str, ...]:
+    """Sort class names; whole numbers by value.
+
+    >>> sort_names({"10", "9"}), sort_names({"10", "9", "a"})
+    (('9', '10'), ('10', '9', 'a'))
+    """
+    numeric = all(name.isascii() and name.isdigit() and len(name) < 10 for name in names)
+    return tuple(sorted(names, key=lambda name: (int(name), name) if numeric else (0, name)))

@@ -1,0 +1,120 @@
+"""WebDataset archives (.tar): pictures and labels that share a name, read in place and never unpacked."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backlight.data.arrays import labels_by_name
+from backlight.data.dataset import Dataset
+from backlight.data.pictures import from_encoded
+from backlight.data.splits import NAMES
+from backlight.errors import DataError, FileError
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+LABEL_LIMIT = 2**20
+
+
+@dataclass
+class Sample:
+    """Where a sample's picture lies in its archive, and its label."""
+
+    archive: Path
+    start: int = -1
+    size: int = 0
+    label: str | int | None = None
+
+
+def read_tars(paths: Sequence[Path]) -> dict[str, Dataset]:
+    """Read WebDataset archives: `KEY.jpg` (or .png, ...) with `KEY.cls` (a number or a name) or `KEY.json`.
+
+    The label of a .json is its "label". Parts come from file names such as `train-000000.tar`; ids are the keys.
+    Only the table of contents is kept in memory. Raises `FileError` or `DataError`.
+    """
+    parts: dict[str, dict[str, Sample]] = {}
+    for path in paths:
+        prefix = path.name.split("-")[0].removesuffix(".tar")
+        part = prefix if prefix in NAMES else "all"
+        _index(path, parts.setdefault(part, {}))
+    if "all" in parts and len(parts) > 1:
+        raise DataError(f"{paths[0].parent}: archives with and without a part's name", expected="all or none")
+    columns = {part: _label_column(samples, str(paths[0])) for part, samples in parts.items()}
+    names, labels = labels_by_name(columns, None, str(paths[0]))
+    made = {}
+    for part, samples in parts.items():
+        keys, found = list(samples), list(samples.values())
+        pictures = from_encoded(len(found), Members(found).__getitem__, keys.__getitem__)
+        prefix = "" if part == "all" else f"{part}/"
+        made[part] = Dataset(pictures, tuple(prefix + key for key in keys), labels[part], names)
+    return made
+
+
+def _index(path: Path, samples: dict[str, Sample]) -> None:
+    here: dict[str, Sample] = {}
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                if member.isfile() and not member.issparse():
+                    _add(path, archive, member, here)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise FileError(path, f"not a usable archive ({error})", expected="an uncompressed .tar") from None
+    twice = here.keys() & samples.keys()
+    if twice:
+        raise FileError(path, f"key {min(twice)!r} occurs twice", expected="one sample per key")
+    whole = {key: sample for key, sample in here.items() if sample.start >= 0}
+    if not whole:
+        raise FileError(path, "holds no pictures", expected="members such as 000001.jpg and 000001.cls")
+    samples.update(whole)
+
+
+def _add(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, samples: dict[str, Sample]) -> None:
+    folder, _, name = member.name.rpartition("/")
+    stem, dot, kind = name.partition(".")
+    key, kind = f"{folder}/{stem}" if folder else stem, "." + kind.lower()
+    if not dot or kind not in (*PICTURES, ".cls", ".json"):
+        return
+    sample = samples.setdefault(key, Sample(path))
+    if kind in PICTURES:
+        sample.start, sample.size = member.offset_data, member.size
+        return
+    if member.size > LABEL_LIMIT:
+        raise FileError(path, f"{member.name} is larger than 1 MiB", expected="a label")
+    stream = archive.extractfile(member)
+    text = stream.read().decode("utf-8", "replace").strip() if stream else ""
+    if kind == ".cls":
+        sample.label = text
+    elif sample.label is None:
+        sample.label = _json_label(path, member.name, text)
+
+
+def _json_label(path: Path, name: str, text: str) -> str | int | None:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise FileError(path, f"{name} is not JSON") from None
+    label = content.get("label") if isinstance(content, dict) else None
+    return label if isinstance(label, str | int) and not isinstance(label, bool) else None
+
+
+def _label_column(samples: dict[str, Sample], source: str) -> np.ndarray:
+    without = [key for key, sample in samples.items() if sample.label is None]
+    if without:
+        raise DataError(f"{source}: no label for {without[:3]}", expected="KEY.cls, or 'label' in KEY.json")
+    return np.array([str(sample.label) for sample in samples.values()])
+
+
+@dataclass(frozen=True)
+class Members:
+    """Give the encoded pictures of some samples, one at a time."""
+
+    samples: list[Sample]
+
+    def __getitem__(self, row: int) -> bytes:
+        with self.samples[row].archive.open("rb") as stream:
+            stream.seek(self.samples[row].start)
+            return stream.read(self.samples[row].size)
