@@ -1,0 +1,241 @@
+"""A challenge: images, a threat model, the model to fool and who judges. Attacks are functions of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from backlight.attack.referee import Referee, judge_logits
+from backlight.attack.threat import ThreatModel
+from backlight.chunks import Chunk
+from backlight.classifier import Classifier
+from backlight.errors import InputError
+from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, optimize, predicted
+from backlight.pixels.constraints import Constraint
+from backlight.pixels.parametrizations import Parametrization
+from backlight.pixels.starts import Start
+from backlight.pixels.transforms import Transforms
+from backlight.random import Random, Seed, hash_ids
+from backlight.targets import Target, resolve_targets
+
+Ids = Tensor | Sequence[int] | Sequence[str] | None
+"""The images' names, which key their random numbers; None for their places in the batch."""
+
+_LOOKED_AT_TOGETHER = 256 * 3 * 32 * 32
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Challenge:
+    """Hold all that an attack needs and does not choose; build one with `Challenge.of`.
+
+    `classifier` judges, `search` is what attacks look at (the same, or its fast copy). `clean` are the
+    originals' logits `[B,K]`. An attack is a function of a challenge that returns a `Result` in which every
+    success is confirmed by the referee.
+
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
+    >>> challenge.begin()
+    Result(4 images, 0 successes; 4 not run)
+    """
+
+    classifier: Classifier
+    images: Tensor
+    labels: Tensor
+    threat: ThreatModel
+    clean: Tensor
+    search: Classifier
+    targets: Tensor | None = None
+    seed: Seed = 0
+    ids: Ids = None
+
+    @classmethod
+    def of(
+        cls,
+        classifier: Classifier,
+        images: Tensor,
+        labels: Tensor | None = None,
+        *,
+        threat: ThreatModel | None = None,
+        target: Target = None,
+        seed: Seed = 0,
+        ids: Ids = None,
+        fast: bool = False,
+    ) -> Challenge:
+        """Check everything before any long work, look once at the originals, and settle labels and targets.
+
+        `images` are `[B,C,H,W]` in [0,1]; `labels` int64 `[B]`, the predictions where None. `target` is a label, a
+        number, `random`, `least-likely`, one of these per image, or None for any wrong class. `fast` searches
+        on a private faster copy.
+
+        Raises InputError for images, labels or targets that cannot be used, and for a target that is the label.
+        """
+        threat = threat or ThreatModel()
+        with torch.inference_mode(False), torch.no_grad():
+            images = classifier.check(images).clone().clamp(0, 1)
+            threat.mask_of(images)
+            clean = judge_logits(classifier, images)
+            predictions = clean.argmax(1)
+            labels = predictions if labels is None else _checked_labels(labels, clean)
+            keys = hash_ids(list(range(len(images))) if ids is None else ids)
+            if len(keys) != len(images):
+                raise InputError(f"{len(keys)} ids for {len(images)} images", expected="one id per image")
+            targets = (
+                None if target is None else _targets(classifier, clean, labels, target, Random((seed, "target"), keys))
+            )
+        search = classifier.fast() if fast else classifier
+        return cls(classifier, images, labels, threat, clean, search, targets, seed, keys)
+
+    @cached_property
+    def referee(self) -> Referee:
+        """Give who decides: the untouched classifier."""
+        return Referee(self.classifier, self.images, self.labels, self.threat, self.targets)
+
+    @cached_property
+    def chunk(self) -> Chunk:
+        """Bound how many images are looked at together; the size that fits in memory is remembered."""
+        return Chunk(max(1, _LOOKED_AT_TOGETHER // max(1, self.images[:1].numel())))
+
+    @property
+    def classes(self) -> int:
+        """Count the classes."""
+        return self.clean.shape[1]
+
+    @property
+    def fooled(self) -> Measure:
+        """Give the measure of what the attacker wants: another class than the label, or the target."""
+        return misclassified(self.labels) if self.targets is None else predicted(self.targets)
+
+    def begin(self) -> Result:
+        """Give the result before any attack: originals, which are successes where the model is wrong already."""
+        rows = torch.arange(len(self.images), device=self.images.device)
+        blank = Result.blank(self.images)
+        margin = self.referee.margin(self.clean, rows)
+        wrong = self.clean.argmax(1) != self.labels if self.targets is None else self.clean.argmax(1) == self.targets
+        wrong = wrong & margin.isfinite() & self.clean.isfinite().all(1)
+        stopped = torch.where(wrong, Stopped.STOPPED.value, Stopped.NOT_RUN.value)
+        return replace(blank, images=self.images.clone(), success=wrong, stopped=stopped)
+
+    def climb(
+        self,
+        objective: Measure,
+        rule: Rule,
+        *,
+        steps: int,
+        stream: Seed,
+        start: Start | None = None,
+        after: Result | None = None,
+        stop: bool = True,
+        transforms: Transforms | None = None,
+    ) -> Result:
+        """Climb an objective inside the threat model, from `start` near the originals, and merge with `after`.
+
+        Only images without success in `after` run; each leaves at its first success, unless `stop` is false.
+        `stream` keys the random numbers of this climb.
+        """
+        moved = self.threat.pixels(self.images, start)
+        constraint = self.threat.constraint(self.images)
+        fooled = self.fooled
+        return self._run(
+            objective,
+            moved,
+            rule,
+            steps,
+            stream,
+            constraint=constraint,
+            after=after,
+            transforms=transforms,
+            success=fooled,
+            stop=fooled if stop else None,
+        )
+
+    def approach(
+        self,
+        objective: Measure,
+        rule: Rule,
+        *,
+        steps: int,
+        stream: Seed,
+        moved: Parametrization | None = None,
+        after: Result | None = None,
+    ) -> Result:
+        """Look for the nearest success in the threat model's norm, the box and the mask, and merge with `after`.
+
+        `moved` is what changes, by default pixels from the originals. Where the threat model has an eps, images
+        leave once a success within it is found; without one every image goes on to the end.
+        """
+        far, bounded = distance(self.images, self.threat.norm), self.threat.eps is not None
+        constraint = self.threat.limits(self.images) if moved is None else None
+        return self._run(
+            objective,
+            moved or self.threat.pixels(self.images),
+            rule,
+            steps,
+            stream,
+            constraint=constraint,
+            after=after,
+            success=self.fooled,
+            stop=self.fooled & (far <= self.threat.size) if bounded else None,
+            keep=-far,
+            rows=None if bounded else ~self.begin().success,
+        )
+
+    def _run(
+        self,
+        objective: Measure,
+        moved: Parametrization,
+        rule: Rule,
+        steps: int,
+        stream: Seed,
+        *,
+        constraint: Constraint | None,
+        after: Result | None,
+        success: Measure,
+        stop: Measure | None,
+        keep: str | Measure = "best",
+        transforms: Transforms | None = None,
+        rows: Tensor | None = None,
+    ) -> Result:
+        before = self.begin() if after is None else after
+        result = optimize(
+            self.search,
+            objective,
+            moved,
+            rule,
+            steps=steps,
+            constraint=constraint,
+            transforms=transforms,
+            success=success,
+            stop=stop,
+            keep=keep,
+            random=((self.seed, stream), self.ids),
+            rows=~before.success if rows is None else rows,
+            chunk=self.chunk,
+        )
+        return before.merge(self.referee.confirm(result))
+
+
+def _checked_labels(labels: Tensor, clean: Tensor) -> Tensor:
+    count, classes = clean.shape
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
+        raise InputError("labels are no integers", expected="an int64 tensor [B] of class indices")
+    if labels.shape != (count,):
+        raise InputError(f"labels of shape {list(labels.shape)} for {count} images", expected=f"[{count}]")
+    if count and (int(labels.min()) < 0 or int(labels.max()) >= classes):
+        found = f"labels range from {int(labels.min())} to {int(labels.max())}"
+        raise InputError(found, expected=f"0 to {classes - 1}")
+    return labels.clone().long().to(clean.device)
+
+
+def _targets(classifier: Classifier, clean: Tensor, labels: Tensor, target: Target, random: Random) -> Tensor:
+    # The least likely class other than the label: on an image that is far off, the label itself is the least.
+    logits = clean.scatter(1, labels[:, None], torch.inf) if target == "least-likely" else clean
+    targets = resolve_targets(classifier, logits, target, random=random, avoid=labels)
+    same = (targets == labels).nonzero()[:, 0].tolist()
+    if same:
+        raise InputError(f"the target is the label for images {same[:5]}", expected="another class")
+    return targets

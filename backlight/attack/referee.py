@@ -1,0 +1,116 @@
+"""The referee: attacks propose, it decides.
+
+It asks the model that it was given, never the faster copy that was searched on, in batches of one fixed size,
+and what is not finite, not in the ball or not in the box is never a success.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from backlight.attack.threat import ThreatModel
+from backlight.classifier import Classifier
+from backlight.pixels import Result
+from backlight.pixels.result import Stopped
+
+UNDECIDED = 1e-4
+"""Margins smaller than this may change sign with the batch's shape or the machine."""
+
+_BATCH, _BATCH_VALUES = 64, 64 * 3 * 64 * 64
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdict:
+    """What the referee found for A pictures.
+
+    `prediction` int64, `margin` (above 0 where fooled: the best other logit minus the label's, or the target's
+    minus the best other), `distance` in the threat model's norm, `inside` whether the picture is allowed,
+    `success` fooled and inside.
+    """
+
+    prediction: Tensor
+    margin: Tensor
+    distance: Tensor
+    inside: Tensor
+    success: Tensor
+
+    @property
+    def undecided(self) -> Tensor:
+        """Tell where the margin is too small to be sure of: bool `[A]`."""
+        return self.margin.abs() < UNDECIDED
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Referee:
+    """Judge pictures for originals `[B,C,H,W]` with labels `[B]`, or with targets `[B]` to be reached.
+
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2)
+    >>> x = torch.rand(4, 3, 2, 2)
+    >>> y = classifier.logits(x).argmax(1)
+    >>> Referee(classifier, x, y, ThreatModel()).judge(x).success
+    tensor([False, False, False, False])
+    """
+
+    classifier: Classifier
+    originals: Tensor
+    labels: Tensor
+    threat: ThreatModel
+    targets: Tensor | None = None
+
+    def judge(self, images: Tensor, rows: Tensor | None = None) -> Verdict:
+        """Judge pictures `[A,C,H,W]`, by default of all originals, else of those at `rows` (int64 `[A]`)."""
+        rows = torch.arange(len(self.originals), device=images.device) if rows is None else rows
+        logits = judge_logits(self.classifier, images)
+        originals, mask = self.originals[rows], self.threat.mask_of(self.originals)
+        inside = self.threat.inside(images, originals, None if mask is None else mask[rows])
+        margin = self.margin(logits, rows)
+        prediction = logits.argmax(1)
+        sound = inside & logits.isfinite().all(1)
+        if self.targets is None:
+            fooled = prediction != self.labels[rows]
+        else:
+            fooled = prediction == self.targets[rows]
+        return Verdict(prediction, margin, self.threat.distance(images, originals), inside, fooled & sound)
+
+    def margin(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Give how far logits `[A,K]` are on the attacker's side, in logits: `[A]`."""
+        meant = (self.labels if self.targets is None else self.targets)[rows][:, None]
+        others = logits.scatter(1, meant, -torch.inf).amax(1)
+        gain = others - logits.gather(1, meant)[:, 0]
+        return gain if self.targets is None else -gain
+
+    def confirm(self, result: Result) -> Result:
+        """Judge the pictures that a run claims as successes; a claim that fails is none any more.
+
+        Pictures that did not run in it, and failures, cost nothing.
+        """
+        claims = (result.success & (result.stopped != Stopped.NOT_RUN)).nonzero()[:, 0]
+        if not len(claims):
+            return result
+        success = result.success.clone()
+        success[claims] = self.judge(result.images[claims], claims).success
+        return replace(result, success=success)
+
+
+def judge_logits(classifier: Classifier, images: Tensor) -> Tensor:
+    """Compute logits `[A,K]` in batches of one fixed size, the last one filled up: no batch changes another's.
+
+    >>> from torch import nn
+    >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
+    >>> judge_logits(classifier, torch.rand(3, 3, 2, 2)).shape
+    torch.Size([3, 2])
+    """
+    size = max(1, min(_BATCH, _BATCH_VALUES // max(1, images[:1].numel())))
+    with torch.inference_mode(False), torch.no_grad(), classifier.guard():
+        if not len(images):
+            return torch.zeros(0, classifier.classes, device=images.device)
+        logits = []
+        for part in images.split(size):
+            filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)])
+            logits.append(classifier.record(filled, ("logits",))["logits"][: len(part)])
+        return torch.cat(logits)

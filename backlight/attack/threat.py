@@ -1,0 +1,120 @@
+"""The threat model: what an attacker may change, and by how much.
+
+One projection per norm decides what "inside" means: linf and l2 are `pixels.Ball`, followed by the box; l1 is
+`L1Ball`, which projects on ball and box at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backlight.attack.l1 import L1Ball
+from backlight.grammar import parse_epsilon
+from backlight.pixels import Ball, Box, Constraint, Lattice, Mask, Pixels
+from backlight.pixels.describe import Brief
+from backlight.pixels.geometry import check_norm, length
+from backlight.pixels.starts import Start
+
+# Rounding of x + d and of long sums, in float32; everything beyond it is outside.
+_RELATIVE, _ABSOLUTE = 1e-5, 1e-6
+_LEVELS, _ON_LEVEL = 255, 1e-3
+
+DEFAULT_EPS: dict[str, float] = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
+"""The usual sizes for 32 px images (RobustBench; Croce and Hein 2021 for l1)."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ThreatModel(Brief):
+    """Say what counts as a small change: a norm, a size, 8-bit pictures or not, and which pixels.
+
+    `eps` is in pixel units, where an image spans 0 to 1: a number or text such as "8/255"; None leaves only
+    the box [0,1], as minimum-norm attacks want it. `lattice` asks for pictures that an 8-bit file can hold.
+    `mask` is boolean, true where pixels may change, and broadcasts to the images `[B,C,H,W]`.
+
+    Raises UsageError for an unknown norm, a negative eps, or one on the scale 0..255.
+
+    >>> ThreatModel("linf", "8/255").describe()
+    'linf 8/255 = 0.03137 in [0,1] pixels'
+    """
+
+    norm: str = "linf"
+    eps: float | str | None = 8 / 255
+    lattice: bool = False
+    mask: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        check_norm(self.norm)
+        if self.eps is not None:
+            object.__setattr__(self, "eps", parse_epsilon(self.eps, self.norm))
+
+    @property
+    def size(self) -> float:
+        """Give eps as a number, infinity where there is no bound."""
+        return torch.inf if self.eps is None else float(self.eps)
+
+    def describe(self) -> str:
+        """Write the threat model as text, with a warning where no one would call the change small."""
+        words = f"{self.norm}, no bound"
+        if self.eps is not None:
+            levels = self.size * _LEVELS
+            fraction = f" {levels:.0f}/255 =" if abs(levels - round(levels)) < 1e-6 and self.size else ""
+            words = f"{self.norm}{fraction} {self.size:.4g} in [0,1] pixels"
+        if self.norm == "linf" and 0.5 < self.size < torch.inf:
+            words += " (more than half of the range: any image can become grey)"
+        parts = [
+            words,
+            "on the 8-bit lattice" if self.lattice else "",
+            "inside a mask" if self.mask is not None else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def constraint(self, images: Tensor) -> Constraint:
+        """Give the allowed pixels around images `[B,C,H,W]`."""
+        if self.eps is None:
+            return self.limits(images)
+        if self.norm == "l1":
+            inside: Constraint = L1Ball(images, self.size)
+        else:
+            inside = Ball(self.norm, images, self.size) & Box()
+        return inside if self.mask is None else inside & Mask(self.mask, images)
+
+    def limits(self, images: Tensor) -> Constraint:
+        """Give the box and the mask without the ball, for attacks that look for the nearest answer."""
+        return Box() if self.mask is None else Box() & Mask(self.mask, images)
+
+    def pixels(self, images: Tensor, begin: Start | None = None) -> Pixels:
+        """Give what is moved: pixels, or pixels on the 8-bit lattice."""
+        return Lattice(images, begin) if self.lattice else Pixels(images, begin)
+
+    def distance(self, images: Tensor, originals: Tensor) -> Tensor:
+        """Measure perturbations `[A,C,H,W]` in the norm, summed in double precision: float64 `[A]`.
+
+        >>> ThreatModel("l2").distance(torch.full((1, 1, 2, 2), 0.5), torch.zeros(1, 1, 2, 2))
+        tensor([1.], dtype=torch.float64)
+        """
+        return length(images.double() - originals.double(), self.norm)
+
+    def inside(self, images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tell which images `[A,C,H,W]` are finite, in the box, in the ball, on the lattice, in the mask: `[A]`.
+
+        `mask` is this threat model's mask for these A images. The ball has a slack of 1e-5 of its size plus
+        1e-6 for float32 rounding; the box has none.
+        """
+        flat = images.flatten(1)
+        good = flat.isfinite().all(1) & ((flat >= 0) & (flat <= 1)).all(1)
+        good = good & (self.distance(images, originals) <= self.size * (1 + _RELATIVE) + _ABSOLUTE)
+        if self.lattice:
+            levels = flat * _LEVELS
+            good = good & ((levels - levels.round()).abs() < _ON_LEVEL).all(1)
+        if mask is not None:
+            good = good & ((images == originals) | mask).flatten(1).all(1)
+        return good
+
+    def mask_of(self, images: Tensor) -> Tensor | None:
+        """Expand the mask to images `[B,C,H,W]`; raises InputError where it does not fit."""
+        if self.mask is None:
+            return None
+        return Mask(self.mask, images).mask
