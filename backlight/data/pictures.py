@@ -19,6 +19,7 @@ from backlight.errors import DataError, FileError
 from backlight.images import Resize, decode_picture, open_picture
 
 THREADS = min(8, os.cpu_count() or 1)
+SMALL = 128 * 128  # below it threads wait for each other longer than they decode
 
 
 class Failure(NamedTuple):
@@ -77,17 +78,23 @@ class Decoded:
 
     def one(self, row: int) -> Tensor:
         """Return one picture, uint8 [C,H,W]; raises `FileError` when it is broken."""
-        picture = self.fetch(row)
-        if self.resize is not None:
-            picture, _ = self.resize.resize(picture)
-        return to_bytes(picture, self.channels)
+        return self._finish(self.fetch(row))
 
     def read(self, rows: Sequence[int]) -> Tensor:
         """Return some pictures, uint8 [A,C,H,W]; raises `DataError` when their sizes differ."""
-        if len(rows) < 4:
-            return stack([self.one(int(row)) for row in rows], self.channels)
+        if not len(rows):
+            return stack([], self.channels)
+        first = self.fetch(int(rows[0]))
+        rest = map(int, rows[1:])
+        if first.width * first.height < SMALL:
+            return stack([self._finish(first), *map(self.one, rest)])
         with ThreadPoolExecutor(THREADS) as pool:
-            return stack(list(pool.map(self.one, map(int, rows))), self.channels)
+            return stack([self._finish(first), *pool.map(self.one, rest)])
+
+    def _finish(self, picture: Image.Image) -> Tensor:
+        if self.resize is not None:
+            picture, _ = self.resize.resize(picture)
+        return to_bytes(picture, self.channels)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -222,7 +229,8 @@ def from_encoded(count: int, data: Callable[[int], bytes], name: Callable[[int],
 
 def to_bytes(picture: Image.Image, channels: int = 3) -> Tensor:
     """Make a picture a tensor, uint8 [C,H,W]."""
-    values = np.array(picture.convert("L" if channels == 1 else "RGB"))
+    mode = "L" if channels == 1 else "RGB"
+    values = np.array(picture if picture.mode == mode else picture.convert(mode))
     return torch.from_numpy(values).reshape(picture.height, picture.width, channels).permute(2, 0, 1).contiguous()
 
 

@@ -84,16 +84,17 @@ def draw_rows(data: Dataset, fractions: Mapping[str, float], seed: int) -> dict[
     in their original order.
     """
     draws = Random(("split", seed), list(data.ids)).uniform(dtype=torch.float64)
-    chosen: dict[str, list[Tensor]] = {name: [] for name in ("train", "val", "test")}
-    for label in data.labels.unique().tolist():
-        members = (data.labels == label).nonzero()[:, 0]
-        members = members[draws[members].argsort(stable=True)]
-        for name, fraction in fractions.items():
-            count = max(1, round(int((data.labels == label).sum()) * fraction))
-            count = count if int((data.labels == label).sum()) >= 3 else 0
-            chosen[name].append(members[:count])
-            members = members[count:]
-        chosen["train"].append(members)
+    order = draws.argsort(stable=True)
+    order = order[data.labels[order].argsort(stable=True)]
+    counts = data.labels[order].unique_consecutive(return_counts=True)[1]
+    chosen: dict[str, list[Tensor]] = {name: [] for name in NAMES}
+    for members in order.split(counts.tolist()):
+        start = 0
+        for name, fraction in fractions.items() if len(members) >= 3 else ():
+            stop = start + max(1, round(len(members) * fraction))
+            chosen[name].append(members[start:stop])
+            start = stop
+        chosen["train"].append(members[start:])
     empty = torch.zeros(0, dtype=torch.int64)
     return {name: torch.cat([empty, *rows]).sort().values for name, rows in chosen.items()}
 
