@@ -47,6 +47,7 @@ class Classifier:
         self.module, self.mean, self.std = module, mean, std
         self.resize, self.labels, self.name, self.outputs = resize, labels, name, outputs
         self.probe = probe
+        self.notes: tuple[str, ...] = ()  # what `load` had to assume
         self._depth = 0
 
     @classmethod
@@ -249,7 +250,7 @@ class Classifier:
             if not 0 <= index < self.classes:
                 raise InputError(f"class {index}", expected=f"0 to {self.classes - 1}")
             return index
-        synonyms = {}
+        synonyms: dict[str, int] = {}
         for index, names in enumerate(self.labels):
             for name in (names, *names.split(",")):
                 synonyms.setdefault(name.strip().lower(), index)
