@@ -58,9 +58,7 @@ class Spec:
             raise self._misfit(key, "a whole number") from None
         return int(self._inside(key, value, low, high))
 
-    def number(
-        self, key: str, default: float, *, low: float | None = None, high: float | None = None
-    ) -> float:
+    def number(self, key: str, default: float, *, low: float | None = None, high: float | None = None) -> float:
         """Return an option as a finite number inside [low, high]; fractions such as 1/3 are understood."""
         if key not in self.options:
             return default
@@ -72,9 +70,7 @@ class Spec:
 
     def _inside(self, key: str, value: float, low: float | None, high: float | None) -> float:
         if (low is not None and value < low) or (high is not None and value > high):
-            bounds = (
-                f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low}..{high}"
-            )
+            bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low}..{high}"
             raise self._misfit(key, bounds)
         return value
 
@@ -109,11 +105,7 @@ def parse_number(value: str | float) -> float:
     (True, 0.5)
     """
     try:
-        number = (
-            float(Fraction(value.replace(" ", "")))
-            if isinstance(value, str) and "/" in value
-            else float(value)
-        )
+        number = float(Fraction(value.replace(" ", ""))) if isinstance(value, str) and "/" in value else float(value)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
         raise UsageError(f"{value!r} is not a number", expected="0.03 or '8/255'") from None
     if not math.isfinite(number):
@@ -144,3 +136,23 @@ def parse_epsilon(value: str | float, norm: str = "linf") -> float:
             hint=f"write '{text}/255'" if "/" not in text else "write '8/255'",
         )
     return epsilon
+
+
+def split_specs(text: str) -> tuple[str, ...]:
+    """Split a list of specifications at the commas that do not belong to options.
+
+    Raises UsageError for an empty list.
+
+    >>> split_specs("saliency,smoothgrad:samples=25,level=0.1,gradcam")
+    ('saliency', 'smoothgrad:samples=25,level=0.1', 'gradcam')
+    """
+    found: list[str] = []
+    for part in (piece.strip() for piece in text.split(",")):
+        name, equals, _ = part.partition("=")
+        if found and equals and ":" not in name:
+            found[-1] += f",{part}"
+        elif part:
+            found.append(part)
+    if not found:
+        raise UsageError(f"{text!r} names nothing", expected="names with commas between")
+    return tuple(found)

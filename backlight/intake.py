@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.classifier import Classifier
-from backlight.errors import FileError
+from backlight.errors import FileError, InputError
 from backlight.images import Picture
+from backlight.progress import Progress, reporting
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,54 @@ class Failed:
 
 
 def read_batches(
-    classifier: Classifier, paths: Sequence[str | os.PathLike[str]], batch_size: int, failed: list[Failed]
+    classifier: Classifier,
+    paths: Sequence[str | os.PathLike[str]],
+    batch_size: int,
+    failed: list[Failed],
+    *,
+    progress: Progress | None = None,
+    description: str = "pictures",
 ) -> Iterator[list[Picture]]:
     """Yield lists of at most `batch_size` pictures as `classifier` wants them; add unreadable files to `failed`.
+
+    Progress counts a batch as finished when the next one is asked for. Raises InputError for a batch size below 1.
 
     >>> from torch import nn
     >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
     >>> failed = []
     >>> list(read_batches(classifier, ["nowhere.png"], 4, failed)), failed[0].path
-    ([[]], 'nowhere.png')
+    ([], 'nowhere.png')
     """
-    for start in range(0, len(paths), batch_size):
-        batch = []
-        for path in paths[start : start + batch_size]:
-            try:
-                batch.append(classifier.read(path))
-            except FileError as error:
-                failed.append(Failed(str(Path(path)), str(error).removeprefix(f"{error.path}: ")))
-        yield batch
+    if batch_size < 1:
+        raise InputError(f"batch size {batch_size}", expected="at least 1")
+    with reporting(progress, len(paths), description) as advance:
+        for start in range(0, len(paths), batch_size):
+            named = paths[start : start + batch_size]
+            batch = []
+            for path in named:
+                try:
+                    batch.append(classifier.read(path))
+                except FileError as error:
+                    failed.append(Failed(str(Path(path)), str(error).removeprefix(f"{error.path}: ")))
+            if batch:
+                yield batch
+            advance(len(named))
+
+
+def unique_stems(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Give each path a file name without suffix of its own; equal ones are numbered.
+
+    >>> unique_stems(["a/cat.jpg", "b/cat.png", "dog.png"])
+    ['cat', 'cat-2', 'dog']
+    """
+    used: set[str] = set()
+    stems = []
+    for path in paths:
+        stem = unique = Path(path).stem
+        number = 1
+        while unique in used:
+            number += 1
+            unique = f"{stem}-{number}"
+        used.add(unique)
+        stems.append(unique)
+    return stems

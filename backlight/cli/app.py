@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from backlight import __version__
+from backlight.cli.attack import attack
+from backlight.cli.explain import explain
+from backlight.cli.inspect import inspect
+from backlight.cli.methods import methods
+from backlight.cli.models import models
 from backlight.cli.options import expand_options
 from backlight.cli.predict import predict
 
-VERBS = {
+VERBS: dict[Callable[..., None], str] = {
     predict: "backlight predict cat.jpg holiday/ --top 3",
+    explain: "backlight explain cat.jpg --methods gradcam,integrated_gradients --target second",
+    attack: "backlight attack cat.jpg --method pgd --eps 2/255 --target 'red fox'",
+    inspect: "backlight inspect cat.jpg --compare-random",
+    models: "backlight models --search resnet",
+    methods: "backlight methods --bibtex > references.bib",
 }
 
 app = typer.Typer(

@@ -92,7 +92,7 @@ def expand_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     expanded.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
     expanded.__annotations__ = {one.name: one.annotation for one in keyword}
-    del expanded.__wrapped__  # type: ignore[attr-defined]
+    del expanded.__wrapped__
     return expanded
 
 

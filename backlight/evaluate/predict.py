@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from backlight.classifier import Classifier
 from backlight.errors import InputError
 from backlight.images import Picture
 from backlight.intake import Failed, read_batches
-from backlight.progress import Progress, reporting
+from backlight.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.done)
 
-    def to_json(self) -> list[dict[str, object]]:
+    def to_json(self) -> list[Mapping[str, object]]:
         """Give one entry per readable picture, then one per unreadable one."""
         return [*(one.to_json() for one in self.done), *(one.to_json() for one in self.failed)]
 
@@ -106,12 +106,8 @@ def predict(
     done: list[Predicted] = []
     failed: list[Failed] = []
     chunk = Chunk(batch_size)
-    seen = 0
-    with reporting(progress, len(paths), "predict") as advance:
-        for pictures in read_batches(classifier, paths, batch_size, failed):
-            done += _classify(classifier, pictures, top, chunk)
-            advance(len(done) + len(failed) - seen)
-            seen = len(done) + len(failed)
+    for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="predict"):
+        done += _classify(classifier, pictures, top, chunk)
     return Predictions(tuple(done), tuple(failed))
 
 

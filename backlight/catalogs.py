@@ -1,0 +1,82 @@
+"""All methods and attacks in one list, as the verb `methods` prints it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backlight.attack.catalog import ATTACKS
+from backlight.explain.catalog import CATALOG
+
+_WORDS = re.compile(r"[A-Za-z][A-Za-z-]+")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method: what it needs, its cost in passes, its reference, and when not to use it.
+
+    >>> Entry("explain", "saliency", "gradient", "1 forward", "Simonyan et al., 2014", "never").kind
+    'explain'
+    """
+
+    kind: str
+    name: str
+    needs: str
+    cost: str
+    reference: str
+    avoid: str
+
+    def to_json(self) -> dict[str, str]:
+        """Give the fields as a dictionary."""
+        return dict(vars(self))
+
+
+def list_methods() -> list[Entry]:
+    """List every explanation method and every attack.
+
+    >>> {entry.kind for entry in list_methods()}
+    {...}
+    """
+    explanations = [
+        Entry("explain", card.name, ", ".join(sorted(card.needs)) or "nothing", card.passes, card.reference, card.avoid)
+        for card in CATALOG.values()
+    ]
+    attacks = [
+        Entry("attack", card.name, f"norm {', '.join(card.norms)}", card.passes, card.reference, card.avoid)
+        for card in ATTACKS.values()
+    ]
+    return explanations + attacks
+
+
+def bibtex_entries(entries: Sequence[Entry]) -> list[str]:
+    """Write one BibTeX entry per reference that names authors, year and an arXiv number or DOI.
+
+    >>> entry = Entry("attack", "fgsm", "", "", "Goodfellow et al., 2015, arXiv:1412.6572", "")
+    >>> print(bibtex_entries([entry])[0])
+    @misc{goodfellow2015,
+      author = {Goodfellow and others},
+      year = {2015},
+      eprint = {1412.6572},
+      archivePrefix = {arXiv},
+      note = {fgsm}
+    }
+    """
+    by_reference: dict[str, list[str]] = {}
+    for entry in entries:
+        by_reference.setdefault(entry.reference, []).append(entry.name)
+    return [_bibtex(reference, names) for reference, names in by_reference.items() if re.search(r"\d{4}", reference)]
+
+
+def _bibtex(reference: str, names: list[str]) -> str:
+    authors, year = reference.split(",")[0], re.search(r"\b(19|20)\d\d\b", reference)
+    first = _WORDS.findall(authors)[0]
+    fields = {"author": authors.replace(" et al.", " and others"), "year": year.group() if year else ""}
+    arxiv, doi = re.search(r"arXiv:(\d+\.\d+)", reference), re.search(r"doi:(\S+)", reference)
+    if arxiv:
+        fields |= {"eprint": arxiv.group(1), "archivePrefix": "arXiv"}
+    if doi:
+        fields["doi"] = doi.group(1).rstrip(",;.)")
+    fields["note"] = ", ".join(names)
+    body = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items() if value)
+    return f"@misc{{{first.lower()}{fields['year']},\n{body}\n}}"

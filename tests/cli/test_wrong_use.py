@@ -1,0 +1,94 @@
+"""What a new user gets wrong: one clear sentence, exit status 2 (or 1 for a broken file), no traceback."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from backlight.cli.app import VERBS
+from tests.cli.running import CommandLine
+
+
+class Hostile:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, (f"open({str(self.marker)!r}, 'w').close()",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["predict", "missing.png"], 2, "missing.png"),
+        (["predict", "empty"], 2, "no pictures"),
+        (["predict", "text.jpg"], 1, "text.jpg"),
+        (["predict", "gray.png", "--model", "timm:resnet5O"], 2, "resnet50"),
+        (["predict", "gray.png", "--weights", "code.pth"], 2, "code.pth"),
+        (["predict", "gray.png", "--mean", "a,b"], 2, "numbers"),
+        (["predict", "gray.png", "--size", "0"], 2, "224"),
+        (["attack", "gray.png", "--eps", "8"], 2, "8/255"),
+        (["attack", "gray.png", "--method", "pgdd"], 2, "pgd"),
+        (["attack", "gray.png", "--method", "fgsm", "--steps", "3"], 2, "no option 'steps'"),
+        (["explain", "gray.png", "--methods", "salience"], 2, "saliency"),
+        (["explain", "gray.png", "--target", "tabbi"], 2, "tabby"),
+        (["explain", "gray.png", "--methods", "gradcam", "--layer", "blocks.77"], 2, "blocks"),
+        (["inspect", "--compare-random"], 2, "picture"),
+    ],
+)
+def test_one_clear_sentence(
+    backlight: CommandLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    status: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.jpg").write_text("no picture")
+    Image.new("L", (40, 30), 128).save("gray.png")
+    (tmp_path / "code.pth").write_bytes(pickle.dumps(Hostile(tmp_path / "ran")))
+    ran = backlight(*arguments)
+    assert ran.status == status
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+    assert len(ran.err.strip().splitlines()) <= 2
+    assert ran.out == ""
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_gray_picture_is_as_good_as_any(backlight: CommandLine, tmp_path: Path, small_model: str) -> None:
+    Image.new("L", (40, 30), 128).save(tmp_path / "gray.png")
+    assert backlight("predict", tmp_path / "gray.png", "--model", small_model).status == 0
+
+
+@pytest.mark.parametrize("verb", [verb.__name__ for verb in VERBS])
+def test_every_verbs_help_shows_an_example(backlight: CommandLine, verb: str) -> None:
+    ran = backlight(verb, "--help")
+    assert ran.status == 0
+    assert f"Example: backlight {verb}" in " ".join(ran.out.split())
+
+
+def test_help_imports_neither_torch_nor_numpy() -> None:
+    code = (
+        "import sys; sys.argv = ['backlight', '--help']\n"
+        "from backlight.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'timm', 'numpy', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_weights_with_code_in_them_are_refused_by_name(backlight: CommandLine, tmp_path: Path) -> None:
+    torch.save({"state_dict": Hostile(tmp_path / "ran")}, tmp_path / "code.pth")
+    ran = backlight("inspect", "--weights", tmp_path / "code.pth")
+    assert ran.status == 2
+    assert "code.pth" in ran.err
+    assert not (tmp_path / "ran").exists()
