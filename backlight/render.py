@@ -112,7 +112,7 @@ def _weights(length: int, low: float, high: float, full: int) -> tuple[slice, Te
     covered = torch.nonzero((centers >= low) & (centers < high)).flatten()
     first, last = (int(covered[0]), int(covered[-1]) + 1) if len(covered) else (0, 0)
     scale = length / (high - low)
-    source = ((centers[first:last] - low) * scale - 0.5).clamp(0, length - 1)
+    source = (centers[first:last] - low) * scale - 0.5
     distance = (torch.arange(length, dtype=torch.float64)[None] - source[:, None]).abs()
     weights = (1 - distance / max(1.0, scale)).clamp(min=0)
     return slice(first, last), (weights / weights.sum(1, keepdim=True)).float()

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -134,6 +134,7 @@ LEVELS = st.lists(st.integers(0, 255), min_size=1, max_size=20)
 SHIFT = st.floats(-1, 1, allow_nan=False)
 
 
+@settings(deadline=None)
 @given(LEVELS, st.integers(1, 40), st.lists(SHIFT, min_size=20, max_size=20), st.booleans())
 def test_rounding_towards_the_original_stays_inside_the_ball(
     levels: list[int], eps: int, shifts: list[float], double: bool
@@ -149,6 +150,7 @@ def test_rounding_towards_the_original_stays_inside_the_ball(
     assert torch.equal(round_to_8bit(rounded, original), rounded)
 
 
+@settings(deadline=None)
 @given(LEVELS, st.lists(SHIFT, min_size=20, max_size=20), st.lists(SHIFT, min_size=20, max_size=20))
 def test_rounding_towards_an_original_between_two_levels(
     levels: list[int], offsets: list[float], shifts: list[float]

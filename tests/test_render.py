@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -58,6 +58,7 @@ def test_a_sparse_map_does_not_vanish(signed: bool) -> None:
     assert not flat
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(width=32), min_size=1, max_size=30), st.booleans(), st.floats(0.1, 100))
 def test_normalized_maps_are_always_in_range(numbers: list[float], signed: bool, percentile: float) -> None:
     scaled = normalize_map(torch.tensor([numbers]), signed, percentile).values
@@ -88,11 +89,12 @@ def test_place_enlarges_as_linear_interpolation_does() -> None:
 
 def test_place_shrinks_as_antialiased_interpolation_does() -> None:
     values = uniform(1, 1, 60, 44)
-    ours = place(values, Box(0, 0, 11, 12), (12, 11))[..., 2:-2, 2:-2]
+    ours = place(values, Box(0, 0, 11, 12), (12, 11))
     theirs = torch.nn.functional.interpolate(values, (12, 11), mode="bilinear", antialias=True)
-    assert torch.allclose(ours, theirs[..., 2:-2, 2:-2], atol=1e-5)
+    assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+@settings(deadline=None)
 @given(
     st.tuples(st.integers(1, 200), st.integers(1, 200)),
     st.tuples(st.integers(1, 40), st.integers(1, 40)),
