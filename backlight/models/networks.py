@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backlight.errors import UsageError, did_you_mean
+from backlight.errors import InputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,7 +106,10 @@ def build(
     # torch.manual_seed would also reseed accelerators; weights are drawn on the CPU alone.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
-        return _type_of(network)(classes, sides, channels, **chosen)
+        try:
+            return _type_of(network)(classes, sides, channels, **chosen)
+        except InputError as error:
+            raise UsageError(f"{name}: {error.found}", expected=error.expected, hint=error.hint) from None
 
 
 def _type_of(network: Network) -> type[nn.Module]:
@@ -126,11 +130,14 @@ def _read_options(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_value(place: str, value: Any, default: Any) -> Any:
-    if not isinstance(value, str) or isinstance(default, str):
+    """Read a value as the type of the default; numbers are sizes and counts, so they must be positive."""
+    if isinstance(default, str):
         return value
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     try:
-        return words[value.lower()] if isinstance(default, bool) else type(default)(value)
+        read = words[str(value).lower()] if isinstance(default, bool) else type(default)(str(value))
     except (KeyError, ValueError):
-        expected = f"a value like {default}"
-        raise UsageError(f"{place} is {value!r}", expected=expected) from None
+        raise UsageError(f"{place} is {value!r}", expected=f"a value like {default}") from None
+    if not isinstance(read, bool) and not 0 < read < math.inf:
+        raise UsageError(f"{place} is {value!r}", expected="a positive number")
+    return read

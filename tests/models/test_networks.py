@@ -79,8 +79,15 @@ def test_options_are_listed_read_from_strings_and_checked():
     assert networks.build("simple_net", batch_norm="yes").head.out_features == 100
     with pytest.raises(UsageError, match="no option 'dept'.*depth"):
         networks.build("vit", dept=2)
-    with pytest.raises(UsageError, match="vit:depth is 'deep'.*a value like 6"):
-        networks.build("vit", depth="deep")
+    for wrong in ("deep", 2.5, "2.5"):
+        with pytest.raises(UsageError, match=f"vit:depth is {wrong!r}.*a value like 6"):
+            networks.build("vit", depth=wrong)
+    for key, wrong in {"patch": "0", "heads": -1, "dim": "-8"}.items():
+        with pytest.raises(UsageError, match=f"vit:{key} is {wrong!r}.*a positive number"):
+            networks.build("vit", **{key: wrong})
+    for wrong in ("inf", "nan"):
+        with pytest.raises(UsageError, match="a positive number"):
+            networks.build("cct", mlp_ratio=wrong)
     with pytest.raises(UsageError, match="simple_net:batch_norm is 'maybe'"):
         networks.build("simple_net", batch_norm="maybe")
     with pytest.raises(UsageError, match="classic_cnn has no option 'width'.*has none"):

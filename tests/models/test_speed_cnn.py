@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from backlight.errors import InputError
+from backlight.errors import InputError, UsageError
 from backlight.models import networks
 
 
@@ -60,5 +60,5 @@ def test_messages(network):
         network.whiten(torch.zeros(0, 3, 8, 8))
     with pytest.raises(InputError, match=r"shape \[2, 1, 8, 8\]"):
         network.whiten(torch.zeros(2, 1, 8, 8))
-    with pytest.raises(InputError, match="width is 'tinny'.*tiny"):
+    with pytest.raises(UsageError, match="speed_cnn: width is 'tinny'.*tiny"):
         networks.build("speed_cnn", width="tinny")

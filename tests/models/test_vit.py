@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from backlight.errors import InputError
+from backlight.errors import InputError, UsageError
 from backlight.models import networks
 
 
@@ -40,15 +40,15 @@ def test_without_positions_the_order_of_patches_does_not_matter(positions):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"window_blocks": "0+2"}, r"window_blocks is '0\+2'.*0..1"),
+        ({"window_blocks": "0+2"}, r"vit: window_blocks is '0\+2'.*0..1"),
         ({"window_blocks": "first"}, "'none', 'all' or block numbers"),
-        ({"window_blocks": (0, -1)}, r"window_blocks is \(0, -1\)"),
+        ({"window_blocks": (0, -1)}, r"vit: window_blocks is \(0, -1\)"),
         ({"positions": "relative"}, "positions is 'relative'"),
         ({"patch": 5}, "size is 16x16; expected sides that 5 divides"),
     ],
 )
 def test_messages(options, words):
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(UsageError, match=words):
         vit(**options)
 
 
