@@ -60,6 +60,9 @@ class Dataset:
         lengths = (len(self.pictures), len(self.ids), len(self.labels))
         if len(set(lengths)) > 1:
             raise DataError("{} pictures, {} ids, {} labels".format(*lengths), expected="equal numbers")
+        for name in (*self.ids, *self.label_names):
+            if not name.isascii() and name != name.encode("utf-8", "replace").decode():
+                raise DataError(f"the name {ascii(name)} is not text", expected="names in UTF-8")
         if len(set(self.ids)) < len(self.ids):
             twice = Counter(self.ids).most_common(1)[0][0]
             raise DataError(f"id {twice!r} occurs twice", expected="one id per picture")
