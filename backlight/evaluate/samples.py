@@ -1,0 +1,113 @@
+"""What a classifier makes of a data set: a table with one row per image, from which every number follows."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from backlight.chunks import Chunk, in_chunks
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.data.pictures import Failure
+from backlight.engine import Engine
+from backlight.errors import DataError
+from backlight.progress import Progress, reporting
+from backlight.table import Table
+
+
+class Samples(NamedTuple):
+    """The table of the pictures that could be read, and those that could not."""
+
+    table: Table
+    failed: tuple[Failure, ...]
+
+
+def predict_dataset(
+    classifier: Classifier,
+    data: Dataset,
+    *,
+    batch_size: int = 256,
+    tta: bool = False,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> Samples:
+    """Tabulate what a classifier predicts for a data set: one row per image, in the data's order.
+
+    The columns are `id`, `label` and `prediction` (indices), `confidence` (softmax probability of the prediction),
+    `loss` (cross-entropy, for labeled data) and `logits`. With `tta` the logits are averaged over six views: the
+    picture and two of its shifts by a pixel, each also mirrored, the unshifted two counting half (airbench). With
+    several processes each looks at its share, and all get the whole table.
+
+    Raises DataError when the data's labels are not the classifier's.
+
+    >>> from torch import nn
+    >>> data = Dataset.of(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), [0, 1, 1, 0], ["a", "b"])
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> classifier = Classifier.from_module(net, size=8, labels=["a", "b"])
+    >>> predict_dataset(classifier, data).table.names
+    ['id', 'label', 'prediction', 'confidence', 'loss', 'logits']
+    """
+    check_labels(classifier, data)
+    engine = engine or Engine(classifier.device)
+    mine, chunk = engine.shard(len(data)), Chunk(batch_size)
+    share = data.take(mine) if engine.world > 1 else data
+    rows, logits, failed = [mine[:0]], [torch.zeros(0, classifier.classes)], list[Failure]()
+    with reporting(progress, len(share), f"evaluate {data.name}") as advance:
+        for batch in share.batches(batch_size):
+            look = partial(_logits, classifier, batch.images, tta)
+            logits += list(in_chunks(look, len(batch.images), chunk))
+            rows.append(mine[batch.rows])
+            failed += batch.failed
+            advance(len(batch.ids) + len(batch.failed))
+    every = engine.gather_objects((torch.cat(rows), torch.cat(logits), failed))
+    places = torch.cat([part for part, _, _ in every])
+    if not len(places):
+        raise DataError(f"{data.name} has no readable picture", expected="at least one")
+    order = places.argsort()
+    names = [data.ids[row] for row in places[order].tolist()]
+    table = tabulate(names, data.labels[places[order]], torch.cat([part for _, part, _ in every])[order])
+    return Samples(table, tuple(failure for _, _, part in every for failure in part))
+
+
+def tabulate(ids: list[str], labels: Tensor, logits: Tensor) -> Table:
+    """Make the table of ids, labels int64 `[N]` (-1 where unknown) and logits `[N,classes]`.
+
+    >>> tabulate(["a"], torch.tensor([1]), torch.tensor([[0.0, 0.0]]))["loss"].round(4)
+    array([0.6931], dtype=float32)
+    """
+    probabilities = logits.softmax(1)
+    confidence, prediction = probabilities.max(1)
+    columns = {"id": ids, "label": labels, "prediction": prediction, "confidence": confidence}
+    if bool((labels >= 0).all()):
+        columns["loss"] = F.cross_entropy(logits, labels, reduction="none")
+    return Table.of({**columns, "logits": logits})
+
+
+def check_labels(classifier: Classifier, data: Dataset) -> None:
+    """Raise DataError unless the data's label names are the classifier's, in the same order.
+
+    A classifier without labels only needs as many classes.
+    """
+    if classifier.labels and data.label_names and classifier.labels != data.label_names:
+        unknown = [name for name in data.label_names if name not in classifier.labels]
+        found = f"labels {unknown[:5]} that the model does not know" if unknown else "labels in another order"
+        raise DataError(f"{data.name} has {found}", expected=f"the labels {list(classifier.labels[:5])}...")
+    if data.label_names and len(data.label_names) != classifier.classes:
+        raise DataError(f"{len(data.label_names)} classes in {data.name}", expected=f"{classifier.classes}")
+
+
+def _logits(classifier: Classifier, pictures: Tensor, tta: bool, part: slice) -> Tensor:
+    images = pictures[part]
+    with torch.no_grad():
+        if not tta:
+            return classifier.logits(images).cpu()
+        padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
+        height, width = images.shape[2:]
+        shifted = [padded[:, :, down : down + height, down : down + width] for down in (0, 2)]
+        views = [(images, 0.5), *((one, 0.25) for one in shifted)]
+        both = [(classifier.logits(one) + classifier.logits(one.flip(3))) / 2 * weight for one, weight in views]
+        return torch.stack(both).sum(0).cpu()

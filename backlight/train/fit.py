@@ -1,0 +1,148 @@
+"""Train a classifier: one loop, a pure function of its seed, that can be stopped and resumed at any step."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.engine import Engine, make_engine
+from backlight.evaluate.metrics import accuracy, mean_loss, top_k
+from backlight.evaluate.samples import predict_dataset
+from backlight.progress import Progress, reporting
+from backlight.train.curves import draw_curves
+from backlight.train.log import read_log
+from backlight.train.recipe import Recipe
+from backlight.train.runtime import Runtime
+from backlight.train.schedule import rate
+from backlight.train.setup import Run, open_run, with_module
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run came to: its folder, its best epoch (from 1) by validation, and the classifier of that epoch.
+
+    >>> list(Trained.__annotations__)[:3]
+    ['run', 'best_epoch', 'val_accuracy']
+    """
+
+    run: Path
+    best_epoch: int
+    val_accuracy: float
+    val_loss: float
+    epochs: int
+    images_per_second: float
+    seconds: float
+    classifier: Classifier
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the document of the verb `train`."""
+        plain = {name: value for name, value in vars(self).items() if name != "classifier"}
+        return {**plain, "run": str(self.run)}
+
+
+def fit(
+    classifier: Classifier,
+    train: Dataset,
+    val: Dataset,
+    run: str | Path,
+    *,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    force: bool = False,
+    runtime: Runtime | None = None,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train a copy of a classifier on `train`, choose the best epoch by `val`, and keep all of it in a run folder.
+
+    Which pictures a step sees and how they are changed follows from the seed and the step's number, the learning
+    rate from the number alone. So a run that is killed at any moment and resumed ends with the same weights, bit
+    by bit. The caller's module stays as it is. A resumed run takes recipe and seed from its folder.
+
+    Raises UsageError for a folder that already holds a run and for a resumed run with another recipe, DataError
+    for data that does not fit the classifier, ModelError when the loss is no longer finite, FileError for files.
+
+    >>> import tempfile
+    >>> from torch import nn
+    >>> from backlight.data.load import load_data
+    >>> train, val = (load_data("shapes:n=40,size=8,classes=2", split=part) for part in ("train", "val"))
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> classifier = Classifier.from_module(net, size=8, labels=train.label_names)
+    >>> folder = Path(tempfile.mkdtemp()) / "run"
+    >>> fit(classifier, train, val, folder, recipe=Recipe(epochs=2), runtime=Runtime(tensorboard=False)).epochs
+    2
+    """
+    started = open_run(
+        classifier,
+        train,
+        val,
+        run,
+        recipe=recipe,
+        seed=seed,
+        resume=resume,
+        force=force,
+        runtime=runtime or Runtime(),
+        engine=engine or make_engine(str(classifier.device)),
+    )
+    _train(started, progress)
+    return _trained(started)
+
+
+def _train(run: Run, progress: Progress | None) -> None:
+    journal, saved = run.journal, time.monotonic()
+    with reporting(progress, journal.total, "train") as advance:
+        advance(journal.step)
+        while not journal.over:
+            start, step = time.perf_counter(), journal.step
+            outcome = run.trainer.step(run.batches(step), step, rate(run.recipe, step, journal.total))
+            journal.count(outcome, time.perf_counter() - start)
+            if journal.at_epoch_end:
+                _end_epoch(run)
+            if journal.at_epoch_end or time.monotonic() - saved >= run.runtime.save_every:
+                _save(run)
+                saved = time.monotonic()
+            advance(note=journal.note)
+
+
+def _end_epoch(run: Run) -> None:
+    """Validate, keep the weights of the epoch, and note whether it is the best."""
+    trained = with_module(run.classifier, run.trainer.evaluated)
+    table = predict_dataset(trained, run.val, engine=run.engine).table
+    scores = {"val_loss": mean_loss(table), "val_accuracy": accuracy(table), "val_top5": top_k(table)}
+    best = run.journal.end_epoch(scores)
+    if run.engine.is_main:
+        run.folder.save_weights(f"epoch-{run.journal.epoch:02}", run.trainer.evaluated)
+        if best:
+            run.folder.save_weights("best", run.trainer.evaluated)
+        name = run.folder.path.name
+        draw_curves({name: read_log(run.folder.path / "log.jsonl")}, run.folder.path / "curves.png")
+
+
+def _save(run: Run) -> None:
+    """Write the state, which is all that resuming needs, and the last weights for others to use."""
+    if run.engine.is_main:
+        run.folder.save_state({"counters": run.journal.state(), "trainer": run.trainer.state_dict()})
+        run.folder.save_weights("last", run.trainer.evaluated)
+
+
+def _trained(run: Run) -> Trained:
+    run.engine.barrier()
+    module = copy.deepcopy(run.trainer.evaluated)
+    module.load_state_dict(run.folder.load_weights("best", run.engine.device))
+    counters = run.journal.counters
+    return Trained(
+        run=run.folder.path,
+        best_epoch=counters.best_epoch,
+        val_accuracy=counters.best_accuracy,
+        val_loss=counters.best_loss,
+        epochs=run.journal.epoch,
+        images_per_second=run.journal.images_per_second,
+        seconds=round(counters.seconds, 3),
+        classifier=with_module(run.classifier, module.eval()),
+    )

@@ -1,0 +1,115 @@
+"""The run folder: what a run is, how far it has come, and its weights; every file is whole or the one before."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from backlight.errors import FileError, UsageError
+from backlight.files import write_bytes, write_text
+
+FORMAT = 1
+
+
+class RunFolder:
+    """Read and write `run.json`, `state.pt` and weights of one run.
+
+    >>> import tempfile
+    >>> folder = RunFolder(Path(tempfile.mkdtemp()) / "run")
+    >>> folder.create({"model": "classic_cnn"})
+    >>> folder.info["model"]
+    'classic_cnn'
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def create(self, info: Mapping[str, Any], *, force: bool = False) -> None:
+        """Write `run.json`; raises UsageError where a run is already, unless `force` replaces it."""
+        if (self.path / "run.json").exists() and not force:
+            raise UsageError(f"{self.path} already holds a run", hint="--resume to go on, or --force to replace it")
+        for name in ("state.pt", "log.jsonl", "best.safetensors", "last.safetensors", "curves.png"):
+            (self.path / name).unlink(missing_ok=True)
+        for stale in (*self.path.glob("epoch-*.safetensors"), *self.path.glob("tensorboard/events.*")):
+            stale.unlink()
+        whole = {"format": FORMAT, **info, "versions": versions()}
+        write_text(self.path / "run.json", json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Read `run.json`; raises FileError when there is none or it is of another format."""
+        path = self.path / "run.json"
+        try:
+            info = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise FileError(self.path, "is no run folder: it has no run.json", hint="backlight train --out") from None
+        except (OSError, ValueError) as error:
+            raise FileError(path, f"cannot be read ({error})", expected="the run.json of a run") from None
+        found = info.get("format") if isinstance(info, dict) else None
+        if found != FORMAT:
+            by = info.get("versions", {}).get("backlight", "unknown") if isinstance(info, dict) else "unknown"
+            raise FileError(
+                path,
+                f"has format {found!r}, written by Backlight {by}",
+                expected=f"format {FORMAT}, as Backlight {version('backlight')} writes it",
+            )
+        return dict(info)
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Write `state.pt`, all that resuming needs, in one file: it is whole whenever the power goes."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        write_bytes(self.path / "state.pt", buffer.getvalue())
+
+    def load_state(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+        """Read `state.pt` without running code, or give None where nothing was saved yet."""
+        path = self.path / "state.pt"
+        if not path.exists():
+            return None
+        try:
+            state = torch.load(path, map_location=device, weights_only=True)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise FileError(path, f"cannot be read ({reason})", expected="the state of a run") from None
+        if not isinstance(state, dict) or not {"counters", "trainer"} <= set(state):
+            raise FileError(path, "is not the state of a run", expected="counters and trainer")
+        return state
+
+    def save_weights(self, name: str, module: nn.Module) -> None:
+        """Write a module's weights as `NAME.safetensors`, under the names that the plain module has."""
+        from safetensors.torch import save
+
+        weights = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+        write_bytes(self.path / f"{name}.safetensors", save(weights, {"format": "pt"}))
+
+    def load_weights(self, name: str, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
+        """Read the tensors of `NAME.safetensors`; raises FileError when there are none."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = self.path / f"{name}.safetensors"
+        try:
+            return load_file(path, str(device))
+        except FileNotFoundError:
+            raise FileError(path, "does not exist", hint="the run has not finished an epoch yet") from None
+        except (SafetensorError, OSError) as error:
+            raise FileError(path, f"cannot be read ({error})", expected="weights of a run") from None
+
+
+def versions() -> dict[str, str]:
+    """Tell the versions that a result may depend on.
+
+    >>> sorted(versions())
+    ['backlight', 'python', 'torch', 'torchvision']
+    """
+    packages = {name: version(name) for name in ("backlight", "torch", "torchvision")}
+    return {**packages, "python": platform.python_version()}

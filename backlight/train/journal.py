@@ -1,0 +1,161 @@
+"""How far a run has come: counters that are saved with its state, and the lines they leave in the log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from backlight.engine import Engine
+from backlight.errors import ModelError
+from backlight.train.batches import Batches
+from backlight.train.log import Log, peak_memory
+from backlight.train.recipe import Recipe
+from backlight.train.schedule import rate
+from backlight.train.trainer import Outcome
+
+
+@dataclass
+class Counters:
+    """What is saved beside the weights: `step`, which decides how a run goes on, and sums for log and choice.
+
+    >>> Counters().step
+    0
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    step_seconds: float = 0.0
+    epoch_loss: float = 0.0
+    epoch_correct: int = 0
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+    best_accuracy: float = -1.0
+
+
+class Journal:
+    """Count steps, read their losses when it costs nothing, and describe stretches of steps and epochs.
+
+    `log` is None in all processes but the main one.
+    """
+
+    def __init__(
+        self, recipe: Recipe, batches: Batches, engine: Engine, *, log_every: int, log: Log | None, counters: Counters
+    ) -> None:
+        self.recipe, self.batches, self.engine, self.log_every, self.log = recipe, batches, engine, log_every, log
+        self.counters, self.note = counters, ""
+        self.per_epoch = batches.order.steps_per_epoch
+        self.total = recipe.epochs * self.per_epoch
+        self._pending: list[Outcome] = []
+        self._stretch = Counters()
+        self._seconds_before, self._started = counters.seconds, time.monotonic()
+
+    @property
+    def step(self) -> int:
+        """Count the steps that were taken."""
+        return self.counters.step
+
+    @property
+    def epoch(self) -> int:
+        """Count the epochs that were finished."""
+        return self.step // self.per_epoch
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Tell whether the last step was the last of an epoch."""
+        return self.step > 0 and self.step % self.per_epoch == 0
+
+    @property
+    def over(self) -> bool:
+        """Tell whether all epochs are done, or none was better for as long as the recipe's patience."""
+        waited = self.epoch - self.counters.best_epoch
+        return self.step >= self.total or (self.at_epoch_end and 0 < self.recipe.patience <= waited)
+
+    def count(self, outcome: Outcome, seconds: float) -> None:
+        """Count a step that was taken in so many seconds.
+
+        Raises ModelError when a loss is not finite; the state on disk is from before.
+        """
+        for counters in (self.counters, self._stretch):
+            counters.step += 1
+            counters.step_seconds += seconds
+        self._pending.append(outcome)
+        # Reading a loss waits for the device and for the other processes, so it is done once in a while only.
+        alone = self.engine.world == 1 and outcome.loss.device.type == "cpu"
+        if alone or self.step % self.log_every == 0:
+            self.read_losses()
+        if self.step % self.log_every == 0:
+            self._end_stretch()
+
+    def read_losses(self) -> None:
+        """Read the losses of the steps since the last reading."""
+        if not self._pending:
+            return
+        losses = self.engine.sum(torch.stack([one.loss for one in self._pending])).tolist()
+        correct = self.engine.sum(torch.stack([one.correct for one in self._pending])).tolist()
+        self._pending.clear()
+        for step, (loss, right) in enumerate(zip(losses, correct), self.step - len(losses)):
+            if not abs(loss) < float("inf"):
+                raise self._not_finite(step, loss)
+            for counters in (self.counters, self._stretch):
+                counters.epoch_loss += loss
+                counters.epoch_correct += right
+
+    def end_epoch(self, scores: dict[str, float]) -> bool:
+        """Write the epoch's line with its validation scores; tell whether it is the best epoch so far."""
+        self.read_losses()
+        counters, loss, score = self.counters, scores["val_loss"], scores["val_accuracy"]
+        better = loss < counters.best_loss if self.recipe.select == "loss" else score > counters.best_accuracy
+        if better or not counters.best_epoch:
+            counters.best_epoch, counters.best_loss, counters.best_accuracy = self.epoch, loss, score
+        self._write("epoch", self.per_epoch, counters, scores)
+        self.note = f"epoch {self.epoch}: val accuracy {score:.3f}"
+        counters.epoch_loss, counters.epoch_correct = 0.0, 0
+        return counters.best_epoch == self.epoch
+
+    def state(self) -> dict[str, Any]:
+        """Give the counters as plain data."""
+        self.read_losses()
+        self.counters.seconds = self._seconds_before + time.monotonic() - self._started
+        return asdict(self.counters)
+
+    @property
+    def images_per_second(self) -> float:
+        """Give the mean speed of the steps, validation left out."""
+        return round(self.step * self.batches.order.size / max(self.counters.step_seconds, 1e-9), 1)
+
+    def _end_stretch(self) -> None:
+        self._write("step", self._stretch.step, self._stretch, {})
+        self.note = f"loss {self._stretch.epoch_loss / self._stretch.step:.3f}"
+        self._stretch = Counters()
+
+    def _write(self, kind: str, steps: int, sums: Counters, scores: dict[str, float]) -> None:
+        if self.log is None:
+            return
+        images = steps * self.batches.order.size
+        speed = sums.step * self.batches.order.size / max(sums.step_seconds, 1e-9)
+        self.log.write(
+            {
+                "kind": kind,
+                "step": self.step,
+                "epoch": self.batches.order.epoch(self.step - 1) + 1,
+                "loss": sums.epoch_loss / steps,
+                "accuracy": sums.epoch_correct / images,
+                **scores,
+                "lr": rate(self.recipe, self.step - 1, self.total),
+                "seconds": round(self.state()["seconds"], 3),
+                "images_per_second": round(speed, 1),
+                "peak_memory": peak_memory(self.batches.device),
+            }
+        )
+
+    def _not_finite(self, step: int, loss: float) -> ModelError:
+        ids = [self.batches.data.ids[row] for row in self.batches.order.rows(step).tolist()]
+        shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
+        return ModelError(
+            f"the loss is {loss} at step {step} with the pictures {shown}",
+            expected="a finite loss",
+            hint="a lower learning rate or clip=1; the last saved state is from before",
+        )

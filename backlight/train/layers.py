@@ -1,0 +1,105 @@
+"""A network's layers in order, for freezing the first ones and for rates that differ from layer to layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from backlight.errors import ModelError, UsageError
+from backlight.random import Random
+
+
+def layer_groups(module: nn.Module) -> list[list[str]]:
+    """Group parameter names by layer, from the input to the output.
+
+    A layer is a child of the module; where a child is a plain `nn.Sequential` or a list, its members are.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
+    >>> layer_groups(net)
+    [['0.weight', '0.bias'], ['3.weight', '3.bias']]
+    """
+    groups = []
+    for prefix, part in _parts(module, ""):
+        names = [prefix + name for name, _ in part.named_parameters()]
+        if names:
+            groups.append(names)
+    own = [name for name, _ in module.named_parameters(recurse=False)]
+    return [own, *groups] if own else groups
+
+
+def _parts(module: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
+    parts: list[tuple[str, nn.Module]] = []
+    for name, child in module.named_children():
+        if type(child) in (nn.Sequential, nn.ModuleList):
+            parts += _parts(child, f"{prefix}{name}.")
+        else:
+            parts.append((f"{prefix}{name}.", child))
+    return parts
+
+
+def freeze(module: nn.Module, count: int) -> frozenset[str]:
+    """Name the parameters of the first `count` layers; a negative count leaves the last ones free.
+
+    Raises UsageError when nothing would be left to train.
+
+    >>> sorted(freeze(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), -1))
+    ['0.bias', '0.weight']
+    """
+    groups = layer_groups(module)
+    frozen = groups[:count] if count else []
+    if len(frozen) == len(groups):
+        raise UsageError(f"freeze={count} of {len(groups)} layers", expected="at least one layer left to train")
+    return frozenset(name for names in frozen for name in names)
+
+
+def hold_frozen(module: nn.Module, frozen: frozenset[str]) -> None:
+    """Fix named parameters, and the normalization statistics of every part whose parameters are all fixed.
+
+    >>> net = nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 2, 1)).train()
+    >>> hold_frozen(net, frozenset({"0.weight", "0.bias"}))
+    >>> net[0].training, net[1].weight.requires_grad
+    (False, True)
+    """
+    for name, parameter in module.named_parameters():
+        if name in frozen:
+            parameter.requires_grad_(False)
+    for name, part in module.named_modules():
+        own = [f"{name}.{inner}".lstrip(".") for inner, _ in part.named_parameters()]
+        if own and set(own) <= frozen:
+            part.eval()
+
+
+def find_head(module: nn.Module) -> str:
+    """Name the last linear layer; raises ModelError where there is none.
+
+    >>> find_head(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
+    '1'
+    """
+    linear = [name for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+    if not linear:
+        raise ModelError(
+            f"{type(module).__name__} has no linear layer", expected="a linear layer that gives the logits"
+        )
+    return linear[-1]
+
+
+def replace_head(module: nn.Module, classes: int, seed: int) -> None:
+    """Put a new linear layer for `classes` in the place of the last one; its weights depend on `seed` alone.
+
+    Weights are uniform within 1/sqrt(inputs), as `nn.Linear` draws them, and the biases zero.
+
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 1000))
+    >>> replace_head(net, 10, seed=0)
+    >>> net[1].weight.shape
+    torch.Size([10, 4])
+    """
+    name = find_head(module)
+    old = module.get_submodule(name)
+    assert isinstance(old, nn.Linear)
+    head = nn.Linear(old.in_features, classes, device=old.weight.device, dtype=old.weight.dtype)
+    drawn = Random((seed, "head"), torch.arange(classes)).uniform(old.in_features)
+    with torch.no_grad():
+        head.weight.copy_((2 * drawn - 1) / old.in_features**0.5)
+        head.bias.zero_()
+    parent, _, child = name.rpartition(".")
+    setattr(module.get_submodule(parent), child, head)

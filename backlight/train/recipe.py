@@ -1,0 +1,190 @@
+"""Recipes: everything that decides how a network is trained, as plain data that is stored with the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from backlight.errors import FileError, UsageError, did_you_mean
+from backlight.grammar import parse_number
+from backlight.train.augment import Augmentation
+from backlight.train.order import BALANCES
+
+OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
+SCHEDULES = ("constant", "cosine", "linear", "triangle")
+SELECTIONS = ("loss", "accuracy")
+
+T = TypeVar("T", "Recipe", Augmentation)
+
+_CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "select": SELECTIONS, "balance": BALANCES}
+_LOWEST = {"epochs": 1, "batch_size": 1, "accumulate": 1}
+_BELOW_ONE = ("label_smoothing", "ema", "momentum")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hold a recipe; `augment` holds what is done to the pictures.
+
+    `lr` is the highest learning rate of the schedule; `warmup` the share of all steps that lead up to it, `final`
+    what is left of it at the end, as a factor. `layer_decay` below 1 makes each layer learn slower than the one after
+    it by that factor. `label_smoothing`: share of the target spread over all classes. `ema`: decay of the averaged
+    weights that are then evaluated and kept, 0 for none. `clip`: largest norm of the gradient, 0 for none.
+    `accumulate`: parts in which a batch is computed. `balance`: `none`, `weights` (loss by inverse class frequency)
+    or `sampling`.
+    `freeze`: how many layers, from the input, stay as they are; -1 leaves only the last free. `patience`: epochs
+    without a better one before it stops, 0 for never. `select`: the best epoch is the one of lowest validation
+    `loss` or highest `accuracy`. `adversary`: such as `pgd:eps=8/255,steps=3`.
+
+    Raises UsageError for values that make no sense.
+
+    >>> Recipe(epochs=3).lr
+    0.002
+    """
+
+    epochs: int = 15
+    batch_size: int = 128
+    optimizer: str = "adamw"
+    lr: float = 0.002
+    weight_decay: float = 0.05
+    momentum: float = 0.9
+    layer_decay: float = 1.0
+    schedule: str = "cosine"
+    warmup: float = 0.1
+    final: float = 0.0
+    label_smoothing: float = 0.1
+    ema: float = 0.0
+    clip: float = 0.0
+    accumulate: int = 1
+    balance: str = "none"
+    freeze: int = 0
+    patience: int = 0
+    select: str = "accuracy"
+    adversary: str = ""
+    augment: Augmentation = field(default_factory=lambda: Augmentation(flip="alternating", crop=2))
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name}={getattr(self, name)}", hint=did_you_mean(getattr(self, name), known))
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if not isinstance(value, int | float) or one.name == "freeze":
+                continue
+            if not value >= _LOWEST.get(one.name, 0) or (one.name in _BELOW_ONE and value >= 1):
+                expected = "0 to below 1" if one.name in _BELOW_ONE else f"at least {_LOWEST.get(one.name, 0)}"
+                raise UsageError(f"{one.name}={value}", expected=expected)
+        if self.warmup > 1 or self.final > 1 or self.lr <= 0 or self.layer_decay <= 0:
+            raise UsageError(
+                f"lr={self.lr}, warmup={self.warmup}, final={self.final}, layer_decay={self.layer_decay}",
+                expected="lr and layer_decay above 0, warmup and final at most 1",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the recipe as JSON has it; `Recipe.from_json` reads it back."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Recipe:
+        """Read a recipe from a JSON object; what is absent keeps its default.
+
+        Raises UsageError for unknown names and values of another type.
+
+        >>> Recipe.from_json({"lr": 0.1, "augment": {"flip": "random"}}).augment.flip
+        'random'
+        """
+        given = dict(data)
+        changes = given.pop("augment", None)
+        recipe = _changed(Recipe(), given)
+        if changes is None:
+            return recipe
+        if not isinstance(changes, Mapping):
+            raise UsageError(f"augment={changes!r}", expected="an object of augmentation settings")
+        return replace(recipe, augment=_changed(Augmentation(), changes))
+
+
+# Adam at 1e-4, flips, rotations by 5 degrees, scales and colors: the recipe of a much-copied CIFAR-10 exercise.
+CLASSIC = Recipe(
+    epochs=15,
+    batch_size=64,
+    optimizer="adam",
+    lr=1e-4,
+    weight_decay=0.0,
+    schedule="constant",
+    warmup=0.0,
+    label_smoothing=0.0,
+    select="loss",
+    augment=Augmentation(flip="random", degrees=5.0, scale=(0.8, 1.2), brightness=(0.8, 1.2), saturation=(0.8, 1.2)),
+)
+RECIPES = {"classic": CLASSIC, "default": Recipe()}
+
+
+def read_recipe(name: str | Path = "default", settings: Iterable[str] = ()) -> Recipe:
+    """Find a recipe by name or in a JSON file, and change it by settings `key=value`.
+
+    Keys are the names of the recipe's and its augmentation's values; ranges are written `0.8:1.2`.
+
+    Raises UsageError for unknown names and values that do not fit, FileError for a file that is no recipe.
+
+    >>> recipe = read_recipe("classic", ["lr=0.01", "scale=0.9:1.1", "flip=none"])
+    >>> recipe.lr, recipe.augment.scale, recipe.augment.flip
+    (0.01, (0.9, 1.1), 'none')
+    """
+    recipe = _find(name)
+    for setting in settings:
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not (key and equals):
+            raise UsageError(f"setting {setting!r}", expected="key=value")
+        inner = {one.name for one in fields(Augmentation)}
+        if key.removeprefix("augment.") in inner:
+            augment = _changed(recipe.augment, {key.removeprefix("augment."): value})
+            recipe = replace(recipe, augment=augment)
+        else:
+            recipe = _changed(recipe, {key: value}, more=inner)
+    return recipe
+
+
+def _find(name: str | Path) -> Recipe:
+    if str(name) in RECIPES:
+        return RECIPES[str(name)]
+    path = Path(name)
+    if path.suffix != ".json":
+        raise UsageError(f"no recipe {str(name)!r}", hint=did_you_mean(str(name), [*RECIPES, "FILE.json"]))
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileError(path, f"is not a readable recipe ({error})", expected="a JSON object") from None
+    if not isinstance(data, dict):
+        raise FileError(path, "is not a recipe", expected="a JSON object")
+    return Recipe.from_json(data)
+
+
+def _changed(thing: T, given: Mapping[str, Any], more: Iterable[str] = ()) -> T:
+    known: dict[str, Any] = {one.name: getattr(thing, one.name) for one in fields(thing) if one.name != "augment"}
+    for key in given:
+        if key not in known:
+            raise UsageError(f"a recipe has no {key!r}", hint=did_you_mean(key, [*known, *more]))
+    return replace(thing, **{key: _read(key, value, known[key]) for key, value in given.items()})
+
+
+def _read(key: str, value: Any, old: Any) -> Any:
+    """Read a value, from JSON or as text, as the type of the old one."""
+    try:
+        if isinstance(old, str):
+            if not isinstance(value, str):
+                raise TypeError
+            return value
+        if key == "torchvision":
+            return tuple(value.split("+")) if isinstance(value, str) else tuple(str(one) for one in value)
+        if isinstance(old, tuple):
+            low, high = value.split(":") if isinstance(value, str) else value
+            return parse_number(low), parse_number(high)
+        number = parse_number(value)
+        if isinstance(old, int) and number != int(number):
+            raise ValueError
+        return int(number) if isinstance(old, int) else number
+    except (TypeError, ValueError, UsageError):
+        expected = "a range such as 0.8:1.2" if isinstance(old, tuple) else f"a value like {old!r}"
+        raise UsageError(f"{key}={value!r}", expected=expected) from None

@@ -1,0 +1,145 @@
+"""How the machine is used, as opposed to what is learned: precision, memory format, compilation, saving."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backlight.classifier import Classifier
+from backlight.errors import UsageError, did_you_mean
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+FORMATS = ("auto", "contiguous", "channels_last")
+_PROBE_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Say how a run uses the machine; `auto` is decided by one timed step and recorded in the run.
+
+    `compile` compiles the module in place (slow to start, worth it on an accelerator). `save_every` is the seconds
+    between two saved states, beside the one after each epoch; `log_every` the steps between two lines of the log.
+    float16 is not offered for training: it needs scaled losses, and what has it has bfloat16 too, or gains little.
+
+    >>> Runtime(precision="float32").memory_format
+    'auto'
+    """
+
+    precision: str = "auto"
+    memory_format: str = "auto"
+    compile: bool = False
+    save_every: float = 60.0
+    log_every: int = 50
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        for name, known in (("precision", PRECISIONS), ("memory_format", FORMATS)):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name}={getattr(self, name)}", hint=did_you_mean(getattr(self, name), known))
+        if self.save_every < 0 or self.log_every < 1:
+            raise UsageError(
+                f"save_every={self.save_every}, log_every={self.log_every}", expected="0 or more, and 1 or more"
+            )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and the seconds that a step of each candidate took (none where nothing was open).
+
+    >>> Choice("float32", "channels_last").autocast is None
+    True
+    """
+
+    precision: str
+    memory_format: str
+    compile: bool = False
+    seconds: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """Give the type that the forward pass is cast to, or None."""
+        return torch.bfloat16 if self.precision == "bfloat16" else None
+
+    def prepare(self, module: nn.Module) -> None:
+        """Bring a module into the chosen form, in place; names and values of its weights stay."""
+        module.to(memory_format=_FORMATS[self.memory_format])
+        if self.compile:
+            module.compile()
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the choice as run.json has it; `Choice.from_json` reads it back."""
+        return {**vars(self), "seconds": dict(self.seconds)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Choice:
+        """Read a choice from a run.json."""
+        return Choice(**{**data, "seconds": tuple(data["seconds"].items())})
+
+
+_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+def choose(classifier: Classifier, images: Tensor, runtime: Runtime) -> Choice:
+    """Time a step of each open candidate on private copies of the module, and take the fastest.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    >>> settled = Runtime(precision="float32", memory_format="contiguous")
+    >>> choose(Classifier.from_module(net, size=8), torch.rand(2, 3, 8, 8), settled).seconds
+    ()
+    """
+    candidates = [Choice(p, f, runtime.compile) for p in _precisions(runtime, images.device) for f in _formats(runtime)]
+    if len(candidates) == 1:
+        return candidates[0]
+    timed = [(_seconds(classifier, images[:_PROBE_IMAGES], one), one) for one in candidates]
+    best = min(timed, key=lambda pair: pair[0])[1]
+    seconds = tuple((f"{one.precision} {one.memory_format}", round(taken, 5)) for taken, one in timed)
+    return Choice(best.precision, best.memory_format, runtime.compile, seconds)
+
+
+def _formats(runtime: Runtime) -> Iterator[str]:
+    yield from _FORMATS if runtime.memory_format == "auto" else (runtime.memory_format,)
+
+
+def _precisions(runtime: Runtime, device: torch.device) -> list[str]:
+    if runtime.precision != "auto":
+        return [runtime.precision]
+    if device.type == "cuda":
+        return ["float32", "bfloat16"] if torch.cuda.is_bf16_supported() else ["float32"]
+    return ["float32", "bfloat16"] if _bfloat16_is_faster(device) else ["float32"]
+
+
+def _bfloat16_is_faster(device: torch.device) -> bool:
+    """Time one small convolution first: without support in the processor a whole step could take minutes."""
+    images, filters = torch.ones(8, 16, 16, 16, device=device), torch.ones(16, 16, 3, 3, device=device)
+    seconds = []
+    for dtype in (torch.float32, torch.bfloat16):
+        pair = images.to(dtype), filters.to(dtype)
+        F.conv2d(*pair)
+        start = time.perf_counter()
+        for _ in range(5):
+            result = F.conv2d(*pair)
+        float(result.sum())
+        seconds.append(time.perf_counter() - start)
+    return seconds[1] < seconds[0]
+
+
+def _seconds(classifier: Classifier, images: Tensor, choice: Choice) -> float:
+    module = copy.deepcopy(classifier.module).train()
+    module.to(memory_format=_FORMATS[choice.memory_format])
+    best = float("inf")
+    with torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else []):
+        for _ in range(3):
+            start = time.perf_counter()
+            enabled = choice.autocast is not None
+            with torch.enable_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=enabled):
+                module(classifier.normalize(images)).float().sum().backward()
+            float(next(module.parameters()).detach().sum())  # waits for an asynchronous device
+            best = min(best, time.perf_counter() - start)
+    return best

@@ -1,0 +1,195 @@
+"""From what was asked for to a run that is ready to go on: a new one, or one that was interrupted."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.engine import Engine
+from backlight.errors import DataError, ModelError, UsageError
+from backlight.evaluate.samples import check_labels
+from backlight.train.batches import Batches
+from backlight.train.folder import RunFolder
+from backlight.train.journal import Counters, Journal
+from backlight.train.log import Log
+from backlight.train.order import Order
+from backlight.train.recipe import Recipe
+from backlight.train.runtime import Choice, Runtime, choose
+from backlight.train.trainer import Trainer
+
+_IN_MEMORY = 2 * 1024**3  # bytes of pictures that are decoded once and kept
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run that is ready to go on: the parts that the loop needs at hand."""
+
+    classifier: Classifier
+    recipe: Recipe
+    runtime: Runtime
+    engine: Engine
+    folder: RunFolder
+    trainer: Trainer
+    batches: Batches
+    val: Dataset
+    journal: Journal
+
+
+def open_run(
+    classifier: Classifier,
+    train: Dataset,
+    val: Dataset,
+    path: str | Path,
+    *,
+    recipe: Recipe | None,
+    seed: int,
+    resume: bool,
+    force: bool,
+    runtime: Runtime,
+    engine: Engine,
+) -> Run:
+    """Make a new run in a folder, or open the one that is there; the classifier's module is copied.
+
+    Raises UsageError, DataError and FileError as `backlight.train.fit.fit` does.
+    """
+    check_labels(classifier, train)
+    check_labels(classifier, val)
+    train, val = _ready(train, classifier), _ready(val, classifier)
+    folder = RunFolder(path)
+    private = with_module(classifier, copy.deepcopy(classifier.module).to(engine.device))
+    if resume:
+        info = folder.info
+        recipe, seed = _same_run(info, recipe, train), int(info["seed"])
+        choice = Choice.from_json(info["probe"])
+    else:
+        recipe = recipe or Recipe()
+        images = train[:64].images.to(engine.device)
+        choice = engine.share(lambda: choose(private, images, runtime))
+        if engine.is_main:
+            info = _describe(classifier, recipe, seed, choice, train, val)
+            folder.create(info, force=force)
+    choice.prepare(private.module)
+    order = Order(train.labels, recipe.batch_size, seed, recipe.balance)
+    trainer = Trainer(
+        private,
+        recipe,
+        seed=seed,
+        forward=_wrapped(private.module, engine),
+        processes=engine.world,
+        autocast=choice.autocast,
+        class_weights=_class_weights(train, recipe),
+    )
+    batches = Batches(train, order, recipe.augment, device=engine.device, rank=engine.rank, processes=engine.world)
+    counters = _restore(folder, trainer, engine) if resume else Counters()
+    log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
+    journal = Journal(recipe, batches, engine, log_every=runtime.log_every, log=log, counters=counters)
+    return Run(private, recipe, runtime, engine, folder, trainer, batches, val, journal)
+
+
+def with_module(classifier: Classifier, module: nn.Module) -> Classifier:
+    """Give the same classifier with another module.
+
+    >>> before = Classifier.from_module(nn.Flatten(), labels=["a", "b"])
+    >>> with_module(before, nn.Linear(2, 2)).labels
+    ('a', 'b')
+    """
+    return Classifier(
+        module,
+        mean=classifier.mean,
+        std=classifier.std,
+        resize=classifier.resize,
+        labels=classifier.labels,
+        name=classifier.name,
+        outputs=classifier.outputs,
+    )
+
+
+def _ready(data: Dataset, classifier: Classifier) -> Dataset:
+    """Bring pictures to the input size; keep them decoded where they fit into memory."""
+    if classifier.resize is None:
+        raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=32)")
+    if classifier.outputs != "logits":
+        raise ModelError(f"the model returns {classifier.outputs}", expected="logits, for training")
+    if not len(data):
+        raise DataError(f"the {data.split} part of {data.name} is empty", expected="at least one picture")
+    height, width = classifier.resize.size
+    sized = data.resized(classifier.resize)
+    fits = len(data) * classifier.channels * height * width <= _IN_MEMORY
+    ready = sized.in_memory() if fits else sized.checked()
+    if not len(ready):
+        raise DataError(f"no picture of {data.name} can be read", expected="at least one")
+    found = ready.read([0]).shape[1]
+    if found != classifier.channels:
+        raise DataError(f"{data.name} has {found} channels", expected=f"{classifier.channels}, as the model")
+    return ready
+
+
+def _same_run(info: dict[str, Any], recipe: Recipe | None, train: Dataset) -> Recipe:
+    stored = Recipe.from_json(info["recipe"])
+    if recipe is not None and recipe != stored:
+        changed = {key for key, value in recipe.to_json().items() if value != stored.to_json()[key]}
+        raise UsageError(
+            f"the run was started with another {', '.join(sorted(changed))}",
+            expected="the recipe of the run: another one bends the learning rates of what is done already",
+            hint="a new run, or --resume without a recipe",
+        )
+    if train.fingerprint() != info["data"]["train"]:
+        raise DataError(f"{train.name} is not what the run was started with", expected="the same training pictures")
+    return stored
+
+
+def _describe(
+    classifier: Classifier, recipe: Recipe, seed: int, choice: Choice, train: Dataset, val: Dataset
+) -> dict[str, Any]:
+    resize = classifier.resize
+    assert resize is not None
+    return {
+        "model": classifier.name,
+        "labels": list(classifier.labels or train.label_names),
+        "mean": list(classifier.mean),
+        "std": list(classifier.std),
+        "size": list(resize.size),
+        "resize": {**vars(resize), "size": list(resize.size)},
+        "recipe": recipe.to_json(),
+        "seed": seed,
+        "data": {
+            "name": train.name,
+            "train": train.fingerprint(),
+            "val": val.fingerprint(),
+            "train_pictures": len(train),
+            "val_pictures": len(val),
+            "failed": [list(one) for one in (*train.failed, *val.failed)],
+        },
+        "probe": choice.to_json(),
+    }
+
+
+def _restore(folder: RunFolder, trainer: Trainer, engine: Engine) -> Counters:
+    state = folder.load_state(engine.device)
+    if state is None:
+        return Counters()
+    trainer.load_state_dict(state["trainer"])
+    return Counters(**state["counters"])
+
+
+def _wrapped(module: nn.Module, engine: Engine) -> nn.Module:
+    if engine.world == 1:
+        return module
+    devices = None if engine.device.type == "cpu" else [engine.device]
+    return nn.parallel.DistributedDataParallel(module, devices, gradient_as_bucket_view=True)
+
+
+def _class_weights(train: Dataset, recipe: Recipe) -> Tensor | None:
+    """Weigh classes by inverse frequency, so that the mean weight of the training pictures is 1."""
+    if recipe.balance != "weights":
+        return None
+    counts = train.labels.bincount(minlength=len(train.label_names)).float()
+    weights = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
+    return weights * len(train) / (weights * counts).sum()

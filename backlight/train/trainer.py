@@ -1,0 +1,163 @@
+"""One training step: forward, backward, move; all that changes in it is one state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from backlight.chunks import is_out_of_memory
+from backlight.classifier import Classifier
+from backlight.random import Random
+from backlight.train.average import Average
+from backlight.train.batches import Batch
+from backlight.train.layers import freeze, hold_frozen
+from backlight.train.optimizers import Optimizer
+from backlight.train.recipe import Recipe
+
+Adversary = Callable[[Classifier, Batch, int], Tensor]
+"""Gives the pictures `[B,C,H,W]` to train on in place of a batch's, at a step."""
+
+
+class Outcome(NamedTuple):
+    """This process's part of a step's mean loss, and how many pictures it got right; not yet read from the device."""
+
+    loss: Tensor
+    correct: Tensor
+
+
+class Trainer:
+    """Train a classifier's module, step by step; its weights, optimizer and average are the state.
+
+    `forward` is the module as the step calls it (wrapped for several processes, say). A batch that does not fit
+    into memory is computed in halves, then quarters; the gradient stays that of the whole batch.
+
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> trainer = Trainer(Classifier.from_module(net, size=2), Recipe(lr=0.1), seed=0)
+    >>> batch = Batch(torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 0, 1]), torch.arange(4), size=4)
+    >>> trainer.step(batch, 0, rate=0.1).correct.shape
+    torch.Size([])
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        recipe: Recipe,
+        *,
+        seed: int,
+        forward: nn.Module | None = None,
+        processes: int = 1,
+        autocast: torch.dtype | None = None,
+        adversary: Adversary | None = None,
+        class_weights: Tensor | None = None,
+    ) -> None:
+        self.classifier, self.recipe, self.seed = classifier, recipe, seed
+        self.module = classifier.module
+        self.frozen = freeze(self.module, recipe.freeze)
+        hold_frozen(self.module, self.frozen)
+        self.forward = forward or self.module
+        self.processes, self.autocast, self.adversary = processes, autocast, adversary
+        self.class_weights = class_weights
+        self.optimizer = Optimizer(self.module, recipe)
+        self.average = Average(self.module, recipe.ema) if recipe.ema else None
+        self.parts = recipe.accumulate
+
+    def step(self, batch: Batch, number: int, rate: float) -> Outcome:
+        """Take a step: its `number` keys the random numbers that layers such as dropout draw."""
+        self.module.train()
+        hold_frozen(self.module, self.frozen)
+        if self.adversary is not None:
+            batch = self._attacked(batch, number)
+        with self._random_layers(number):
+            outcome = self._accumulate(batch)
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.clip)
+        self.optimizer.step(rate)
+        if self.average is not None:
+            self.average.update(self.module)
+        return outcome
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """Give the module that is evaluated and kept: the average where there is one."""
+        return self.module if self.average is None else self.average.module
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give all that changes from step to step, as tensors and plain data."""
+        average = None if self.average is None else self.average.state_dict()
+        return {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(), "average": average}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take a state back."""
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+
+    def _accumulate(self, batch: Batch) -> Outcome:
+        """Sum the gradient over the parts of a batch, in more parts when memory runs out."""
+        buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
+        while True:
+            try:
+                return self._backward(batch)
+            except (RuntimeError, MemoryError) as error:
+                alone = self.processes == 1 and self.parts < len(batch.rows)
+                if not (is_out_of_memory(error) and alone):
+                    raise
+            # Outside of the handler the frames of the failed attempt, and their tensors, are gone.
+            self.parts *= 2
+            self.module.zero_grad()
+            with torch.no_grad():
+                for buffer, saved in buffers:
+                    buffer.copy_(saved)
+
+    def _backward(self, batch: Batch) -> Outcome:
+        count = len(batch.rows)
+        length = -(-count // self.parts)
+        total, correct = batch.images.new_zeros(()), batch.labels.new_zeros(())
+        for start in range(0, count, length):
+            part = slice(start, start + length)
+            with self._gathered_only(start + length >= count):
+                logits = self._logits(batch.images[part])
+                losses = batch.loss(logits, part, self.recipe.label_smoothing)
+                if self.class_weights is not None:
+                    losses = losses * self.class_weights.to(losses.device)[batch.labels[part]]
+                loss = losses.sum() / batch.size
+                # Processes share the mean of their gradients, where the sum is wanted.
+                (loss * self.processes).backward()
+            total = total + loss.detach()
+            correct = correct + (logits.detach().argmax(1) == batch.labels[part]).sum()
+        return Outcome(total, correct)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, self.autocast) if self.autocast else nullcontext():
+            output: Tensor = self.forward(self.classifier.normalize(images))
+        return output if output.dtype == torch.float64 else output.float()
+
+    def _gathered_only(self, last: bool) -> AbstractContextManager[object]:
+        """Let several processes exchange gradients after the last part of a batch only."""
+        if last or not isinstance(self.forward, nn.parallel.DistributedDataParallel):
+            return nullcontext()
+        return self.forward.no_sync()
+
+    def _attacked(self, batch: Batch, number: int) -> Batch:
+        assert self.adversary is not None
+        images = self.adversary(self.classifier, batch, number)
+        return replace(batch, images=images)
+
+    def _random_layers(self, number: int) -> AbstractContextManager[object]:
+        return _seeded(self.classifier.device, int(Random((self.seed, "layers"), [number]).integer(2**53)))
+
+
+@contextmanager
+def _seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """Seed the generators that layers draw from, and put them back: a step's draws depend on its number only."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+        yield
