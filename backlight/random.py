@@ -56,6 +56,10 @@ class Random:
         """Keep some of the images, by a boolean mask `[A]`, by indices or by a slice."""
         return Random(self.seed, self.ids[keep], self.t)
 
+    def to(self, device: torch.device) -> Random:
+        """Draw the same numbers on another device."""
+        return Random(self.seed, self.ids.to(device), self.t)
+
     def fork(self, name: Seed) -> Random:
         """Give an independent source for a part that draws on its own, such as one of several transforms."""
         return Random((self.seed, name), self.ids, self.t)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Iterable
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -44,67 +45,67 @@ def fingerprint(*things: object) -> str:
     >>> fingerprint(torch.ones(2)) == fingerprint(torch.ones(2)), fingerprint(1.0) == fingerprint(2.0)
     (True, False)
     """
-    digest = _Digest()
-    for thing in things:
-        digest.add(thing)
-    return digest.hash.hexdigest()
+    digests = _Digests()
+    return b"".join(digests.of(thing) for thing in things).hex()
 
 
-class _Digest:
+_SIZE = 16
+_PLAIN = bool | int | float | complex | str | bytes | None
+
+
+class _Digests:
+    """Hash each object from the hashes of its parts, each object once."""
+
     def __init__(self) -> None:
-        self.hash = hashlib.blake2b(digest_size=16)
-        self.met: dict[int, tuple[int, object]] = {}  # holds the object, so that its id stays its own
+        # Holds the objects too: the id of one that is gone could be given to another.
+        self.known: dict[int, tuple[bytes, object]] = {}
 
-    def add(self, thing: object) -> None:
-        if thing is None or isinstance(thing, bool | int | float | complex | str | bytes):
-            self.write(type(thing).__name__, repr(thing))
-        elif id(thing) in self.met:
-            self.write("met", str(self.met[id(thing)][0]))
-        else:
-            self.met[id(thing)] = (len(self.met), thing)
-            self.write(type(thing).__module__, type(thing).__qualname__)
-            self.add_parts(thing)
+    def of(self, thing: object) -> bytes:
+        if isinstance(thing, _PLAIN):
+            return _hashed(type(thing).__name__.encode(), repr(thing).encode("utf-8", "backslashreplace"))
+        if id(thing) not in self.known:
+            self.known[id(thing)] = (b"cycle", thing)
+            kind = f"{type(thing).__module__}.{type(thing).__qualname__}".encode()
+            self.known[id(thing)] = (_hashed(kind, *self.parts(thing)), thing)
+        return self.known[id(thing)][0]
 
-    def write(self, *words: str) -> None:
-        for word in words:
-            encoded = word.encode("utf-8", "backslashreplace")
-            self.hash.update(len(encoded).to_bytes(8, "little") + encoded)
-
-    def add_parts(self, thing: Any) -> None:
+    def parts(self, thing: Any) -> list[bytes | memoryview]:
         if isinstance(thing, Tensor):
-            self.add_tensor(thing)
-        elif isinstance(thing, list | tuple):
-            self.add_all(len(thing), *thing)
-        elif isinstance(thing, dict):
-            self.add_all(len(thing), *(part for pair in thing.items() for part in pair))
-        elif isinstance(thing, set | frozenset):
-            self.add_all(*sorted(thing, key=repr))
-        elif isinstance(thing, Classifier):
-            self.add_all(thing.module, thing.mean, thing.std, thing.outputs)
-        elif isinstance(thing, nn.Module):
-            self.add(dict(thing.state_dict()))
-        elif isinstance(thing, FunctionType):
-            self.add_function(thing)
-        elif isinstance(thing, MethodType):
-            self.add_all(thing.__func__, thing.__self__)
-        elif isinstance(thing, functools.partial):
-            self.add_all(thing.func, thing.args, thing.keywords)
-        elif hasattr(thing, "__dict__"):
-            self.add(dict(vars(thing)))
-        else:
-            self.write(repr(thing))
+            return [str((thing.dtype, list(thing.shape))).encode(), _bytes_of(thing)]
+        if isinstance(thing, set | frozenset):
+            return sorted(self.of(one) for one in thing)  # type: ignore[return-value]
+        return [self.of(one) for one in _members(thing)]
 
-    def add_all(self, *things: object) -> None:
-        for thing in things:
-            self.add(thing)
 
-    def add_tensor(self, tensor: Tensor) -> None:
-        self.write(str(tensor.dtype), str(list(tensor.shape)))
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        self.hash.update(flat.view(torch.uint8).numpy().data)
+def _hashed(*parts: bytes | memoryview) -> bytes:
+    digest = hashlib.blake2b(digest_size=_SIZE)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
 
-    def add_function(self, function: FunctionType) -> None:
-        cells = [cell.cell_contents for cell in function.__closure__ or ()]
-        constants = [one for one in function.__code__.co_consts if not isinstance(one, CodeType)]
-        self.write(function.__module__, function.__qualname__)
-        self.add_all(constants, cells, function.__defaults__, function.__kwdefaults__)
+
+def _bytes_of(tensor: Tensor) -> memoryview:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data
+
+
+def _members(thing: Any) -> Iterable[object]:
+    """List what an object consists of."""
+    if isinstance(thing, list | tuple):
+        return thing
+    if isinstance(thing, dict):
+        return [part for pair in thing.items() for part in pair]
+    if isinstance(thing, Classifier):
+        return thing.module, thing.mean, thing.std, thing.outputs
+    if isinstance(thing, nn.Module):
+        return [thing.state_dict()]
+    if isinstance(thing, FunctionType):
+        cells = [cell.cell_contents for cell in thing.__closure__ or ()]
+        constants = [one for one in thing.__code__.co_consts if not isinstance(one, CodeType)]
+        return thing.__module__, thing.__qualname__, constants, cells, thing.__defaults__, thing.__kwdefaults__
+    if isinstance(thing, MethodType):
+        return thing.__func__, thing.__self__
+    if isinstance(thing, functools.partial):
+        return thing.func, thing.args, thing.keywords
+    return [vars(thing)] if hasattr(thing, "__dict__") else [repr(thing)]

@@ -16,6 +16,7 @@ from backlight.chunks import Chunk
 from backlight.classifier import Classifier
 from backlight.errors import InputError
 from backlight.pixels.constraints import Constraint
+from backlight.pixels.describe import brief
 from backlight.pixels.look import Look, look_at
 from backlight.pixels.measure import Measure
 from backlight.pixels.parametrizations import Parametrization
@@ -134,6 +135,8 @@ def _begin(problem: Problem, rows: Tensor | None) -> Run:
     with torch.inference_mode(False), torch.no_grad():
         count = len(problem.ids)
         places = _places(rows, count)
+        if problem.classifier is not None:
+            places = places.to(problem.classifier.device)
         params = problem.parametrization.start(places, problem.draws("start", places))
         places = places.to(params.device)
         params = problem.projection(places, 0)(params)
@@ -150,7 +153,7 @@ def _places(rows: Tensor | None, count: int) -> Tensor:
     places = rows.nonzero()[:, 0] if rows.dtype == torch.bool and len(rows) == count else rows
     inside = places.ndim == 1 and not places.is_floating_point() and places.dtype != torch.bool
     if not inside or not bool(((places >= 0) & (places < count)).all()) or len(places.unique()) < len(places):
-        raise InputError(f"rows {rows}", expected=f"bool [{count}], or places below {count}, each once")
+        raise InputError(f"rows {brief(rows)}", expected=f"bool [{count}], or places below {count}, each once")
     return places.long()
 
 

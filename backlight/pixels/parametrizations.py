@@ -69,7 +69,7 @@ class Pixels(Brief):
     def start(self, rows: Tensor, random: Random) -> Tensor:
         """Give the originals, or what `begin` makes of them."""
         images = self.originals[rows]
-        return images if self.begin is None else self.begin(images, rows, random)
+        return images if self.begin is None else self.begin(images, rows, random.to(images.device))
 
     def images(self, params: Tensor, rows: Tensor) -> Tensor:
         """Give the parameters: they are the pictures."""
