@@ -34,7 +34,9 @@ def test_an_image_draws_the_same_in_any_company(order: list[int], count: int, dr
     some = order[:count]
     alone = getattr(Random(5, some, t=2), draw)(3, 7, dtype=dtype)
     assert torch.equal(alone, everyone[some])
-    assert torch.equal(getattr(Random(5, torch.arange(12), t=2).take(torch.tensor(some)), draw)(3, 7, dtype=dtype), alone)
+    assert torch.equal(
+        getattr(Random(5, torch.arange(12), t=2).take(torch.tensor(some)), draw)(3, 7, dtype=dtype), alone
+    )
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -50,7 +52,14 @@ def test_large_draws_do_not_depend_on_the_place_in_the_tensor(threads: int) -> N
 
 @pytest.mark.parametrize(
     "other",
-    [Random(1, [0]), Random(0, [1]), Random(0, [0], t=1), Random(0, [0]).fork("part"), Random("0", [0]), Random((0,), [0])],
+    [
+        Random(1, [0]),
+        Random(0, [1]),
+        Random(0, [0], t=1),
+        Random(0, [0]).fork("part"),
+        Random("0", [0]),
+        Random((0,), [0]),
+    ],
 )
 def test_every_part_of_the_key_counts(other: Random) -> None:
     assert not torch.equal(Random(0, [0]).uniform(4), other.uniform(4))

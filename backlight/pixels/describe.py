@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterable
@@ -29,11 +28,10 @@ def brief(value: object) -> str:
 
 
 class Brief:
-    """Give a dataclass a one-line `repr` that never prints a whole tensor."""
+    """Give a class a one-line `repr` of its attributes that never prints a whole tensor."""
 
     def __repr__(self) -> str:
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return f"{type(self).__name__}({', '.join(brief(getattr(self, one.name)) for one in fields)})"
+        return f"{type(self).__name__}({', '.join(map(brief, vars(self).values()))})"
 
 
 def fingerprint(*things: object) -> str:

@@ -122,8 +122,7 @@ def activation(layer: str, channel: Classes | None = None) -> Measure:
 
     def mean(view: View) -> Tensor:
         output = view[layer]
-        channels = (output.mT if output.ndim == 3 else output).flatten(2)
-        means = channels.mean(2) if channels.ndim == 3 else channels
+        means = output.mean(1) if output.ndim == 3 else output.flatten(2).mean(2) if output.ndim > 3 else output
         return means.mean(1) if channel is None else _channel(view, means, channel)
 
     name = layer if channel is None else f"{layer}:{brief(channel)}"

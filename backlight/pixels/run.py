@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,15 +77,17 @@ class Run:
         try:
             data = torch.load(path, map_location=device, weights_only=True)
             return cls._from_data(data)
-        except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        except Exception as error:  # on foreign bytes the safe unpickler raises whatever it stumbles over
             raise FileError(path, "is not a saved run", expected="a file written by Run.save") from error
 
     @classmethod
-    def _from_data(cls, data: dict[str, Any]) -> Run:
-        stored = data["fingerprint"]
+    def _from_data(cls, data: Any) -> Run:
+        if not isinstance(data, dict) or data["format"] != _FORMAT:
+            raise ValueError("another format")
+        stored = str(data["fingerprint"])
         result = Result(**data["result"])
         run = cls(data["t"], data["rows"], data["params"], data["state"], result, lambda: stored)
-        if data["format"] != _FORMAT or not _consistent(run):
+        if not _consistent(run):
             raise ValueError("the parts do not fit together")
         return run
 

@@ -66,8 +66,10 @@ def test_two_class_linear_model_falls_exactly_where_it_must() -> None:
     for epsilon in (lead / slope.abs().sum(1)).quantile(torch.tensor([0.2, 0.5, 0.8], dtype=torch.float64)).tolist():
         must_fall = lead < (slope.abs() * room.clamp(max=epsilon)).sum(1)
         fooled = misclassified(y)
-        result = optimize(classifier, cross_entropy(y), Pixels(x), Sign(epsilon / 4), steps=5, success=fooled, stop=fooled,
-                          constraint=Ball("linf", x, epsilon) & Box())  # fmt: skip
+        constraint = Ball("linf", x, epsilon) & Box()
+        result = optimize(
+            classifier, cross_entropy(y), Pixels(x), Sign(epsilon / 4), steps=5, constraint=constraint, success=fooled
+        )
         assert 0 < int(must_fall.sum()) < 40
         assert torch.equal(result.success, must_fall)
 
@@ -269,7 +271,9 @@ def test_small_steps_fool_as_well_on_the_lattice() -> None:
     y = classifier.logits(x).argmax(1)
     fooled, constraint = misclassified(y), Ball("linf", x, "8/255") & Box()
     free, lattice = (
-        optimize(classifier, cross_entropy(y), kind(x), Sign(0.4 / 255), steps=25, success=fooled, constraint=constraint)
+        optimize(
+            classifier, cross_entropy(y), kind(x), Sign(0.4 / 255), steps=25, success=fooled, constraint=constraint
+        )
         for kind in (Pixels, Lattice)
     )
     assert 5 <= int(free.success.sum()) <= 35
@@ -366,7 +370,9 @@ def test_running_out_of_memory_halves_and_changes_nothing() -> None:
     y = mixed_labels(classifier, x)
     fooled, constraint = misclassified(y), Ball("linf", x, EPSILON) & Box()
     ample, scarce = (
-        optimize(classifier, objective, Pixels(x), Sign(SIZE), steps=4, constraint=constraint, success=fooled, stop=fooled)
+        optimize(
+            classifier, objective, Pixels(x), Sign(SIZE), steps=4, constraint=constraint, success=fooled, stop=fooled
+        )
         for objective in (cross_entropy(y), memory_of(4)(cross_entropy(y)))
     )
     assert torch.equal(ample.images, scarce.images)

@@ -40,7 +40,9 @@ COLUMNS = tuple(Result.__dataclass_fields__)
 RULES = {"sign": Sign(0.01, momentum=0.9), "unit": Unit(0.2), "sgd": SGD(2.0, momentum=0.5), "adam": Adam(0.02)}
 
 
-def problem(x: Tensor, y: Tensor, weights: Tensor, ids: object, rule: Rule, blur: bool = True, **options: object) -> dict:
+def problem(
+    x: Tensor, y: Tensor, weights: Tensor, ids: object, rule: Rule, blur: bool = True, **options: object
+) -> dict:
     """Assemble a run that uses per-image labels, weights and epsilons, random starts, views and early stops."""
     fooled = misclassified(y)
     objective = weights * cross_entropy(y) + dlr(y) - 0.1 * probability(y) - 0.01 * total_variation("l2")
@@ -71,7 +73,9 @@ def everyone() -> dict[str, Result]:
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.permutations(list(range(COUNT))), st.integers(1, COUNT), st.integers(1, COUNT), st.sampled_from(sorted(RULES)))
+@given(
+    st.permutations(list(range(COUNT))), st.integers(1, COUNT), st.integers(1, COUNT), st.sampled_from(sorted(RULES))
+)
 def test_batch_order_and_chunk_do_not_matter(
     everyone: dict[str, Result], order: list[int], count: int, chunk: int, name: str
 ) -> None:
