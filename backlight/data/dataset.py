@@ -17,7 +17,7 @@ from backlight.errors import DataError, FileError
 from backlight.images import Resize
 from backlight.progress import Progress, reporting
 
-Rows = slice | Tensor | Sequence[int]
+Rows = slice | Tensor | Sequence[int] | range
 
 
 class Batch(NamedTuple):
@@ -125,7 +125,7 @@ class Dataset:
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield all pictures in order, broken ones named in `failed` and left out."""
         for rows in torch.arange(len(self)).split(size):
-            good, pixels, failed = self._readable(rows)
+            good, pixels, failed = self._pixels(rows)
             yield self._batch(pixels, good, failed)
 
     def take(self, rows: Rows) -> Dataset:
@@ -176,7 +176,7 @@ class Dataset:
         kept, blocks, failed = [], [], list(self.failed)
         with reporting(progress, len(self), f"read {self.name}") as advance:
             for rows in torch.arange(len(self)).split(1024):
-                good, pixels, broken = self._readable(rows)
+                good, pixels, broken = self._pixels(rows)
                 kept.append(good)
                 blocks += [pixels] if len(good) else []
                 failed += broken
@@ -191,11 +191,20 @@ class Dataset:
         kept, failed = [], list(self.failed)
         with reporting(progress, len(self), f"check {self.name}") as advance:
             for rows in torch.arange(len(self)).split(64):
-                good, _, broken = self._salvage(rows)
+                good, _, broken = self.readable(rows)
                 kept.append(good)
                 failed += broken
                 advance(len(rows))
         return replace(self.take(torch.cat(kept)), failed=tuple(failed)) if failed else self
+
+    def readable(self, rows: Rows) -> tuple[Tensor, list[Tensor], tuple[Failure, ...]]:
+        """Read what can be read: the rows int64 [A], their pictures uint8 [C,H,W] of any sizes, and what failed."""
+        wanted = self._rows(rows).tolist()
+        with ThreadPoolExecutor(THREADS) as pool:
+            tried = dict(zip(wanted, pool.map(lambda row: try_one(self.pictures, row), wanted)))
+        good = {row: image for row, image in tried.items() if isinstance(image, Tensor)}
+        failed = [Failure(self.ids[row], str(image)) for row, image in tried.items() if row not in good]
+        return torch.tensor(list(good), dtype=torch.int64), list(good.values()), tuple(failed)
 
     def fingerprint(self) -> str:
         """Hash ids, labels, names and the pixels of 16 pictures, to recognize the same data again.
@@ -226,20 +235,12 @@ class Dataset:
         images = pixels.float() / torch.full((), 255.0)
         return Batch(images, self.labels[rows], ids, rows, failed)
 
-    def _readable(self, rows: Tensor) -> tuple[Tensor, Tensor, tuple[Failure, ...]]:
+    def _pixels(self, rows: Tensor) -> tuple[Tensor, Tensor, tuple[Failure, ...]]:
         try:
             return rows, self.read(rows), ()
         except FileError:
-            good, images, failed = self._salvage(rows)
+            good, images, failed = self.readable(rows)
             return good, stack(images), failed
-
-    def _salvage(self, rows: Tensor) -> tuple[Tensor, list[Tensor], tuple[Failure, ...]]:
-        """Read what can be read: the rows, their pictures, and what failed."""
-        with ThreadPoolExecutor(THREADS) as pool:
-            tried = dict(zip(rows.tolist(), pool.map(lambda row: try_one(self.pictures, row), rows.tolist())))
-        good = {row: image for row, image in tried.items() if isinstance(image, Tensor)}
-        failed = [Failure(self.ids[row], str(image)) for row, image in tried.items() if row not in good]
-        return torch.tensor(list(good), dtype=torch.int64), list(good.values()), tuple(failed)
 
 
 def _concatenate(blocks: list[Tensor]) -> Tensor:

@@ -19,16 +19,21 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True)
 class Splits:
-    """Hold the parts of a data set; `marked` names those that the data itself set apart.
+    """Hold the parts of a data set.
 
-    `parts` maps "train", "val" and "test" to non-empty data sets, `whole` is all of it, and `seed` is what the
-    other parts were drawn by.
+    `parts` maps "train", "val" and "test" to non-empty data sets and `whole` is all of it. `found` holds what the
+    data itself set apart, or "all" of it; the other parts were drawn by `seed`.
     """
 
     parts: Mapping[str, Dataset]
     whole: Dataset
-    marked: tuple[str, ...]
+    found: Mapping[str, Dataset]
     seed: int
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """Name the parts that the data itself set apart."""
+        return tuple(name for name in self.found if name != "all")
 
     def pick(self, split: str | None = None) -> Dataset:
         """Return a part, or "all"; without a name the test part, or all where there is none.
@@ -60,21 +65,20 @@ def make_splits(found: Mapping[str, Dataset], seed: int = SPLIT_SEED) -> Splits:
     if "all" in found:
         whole = found["all"]
         if not whole.labeled:
-            return Splits({}, whole, (), seed)
+            return Splits({}, whole, found, seed)
         rows = draw_rows(whole, {"test": 0.1, "val": 0.1}, seed)
         parts = {name: replace(whole.take(rows[name]), split=name) for name in NAMES if len(rows[name])}
-        return Splits(parts, whole, (), seed)
+        return Splits(parts, whole, found, seed)
     parts = {name: replace(found[name], split=name) for name in NAMES if name in found and len(found[name])}
     if not parts:
         raise DataError("a data set without pictures", expected="at least one picture")
-    marked = tuple(parts)
-    whole = join(list(parts.values()))
+    kept, whole = dict(parts), join(list(parts.values()))
     if "val" not in parts and "train" in parts:
         rows = draw_rows(parts["train"], {"val": 0.1}, seed)
         if len(rows["val"]):
             train = parts["train"]
             parts |= {name: replace(train.take(rows[name]), split=name) for name in ("train", "val")}
-    return Splits({name: parts[name] for name in NAMES if name in parts}, whole, marked, seed)
+    return Splits({name: parts[name] for name in NAMES if name in parts}, whole, kept, seed)
 
 
 def draw_rows(data: Dataset, fractions: Mapping[str, float], seed: int) -> dict[str, Tensor]:

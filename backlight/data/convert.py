@@ -1,0 +1,136 @@
+"""Write any data set as .npz, Parquet or class folders of PNG files, so that it reads back as it was."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+from torch import Tensor
+
+from backlight.data.dataset import Dataset
+from backlight.data.pictures import Failure, to_pil
+from backlight.data.splits import Splits
+from backlight.errors import DataError, FileError
+from backlight.files import atomic, require_new
+from backlight.images import write_png
+from backlight.progress import Progress, reporting
+
+Advance = Callable[..., None]
+NAME_LIMIT = 120
+
+
+def convert_data(
+    splits: Splits, target: str | Path, *, force: bool = False, progress: Progress | None = None
+) -> tuple[Failure, ...]:
+    """Write a data set to `target`: .npz, .parquet, or a new folder; return the pictures that were broken.
+
+    Parts that the source marks stay marked, and an unmarked set stays unmarked, so the splits are the same
+    again; ids are kept (in a folder they become paths). Nothing is written over without `force`, a folder
+    never. Raises `DataError` for unlabeled data, for sizes that differ in .npz, and for class names that no
+    folder can have.
+
+    >>> import tempfile
+    >>> from backlight.data import load_data, load_splits
+    >>> target = Path(tempfile.mkdtemp()) / "shapes.npz"
+    >>> convert_data(load_splits("shapes:n=20,size=16,classes=4"), target)
+    ()
+    >>> load_data(target, split="all").label_names
+    ('circle', 'square', 'triangle', 'star')
+    """
+    path = Path(target)
+    writers = {".npz": _write_npz, ".parquet": _write_parquet, "": _write_folder}
+    if path.suffix not in writers:
+        raise FileError(path, f"unknown kind {path.suffix!r}", expected=".npz, .parquet, or a new folder")
+    require_new(path, force and path.suffix != "")
+    if not all(part.labeled for part in splits.found.values()):
+        raise DataError(f"{splits.whole.name} has pictures without labels", expected="a label for each")
+    total = sum(map(len, splits.found.values()))
+    with reporting(progress, total, f"write {path.name}") as advance:
+        return tuple(writers[path.suffix](splits.found, path, advance))
+
+
+def _write_npz(found: Mapping[str, Dataset], path: Path, advance: Advance) -> list[Failure]:
+    arrays: dict[str, np.ndarray] = {}
+    failed: list[Failure] = []
+    for part, data in found.items():
+        behind = "" if part == "all" else f"_{part}"
+        kept = data.in_memory()
+        failed += kept.failed
+        arrays[f"X{behind}"] = kept.read(slice(None)).permute(0, 2, 3, 1).contiguous().numpy()
+        arrays[f"y{behind}"] = kept.labels.numpy()
+        arrays[f"ids{behind}"] = np.array(kept.ids)
+        arrays["label_names"] = np.array(data.label_names)
+        advance(len(data))
+    with atomic(path) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    return failed
+
+
+def _write_parquet(found: Mapping[str, Dataset], path: Path, advance: Advance) -> list[Failure]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = list(next(iter(found.values())).label_names)
+    features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    fields = [("id", pa.string()), ("image", image), ("label", pa.int64())]
+    schema = pa.schema(fields + ([] if "all" in found else [("split", pa.string())]), metadata=metadata)
+    failed: list[Failure] = []
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for part, data in found.items():
+            for start in range(0, len(data), 256):
+                good, images, broken = data.readable(range(start, min(start + 256, len(data))))
+                failed += broken
+                rows = [
+                    {"id": data.ids[row], "image": {"bytes": _png(one)}, "label": int(data.labels[row]), "split": part}
+                    for row, one in zip(good.tolist(), images)
+                ]
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+                advance(len(rows) + len(broken))
+    return failed
+
+
+def _write_folder(found: Mapping[str, Dataset], path: Path, advance: Advance) -> list[Failure]:
+    for name in next(iter(found.values())).label_names:
+        if "/" in name or "\0" in name or name.startswith(".") or not 0 < len(name.encode()) <= 255:
+            raise DataError(f"the class name {name!r} cannot name a folder", hint="write .npz or .parquet")
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}")
+    failed: list[Failure] = []
+    try:
+        for part, data in found.items():
+            base = temporary if part == "all" else temporary / part
+            names = _file_names(data)
+            for start in range(0, len(data), 256):
+                good, images, broken = data.readable(range(start, min(start + 256, len(data))))
+                failed += broken
+                for row, image in zip(good.tolist(), images):
+                    write_png(base / data.label_names[int(data.labels[row])] / names[row], to_pil(image))
+                advance(len(good) + len(broken))
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return failed
+
+
+def _file_names(data: Dataset) -> list[str]:
+    """Name files by the end of the id where that is unique in its class, else by the whole id."""
+    ends = [quote(Path(key).stem, safe=" ()+=,@")[:NAME_LIMIT] for key in data.ids]
+    ends = ["_" + end if end.startswith(".") else end for end in ends]  # hidden files are not read
+    labels = data.labels.tolist()
+    if len(set(zip(labels, ends))) == len(ends):
+        return [end + ".png" for end in ends]
+    return [f"{row:07}-{end}.png" for row, end in enumerate(ends)]
+
+
+def _png(image: Tensor) -> bytes:
+    stream = io.BytesIO()
+    to_pil(image).save(stream, format="PNG")
+    return stream.getvalue()

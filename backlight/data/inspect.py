@@ -1,0 +1,225 @@
+"""Look at a data set before training on it: counts, sizes, broken files, duplicates, a contact sheet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from backlight.data.dataset import Dataset
+from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
+from backlight.data.pictures import THREADS, Failure, to_pil, try_one
+from backlight.data.splits import Splits
+from backlight.errors import FileError
+from backlight.progress import Progress, reporting
+from backlight.sheets import grid
+from backlight.table import Table
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Pictures that are the same, exactly or nearly: their ids, parts and class names, in the same order."""
+
+    ids: tuple[str, ...]
+    parts: tuple[str, ...]
+    labels: tuple[str, ...]
+    exact: bool
+
+    @property
+    def across_parts(self) -> bool:
+        """Tell whether a picture of one part is known from another, so that a score would be too good."""
+        return len(set(self.parts)) > 1
+
+    @property
+    def labels_differ(self) -> bool:
+        """Tell whether the same picture has different labels, of which at most one can be right."""
+        return len(set(self.labels)) > 1
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Hold what is to be known of a data set.
+
+    `counts` maps each part to the number of pictures per class, `sizes` (height, width) to a number, `failed`
+    names broken files, `mean` and `std` are per channel in [0,1] (of all parts), `table` has one row per
+    readable picture: id, label, part, height, width, and its group of duplicates or -1.
+    """
+
+    name: str
+    counts: Mapping[str, Mapping[str, int]]
+    sizes: Mapping[tuple[int, int], int]
+    failed: tuple[Failure, ...]
+    duplicates: tuple[Duplicates, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    table: Table = field(repr=False)
+
+    def warnings(self) -> list[str]:
+        """Say in words what deserves attention.
+
+        >>> from backlight.data import load_splits
+        >>> inspect_data(load_splits("shapes:n=40,size=16,classes=4")).warnings()
+        []
+        """
+        across = [group for group in self.duplicates if group.across_parts]
+        differ = [group for group in self.duplicates if group.labels_differ]
+        found = [f"{len(self.failed)} broken files, such as {self.failed[0].id}"] if self.failed else []
+        for part, counts in self.counts.items():
+            absent = [name for name, count in counts.items() if not count]
+            if absent:
+                found.append(f"{part} has no picture of {', '.join(absent[:5])}")
+            present = [count for count in counts.values() if count]
+            if present and max(present) >= 10 * min(present):
+                found.append(f"{part} is unbalanced: {min(present)} to {max(present)} pictures a class")
+        if across:
+            found.append(f"{len(across)} pictures lie in several parts, such as {' = '.join(across[0].ids[:2])}")
+        if differ:
+            found.append(f"{len(differ)} pictures have several labels, such as {' = '.join(differ[0].ids[:2])}")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all but the table as plain data for JSON."""
+        return {
+            "name": self.name,
+            "n": len(self.table),
+            "counts": {part: dict(counts) for part, counts in self.counts.items()},
+            "sizes": {f"{height}x{width}": count for (height, width), count in self.sizes.items()},
+            "broken": [failure._asdict() for failure in self.failed],
+            "duplicates": [
+                {"ids": list(group.ids), "parts": list(group.parts), "labels": list(group.labels), "exact": group.exact}
+                for group in self.duplicates
+            ],
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "warnings": self.warnings(),
+        }
+
+
+@dataclass
+class _Survey:
+    """What one pass over the pictures gathers."""
+
+    ids: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    prints: list[Print] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    moments: list[Tensor] = field(default_factory=list)
+
+
+def inspect_data(splits: Splits, progress: Progress | None = None) -> Inspection:
+    """Read every picture of a data set once and report on it; memory holds a print of each, not the pixels.
+
+    >>> from backlight.data import load_splits
+    >>> found = inspect_data(load_splits("shapes:n=40,size=16,classes=4"))
+    >>> found.counts["test"], found.sizes
+    ({'circle': 1, 'square': 1, 'triangle': 1, 'star': 1}, {(16, 16): 40})
+    """
+    parts = splits.parts or {"all": splits.whole}
+    survey = _Survey()
+    with reporting(progress, sum(map(len, parts.values())), f"inspect {splits.whole.name}") as advance:
+        for part, data in parts.items():
+            survey.failed += [failure for failure in data.failed if failure not in survey.failed]
+            for rows in torch.arange(len(data)).split(64):
+                _look(survey, part, data, rows.tolist())
+                advance(len(rows))
+    duplicates = _duplicates(survey)
+    mean, std = _moments(survey.moments)
+    sizes = dict(Counter(survey.sizes).most_common())
+    counts = {part: data.counts for part, data in parts.items()}
+    return Inspection(
+        splits.whole.name, counts, sizes, tuple(survey.failed), duplicates, mean, std, _table(survey, duplicates)
+    )
+
+
+def contact_sheet(data: Dataset, per_class: int = 8, *, side: int = 64, most: int = 160) -> Image.Image:
+    """Lay out the first readable pictures of each class, class by class, scaled into squares of `side` pixels.
+
+    >>> from backlight.data import load_data
+    >>> contact_sheet(load_data("shapes:n=40,size=16,classes=4", split="all"), per_class=2).mode
+    'RGB'
+    """
+    classes = data.labels.unique().tolist()
+    each = max(1, min(per_class, most // max(1, len(classes))))
+    pictures, captions = [], []
+    for label in classes[:most]:
+        shown = 0
+        for row in (data.labels == label).nonzero()[:, 0].tolist():
+            image = try_one(data.pictures, row)
+            if isinstance(image, FileError):
+                continue
+            picture = to_pil(image)
+            scale = side / max(picture.size)
+            pictures.append(picture.resize([max(1, round(length * scale)) for length in picture.size]))
+            captions.append(data.label_names[label] if label >= 0 else data.ids[row])
+            shown += 1
+            if shown == each and label >= 0:
+                break
+            if len(pictures) == most:
+                break
+    if not pictures:
+        raise FileError(data.name, "no readable picture to show")
+    return grid(pictures, each if each > 1 and data.labeled else 10, captions)
+
+
+def _look(survey: _Survey, part: str, data: Dataset, rows: list[int]) -> None:
+    def one(row: int) -> tuple[Print, Tensor, tuple[int, int]] | FileError:
+        image = try_one(data.pictures, row)
+        if isinstance(image, FileError):
+            return image
+        values = image.flatten(1).double() / 255
+        moments = torch.stack([values.mean(1), (values * values).mean(1)])
+        return take_print(image), moments, (image.shape[1], image.shape[2])
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        results = list(pool.map(one, rows))
+    for row, result in zip(rows, results):
+        if isinstance(result, FileError):
+            survey.failed.append(Failure(data.ids[row], str(result)))
+            continue
+        label = int(data.labels[row])
+        survey.ids.append(data.ids[row])
+        survey.parts.append(part)
+        survey.labels.append(data.label_names[label] if label >= 0 else "")
+        survey.prints.append(result[0])
+        survey.moments.append(result[1])
+        survey.sizes.append(result[2])
+
+
+def _duplicates(survey: _Survey) -> tuple[Duplicates, ...]:
+    exact = exact_groups(survey.prints)
+    known = {tuple(places) for places in exact}
+    near = [places for places in near_groups(survey.prints) if tuple(places) not in known]
+
+    def group(places: list[int], same: bool) -> Duplicates:
+        columns = (survey.ids, survey.parts, survey.labels)
+        ids, parts, labels = (tuple(column[place] for place in places) for column in columns)
+        return Duplicates(ids, parts, labels, same)
+
+    return tuple([group(places, True) for places in exact] + [group(places, False) for places in near])
+
+
+def _moments(moments: list[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if not moments:
+        return (), ()
+    mean, square = torch.stack(moments).mean(0)
+    return tuple(mean.tolist()), tuple((square - mean * mean).clamp(min=0).sqrt().tolist())
+
+
+def _table(survey: _Survey, duplicates: tuple[Duplicates, ...]) -> Table:
+    group = {key: number for number, one in reversed(list(enumerate(duplicates))) for key in one.ids}
+    return Table.of(
+        id=survey.ids,
+        label=survey.labels,
+        part=survey.parts,
+        height=[height for height, _ in survey.sizes],
+        width=[width for _, width in survey.sizes],
+        duplicates=[group.get(key, -1) for key in survey.ids],
+    )

@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from backlight.data import load_data, load_splits
+from backlight.data.duplicates import exact_groups, near_groups, take_print
+from backlight.data.inspect import contact_sheet, inspect_data
+from backlight.data.pictures import to_bytes
+from backlight.data.shapes import Shapes
+from backlight.errors import FileError
+from tests.data.samples import DATA, needs_data, write_folder
+
+
+def test_counts_sizes_broken_and_duplicates(tmp_path):
+    write_folder(tmp_path, {"train/<b>cat": 12, "train/dog": 3, "test/dog": 2, "test/<b>cat": 1}, size=16)
+    Image.new("RGB", (20, 10), "red").save(tmp_path / "train" / "dog" / "red.png")
+    (tmp_path / "train" / "dog" / "0.png").write_bytes(b"junk")
+    (tmp_path / "test" / "dog" / "leak.png").write_bytes((tmp_path / "train" / "<b>cat" / "3.png").read_bytes())
+    splits = load_splits(tmp_path)
+    found = inspect_data(splits)
+    assert found.counts["test"] == {"<b>cat": 1, "dog": 3}
+    assert {part: sum(counts.values()) for part, counts in found.counts.items()} == {"train": 14, "val": 2, "test": 4}
+    assert found.sizes == {(16, 16): 18, (10, 20): 1}
+    assert [failure.id for failure in found.failed] == ["train/dog/0.png"]
+    (group,) = found.duplicates
+    assert set(group.ids) == {"train/<b>cat/3.png", "test/dog/leak.png"}
+    assert (group.exact, group.across_parts, group.labels_differ) == (True, True, True)
+    table = found.table
+    assert sorted(table.where(table["duplicates"] == 0).ids) == sorted(group.ids)
+    text = " ".join(found.warnings())
+    assert "1 broken" in text
+    assert "1 pictures lie in several parts" in text
+    assert "several labels" in text
+    assert json.loads(json.dumps(found.as_dict()))["n"] == 19
+
+
+def test_absent_and_unbalanced_classes_are_told(tmp_path):
+    write_folder(tmp_path, {"train/a": 40, "train/b": 2, "test/a": 3})
+    assert inspect_data(load_splits(tmp_path)).warnings() == [
+        "train is unbalanced: 2 to 36 pictures a class",
+        "val has no picture of b",
+        "test has no picture of b",
+    ]
+
+
+def test_moments_are_those_of_all_pixels():
+    splits = load_splits("shapes:n=60,size=16,classes=3")
+    found = inspect_data(splits)
+    values = splits.whole.read(slice(None)).double() / 255
+    assert found.mean == pytest.approx(values.mean((0, 2, 3)).tolist(), abs=1e-12)
+    assert found.std == pytest.approx(values.std((0, 2, 3), correction=0).tolist(), abs=1e-12)
+
+
+def brute_force(prints):
+    pairs = set()
+    for i, one in enumerate(prints):
+        for j in range(i):
+            levels = np.abs(one.thumbnail.astype(int) - prints[j].thumbnail.astype(int)).mean()
+            if (one.hash ^ prints[j].hash).bit_count() <= 7 and levels <= 4:
+                pairs.add((j, i))
+    return pairs
+
+
+def test_near_groups_are_the_components_of_all_near_pairs():
+    images = Shapes(classes=10).draw(torch.arange(60)).images
+    noisy = images[:30].int() + torch.randint(-3, 4, (30, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    flat = torch.arange(0, 40, 2, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 32, 32)
+    prints = [take_print(one) for one in torch.cat([images, noisy.clamp(0, 255).to(torch.uint8), flat])]
+    pairs = brute_force(prints)
+    groups = near_groups(prints)
+    inside = {(i, j) for group in groups for i in group for j in group if i < j}
+    assert pairs <= inside
+    for group in groups:
+        reached = {group[0]}
+        while grown := {j for i in reached for pair in pairs if i in pair for j in pair} - reached:
+            reached |= grown
+        assert reached == set(group)
+    assert list(range(90, 110)) in groups
+    assert near_groups(prints[:1]) == []
+
+
+def test_copies_encoded_again_are_found_and_others_are_not(tmp_path):
+    images = Shapes(size=64, classes=100).draw(torch.arange(200)).images
+    copies = []
+    for number, image in enumerate(images[:100]):
+        picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+        picture = picture.resize((48, 48), Image.Resampling.BICUBIC) if number % 2 else picture
+        picture.save(tmp_path / "copy.jpg", quality=85)
+        copies.append(to_bytes(Image.open(tmp_path / "copy.jpg")))
+    prints = [take_print(one) for one in [*images, *copies]]
+    groups = near_groups(prints)
+    found = sum([row, 200 + row] in groups for row in range(100))
+    assert found >= 95
+    assert not [group for group in groups if len({place % 200 for place in group}) > 1]
+    assert exact_groups(prints) == []
+    assert exact_groups([prints[0], prints[1], prints[0]]) == [[0, 2]]
+
+
+def test_same_pixels_of_another_shape_are_no_exact_copy():
+    flat = torch.zeros(3, 4, 9, dtype=torch.uint8)
+    assert exact_groups([take_print(flat), take_print(flat.reshape(3, 9, 4))]) == []
+
+
+def test_contact_sheet(tmp_path):
+    write_folder(tmp_path, {"<script>": 12, "b": 2}, size=16)
+    (tmp_path / "b" / "0.png").write_bytes(b"junk")
+    sheet = contact_sheet(load_data(tmp_path, split="all"), per_class=4, side=32)
+    assert sheet.width >= 4 * 32
+    assert sheet.height >= 2 * 32
+    plain = contact_sheet(load_data(tmp_path / "<script>"), side=32)
+    assert plain.width > 10 * 32
+    with pytest.raises(FileError, match="no readable"):
+        contact_sheet(load_data(tmp_path / "b" / "0.png"))
+
+
+@pytest.mark.slow
+@needs_data
+def test_near_copies_among_real_pictures():
+    found = inspect_data(load_splits(DATA / "cifar10_jpeg.npz"))
+    near = [group for group in found.duplicates if group.across_parts]
+    assert set(found.counts) == {"train", "val", "test"}
+    assert 0 < len(near) < 2500
