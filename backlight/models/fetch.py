@@ -88,6 +88,10 @@ def url_file(url: str) -> Path:
     """Get a file from torch's cache, or download it there and check the hash that its name carries.
 
     Raises ModelError that says what to do where neither is possible.
+
+    >>> url_file("http://127.0.0.1:1/net.pth")
+    Traceback (most recent call last):
+    backlight.errors.ModelError: net.pth is not in the local cache and cannot be downloaded ...
     """
     target = _place_of(url)
     if target.is_file():

@@ -60,7 +60,11 @@ def configuration(name: str) -> dict[str, Any]:
 
 
 def from_config(spec: str, config: Mapping[str, Any], build: Any) -> Blueprint:
-    """Give a blueprint with the normalization, resize rule and labels of a timm configuration."""
+    """Give a blueprint with the normalization, resize rule and labels of a timm configuration.
+
+    >>> from_config("timm:resnet18", {"num_classes": 1000, "mean": (0.5,) * 3}, None).mean
+    (0.5, 0.5, 0.5)
+    """
     from timm.data import resolve_data_config
 
     data = resolve_data_config({}, pretrained_cfg=dict(config), verbose=False)
@@ -88,6 +92,9 @@ def create(
     """Build a timm model with random weights, or with `state` under timm's or the publisher's names.
 
     With another number of classes than `state` has, the head is new. Raises ModelError where it does not fit.
+
+    >>> create("test_resnet", configuration("test_resnet"), ModelShape(classes=3), 0).num_classes
+    3
     """
     import timm
 
