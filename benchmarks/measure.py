@@ -100,7 +100,17 @@ def _row(figure: Figure) -> tuple[str, ...]:
     peer = number(figure.peer) + (f" ({figure.peer_name})" if figure.peer_name else "")
     ok = "yes" if figure.ok else "NO"
     ratio = number(figure.ratio)
-    return figure.name, number(figure.ours), peer, figure.unit, ratio, number(figure.goal), ok, str(figure.n), figure.note
+    return (
+        figure.name,
+        number(figure.ours),
+        peer,
+        figure.unit,
+        ratio,
+        number(figure.goal),
+        ok,
+        str(figure.n),
+        figure.note,
+    )
 
 
 def machine() -> str:
