@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from backlight.errors import DataError
@@ -38,6 +41,138 @@ def mean_loss(table: Table) -> float:
     1.5
     """
     return float(np.mean(table["loss"], dtype=np.float64))
+
+
+def wilson(successes: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Give the Wilson score interval of a proportion (Wilson 1927).
+
+    Raises DataError unless 0 <= successes <= count and count is at least 1.
+
+    >>> tuple(round(bound, 4) for bound in wilson(8, 10))
+    (0.4902, 0.9433)
+    """
+    from scipy.special import ndtri
+
+    if not 0 <= successes <= count or count < 1:
+        raise DataError(f"{successes} of {count}", expected="a share of at least one")
+    z, p = float(ndtri((1 + confidence) / 2)), successes / count
+    center = (p + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * (p * (1 - p) / count + z * z / (4 * count * count)) ** 0.5
+    # The exact bounds are 0 and 1 there; rounding would leave them a little inside or outside.
+    return (0.0 if successes == 0 else center - half), (1.0 if successes == count else center + half)
+
+
+def confusion(table: Table, classes: int) -> np.ndarray:
+    """Count pictures by true and predicted class, int64 `[classes,classes]`: rows true, columns predicted.
+
+    >>> confusion(Table.of(id=["a", "b"], label=[0, 1], prediction=[0, 0]), 2).tolist()
+    [[1, 0], [1, 0]]
+    """
+    flat = _labels(table) * classes + table["prediction"]
+    return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class is found; None where nothing was counted.
+
+    `accuracy` is the share of the class's pictures that are predicted right, which is its `recall` too;
+    `precision` the share of its predictions that are right; `f1` their harmonic mean.
+
+    >>> ClassScore(10, 0.9, 0.9, 0.75).f1 > 0.81
+    True
+    """
+
+    n: int
+    accuracy: float | None
+    recall: float | None
+    precision: float | None
+
+    @property
+    def f1(self) -> float | None:
+        """Give the harmonic mean of precision and recall."""
+        if self.recall is None or self.precision is None:
+            return None
+        both = self.recall + self.precision
+        return 2 * self.recall * self.precision / both if both else 0.0
+
+    def to_json(self) -> dict[str, float | None]:
+        """Give `{"n","accuracy","precision","recall","f1"}`."""
+        return {
+            "n": self.n,
+            "accuracy": self.accuracy,
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+        }
+
+
+def per_class(counts: np.ndarray) -> tuple[ClassScore, ...]:
+    """Score every class by a confusion matrix `[classes,classes]`.
+
+    >>> per_class(np.array([[3, 1], [0, 0]]))[0].recall, per_class(np.array([[3, 1], [0, 0]]))[1].recall
+    (0.75, None)
+    """
+    scores = []
+    for k in range(len(counts)):
+        right, true, predicted = int(counts[k, k]), int(counts[k].sum()), int(counts[:, k].sum())
+        recall = right / true if true else None
+        scores.append(ClassScore(true, recall, recall, right / predicted if predicted else None))
+    return tuple(scores)
+
+
+def balanced_accuracy(counts: np.ndarray) -> float:
+    """Give the mean recall of the classes that occur, by a confusion matrix `[classes,classes]`.
+
+    >>> balanced_accuracy(np.array([[3, 1], [0, 2]]))
+    0.875
+    """
+    return float(np.mean([score.recall for score in per_class(counts) if score.recall is not None]))
+
+
+@dataclass(frozen=True)
+class Confused:
+    """A class that is taken for another: how often, and as a share of the true class's pictures.
+
+    >>> Confused("cat", "dog", 3, 0.3).fraction
+    0.3
+    """
+
+    true: str
+    predicted: str
+    count: int
+    fraction: float
+
+
+def most_confused(counts: np.ndarray, labels: Sequence[str], top: int = 10) -> list[Confused]:
+    """List the pairs that are confused most often, by a confusion matrix; equal counts in the order of labels.
+
+    >>> most_confused(np.array([[3, 1], [2, 0]]), ["cat", "dog"])[0]
+    Confused(true='dog', predicted='cat', count=2, fraction=1.0)
+    """
+    pairs = [(-int(counts[i, j]), i, j) for i in range(len(counts)) for j in range(len(counts)) if i != j]
+    worst = sorted(pair for pair in pairs if pair[0] < 0)[:top]
+    return [Confused(labels[i], labels[j], -n, -n / int(counts[i].sum())) for n, i, j in worst]
+
+
+def top_losses(table: Table, top: int = 20) -> Table:
+    """Give the rows of highest loss, highest first.
+
+    >>> top_losses(Table.of(id=["a", "b"], loss=[1.0, 2.0]), 1).ids
+    ['b']
+    """
+    return table.sort("loss", descending=True).head(top)
+
+
+def suspected_label_errors(table: Table, confidence: float = 0.9) -> Table:
+    """Give the rows where the model contradicts the label with at least this confidence, highest loss first.
+
+    >>> data = {"label": [0, 1], "prediction": [1, 1], "confidence": [0.95, 0.99], "loss": [3.0, 0.01]}
+    >>> suspected_label_errors(Table.of(id=["a", "b"], **data)).ids
+    ['a']
+    """
+    wrong = _labels(table) != table["prediction"]
+    return table.where(wrong & (table["confidence"] >= confidence)).sort("loss", descending=True)
 
 
 def _labels(table: Table) -> np.ndarray:

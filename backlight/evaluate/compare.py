@@ -1,0 +1,87 @@
+"""Two models on the same pictures: by how much they differ, whether that could be chance, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backlight.errors import DataError
+from backlight.table import Table
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The second model against the first on the same pictures.
+
+    `only_first` and `only_second` count pictures that only one of them gets right. `difference` is second minus first
+    accuracy with its 95 % `interval`; `p` is McNemar's exact two-sided probability of a split at least this uneven
+    if both were equally good. `disagreements` holds the pictures with different predictions.
+
+    >>> Comparison(10, 0.5, 0.6, 1, 2, 0.1, (-0.2, 0.4), 1.0, Table.of(id=["a"])).difference
+    0.1
+    """
+
+    n: int
+    first: float
+    second: float
+    only_first: int
+    only_second: int
+    difference: float
+    interval: tuple[float, float]
+    p: float
+    disagreements: Table
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all numbers, and the ids of the pictures on which the models disagree."""
+        numbers = {name: value for name, value in vars(self).items() if name != "disagreements"}
+        return {**numbers, "interval": list(self.interval), "disagreements": self.disagreements.ids}
+
+
+def compare(first: Table, second: Table) -> Comparison:
+    """Compare the predictions of two models, tables of the same ids, labels and in any order.
+
+    The interval is Agresti and Min's (2005): half a picture is added to each of the four cells.
+
+    Raises DataError when the tables are not about the same pictures.
+
+    >>> one = Table.of(id=["a", "b"], label=[0, 0], prediction=[0, 0], confidence=[0.9, 0.9])
+    >>> two = Table.of(id=["a", "b"], label=[0, 0], prediction=[0, 1], confidence=[0.9, 0.5])
+    >>> compare(one, two).only_first, compare(one, two).disagreements.ids
+    (1, ['b'])
+    """
+    from scipy.stats import binomtest
+
+    other = second.at(first.ids, exact=True)
+    label = first["label"]
+    if not len(first) or not np.array_equal(label, other["label"]) or int(label.min()) < 0:
+        raise DataError("tables with different or missing labels", expected="two models on the same labeled pictures")
+    right, also = label == first["prediction"], label == other["prediction"]
+    only_first, only_second = int((right & ~also).sum()), int((also & ~right).sum())
+    apart = only_first + only_second
+    p = float(binomtest(only_first, apart).pvalue) if apart else 1.0
+    differing = first["prediction"] != other["prediction"]
+    columns = {name: first[name] for name in ("label", "prediction", "confidence")}
+    added = {f"{name}_second": other[name] for name in ("prediction", "confidence")}
+    both = Table.of({"id": first.ids, **columns, **added}).where(differing)
+    return Comparison(
+        len(first),
+        float(right.mean()),
+        float(also.mean()),
+        only_first,
+        only_second,
+        (only_second - only_first) / len(first),
+        _interval(only_second, only_first, len(first)),
+        p,
+        both,
+    )
+
+
+def _interval(more: int, less: int, count: int) -> tuple[float, float]:
+    from scipy.special import ndtri
+
+    b, c, n = more + 0.5, less + 0.5, count + 2
+    half = float(ndtri(0.975)) * ((b + c) - (b - c) ** 2 / n) ** 0.5 / n
+    center = (b - c) / n
+    return max(-1.0, center - half), min(1.0, center + half)

@@ -1,0 +1,129 @@
+"""How good a classifier is on a data set: one table, and every number that follows from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.data.pictures import Failure
+from backlight.engine import Engine
+from backlight.errors import DataError
+from backlight.evaluate import metrics
+from backlight.evaluate.calibration import Reliability, reliability
+from backlight.evaluate.samples import predict_dataset
+from backlight.evaluate.slices import Slice, accuracy_by_slice
+from backlight.progress import Progress
+from backlight.table import Table
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A table of samples with the numbers that follow from it; `failed` names pictures that could not be read.
+
+    >>> columns = {"label": [0, 1], "prediction": [0, 0], "confidence": [0.9, 0.8], "logits": [[2.0, 0.0]] * 2}
+    >>> Evaluation(Table.of(id=["a", "b"], loss=[0.1, 2.0], **columns), ("cat", "dog")).accuracy
+    0.5
+    """
+
+    table: Table
+    labels: tuple[str, ...]
+    split: str = "all"
+    failed: tuple[Failure, ...] = ()
+    seconds: float = 0.0
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Count pictures by true (rows) and predicted class (columns), `[classes,classes]`."""
+        return metrics.confusion(self.table, len(self.labels))
+
+    @property
+    def accuracy(self) -> float:
+        """Give the share of pictures that are predicted right."""
+        return metrics.accuracy(self.table)
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """Give the 95 % Wilson interval of the accuracy."""
+        return metrics.wilson(int(np.trace(self.confusion)), len(self.table))
+
+    @property
+    def top5(self) -> float:
+        """Give the share of pictures whose label is among the five highest logits."""
+        return metrics.top_k(self.table, 5)
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """Compare confidence with accuracy."""
+        return reliability(self.table)
+
+    @property
+    def per_class(self) -> dict[str, metrics.ClassScore]:
+        """Score each class by name."""
+        return dict(zip(self.labels, metrics.per_class(self.confusion)))
+
+    @property
+    def most_confused(self) -> list[metrics.Confused]:
+        """List the ten pairs of classes that are confused most often."""
+        return metrics.most_confused(self.confusion, self.labels)
+
+    def slices(self, values: Mapping[str, str]) -> list[Slice]:
+        """Give the accuracy by a value per id, worst first."""
+        return accuracy_by_slice(self.table, values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the document of the verb `evaluate`."""
+        return {
+            "n": len(self.table),
+            "split": self.split,
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "balanced_accuracy": metrics.balanced_accuracy(self.confusion),
+            "top5": self.top5,
+            "loss": metrics.mean_loss(self.table),
+            "ece": self.reliability.ece,
+            "per_class": {name: score.to_json() for name, score in self.per_class.items()},
+            "confusion": self.confusion.tolist(),
+            "labels": list(self.labels),
+            "most_confused": [vars(pair) for pair in self.most_confused],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def evaluate(
+    classifier: Classifier,
+    data: Dataset,
+    *,
+    batch_size: int = 256,
+    tta: bool = False,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a classifier on a labeled data set; `tta` averages over shifted and mirrored views.
+
+    Pictures of another size are resized by the classifier's own rule. With several processes each looks at its
+    share and all get the same result.
+
+    Raises DataError for unlabeled data and for labels that are not the classifier's.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> data = Dataset.of(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), [0, 1, 1, 0], ["a", "b"])
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> evaluate(Classifier.from_module(net, size=8, labels=["a", "b"]), data).accuracy
+    0.5
+    """
+    if not data.labeled:
+        raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
+    start = time.perf_counter()
+    sized = data.resized(classifier.resize) if classifier.resize is not None else data
+    samples = predict_dataset(classifier, sized, batch_size=batch_size, tta=tta, engine=engine, progress=progress)
+    labels = classifier.labels or data.label_names
+    failed = (*data.failed, *samples.failed)
+    return Evaluation(samples.table, labels, data.split, failed, time.perf_counter() - start)

@@ -1,0 +1,91 @@
+"""The classifier that training starts from: a new network made for the data, or a trained one with a new head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.errors import DataError, ModelError
+from backlight.images import Resize
+from backlight.models.blueprint import Blueprint, ModelShape
+from backlight.models.loader import as_classifier
+from backlight.models.registry import find_blueprint
+from backlight.models.speed_cnn import SpeedCNN
+from backlight.train.layers import replace_head
+
+_WHITENING_IMAGES = 5000
+_LOOKED_AT = 16
+
+
+def start_classifier(
+    spec: str,
+    data: Dataset,
+    *,
+    pretrained: bool = False,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    device: torch.device | str = "cpu",
+) -> Classifier:
+    """Build the model that `spec` names for the classes of a data set.
+
+    A new network takes pictures of the data's own size where they have one, else of its own; its weights depend
+    on `seed` alone. A `pretrained` one keeps its published weights and input size but for the last linear layer. `size`
+    (height, width) replaces either. `speed_cnn` gets its whitening filters from the data.
+
+    Raises UsageError for unknown specifications, DataError for data without label names, ModelError where
+    published weights cannot be had.
+
+    >>> from backlight.data.load import load_data
+    >>> data = load_data("shapes:n=20,size=16,classes=3")
+    >>> start_classifier("classic_cnn", data)
+    Classifier(classic_cnn, 3 channels, 16x16, 3 labels)
+    """
+    if not data.label_names or not len(data):
+        raise DataError(f"{data.name} has no labeled pictures", expected="pictures with class names")
+    blueprint = find_blueprint(spec, seed)
+    sides = size or (None if pretrained else _common_size(data))
+    if sides is not None:
+        blueprint = replace(blueprint, resize=_resize(blueprint, sides))
+    channels = len(blueprint.mean)
+    if pretrained:
+        module = _pretrained(blueprint, ModelShape(None, sides, channels), len(data.label_names), seed)
+    else:
+        module = blueprint.build(ModelShape(len(data.label_names), sides, channels))
+    classifier = as_classifier(blueprint, module.to(device), data.label_names)
+    if isinstance(module, SpeedCNN):
+        images = data.resized(_known(classifier.resize))[:_WHITENING_IMAGES].images
+        module.whiten(classifier.normalize(images.to(device)))
+    return classifier
+
+
+def _pretrained(blueprint: Blueprint, shape: ModelShape, classes: int, seed: int) -> nn.Module:
+    if blueprint.pretrained is None:
+        raise ModelError(blueprint.no_pretrained, hint="leave out --pretrained")
+    module = blueprint.pretrained(shape)
+    replace_head(module, classes, seed)
+    return module
+
+
+def _common_size(data: Dataset) -> tuple[int, int] | None:
+    """Look at some pictures: the size (height, width) that they share, or None."""
+    rows = torch.linspace(0, len(data) - 1, min(_LOOKED_AT, len(data))).long()
+    sizes = {(image.shape[1], image.shape[2]) for row in rows for image in [data.pictures.one(int(row))]}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _resize(blueprint: Blueprint, size: tuple[int, int]) -> Resize:
+    rule = blueprint.resize
+    if rule is None:
+        return Resize(min(size), size)
+    shorter = None if rule.shorter_side is None else round(rule.shorter_side * min(size) / min(rule.size))
+    return replace(rule, size=size, shorter_side=shorter)
+
+
+def _known(rule: Resize | None) -> Resize:
+    if rule is None:
+        raise ModelError("the model's input size is unknown", hint="--size 32")
+    return rule

@@ -1,0 +1,149 @@
+"""The long runs behind the training figures: named, resumable, one after the other.
+
+    python benchmarks/runs/long.py --out runs classic residual        start or resume these
+    python benchmarks/runs/long.py --list                             name them all
+
+Data is CIFAR-10 below BACKLIGHT_DATA (default ../shared/data). A run that was interrupted goes on where it was. A
+finished run leaves `benchmarks/results/NAME.json` (figures, commit, versions) and `NAME.jsonl` (its log). Recipes
+were chosen on val; test is read once, here, after the last epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from backlight.data.load import load_splits
+from backlight.evaluate.evaluate import evaluate
+from backlight.train.fit import fit
+from backlight.train.folder import versions
+from backlight.train.recipe import read_recipe
+from backlight.train.runtime import Runtime
+from backlight.train.start import start_classifier
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+CIFAR = "cifar10_jpeg.npz"
+SHAPES = "shapes:n=20000,classes=100,size=128"
+GOAL_PGD = "pgd:eps=8/255,steps=3"
+
+
+@dataclass(frozen=True)
+class LongRun:
+    """One run: model, data, recipe with settings, and how many training pictures it may use (0 for all)."""
+
+    model: str
+    recipe: str = "default"
+    settings: tuple[str, ...] = ()
+    data: str = CIFAR
+    pictures: int = 0
+    seed: int = 0
+    goal: str = ""
+
+
+_VIT = ("epochs=5", "batch_size=128", "lr=0.001")
+RUNS = {
+    "classic": LongRun("classic_cnn", "classic", goal="test accuracy >= 0.61"),
+    "adversarial": LongRun(
+        "classic_cnn",
+        "default",
+        ("epochs=6", f"adversary={GOAL_PGD}", "label_smoothing=0", "weight_decay=0.0005"),
+        pictures=20000,
+        goal="PGD-20 accuracy at 8/255 >= 0.25 within an hour",
+    ),
+    "default": LongRun("classic_cnn", "default", goal="val accuracy >= 0.78"),
+    "residual": LongRun("residual_cnn", "classic", goal="test accuracy >= 0.635"),
+    "cct": LongRun("cct", "default", goal="val accuracy >= 0.70"),
+    "vit-global": LongRun("vit", settings=_VIT, pictures=10000),
+    "vit-global-nopos": LongRun("vit:positions=none", settings=_VIT, pictures=10000),
+    "vit-windows": LongRun("vit:window_blocks=0+1+3+4", settings=_VIT, pictures=10000),
+    "vit-windows-nopos": LongRun("vit:window_blocks=0+1+3+4,positions=none", settings=_VIT, pictures=10000),
+    "vit-full": LongRun("vit", settings=("epochs=15", *_VIT[1:])),
+    "classic-seed1": LongRun("classic_cnn", "classic", seed=1, goal="test accuracy >= 0.61"),
+    "classic-seed2": LongRun("classic_cnn", "classic", seed=2, goal="test accuracy >= 0.61"),
+    "shapes-simple": LongRun("simple_net", data=SHAPES),
+    "shapes-simple-bn": LongRun("simple_net_bn", data=SHAPES),
+    "shapes-deep": LongRun("deep_net", data=SHAPES),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="which runs, in this order; default all")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs", help="where the run folders are")
+    parser.add_argument("--list", action="store_true", help="list the runs and end")
+    given = parser.parse_args()
+    if given.list:
+        for name, one in RUNS.items():
+            print(name, one)
+        return
+    for name in given.names or RUNS:
+        if not (RESULTS / f"{name}.json").exists():
+            result = run(name, RUNS[name], given.out / name)
+            print(json.dumps({"finished": name, **result}), flush=True)
+
+
+def run(name: str, one: LongRun, folder: Path) -> dict[str, object]:
+    """Start or resume a run, then measure it on test and write what it came to."""
+    data = one.data if one.data.startswith("shapes") else str(_data_folder() / one.data)
+    parts = load_splits(data).parts
+    train = parts["train"]
+    if one.pictures:
+        train = train.take(torch.arange(one.pictures))
+    recipe = read_recipe(one.recipe, one.settings)
+    classifier = start_classifier(one.model, train, seed=one.seed)
+    resume = (folder / "run.json").exists()
+    print(time.strftime("%H:%M:%S"), "resume" if resume else "start", name, one, flush=True)
+    trained = fit(
+        classifier,
+        train,
+        parts["val"],
+        folder,
+        recipe=recipe,
+        seed=one.seed,
+        resume=resume,
+        runtime=Runtime(log_every=100),
+    )
+    tested = evaluate(trained.classifier, parts["test"]).to_json()
+    shown = ("n", "accuracy", "accuracy_interval", "top5", "ece")
+    result = {
+        "name": name,
+        "model": one.model,
+        "recipe": recipe.to_json(),
+        "seed": one.seed,
+        "goal": one.goal,
+        "train_pictures": len(train),
+        **trained.to_json(),
+        "run": f"runs/{name}",
+        "test": {key: tested[key] for key in shown},
+        "threads": torch.get_num_threads(),
+        "commit": _commit(),
+        "versions": versions(),
+        "command": f"python benchmarks/runs/long.py {name}",
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    shutil.copy(folder / "log.jsonl", RESULTS / f"{name}.jsonl")
+    return result
+
+
+def _data_folder() -> Path:
+    return Path(os.environ.get("BACKLIGHT_DATA", ROOT.parent / "shared" / "data"))
+
+
+def _commit() -> str:
+    return subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Calibration by explicit loops and on cases with known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from backlight.errors import DataError
+from backlight.evaluate.calibration import coverage_curve, fit_temperature, reliability
+from backlight.table import Table
+
+
+def _table(confidence: list[float], right: list[bool]) -> Table:
+    return Table.of(
+        id=range(len(right)), label=[0] * len(right), prediction=[0 if ok else 1 for ok in right], confidence=confidence
+    )
+
+
+def test_ece_by_an_explicit_loop() -> None:
+    rng = np.random.default_rng(0)
+    confidence, right = rng.random(300), rng.random(300) < 0.6
+    expected = 0.0
+    for k in range(15):
+        low, high = k / 15, (k + 1) / 15
+        members = [i for i in range(300) if low <= confidence[i] < high]
+        if members:
+            gap = abs(np.mean([right[i] for i in members]) - np.mean([confidence[i] for i in members]))
+            expected += len(members) / 300 * gap
+    assert reliability(_table(confidence.tolist(), right.tolist())).ece == pytest.approx(expected, abs=1e-12)
+
+
+def test_confidence_of_exactly_one_counts() -> None:
+    found = reliability(_table([1.0, 1.0, 1.0, 1.0], [True, True, True, False]))
+    assert found.ece == pytest.approx(0.25)
+    assert found.counts.tolist() == [0] * 14 + [4]
+    assert found.accuracy[14] == pytest.approx(0.75)
+    assert np.isnan(found.accuracy[0])
+
+
+def test_perfect_and_hopeless() -> None:
+    assert reliability(_table([1.0] * 5, [True] * 5)).ece == 0
+    assert reliability(_table([1.0] * 5, [False] * 5)).ece == 1
+
+
+def test_confidences_that_are_none() -> None:
+    for confidence in ([1.5], [-0.1], [float("nan")], []):
+        with pytest.raises(DataError, match="confidences"):
+            reliability(_table(confidence, [True] * len(confidence)))
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
+def test_temperature_is_found_again(temperature: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(20000, 4, generator=generator, dtype=torch.float64)
+    labels = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+    assert fit_temperature(logits * temperature, labels) == pytest.approx(temperature, rel=0.06)
+
+
+def test_the_temperature_is_a_minimum() -> None:
+    logits = torch.randn(100, 3, generator=torch.Generator().manual_seed(1)) * 3
+    labels = torch.where(torch.arange(100) % 3 == 0, logits.argmin(1), logits.argmax(1))
+    best = fit_temperature(logits, labels)
+    cooled = [logits.double() / temperature for temperature in (best * 0.98, best, best * 1.02)]
+    loss = [float(torch.nn.functional.cross_entropy(one, labels)) for one in cooled]
+    assert loss[1] == min(loss)
+
+
+def test_coverage_treats_equal_confidence_alike() -> None:
+    coverage, accuracy = coverage_curve(_table([0.9, 0.5, 0.5, 0.5], [True, False, True, True]))
+    assert coverage.tolist() == [0.25, 1, 1, 1]
+    assert accuracy.tolist() == [1.0, 0.75, 0.75, 0.75]
