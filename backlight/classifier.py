@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -130,9 +131,7 @@ class Classifier:
     @cached_property
     def _dry_run(self) -> tuple[tuple[Layer, ...], int]:
         if self.size is None:
-            raise ModelError(
-                "the model's input size is unknown", hint="Classifier.from_module(..., size=224)"
-            )
+            raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=224)")
         blank = torch.full((1, self.channels, *self.size), 0.5, device=self.device)
         with self.guard():
             layers, logits = list_layers(self.module, self.normalize(blank))
@@ -228,12 +227,10 @@ class Classifier:
         """Compute the outputs of named layers for images `[B,C,H,W]` in `[0,1]`."""
         return self.record(self.check(images), layers)
 
-    def read(self, path: object) -> Picture:
+    def read(self, path: str | os.PathLike[str]) -> Picture:
         """Read a picture file as this classifier wants it, with the crop box that maps back onto the file."""
         if self.resize is None:
-            raise ModelError(
-                "the model's input size is unknown", hint="Classifier.from_module(..., size=224)"
-            )
+            raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=224)")
         return read_image(path, self.resize, channels=self.channels)
 
     def label(self, index: int) -> str:

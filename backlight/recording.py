@@ -60,9 +60,7 @@ def record_layers(module: nn.Module, inputs: Tensor, layers: Iterable[str]) -> d
             handle.remove()
     missing = inner - set(outputs)
     if missing:
-        raise LayerError(
-            f"layer {sorted(missing)[0]!r} did not run in the forward pass", expected="a layer that runs"
-        )
+        raise LayerError(f"layer {sorted(missing)[0]!r} did not run in the forward pass", expected="a layer that runs")
     return outputs
 
 
@@ -74,7 +72,7 @@ def _attach(
         name, call = split_call(layer)
         by_module.setdefault(name, {})[call] = layer
     modules = dict(module.named_modules())
-    handles = []
+    handles: list[RemovableHandle] = []
     for name, calls in by_module.items():
         if name not in modules:
             for handle in handles:
@@ -123,9 +121,7 @@ def split_call(layer: str) -> tuple[str, int]:
 def list_layers(module: nn.Module, inputs: Tensor) -> tuple[tuple[Layer, ...], Tensor]:
     """Run `module` once and list every submodule that returned a tensor, in the order of their first calls."""
     if isinstance(module, torch.jit.ScriptModule):
-        raise LayerError(
-            "the model is a TorchScript module", expected="an eager nn.Module, whose layers can be seen"
-        )
+        raise LayerError("the model is a TorchScript module", expected="an eager nn.Module, whose layers can be seen")
     found: dict[str, Layer] = {}
     handles = []
 
