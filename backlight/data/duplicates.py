@@ -12,7 +12,7 @@ from torch.nn import functional
 
 THUMBNAIL = 16
 HASH_DISTANCE = 7
-THUMBNAIL_DISTANCE = 4.0
+THUMBNAIL_DISTANCE = 10.0
 
 
 class Print(NamedTuple):
@@ -53,7 +53,7 @@ def exact_groups(prints: list[Print]) -> list[list[int]]:
 def near_groups(prints: list[Print]) -> list[list[int]]:
     """Group the places of pictures that look the same: scaled, encoded again or slightly changed.
 
-    Two pictures are near when their hashes differ in at most 7 of 64 bits and their thumbnails by at most 4 of
+    Two pictures are near when their hashes differ in at most 7 of 64 bits and their thumbnails by at most 10 of
     255 levels on average; a group is connected by such pairs. Cropped, turned or mirrored copies are not found.
     """
     if len(prints) < 2:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -147,26 +148,31 @@ def contact_sheet(data: Dataset, per_class: int = 8, *, side: int = 64, most: in
     'RGB'
     """
     classes = data.labels.unique().tolist()
-    each = max(1, min(per_class, most // max(1, len(classes))))
-    pictures, captions = [], []
+    labeled = data.labeled
+    each = max(1, min(per_class, most // max(1, len(classes)))) if labeled else most
+    pictures: list[Image.Image] = []
+    captions: list[str] = []
     for label in classes[:most]:
-        shown = 0
-        for row in (data.labels == label).nonzero()[:, 0].tolist():
-            image = try_one(data.pictures, row)
-            if isinstance(image, FileError):
-                continue
-            picture = to_pil(image)
-            scale = side / max(picture.size)
-            pictures.append(picture.resize([max(1, round(length * scale)) for length in picture.size]))
-            captions.append(data.label_names[label] if label >= 0 else data.ids[row])
-            shown += 1
-            if shown == each and label >= 0:
-                break
-            if len(pictures) == most:
-                break
-    if not pictures:
+        rows = _readable_rows(data, (data.labels == label).nonzero()[:, 0].tolist(), each)
+        pictures += [_fitted(data.pictures.one(row), side) for row in rows]
+        captions += [data.label_names[label] if labeled else data.ids[row] for row in rows]
+        if labeled and each > 1:  # every class begins a line
+            pictures += [Image.new("RGB", (side, 1), "white")] * (each - len(rows))
+            captions += [""] * (each - len(rows))
+    if not any(captions):
         raise FileError(data.name, "no readable picture to show")
-    return grid(pictures, each if each > 1 and data.labeled else 10, captions)
+    return grid(pictures, each if labeled and each > 1 else 10, captions)
+
+
+def _readable_rows(data: Dataset, rows: list[int], count: int) -> list[int]:
+    found = (row for row in rows if isinstance(try_one(data.pictures, row), Tensor))
+    return list(islice(found, count))
+
+
+def _fitted(image: Tensor, side: int) -> Image.Image:
+    picture = to_pil(image)
+    scale = side / max(picture.size)
+    return picture.resize([max(1, round(length * scale)) for length in picture.size])
 
 
 def _look(survey: _Survey, part: str, data: Dataset, rows: list[int]) -> None:
