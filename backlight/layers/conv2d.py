@@ -21,7 +21,12 @@ from backlight.layers.conv2d_check import check_convolution, read_geometry
 
 
 class Convolution(torch.autograd.Function):
-    """Compute output(images, weight, bias); saves its arguments and no columns."""
+    """Compute output(images, weight, bias); saves its arguments and no columns.
+
+    >>> geometry = Geometry((2, 2), (1, 1), (0, 0), (1, 1), groups=1)
+    >>> Convolution.apply(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2), None, geometry).item()
+    4.0
+    """
 
     @staticmethod
     def forward(images: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
@@ -46,7 +51,12 @@ class Convolution(torch.autograd.Function):
 
 
 class InputGradient(torch.autograd.Function):
-    """Compute grad_images(grad_output, weight)."""
+    """Compute grad_images(grad_output, weight).
+
+    >>> geometry = Geometry((2, 2), (1, 1), (0, 0), (1, 1), groups=1)
+    >>> InputGradient.apply(torch.ones(1, 1, 1, 1), torch.ones(1, 1, 2, 2), geometry, (1, 1, 2, 2)).sum().item()
+    4.0
+    """
 
     @staticmethod
     def forward(grad: Tensor, weight: Tensor, geometry: Geometry, shape: torch.Size) -> Tensor:
@@ -71,7 +81,12 @@ class InputGradient(torch.autograd.Function):
 
 
 class WeightGradient(torch.autograd.Function):
-    """Compute grad_weight(grad_output, images)."""
+    """Compute grad_weight(grad_output, images).
+
+    >>> geometry = Geometry((2, 2), (1, 1), (0, 0), (1, 1), groups=1)
+    >>> WeightGradient.apply(torch.ones(1, 1, 1, 1), torch.ones(1, 1, 2, 2), geometry, (1, 1, 2, 2)).sum().item()
+    4.0
+    """
 
     @staticmethod
     def forward(grad: Tensor, images: Tensor, geometry: Geometry, shape: torch.Size) -> Tensor:

@@ -52,7 +52,10 @@ class SpeedCNN(nn.Module):
 
         Its filters become plus and minus the eigenvectors of the covariance of all 2x2 patches, each
         divided by the root of its eigenvalue plus `epsilon`, so that responses are uncorrelated and of
-        variance 1.
+        variance 1. Raises `InputError` for images of another shape.
+
+        >>> network = SpeedCNN(10, (32, 32), 3, width="tiny")
+        >>> network.whiten(torch.randn(8, 3, 32, 32))
         """
         if images.ndim != 4 or images.shape[1] != self.whitening.in_channels or not len(images):
             expected = f"shape [N, {self.whitening.in_channels}, H, W]"
