@@ -5,7 +5,7 @@ from PIL import Image
 
 from backlight.data import load_splits
 from backlight.data.convert import convert_data
-from backlight.errors import BacklightError, DataError, FileError, UsageError
+from backlight.errors import DataError, FileError, UsageError
 from backlight.images import Resize
 from tests.data.samples import pixels, write_folder
 
@@ -118,19 +118,20 @@ def test_unlabeled_and_unknown_kinds(tmp_path):
         convert_data(load_splits("shapes:n=8"), tmp_path / "out.zip")
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
-    import backlight.data.convert as module
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_space_left_is_one_error_and_the_old_file_stays(tmp_path, kind):
+    import resource
 
-    splits = load_splits("shapes:n=8,size=16,classes=4")
-    written = []
-
-    def fail(path, picture):
-        written.append(path)
-        if len(written) > 3:
-            raise FileError(path, "no space left")
-        picture.save(path.parent.mkdir(parents=True, exist_ok=True) or path)
-
-    monkeypatch.setattr(module, "write_png", fail)
-    with pytest.raises(BacklightError, match="no space"):
-        convert_data(splits, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
+    splits = load_splits("shapes:n=64,size=32,classes=4")
+    target = tmp_path / kind
+    if kind != "out":
+        target.write_text("mine")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))
+    try:
+        with pytest.raises(FileError, match="cannot be written"):
+            convert_data(splits, target, force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ([] if kind == "out" else [kind])
+    assert kind == "out" or target.read_text() == "mine"
