@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from backlight.errors import ModelError
 
-RULES = ("plain", "guided", "deconvnet")
+RULES = ("plain", "guided", "deconvnet", "redirected")
 
 
 @dataclass
@@ -66,6 +66,8 @@ class _Rectify(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (upstream,) = gradients
         (saved,) = ctx.saved_tensors
+        if ctx.switch.rule == "redirected":
+            return _redirected(upstream, saved, ctx.low, ctx.high), None, None, None, None
         if ctx.switch.rule != "plain":
             upstream = upstream.clamp(min=0)
         if ctx.switch.rule != "deconvnet":
@@ -74,6 +76,15 @@ class _Rectify(torch.autograd.Function):
             else:
                 upstream = torch.ops.aten.hardtanh_backward(upstream, saved, ctx.low, ctx.high)
         return upstream, None, None, None, None
+
+
+def _redirected(upstream: Tensor, saved: Tensor, low: float, high: float) -> Tensor:
+    """Let through, where an image's whole gradient would be blocked, what pushes dead units back to life."""
+    active = (saved > low) & (saved < high)
+    plain = upstream * active
+    dead = (plain == 0).flatten(1).all(1).view(-1, *[1] * (upstream.ndim - 1))
+    reviving = ((saved <= low) & (upstream > 0)) | ((saved >= high) & (upstream < 0))
+    return torch.where(dead & reviving, upstream, plain)
 
 
 @dataclass(frozen=True)

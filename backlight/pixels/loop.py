@@ -201,5 +201,8 @@ def _move(problem: Problem, run: Run, look: Look) -> None:
     seen = Seen(run.t, problem.steps, run.params, look.value, look.grad, look.success, random, project)
     move = problem.rule.step(run.state, seen)
     run.t, run.params, run.state = run.t + 1, project(move.params), move.state
-    if move.done is not None:
-        run.leave(move.done, torch.full_like(run.rows, Stopped.CONVERGED))
+    if move.done is not None or move.diverged is not None:
+        nobody = torch.zeros_like(look.success)
+        done, diverged = (nobody if one is None else one for one in (move.done, move.diverged))
+        why = torch.where(diverged, int(Stopped.DIVERGED), torch.full_like(run.rows, Stopped.CONVERGED))
+        run.leave(done | diverged, why)

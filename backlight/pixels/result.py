@@ -30,6 +30,8 @@ class Stopped(IntEnum):
     """The rule had nothing left to gain."""
     NON_FINITE = 5
     """The objective or its gradient was NaN or infinite."""
+    DIVERGED = 6
+    """The rule found its steps too large."""
 
     @property
     def words(self) -> str:

@@ -50,6 +50,8 @@ class Move(NamedTuple):
     state: State
     done: Tensor | None = None
     """Which images have converged, bool `[A]`."""
+    diverged: Tensor | None = None
+    """Which images a too large step drove away, bool `[A]`."""
 
 
 class Rule(Brief):

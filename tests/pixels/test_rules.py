@@ -23,7 +23,7 @@ def walk(rule: Rule, steps: int, gradient: Callable[[int], Tensor] = gradients, 
     for t in range(steps):
         zeros = torch.zeros(4, dtype=params.dtype)
         seen = Seen(t, steps, params, zeros, gradient(t), zeros.bool(), Random(0, ROWS, t), lambda point: point)
-        params, state, _ = rule.step(state, seen)
+        params, state, *_ = rule.step(state, seen)
         assert all(len(one) == 4 for one in state.values())
     return params
 
