@@ -100,6 +100,14 @@ def test_normal_numbers_are_standard_normal() -> None:
     assert numbers.isfinite().all()
 
 
+def test_the_extreme_bits_are_finite_and_symmetric(monkeypatch: pytest.MonkeyPatch) -> None:
+    extremes = torch.tensor([[0, -1]])  # no bit set, and all of them
+    monkeypatch.setattr(Random, "_hash", lambda *_: extremes)
+    low, high = Random(0, [0]).normal(2, dtype=torch.float64)[0].tolist()
+    assert -9 < low == -high < -8
+    assert Random(0, [0]).uniform(2)[0].tolist() == [0.0, 1 - 2**-24]
+
+
 def test_images_turns_and_positions_are_uncorrelated() -> None:
     a = Random(0, torch.arange(2000)).normal(50, dtype=torch.float64)
     b = Random(0, torch.arange(2000), t=1).normal(50, dtype=torch.float64)

@@ -14,6 +14,7 @@ from backlight.errors import InputError
 from backlight.pixels.geometry import length
 from backlight.pixels.measure import Measure
 from backlight.pixels.problem import Problem
+from backlight.pixels.transforms import Transforms
 from backlight.pixels.verdicts import finite
 from backlight.pixels.view import View
 from backlight.random import Random
@@ -64,23 +65,27 @@ def look_at(problem: Problem, params: Tensor, rows: Tensor, t: int, chunk: Chunk
 
 
 def _look(problem: Problem, params: Tensor, rows: Tensor, t: int, random: Random) -> Look:
-    """Look at one chunk: one forward and, where wanted, one backward per view of the pictures."""
+    """Look at one chunk; at the last turn only verdicts count, so there is neither gradient nor transform."""
     last = t == problem.steps
     wants = not last and problem.rule.wants_gradient(t)
     at = _Place(problem, params, rows, t)
-    if problem.transforms is None or last:
-        view, value, grad = at.climb(wants, problem.layers, lambda pictures: pictures)
-        return _judge(problem, view, value, grad, value, forwards=bool(problem.layers), backwards=wants)
+    if problem.transforms is not None and not last:
+        return _blurred(at, wants, problem.transforms, random)
+    view, value, grad = at.climb(wants, problem.layers, lambda pictures: pictures)
+    return _judge(problem, view, value, grad, value, forwards=bool(problem.layers), backwards=wants)
 
-    transforms, samples = problem.transforms, problem.transforms.samples
-    value, grad = params.new_zeros(len(rows)), torch.zeros_like(params) if wants else None
+
+def _blurred(at: _Place, wants: bool, transforms: Transforms, random: Random) -> Look:
+    """Average value and gradient over transformed views, and judge the picture itself in one more forward."""
+    problem, samples = at.problem, transforms.samples
+    value, grad = at.params.new_zeros(len(at.rows)), torch.zeros_like(at.params) if wants else None
     for draw in range(samples):  # one graph is alive at a time
         show = partial(transforms, random=random, draw=draw)
         _, one, slope = at.climb(wants, problem.objective.layers, show)
         value = value + one / samples
         grad = None if grad is None or slope is None else grad + slope / samples
     forwards = samples * bool(problem.objective.layers)
-    view, clean = at.view(params, problem.layers), value
+    view, clean = at.view(at.params, problem.layers), value
     if problem.keep != "last" or problem.success is not None or problem.stop is not None:
         with torch.no_grad():
             clean = problem.objective(view)
@@ -121,10 +126,9 @@ class _Place(NamedTuple):
 def _judge(
     problem: Problem, view: View, value: Tensor, grad: Tensor | None, clean: Tensor, *, forwards: int, backwards: int
 ) -> Look:
-    """Judge the untransformed pictures; where logits are not finite nothing is an answer."""
+    """Judge the untransformed pictures."""
     with torch.no_grad():
-        sound = finite(view.logits) if "logits" in view.layers else torch.ones_like(view.rows, dtype=torch.bool)
-        success, stop = (_verdict(one, view) & sound for one in (problem.success, problem.stop))
+        success, stop = _verdict(problem.success, view), _verdict(problem.stop, view)
         if isinstance(problem.keep, Measure):
             score = problem.keep(view)
         else:
@@ -139,4 +143,5 @@ def _verdict(measure: Measure | None, view: View) -> Tensor:
     verdict = measure(view)
     if verdict.dtype != torch.bool:
         raise InputError(f"{measure} gives numbers", expected="yes or no", hint=f"{measure} > 0")
-    return verdict
+    # Whatever the measure makes of logits that are not finite, they answer nothing.
+    return verdict & finite(view.logits) if "logits" in view.layers else verdict

@@ -122,7 +122,10 @@ def activation(layer: str, channel: Classes | None = None) -> Measure:
 
     def mean(view: View) -> Tensor:
         output = view[layer]
-        means = output.mean(1) if output.ndim == 3 else output.flatten(2).mean(2) if output.ndim > 3 else output
+        if output.ndim == 3:
+            means = output.mean(1)
+        else:
+            means = output.flatten(2).mean(2) if output.ndim > 2 else output
         return means.mean(1) if channel is None else _channel(view, means, channel)
 
     name = layer if channel is None else f"{layer}:{brief(channel)}"

@@ -111,9 +111,13 @@ def test_forward_passes_are_counted_as_they_happen() -> None:
 
 
 def test_without_verdicts_transforms_cost_no_second_forward() -> None:
-    classifier, x = classifier_of(), pictures(3)
+    calls = []
+    net = small_net(5)
+    classifier, x = classifier_of(net), pictures(3)
+    net.register_forward_hook(lambda *_: calls.append(1))
     result = optimize(classifier, logit(2), Pixels(x), Sign(SIZE), steps=3, transforms=Jitter(1), keep="last")
     assert set(result.forwards.tolist()) == {4}
+    assert len(calls) == 4
 
 
 def test_expectation_over_transforms_is_the_mean_gradient() -> None:
@@ -197,6 +201,16 @@ def test_a_non_finite_gradient_leaves_with_its_picture_kept() -> None:
     result = optimize(None, steep, Pixels(x), SGD(0.1), steps=2)
     assert result.reasons() == ("non-finite", "steps")
     assert result.value[0] == 0
+
+
+def test_an_infinite_objective_is_never_kept() -> None:
+    pole = Measure(lambda view: 1 / view.images.flatten(1).sum(1), "pole", layers=())
+    x = torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2)])
+    for keep in ("best", "last", -distance(x)):
+        result = optimize(None, pole, Pixels(x), SGD(0.01), steps=1, success=pole > 0, keep=keep)
+        assert result.success.tolist() == [False, True]
+        assert result.score[0] == -torch.inf
+        assert result.reasons() == ("non-finite", "steps")
 
 
 @pytest.mark.parametrize("rows", [torch.zeros(12, dtype=torch.bool), torch.zeros(0, dtype=torch.long)])

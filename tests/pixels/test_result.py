@@ -46,8 +46,8 @@ def test_results_of_other_batches_do_not_merge() -> None:
 
 
 def test_reasons_in_words() -> None:
-    codes = [int(one) for one in Stopped]
-    words = result([0.0] * 6, [False] * 6, codes, 0, 0).reasons()
+    some = [Stopped.NOT_RUN, Stopped.RUNNING, Stopped.STOPPED, Stopped.STEPS, Stopped.CONVERGED, Stopped.NON_FINITE]
+    words = result([0.0] * 6, [False] * 6, [int(one) for one in some], 0, 0).reasons()
     assert words == ("not run", "running", "stopped", "steps", "converged", "non-finite")
 
 
