@@ -7,6 +7,7 @@ session, recorded    what methods work on: one recorded pass
 objective, layout    what is explained; where a layer's rows and columns are
 gradients, cam       the methods
 rectifiers           guided backpropagation by interception
+attention            attention weights by interception
 figures              results as pictures
 """
 

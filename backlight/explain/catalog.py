@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backlight.errors import UsageError, did_you_mean
-from backlight.explain import cam, gradients
+from backlight.explain import cam, channels, fullgrad, gradients, noise, path, perturbation, transformers
 from backlight.explain.attribution import Attribution
 from backlight.grammar import parse_number, parse_spec
 
@@ -17,8 +17,8 @@ from backlight.grammar import parse_number, parse_spec
 class Card:
     """One method as the verb `methods` prints it.
 
-    `needs` is gradient, layer, ReLU, attention or nothing; `passes` the cost per image in words, the shared
-    pass included.
+    `needs` is some of gradient, layer, ReLU, biases, attention, or nothing; `passes` the cost per image in
+    words, the shared pass included.
     """
 
     name: str
@@ -66,6 +66,22 @@ _CARDS = (
         "1 forward, 1 backward",
         "Shrikumar et al., 2016, arXiv:1605.01713",
         "dark pixels: black (or the mean, in input space) gets nothing whatever it does",
+    ),
+    _card(
+        "integrated_gradients",
+        path.integrated_gradients,
+        "gradient",
+        "about 28 forwards, 12 to 100 forwards and backwards; fixed: `points` of each",
+        "Sundararajan et al., 2017, arXiv:1703.01365",
+        "an arbitrary baseline: pixels that equal it get nothing; look at two baselines",
+    ),
+    _card(
+        "smoothgrad",
+        noise.smoothgrad,
+        "gradient",
+        "1 + `samples` (50) forwards and backwards",
+        "Smilkov et al., 2017, arXiv:1706.03825",
+        "comparing noise levels: the map depends on `level`; squares and variances lose the sign",
     ),
     _card(
         "guided_backprop",
@@ -120,12 +136,76 @@ _CARDS = (
         "asking which class: the map does not depend on it",
     ),
     _card(
+        "scorecam",
+        channels.scorecam,
+        "gradient layer",
+        "2 forwards and one for each channel of the layer, 1 backward",
+        "Wang et al., 2020, arXiv:1910.01279",
+        "in a hurry: a layer of 2048 channels costs 2048 forwards; `channels` keeps the widest",
+    ),
+    _card(
+        "ablationcam",
+        channels.ablationcam,
+        "gradient layer",
+        "1 forward and one for each channel of the layer, 1 backward",
+        "Desai and Ramaswamy, 2020, doi:10.1109/WACV45572.2020.9093360",
+        "in a hurry; scores near 0, by which each drop is divided",
+    ),
+    _card(
+        "fullgrad",
+        fullgrad.fullgrad,
+        "gradient biases",
+        "1 forward, 1 backward",
+        "Srinivas and Fleuret, 2019, arXiv:1905.00780",
+        "evidence against a class: only magnitudes are added; networks with GELU, SiLU or attention (see its gap)",
+    ),
+    _card(
         "guided_gradcam",
         cam.guided_gradcam,
         "gradient layer ReLU",
         "1 forward, 2 backwards",
         "Selvaraju et al., 2017, arXiv:1610.02391",
         "judging fine detail: its texture comes from guided backpropagation, its place from Grad-CAM",
+    ),
+    _card(
+        "rollout",
+        transformers.rollout,
+        "gradient attention",
+        "1 forward, 1 backward",
+        "Abnar and Zuidema, 2020, arXiv:2005.00928",
+        "asking which class: attention alone does not depend on it",
+    ),
+    _card(
+        "gradient_attention",
+        transformers.gradient_attention,
+        "gradient attention",
+        "1 forward, 1 backward",
+        "Chefer et al., 2021, arXiv:2103.15679",
+        "evidence against a class: negative gradients are dropped",
+    ),
+    _card(
+        "legrad",
+        transformers.legrad,
+        "gradient attention",
+        "one forward and one backward for each block",
+        "Bousselham et al., 2024, arXiv:2404.03214",
+        "networks whose head makes nothing of early blocks",
+    ),
+    _card(
+        "occlusion",
+        perturbation.occlusion,
+        "nothing",
+        "1 forward and one for each place of the window: 196 for 224 px, window 32, stride 16",
+        "Zeiler and Fergus, 2014, arXiv:1311.2901",
+        "objects larger or much smaller than the window; squares are a sight the model never trained on",
+    ),
+    _card(
+        "rise",
+        perturbation.rise,
+        "nothing",
+        "1 + `samples` (4000) forwards",
+        "Petsiuk et al., 2018, arXiv:1806.07421",
+        "fine detail: the masks are soft blobs; few samples leave visible noise",
     ),
 )
 CATALOG: Mapping[str, Card] = {card.name: card for card in _CARDS}

@@ -14,9 +14,10 @@ from backlight.classifier import Classifier
 from backlight.errors import InputError, UsageError
 from backlight.explain.attribution import Attribution, Explanations, finish
 from backlight.explain.catalog import Method, method
-from backlight.explain.layout import choose_layer
+from backlight.explain.fullgrad import bias_layers
+from backlight.explain.layout import choose_layer, last_tokens
 from backlight.explain.objective import Contrast, Scorer
-from backlight.explain.session import Question, Session
+from backlight.explain.session import Question, Session, Watch
 from backlight.random import Random
 from backlight.resize import Resize
 from backlight.targets import Target
@@ -64,7 +65,7 @@ def explain(
             classifier,
             Question(_own(target), quantity, space),
             chosen,
-            _layers(classifier, chosen, layer),
+            _watch(classifier, chosen, layer),
             Chunk.of(chunk),
         )
         with classifier.guard():
@@ -90,7 +91,7 @@ class _Plan:
     classifier: Classifier
     question: Question
     methods: list[Method]
-    layers: tuple[str, ...]
+    watch: Watch
     chunk: Chunk
 
     def run(self, images: Tensor, random: Random, rows: slice) -> _Answer:
@@ -99,8 +100,7 @@ class _Plan:
             images[rows],
             self.question._replace(target=_cut(self.question.target, rows, len(images))),
             random=random.take(rows),
-            layers=self.layers,
-            rectify=any("ReLU" in one.card.needs for one in self.methods),
+            watch=self.watch,
             chunk=self.chunk,
         )
         maps = [finish(replace(one.card.function(session, **one.options), method=one.label)) for one in self.methods]
@@ -140,12 +140,18 @@ def _sized(classifier: Classifier, images: Tensor) -> Classifier:
     )
 
 
-def _layers(classifier: Classifier, chosen: list[Method], layer: str | Sequence[str] | None) -> tuple[str, ...]:
-    if not any("layer" in one.card.needs for one in chosen):
-        return ()
-    if layer is None:
-        return (choose_layer(classifier),)
-    return (layer,) if isinstance(layer, str) else tuple(layer)
+def _watch(classifier: Classifier, chosen: list[Method], layer: str | Sequence[str] | None) -> Watch:
+    needs = frozenset().union(*(one.card.needs for one in chosen))
+    layers: tuple[str, ...] = ()
+    if "layer" in needs:
+        named = (layer,) if isinstance(layer, str) else tuple(layer or ())
+        layers = named or (choose_layer(classifier),)
+    return Watch(
+        layers,
+        biases=tuple(bias_layers(classifier)) if "biases" in needs else (),
+        tokens=last_tokens(classifier) if "attention" in needs else "",
+        rectify="ReLU" in needs,
+    )
 
 
 def _cut(target: Any, rows: slice, count: int) -> Any:

@@ -72,6 +72,27 @@ def choose_layer(classifier: Classifier) -> str:
     return _indexed(_before_last_attention(classifier, tokens) or tokens[-1])
 
 
+def last_tokens(classifier: Classifier) -> str:
+    """Name the last layer whose output is the image's tokens: what the classifier reads out.
+
+    Raises LayerError where there is none.
+
+    >>> from backlight.models.vit import ViT
+    >>> last_tokens(Classifier.from_module(ViT(2, (8, 8), 3, dim=8, depth=1, heads=2), size=8))
+    'norm'
+    """
+    layers = _outside_attention(classifier)
+    assert classifier.size is not None
+    maps = [layer for layer in layers if _last_map(layer, classifier.size)]
+    for layer in reversed(layers):
+        channels_last = layer in maps and _layout_4d(layer.shape, classifier.size)
+        if channels_last and channels_last.kind == "NHWC":
+            return _indexed(layer)
+        if _tokens_after(maps, layer, layers, classifier.size) is not None:
+            return _indexed(layer)
+    raise LayerError(f"{classifier.name} has no tokens", expected="a vision transformer", hint="gradcam")
+
+
 def find_layout(classifier: Classifier, layer: str, shape: tuple[int, ...], image_size: Size) -> Layout:
     """Find the layout of an output of this shape, at the actual image size.
 
@@ -151,14 +172,19 @@ def _layout_tokens(classifier: Classifier, name: str, length: int, image_size: S
     return Layout("tokens", best, own.prefix) if best else None
 
 
-def _is_attention(module: nn.Module) -> bool:
+def is_attention(module: nn.Module) -> bool:
+    """Tell whether a module is one attention, by its class name.
+
+    >>> is_attention(nn.MultiheadAttention(4, 1))
+    True
+    """
     return "attention" in type(module).__name__.lower()
 
 
 def _outside_attention(classifier: Classifier) -> tuple[Layer, ...]:
     # Queries and keys [B,heads,tokens,dim] can have the proportions of an image by chance.
     modules = classifier.module.named_modules()
-    inner = {f"{name}.{child}" for name, part in modules if _is_attention(part) for child, _ in part.named_modules()}
+    inner = {f"{name}.{child}" for name, part in modules if is_attention(part) for child, _ in part.named_modules()}
     return tuple(layer for layer in classifier.layers() if layer.name not in inner)
 
 
@@ -166,7 +192,7 @@ def _before_last_attention(classifier: Classifier, tokens: list[Layer]) -> Layer
     known = {layer.name: layer for layer in tokens}
     modules = dict(classifier.module.named_modules())
     for name in reversed(modules):
-        if not _is_attention(modules[name]):
+        if not is_attention(modules[name]):
             continue
         parent, _, child = name.rpartition(".")
         siblings = [one for one, _ in modules[parent].named_children()]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.errors import ModelError
+from backlight.explain.attention import Attentions
 from backlight.explain.rectifiers import Rectifiers, Switch
 from backlight.recording import LOGITS
 
@@ -18,7 +19,8 @@ class Recorded:
     """Keep one differentiable forward pass and answer backward passes through it, each asked for only once.
 
     `images` [B,C,H,W] are pixels, `outputs` the recorded layers and `logits`. `rectify` routes the rectifiers
-    through a switch, so that guided and deconvnet gradients come from the same forward pass.
+    through a switch, so that guided and deconvnet gradients come from the same forward pass; `attend` computes
+    attention in the open and keeps its weights, as `attention 0` and so on.
 
     >>> from torch import nn
     >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), size=2)
@@ -28,17 +30,29 @@ class Recorded:
     """
 
     def __init__(
-        self, classifier: Classifier, images: Tensor, layers: Sequence[str] = (), *, rectify: bool = False
+        self,
+        classifier: Classifier,
+        images: Tensor,
+        layers: Sequence[str] = (),
+        *,
+        rectify: bool = False,
+        attend: bool = False,
     ) -> None:
         self.switch = Switch()
-        self.layers = tuple(layers)
+        self.attentions: list[Tensor] = []
         self.backwards = 0
         self._gradients: dict[str, dict[str, Tensor]] = {}
         # Also under a caller's no_grad or inference_mode, and on frozen models: the image requires the gradient.
         with torch.inference_mode(False), torch.enable_grad():
             self.images = images.detach().clone().requires_grad_(True)
-            with Rectifiers(self.switch) if rectify else nullcontext():
+            with ExitStack() as modes:
+                if rectify:
+                    modes.enter_context(Rectifiers(self.switch))
+                if attend:
+                    modes.enter_context(Attentions(self.attentions))
                 self.outputs = classifier.record(self.images, (*layers, LOGITS))
+        self._inner = {name: self.outputs[name] for name in layers}
+        self._inner |= {f"attention {place}": one for place, one in enumerate(self.attentions)}
 
     @property
     def logits(self) -> Tensor:
@@ -51,20 +65,24 @@ class Recorded:
         `rule` is plain, guided or deconvnet. Raises ModelError where the score does not depend on an output.
         """
         if rule not in self._gradients:
-            names = ("images", *self.layers) if rule == "plain" else ("images",)
-            tensors = [self.images if name == "images" else self.outputs[name] for name in names]
+            tensors = {"images": self.images, **(self._inner if rule == "plain" else {})}
             if not score.requires_grad:
                 raise ModelError("the model is not differentiable", hint="occlusion or rise, which need no gradient")
             self.switch.rule = rule
             # Retained: another rule may ask for a second backward through the same graph.
             with torch.enable_grad():
-                found = torch.autograd.grad(score.sum(), tensors, retain_graph=True, allow_unused=True)
+                found = torch.autograd.grad(score.sum(), list(tensors.values()), retain_graph=True, allow_unused=True)
             self.backwards += 1
-            self._gradients[rule] = {name: _connected(name, one) for name, one in zip(names, found, strict=True)}
+            self._gradients[rule] = {
+                name: _connected(name, tensor, one) for (name, tensor), one in zip(tensors.items(), found, strict=True)
+            }
         return self._gradients[rule]
 
 
-def _connected(name: str, gradient: Tensor | None) -> Tensor:
-    if gradient is None:
-        raise ModelError(f"the score does not depend on {name!r}", expected="a layer on the way to the logits")
-    return gradient
+def _connected(name: str, tensor: Tensor, gradient: Tensor | None) -> Tensor:
+    if gradient is not None:
+        return gradient
+    if name.startswith("attention "):
+        # A block that was left out has attention too, which then says nothing.
+        return torch.zeros_like(tensor)
+    raise ModelError(f"the score does not depend on {name!r}", expected="a layer on the way to the logits")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backlight.chunks import Chunk, map_chunks
+from backlight.chunks import Chunk
 from backlight.classifier import Classifier
 from backlight.errors import UsageError, did_you_mean
 from backlight.explain.layout import Layout, find_layout
@@ -33,6 +33,24 @@ class Question(NamedTuple):
     space: str = "pixel"
 
 
+class Watch(NamedTuple):
+    """What the recorded pass keeps: the layers of class activation maps, the layers that add a bias, the tokens
+    that are read out; and whether rectifiers and attention are intercepted.
+
+    >>> Watch(("layer4",)).recorded()
+    ('layer4',)
+    """
+
+    layers: tuple[str, ...] = ()
+    biases: tuple[str, ...] = ()
+    tokens: str = ""
+    rectify: bool = False
+
+    def recorded(self) -> tuple[str, ...]:
+        """List every layer that the pass records, each once."""
+        return tuple(dict.fromkeys(name for name in (*self.layers, *self.biases, self.tokens) if name))
+
+
 class LayerMap(NamedTuple):
     """A recorded layer as a map: activations and gradients `[B,C,h,w]`."""
 
@@ -45,7 +63,7 @@ class LayerMap(NamedTuple):
 class Session:
     """Answer for one batch of images: one recorded pass, shared, and further passes in chunks, all counted.
 
-    `layers` are recorded in the first pass; `rectify` lets guided rules use it too. Counts are image passes.
+    `watch` says what the first pass records. Counts are image passes.
     """
 
     def __init__(
@@ -55,15 +73,14 @@ class Session:
         question: Question,
         *,
         random: Random,
-        layers: Sequence[str] = (),
-        rectify: bool = False,
+        watch: Watch = Watch(),  # noqa: B008 - an immutable tuple
         chunk: int | Chunk = 32,
     ) -> None:
         if question.space not in SPACES:
             raise UsageError(f"space {question.space!r}", hint=did_you_mean(question.space, SPACES))
         self.classifier, self.images, self.question = classifier, images, question
-        self.random, self.chunk, self.layers = random, Chunk.of(chunk), tuple(layers)
-        self.recorded = Recorded(classifier, images, layers, rectify=rectify)
+        self.random, self.chunk, self.watch = random, Chunk.of(chunk), watch
+        self.recorded = Recorded(classifier, images, watch.recorded(), rectify=watch.rectify, attend=bool(watch.tokens))
         self.logits = self.recorded.logits.detach()
         self.objective: Objective = resolve_objective(
             classifier, self.logits, question.target, question.quantity, random
@@ -92,7 +109,7 @@ class Session:
         """Give every recorded layer with its gradient, channels first."""
         gradients = self.recorded.gradients(self.graph_score)
         maps = []
-        for name in self.layers:
+        for name in self.watch.layers:
             output = self.recorded.outputs[name].detach()
             layout = find_layout(self.classifier, name, tuple(output.shape), self.image_size)
             maps.append(LayerMap(name, layout, layout.to_map(output), layout.to_map(gradients[name])))
@@ -100,12 +117,18 @@ class Session:
 
     def in_space(self, gradient: Tensor) -> Tensor:
         """Turn a gradient with respect to pixels into one in the space asked for."""
-        return gradient * self._per_channel(self.classifier.std) if self.question.space == "input" else gradient
+        return self.in_input_space(gradient) if self.question.space == "input" else gradient
 
     def values(self, images: Tensor) -> Tensor:
         """Give pixels in the space asked for: themselves, or normalized."""
-        if self.question.space == "pixel":
-            return images
+        return self.normalized(images) if self.question.space == "input" else images
+
+    def in_input_space(self, gradient: Tensor) -> Tensor:
+        """Turn a gradient with respect to pixels into one with respect to the normalized input."""
+        return gradient * self._per_channel(self.classifier.std)
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """Give the normalized input, in the precision of the images."""
         return (images - self._per_channel(self.classifier.mean)) / self._per_channel(self.classifier.std)
 
     def to_pixels(self, difference: Tensor) -> Tensor:
@@ -113,15 +136,14 @@ class Session:
         return difference * self._per_channel(self.classifier.std) if self.question.space == "input" else difference
 
     def scores(self, images: Tensor, rows: Tensor) -> Tensor:
-        """Score changed images `[A,C,H,W]` without gradients; `rows` [A] are their places in the batch."""
+        """Score changed images `[A,C,H,W]` without gradients; `rows` [A] are their places in the batch.
 
-        def run(part: Tensor, places: Tensor) -> Tensor:
-            with torch.no_grad():
-                outputs = self.classifier.record(part, (LOGITS,))
-                return self.objective.score(outputs[LOGITS], places)
-
+        One pass: the caller chunks.
+        """
+        with torch.no_grad():
+            score = self.objective.score(self.classifier.record(images, (LOGITS,))[LOGITS], rows)
         self.forwards += len(images)
-        return map_chunks(run, images, rows, size=self.chunk)
+        return score
 
     def score_gradients(self, images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Score changed images `[A,C,H,W]` and give the pixel gradient too; the caller chunks."""
