@@ -22,6 +22,7 @@ def test_batches_cover_everything_in_order_whatever_the_size():
         parts = list(data.batches(size))
         assert [key for part in parts for key in part.ids] == list(data.ids)
         assert torch.equal(torch.cat([part.rows for part in parts]), torch.arange(7))
+        assert torch.equal(torch.cat([part.labels for part in parts]), data.labels)
         joined = torch.cat([part.images for part in parts])
         assert torch.equal(joined, data.read(slice(None)).double().div(255).float())
 
@@ -31,6 +32,7 @@ def test_rows_in_every_form(rows):
     data = memory()
     expected = torch.arange(6)[rows] if not isinstance(rows, list) else torch.tensor(rows, dtype=torch.int64)
     assert torch.equal(data[rows].rows, expected)
+    assert torch.equal(data[rows].labels, data.labels[expected])
     assert torch.equal(data.take(rows).read(slice(None)), data.read(rows))
     again = data.take(slice(None, None, 2)).take([1])
     assert again.ids == ("2",)

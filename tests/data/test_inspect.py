@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from backlight.data import load_data, load_splits
-from backlight.data.duplicates import exact_groups, near_groups, take_print
+from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
 from backlight.data.inspect import contact_sheet, inspect_data
 from backlight.data.pictures import to_bytes
 from backlight.data.shapes import Shapes
@@ -62,6 +62,18 @@ def brute_force(prints):
             if (one.hash ^ prints[j].hash).bit_count() <= 7 and levels <= 10:
                 pairs.add((j, i))
     return pairs
+
+
+def test_every_pair_within_the_distance_is_compared():
+    generator = np.random.default_rng(0)
+    thumbnail = np.zeros(256, dtype=np.uint8)
+    for flips in (7, 8):
+        for trial in range(20):
+            first = int(generator.integers(0, 2**63))
+            # One flipped bit in each of the first bytes: only the last byte still agrees.
+            flipped = sum(1 << (8 * (byte if trial % 2 else 7 - byte) + trial % 8) for byte in range(flips))
+            prints = [Print(b"a", first, thumbnail), Print(b"b", first ^ flipped, thumbnail)]
+            assert near_groups(prints) == ([[0, 1]] if flips == 7 else [])
 
 
 def test_near_groups_are_the_components_of_all_near_pairs():
