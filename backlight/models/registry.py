@@ -10,6 +10,7 @@ from pathlib import Path
 from backlight.errors import UsageError, did_you_mean
 from backlight.models import networks
 from backlight.models.blueprint import Blueprint
+from backlight.models.run import is_run
 from backlight.models.sources.embedded import PACKAGES
 from backlight.models.weights import SUFFIXES
 
@@ -61,6 +62,7 @@ SOURCES = (
         lambda spec: spec.partition(":")[0] in networks.names(),
         "backlight.models.sources.own",
     ),
+    Source("RUN", "a run folder of `train`, with the weights of its best epoch", is_run, "backlight.models.run"),
 )
 
 

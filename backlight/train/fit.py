@@ -104,7 +104,7 @@ def _train(run: Run, progress: Progress | None) -> None:
             journal.count(outcome, time.perf_counter() - start)
             if journal.at_epoch_end:
                 _end_epoch(run)
-            if journal.at_epoch_end or time.monotonic() - saved >= run.runtime.save_every:
+            if journal.at_epoch_end or (journal.settled and time.monotonic() - saved >= run.runtime.save_every):
                 _save(run)
                 saved = time.monotonic()
             advance(note=journal.note)
@@ -120,8 +120,6 @@ def _end_epoch(run: Run) -> None:
         run.folder.save_weights(f"epoch-{run.journal.epoch:02}", run.trainer.evaluated)
         if best:
             run.folder.save_weights("best", run.trainer.evaluated)
-        name = run.folder.path.name
-        draw_curves({name: read_log(run.folder.path / "log.jsonl")}, run.folder.path / "curves.png")
 
 
 def _save(run: Run) -> None:
@@ -132,6 +130,9 @@ def _save(run: Run) -> None:
 
 
 def _trained(run: Run) -> Trained:
+    if run.engine.is_main:
+        log = read_log(run.folder.path / "log.jsonl")
+        draw_curves({run.folder.path.name: log}, run.folder.path / "curves.png")
     run.engine.barrier()
     module = copy.deepcopy(run.trainer.evaluated)
     module.load_state_dict(run.folder.load_weights("best", run.engine.device))

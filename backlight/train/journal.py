@@ -115,9 +115,13 @@ class Journal:
         counters.epoch_loss, counters.epoch_correct = 0.0, 0
         return counters.best_epoch == self.epoch
 
+    @property
+    def settled(self) -> bool:
+        """Tell whether all losses are read, so that the counters are true: alike in all processes."""
+        return not self._pending
+
     def state(self) -> dict[str, Any]:
-        """Give the counters as plain data."""
-        self.read_losses()
+        """Give the counters as plain data, when they are settled."""
         self.counters.seconds = self._seconds_before + time.monotonic() - self._started
         return asdict(self.counters)
 

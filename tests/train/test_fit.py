@@ -1,0 +1,252 @@
+"""Training: what it learns, what it leaves alone, what it writes, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.errors import DataError, FileError, ModelError, UsageError
+from backlight.evaluate.metrics import accuracy
+from backlight.evaluate.samples import predict_dataset
+from backlight.models import load
+from backlight.random import Random
+from backlight.train.fit import fit
+from backlight.train.folder import RunFolder
+from backlight.train.layers import replace_head
+from backlight.train.log import read_log
+from backlight.train.recipe import Recipe
+from backlight.train.start import start_classifier
+from backlight.train.trainer import Trainer
+from tests.processes import run_processes
+from tests.train.nets import QUIET, network, pictures, same
+from tests.unchanged import unchanged
+
+SHORT = Recipe(epochs=2, batch_size=12, lr=0.01)
+DATA = pictures(split="train"), pictures(split="val")
+
+
+def test_it_learns_and_leaves_the_callers_model_alone(tmp_path: Path) -> None:
+    labels = torch.arange(120) % 3
+    levels = Random(0, torch.arange(120)).integer(100, 3, 8, 8) + 50 * labels.view(-1, 1, 1, 1)
+    whole = Dataset.of(levels.to(torch.uint8), labels, pictures().label_names)
+    train, val = whole.take(range(90)), whole.take(range(90, 120))
+    classifier = network(norm=False, dropout=0.1)
+    recipe = Recipe(epochs=6, batch_size=12, lr=0.01)
+    with unchanged(classifier.module):
+        found = fit(classifier, train, val, tmp_path, recipe=recipe, runtime=QUIET)
+    assert found.val_accuracy > 0.9
+    table = predict_dataset(found.classifier, val).table
+    assert accuracy(table) == found.val_accuracy
+    assert not found.classifier.module.training
+
+
+def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
+    train, val = (replace(part, label_names=("<script>", 'a"b', "cat")) for part in DATA)
+    classifier = start_classifier("classic_cnn", train, seed=3)
+    found = fit(
+        classifier, train, val, tmp_path / "run", recipe=SHORT, seed=3, runtime=replace(QUIET, tensorboard=True)
+    )
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {
+        "run.json", "log.jsonl", "state.pt", "curves.png", "tensorboard",
+        "best.safetensors", "last.safetensors", "epoch-01.safetensors", "epoch-02.safetensors",
+    }  # fmt: skip
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert info["labels"] == ["<script>", 'a"b', "cat"]
+    assert {"model", "mean", "std", "size", "resize", "recipe", "data", "seed", "versions", "probe"} <= set(info)
+    lines = read_log(tmp_path / "run" / "log.jsonl")
+    assert {line["kind"] for line in lines} == {"step", "epoch"}
+    wanted = {"loss", "accuracy", "lr", "seconds", "images_per_second", "peak_memory", "epoch", "step"}
+    assert all(wanted <= set(line) for line in lines)
+    assert list(found.to_json()) == [
+        "run", "best_epoch", "val_accuracy", "val_loss", "epochs", "images_per_second", "seconds",
+    ]  # fmt: skip
+    loaded = load(str(tmp_path / "run"))
+    images = val[:4].images
+    assert loaded.labels == classifier.labels
+    assert loaded.size == (8, 8)
+    with torch.no_grad():
+        assert torch.equal(loaded.logits(images), found.classifier.logits(images))
+
+
+def test_runs_that_name_code_or_nonsense_are_not_loaded(tmp_path: Path) -> None:
+    train, val = DATA
+    fit(start_classifier("classic_cnn", train), train, val, tmp_path, recipe=SHORT, runtime=QUIET)
+    info = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "evil.py").write_text("raise SystemExit('run')")
+    changes: list[dict[str, object]] = [
+        {"model": f"{tmp_path}/evil.py:make"},
+        {"resize": 3},
+        {"labels": None},
+        {"format": 2},
+    ]
+    for change in changes:
+        (tmp_path / "run.json").write_text(json.dumps({**info, **change}))
+        with pytest.raises(FileError, match=r"run\.json"):
+            load(str(tmp_path))
+    (tmp_path / "run.json").write_text(json.dumps({**info, "labels": ["a", "b"]}))
+    with pytest.raises(ModelError):
+        load(str(tmp_path))
+
+
+def test_a_compiled_run_loads_into_a_plain_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What the compiler generates does not matter here: the weights' names do.
+    real = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda self: real(self, backend="eager"))
+    runtime = replace(QUIET, compile=True)
+    found = fit(network(dropout=0.0), *DATA, tmp_path, recipe=replace(SHORT, ema=0.5), runtime=runtime)
+    plain = network(seed=5)
+    plain.module.load_state_dict(RunFolder(tmp_path).load_weights("best"), strict=True)
+    plain.module.eval()
+    with torch.no_grad():
+        images = DATA[1][:3].images
+        assert torch.allclose(plain.logits(images), found.classifier.logits(images), atol=1e-5)
+
+
+def test_a_loss_that_is_no_number_names_the_pictures(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="the loss is nan at step") as caught:
+        fit(
+            network(norm=False), *DATA, tmp_path, recipe=replace(SHORT, optimizer="sgd", lr=1e30, clip=0), runtime=QUIET
+        )
+    assert any(f" {identity}" in str(caught.value) for identity in DATA[0].ids)
+
+
+def test_memory_that_runs_out_halves_the_batch_and_keeps_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(limit: int) -> dict[str, object]:
+        classifier = network(norm=False, dropout=0.0)
+        classifier.module.double()
+        trainer = Trainer(classifier, Recipe(optimizer="sgd", lr=0.1, ema=0.5), seed=0)
+        real = trainer._logits
+
+        def limited(images: torch.Tensor) -> torch.Tensor:
+            if len(images) > limit:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+            return real(images)
+
+        monkeypatch.setattr(trainer, "_logits", limited)
+        from backlight.train.batches import Batches
+        from backlight.train.order import Order
+
+        batches = Batches(DATA[0], Order(DATA[0].labels, 13, 0), Recipe().augment)
+        for step in range(3):
+            trainer.step(batches(step), step, 0.1)
+        assert trainer.parts == {99: 1, 7: 2, 4: 4}[limit]
+        return trainer.state_dict()["module"]
+
+    whole = train(99)
+    for limit in (7, 4):
+        for name, value in train(limit).items():
+            assert torch.allclose(value, whole[name], atol=1e-12)
+
+
+def test_memory_that_runs_out_on_one_picture_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(network(), Recipe(), seed=0)
+
+    def never(images: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(trainer, "_logits", never)
+    from backlight.train.batches import Batch
+
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer.step(Batch(torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), torch.arange(2), 2), 0, 0.1)
+
+
+def test_early_stopping_keeps_the_best_epoch(tmp_path: Path) -> None:
+    recipe = Recipe(epochs=9, batch_size=24, lr=1e-12, schedule="constant", warmup=0, patience=2)
+    found = fit(network(norm=False), *DATA, tmp_path, recipe=recipe, runtime=QUIET)
+    assert (found.best_epoch, found.epochs) == (1, 3)
+
+
+def test_frozen_layers_and_their_statistics_stay(tmp_path: Path) -> None:
+    classifier = network()
+    before = {name: value.clone() for name, value in classifier.module.state_dict().items()}
+    found = fit(classifier, *DATA, tmp_path, recipe=replace(SHORT, freeze=-1), runtime=QUIET)
+    after = found.classifier.module.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"6.weight", "6.bias"}
+    with pytest.raises(UsageError, match="freeze=9"):
+        fit(classifier, *DATA, tmp_path / "all", recipe=replace(SHORT, freeze=9), runtime=QUIET)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_as_few_pictures_as_one(tmp_path: Path, count: int) -> None:
+    train = DATA[0].take(range(count))
+    assert fit(network(), train, train, tmp_path, recipe=SHORT, runtime=QUIET).epochs == 2
+
+
+def test_data_that_does_not_fit(tmp_path: Path) -> None:
+    train, val = DATA
+    other = replace(train, label_names=("x", "y", "z"))
+    with pytest.raises(DataError, match="does not know"):
+        fit(network(), other, val, tmp_path / "a", runtime=QUIET)
+    with pytest.raises(DataError, match="empty"):
+        fit(network(), train.take([]), val, tmp_path / "b", runtime=QUIET)
+    unlabeled = Dataset.of(train.read(slice(0, 4)), label_names=train.label_names)
+    with pytest.raises(DataError, match="without labels"):
+        fit(network(), unlabeled, val, tmp_path / "c", runtime=QUIET)
+    grey = Dataset.of(train.read(slice(0, 6))[:, :1], [0, 1, 2] * 2, train.label_names)
+    with pytest.raises(DataError, match="1 channels"):
+        fit(network(), grey, val, tmp_path / "d", runtime=QUIET)
+    with pytest.raises(ModelError, match="input size"):
+        fit(Classifier.from_module(nn.Flatten(), labels=train.label_names), train, val, tmp_path / "e", runtime=QUIET)
+
+
+def test_an_empty_class_is_trained_around(tmp_path: Path) -> None:
+    train, val = (replace(part, label_names=(*part.label_names, "empty")) for part in DATA)
+    classifier = network()
+    replace_head(classifier.module, 4, seed=0)
+    classifier = Classifier.from_module(classifier.module, size=8, labels=train.label_names)
+    for balance in ("weights", "sampling"):
+        found = fit(classifier, train, val, tmp_path / balance, recipe=replace(SHORT, balance=balance), runtime=QUIET)
+        assert found.epochs == 2
+
+
+TWO = """
+from dataclasses import replace
+from pathlib import Path
+from backlight.engine import make_engine
+from backlight.evaluate.samples import predict_dataset
+from backlight.train.fit import fit
+from backlight.train.recipe import Recipe
+from tests.train.nets import QUIET, network, pictures
+
+folder = Path({folder!r})
+engine = make_engine("cpu")
+classifier = network(norm=False, dropout=0.0)
+classifier.module.double()
+train, val = pictures(split="train"), pictures(70, split="val").take(range(5))
+recipe = Recipe(epochs=2, batch_size=7, optimizer="sgd", lr=0.1, ema=0.9)
+found = fit(classifier, train, val, folder / str(engine.world), recipe=recipe, runtime=QUIET, engine=engine)
+table = predict_dataset(found.classifier, val, engine=engine, batch_size=2).table
+if engine.is_main:
+    table.write(folder / f"{{engine.world}}.parquet")
+"""
+
+
+def test_two_processes_are_one(tmp_path: Path) -> None:
+    source = TWO.format(folder=str(tmp_path))
+    exec(source, {})  # noqa: S102
+    run_processes(source, world=2)
+    left, right = (RunFolder(tmp_path / name).load_weights("best") for name in ("1", "2"))
+    for name, value in left.items():
+        assert value.dtype == torch.float64
+        assert torch.allclose(value, right[name], rtol=0, atol=1e-9)
+    from backlight.table import Table
+
+    tables = [Table.read(tmp_path / f"{world}.parquet") for world in (1, 2)]
+    assert tables[0].ids == tables[1].ids
+    assert same(tables[0]["label"].tolist(), tables[1]["label"].tolist())
+    assert abs(tables[0]["logits"] - tables[1]["logits"]).max() < 1e-9
+    lines = [
+        [line for line in read_log(tmp_path / name / "log.jsonl") if line["kind"] == "epoch"] for name in ("1", "2")
+    ]
+    assert [line["accuracy"] for line in lines[0]] == [line["accuracy"] for line in lines[1]]
+    assert lines[0][1]["loss"] == pytest.approx(lines[1][1]["loss"], abs=1e-6)

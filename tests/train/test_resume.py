@@ -1,0 +1,170 @@
+"""A run that is killed, or that finds no space, goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backlight.data.dataset import Dataset
+from backlight.errors import DataError, FileError, UsageError
+from backlight.train.fit import fit
+from backlight.train.folder import RunFolder
+from backlight.train.log import read_log
+from backlight.train.recipe import Recipe
+from tests.processes import run_processes
+from tests.train.nets import QUIET, network, pictures, same, state_of
+
+# In one process that torch was imported into once: whole runs, killed ones in children, and resumed ones.
+KILLED = """
+import os, resource, signal, sys
+from pathlib import Path
+import torch
+from backlight.train.fit import fit
+from backlight.train.recipe import read_recipe
+from backlight.train.trainer import Trainer
+from tests.train.nets import QUIET, network, pictures
+
+folder = Path({folder!r})
+train, val = pictures(split="train"), pictures(split="val")
+SETTINGS = {{
+    "adamw": ["optimizer=adamw", "ema=0.9", "clip=1", "mixup=0.4", "cutmix=1", "degrees=10", "hue=0.1"],
+    "muon": ["optimizer=muon", "lr=0.01", "accumulate=3", "balance=sampling", "layer_decay=0.5", "cutout=3"],
+}}
+real = Trainer.step
+
+def train_on(name, where, **more):
+    recipe = read_recipe("default", ["epochs=2", "batch_size=9", *SETTINGS[name]])
+    return fit(network(), train, val, folder / where, recipe=recipe, runtime=QUIET, **more)
+
+def in_child(work):
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(7)
+    return os.waitpid(child, 0)[1]
+
+def killed_at(number):
+    def step(self, batch, index, rate):
+        outcome = real(self, batch, index, rate)
+        if index == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return outcome
+    Trainer.step = step
+
+for name in SETTINGS:
+    train_on(name, f"{{name}}-whole")
+    for number in (2, 7):   # the middle of the first and of the second epoch
+        def work():
+            killed_at(number)
+            train_on(name, f"{{name}}-parts", resume=number > 2)
+        assert os.WTERMSIG(in_child(work)) == signal.SIGKILL
+    train_on(name, f"{{name}}-parts", resume=True)
+
+def full_disk():
+    killed_at(5)
+    def limited(self, batch, index, rate):
+        if index == 4:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        return real(self, batch, index, rate)
+    Trainer.step = limited
+    try:
+        train_on("adamw", "full-parts")
+    except Exception as error:
+        print(type(error).__name__, error)
+
+in_child(full_disk)
+train_on("adamw", "full-parts", resume=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("runs")
+    return folder, run_processes(KILLED.format(folder=str(folder)), world=1, timeout=300)
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_a_killed_run_ends_with_the_same_bits(runs: tuple[Path, str], name: str) -> None:
+    whole, parts = runs[0] / f"{name}-whole", runs[0] / f"{name}-parts"
+    left, right = state_of(whole), state_of(parts)
+    assert left["counters"]["step"] == 10
+    assert (left["trainer"]["average"] is not None) == (name == "adamw")
+    assert same(left["trainer"], right["trainer"])
+    for weights in ("best", "last", "epoch-01", "epoch-02"):
+        assert same(RunFolder(whole).load_weights(weights), RunFolder(parts).load_weights(weights))
+
+
+def test_the_log_tells_every_step_once(runs: tuple[Path, str]) -> None:
+    logs = [read_log(runs[0] / f"adamw-{kind}" / "log.jsonl") for kind in ("whole", "parts")]
+    for log in logs:
+        assert [line["step"] for line in log if line["kind"] == "epoch"] == [5, 10]
+    epochs = [[line for line in log if line["kind"] == "epoch"] for log in logs]
+    for key in ("loss", "accuracy", "val_loss", "val_accuracy", "val_top5", "lr", "epoch"):
+        assert [line[key] for line in epochs[0]] == [line[key] for line in epochs[1]]
+
+
+def test_a_full_disk_is_named_and_loses_nothing(runs: tuple[Path, str]) -> None:
+    assert runs[1].startswith("FileError")
+    assert "full-parts" in runs[1]
+    left, right = (state_of(runs[0] / name) for name in ("adamw-whole", "full-parts"))
+    assert same(left["trainer"], right["trainer"])
+    assert not [path.name for path in (runs[0] / "full-parts").iterdir() if path.name.startswith(".")]
+
+
+def _finished(folder: Path) -> tuple[Dataset, Dataset]:
+    train, val = pictures(split="train"), pictures(split="val")
+    fit(network(), train, val, folder, recipe=Recipe(epochs=1, batch_size=24), runtime=QUIET)
+    return train, val
+
+
+def test_what_a_resumed_run_refuses(tmp_path: Path) -> None:
+    train, val = _finished(tmp_path / "run")
+    folder = tmp_path / "run"
+    with pytest.raises(UsageError, match="already holds a run"):
+        fit(network(), train, val, folder, runtime=QUIET)
+    with pytest.raises(UsageError, match="another epochs"):
+        fit(network(), train, val, folder, recipe=Recipe(epochs=2, batch_size=24), runtime=QUIET, resume=True)
+    with pytest.raises(DataError, match="not what the run was started with"):
+        fit(network(), train.take(range(20)), val, folder, runtime=QUIET, resume=True)
+    with pytest.raises(FileError, match="no run folder"):
+        fit(network(), train, val, tmp_path / "absent", runtime=QUIET, resume=True)
+    assert fit(network(), train, val, folder, runtime=QUIET, resume=True).epochs == 1
+    again = fit(network(), train, val, folder, recipe=Recipe(epochs=1, batch_size=12), runtime=QUIET, force=True)
+    assert state_of(folder)["counters"]["step"] == 4
+    assert again.epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("state.pt", b"not a state", "cannot be read"),
+        ("state.pt", b"", "cannot be read"),
+        ("run.json", b"{", "cannot be read"),
+        ("run.json", b'{"format": 99, "versions": {"backlight": "9.1"}}', "written by Backlight 9.1"),
+        ("run.json", b"[]", "format None"),
+        ("log.jsonl", b"{}\n{}\n", "has no kind"),
+    ],
+)
+def test_broken_runs_are_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    train, val = _finished(tmp_path)
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(FileError, match=message) as caught:
+        fit(network(), train, val, tmp_path, runtime=QUIET, resume=True)
+    assert name in str(caught.value)
+
+
+def test_a_state_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    import pickle
+
+    class Code:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path(tmp_path / "owned").write_text, ("x",))
+
+    train, val = _finished(tmp_path)
+    (tmp_path / "state.pt").write_bytes(pickle.dumps(Code()))
+    with pytest.raises(FileError, match=r"state\.pt"):
+        fit(network(), train, val, tmp_path, runtime=QUIET, resume=True)
+    assert not (tmp_path / "owned").exists()
