@@ -18,7 +18,14 @@ from backlight.pixels.geometry import Epsilon, check_norm, length, per_image, re
 
 
 class Constraint(Brief):
-    """Keep parameters `[A,...]` where they may be; anything with `project` fits in."""
+    """Keep parameters `[A,...]` where they may be; subclasses say how in `project`.
+
+    >>> class Gray(Constraint):
+    ...     def project(self, params, rows, t):
+    ...         return params.mean(1, keepdim=True).expand_as(params)
+    >>> Gray() & Box()
+    Gray() & Box(0.0, 1.0)
+    """
 
     def project(self, params: Tensor, rows: Tensor, t: int) -> Tensor:
         """Move each image to the nearest allowed point, or near it; `rows` are their places in the batch."""

@@ -17,7 +17,12 @@ Epsilon = float | str | Tensor
 
 
 def check_norm(norm: str, known: object = ORDERS) -> None:
-    """Raise UsageError unless `norm` is one of the known names."""
+    """Raise UsageError unless `norm` is one of the known names.
+
+    >>> check_norm("l3")
+    Traceback (most recent call last):
+    backlight.errors.UsageError: norm 'l3'; try: one of linf, l2, l1
+    """
     names = list(known)  # type: ignore[call-overload]
     if norm not in names:
         raise UsageError(f"norm {norm!r}", hint=did_you_mean(norm, names))
@@ -41,7 +46,11 @@ def read_epsilon(epsilon: Epsilon, norm: str) -> float | Tensor:
 
 
 def rows_of(values: float | Tensor, rows: Tensor, like: Tensor) -> float | Tensor:
-    """Take some rows of a per-image tensor and shape them `[A,1,...]` to go with `like`; share the rest."""
+    """Take some rows of a per-image tensor and shape them `[A,1,...]` to go with `like`; share the rest.
+
+    >>> rows_of(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([2, 0]), torch.zeros(2, 3)).tolist()
+    [[0.30000001192092896], [0.10000000149011612]]
+    """
     if not isinstance(values, Tensor) or values.ndim == 0:
         return values
     values = values.to(device=like.device, dtype=like.dtype)
@@ -70,7 +79,11 @@ def length(difference: Tensor, norm: str) -> Tensor:
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply and sum over all values of each image: two `[A,...]` to `[A]`."""
+    """Multiply and sum over all values of each image: two `[A,...]` to `[A]`.
+
+    >>> dot(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([11.])
+    """
     return (a * b).flatten(1).sum(1)
 
 

@@ -112,6 +112,16 @@ def turns(
     The same `Run` is yielded each time and changes from turn to turn.
 
     Raises UsageError for parts that do not go together and InputError for unusable values, before any work.
+
+    >>> from backlight.pixels import Pixels, SGD, distance
+    >>> gray = torch.full((1, 3, 2, 2), 0.5)
+    >>> darker = -distance(torch.zeros(1, 3, 2, 2), squared=True)
+    >>> for run in turns(None, darker, Pixels(gray), SGD(0.25), steps=2):
+    ...     print(run.t, [round(value, 3) for value in run.result.value.tolist()])
+    0 [nan]
+    1 [-3.0]
+    2 [-0.75]
+    2 [-0.188]
     """
     problem = Problem(
         classifier, objective, parametrization, rule, steps, constraint, transforms, success, stop, keep, random

@@ -22,6 +22,10 @@ def classes_of(view: View, classes: Classes) -> Tensor:
     """Give the class of each image in a view, int64 `[A]`, checked at the first turn.
 
     Raises InputError for classes that the logits do not have.
+
+    >>> classes_of(View(None, torch.zeros(2, 5), layers=()), 3)
+    Traceback (most recent call last):
+    backlight.errors.LayerError: layer 'logits' was not declared...
     """
     count = view.logits.shape[1]
     picked = torch.as_tensor(view.pick(classes), device=view.images.device)

@@ -93,6 +93,10 @@ class Result:
         Where `new` did not run an image, everything stays; where it did, its reason and steps are the later.
 
         Raises InputError when the two are not of the same batch.
+
+        >>> blank = Result.blank(torch.zeros(2, 3, 4, 4))
+        >>> blank.merge(blank)
+        Result(2 images, 0 successes; 2 not run)
         """
         if self.images.shape != new.images.shape:
             raise InputError(

@@ -58,6 +58,12 @@ class Rule(Brief):
     """Say how parameters move uphill: arithmetic on per-image tensors, so it is tested without a model.
 
     Subclasses are frozen dataclasses with a `step`. Whatever all images share must be a function of the turn.
+
+    >>> class Ascent(Rule):
+    ...     def step(self, state, seen):
+    ...         return Move(seen.params + 0.1 * seen.gradient, state)
+    >>> Ascent()
+    Ascent()
     """
 
     pixels: bool = False

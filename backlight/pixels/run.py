@@ -25,6 +25,15 @@ class Run:
 
     `fingerprint` gives the hash of the problem that the run belongs to. It is a function because only saving
     and going on need it, and hashing all images takes time.
+
+    >>> import tempfile
+    >>> from backlight.pixels import SGD, Pixels, distance, turns
+    >>> images = torch.rand(2, 3, 4, 4)
+    >>> problem = (None, distance(images, squared=True), Pixels(images), SGD(0.1))
+    >>> path = Path(tempfile.mkdtemp()) / "run.pt"
+    >>> next(turns(*problem, steps=3)).save(path)
+    >>> [run.t for run in turns(*problem, steps=3, run=Run.load(path))]
+    [0, 1, 2, 3, 3]
     """
 
     t: int

@@ -49,5 +49,10 @@ def confidence() -> Measure:
 
 
 def finite(values: Tensor) -> Tensor:
-    """Tell per image whether all its values `[A,...]` are finite: `[A]`."""
+    """Tell per image whether all its values `[A,...]` are finite: `[A]`.
+
+    >>> import torch
+    >>> finite(torch.tensor([[1.0, 2.0], [torch.nan, 2.0]]))
+    tensor([ True, False])
+    """
     return values.isfinite().flatten(1).all(1)

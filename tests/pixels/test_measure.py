@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from backlight.errors import InputError
 from backlight.pixels import Measure, View, clamp, distance, hinge, logit, margin, predicted, total_variation
 from tests.pixels.problems import classifier_of, pictures
-from tests.unchanged import small_net, unchanged
+from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 
 def mean() -> Measure:
@@ -82,11 +82,13 @@ def test_layers_unite() -> None:
     assert clamp(deep, 0, 1).layers == {"deep"}
 
 
-def test_only_what_is_asked_for_can_be_read() -> None:
-    classifier = classifier_of()
-    honest = Measure(lambda view: view["4"].flatten(1).sum(1), "honest", layers={"4"})
-    with unchanged(small_net()):
-        assert honest.evaluate(classifier, pictures(2)).shape == (2,)
+@pytest.mark.parametrize("state", CALLERS)
+def test_evaluating_leaves_the_model_as_it_was(state: str) -> None:
+    net = small_net(5)
+    classifier = classifier_of(net)
+    deep = Measure(lambda view: view["4"].flatten(1).sum(1), "deep", layers={"4"})
+    with caller(net, state), unchanged(net):
+        assert (deep + logit(0)).evaluate(classifier, pictures(2)).shape == (2,)
 
 
 def test_a_measure_gives_one_value_per_image() -> None:
