@@ -1,14 +1,14 @@
 """Which pixels speak for a class, by every attribution method that matters, from shared passes.
 
-explaining.explain   the one call
+explaining           `explain`, the one call
 catalog              every method with its needs, cost, reference and when not to use it
-attribution          the results
+attribution          the results; figures draws them, export writes them
 session, recorded    what methods work on: one recorded pass
 objective, layout    what is explained; where a layer's rows and columns are
-gradients, cam       the methods
 rectifiers           guided backpropagation by interception
 attention            attention weights by interception
-figures              results as pictures
+methods/             the methods
+scores/              how far a map can be trusted
 """
 
 from backlight.explain.attribution import Attribution, Explanations

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backlight.errors import UsageError, did_you_mean
-from backlight.explain import cam, channels, fullgrad, gradients, noise, path, perturbation, transformers
 from backlight.explain.attribution import Attribution
+from backlight.explain.methods import cam, channels, fullgrad, gradients, noise, path, perturbation, transformers
 from backlight.grammar import parse_number, parse_spec
 
 

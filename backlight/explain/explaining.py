@@ -14,8 +14,8 @@ from backlight.classifier import Classifier
 from backlight.errors import InputError, UsageError
 from backlight.explain.attribution import Attribution, Explanations, finish
 from backlight.explain.catalog import Method, method
-from backlight.explain.fullgrad import bias_layers
 from backlight.explain.layout import choose_layer, last_tokens
+from backlight.explain.methods.fullgrad import bias_layers
 from backlight.explain.objective import Contrast, Scorer
 from backlight.explain.session import Question, Session, Watch
 from backlight.random import Random

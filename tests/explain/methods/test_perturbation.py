@@ -9,7 +9,7 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.errors import UsageError
 from backlight.explain import explain
-from backlight.explain.perturbation import draw_masks
+from backlight.explain.methods.perturbation import draw_masks
 from backlight.explain.session import Question, Session
 from backlight.random import Random
 from tests.explain.nets import distinct_relu_net, images, wrap

@@ -15,7 +15,7 @@ from torch import Tensor
 from backlight.chunks import in_chunks, sum_chunks
 from backlight.errors import UsageError
 from backlight.explain.attribution import Attribution
-from backlight.explain.baselines import make_baseline
+from backlight.explain.methods.baselines import make_baseline
 from backlight.explain.session import Session
 
 PROBES = 16

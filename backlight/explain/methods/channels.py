@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from backlight.chunks import in_chunks, map_chunks
 from backlight.errors import UsageError
 from backlight.explain.attribution import Attribution, upsample
-from backlight.explain.baselines import make_baseline
-from backlight.explain.cam import class_activation
+from backlight.explain.methods.baselines import make_baseline
+from backlight.explain.methods.cam import class_activation
 from backlight.explain.session import LayerMap, Session
 from backlight.recording import split_call
 

@@ -9,7 +9,7 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.errors import InputError, UsageError
 from backlight.explain import explain, method
-from backlight.explain.path import PARTS, relative_gap
+from backlight.explain.methods.path import PARTS, relative_gap
 from tests.explain.nets import MEAN, STD, distinct_relu_net, images, wrap
 from tests.explain.peers import captum
 from tests.unchanged import unchanged

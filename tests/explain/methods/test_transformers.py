@@ -11,8 +11,8 @@ from backlight.classifier import Classifier
 from backlight.errors import BacklightError, ModelError
 from backlight.explain import explain
 from backlight.explain.attention import Attentions
+from backlight.explain.methods.transformers import read_tokens
 from backlight.explain.session import Question, Session, Watch
-from backlight.explain.transformers import read_tokens
 from backlight.models.vit import ViT
 from backlight.random import Random
 from tests.explain.nets import images, keyed

@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 from backlight.classifier import Classifier
 from backlight.errors import ModelError
 from backlight.explain.attribution import Attribution, upsample
-from backlight.explain.path import relative_gap
+from backlight.explain.methods.path import relative_gap
 from backlight.explain.session import Session
 
 

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from backlight.errors import LayerError
-from backlight.explain import cam, explain
+from backlight.explain import explain
 from backlight.explain.attribution import upsample
+from backlight.explain.methods import cam
 from tests.explain.nets import distinct_relu_net, images, wrap
 from tests.explain.peers import captum
 
