@@ -15,8 +15,10 @@ from backlight.cli.methods import methods
 from backlight.cli.models import models
 from backlight.cli.options import expand_options
 from backlight.cli.predict import predict
+from backlight.cli.report import report
 
 VERBS: dict[Callable[..., None], str] = {
+    report: "backlight report cat.jpg holiday/ --out report.html",
     predict: "backlight predict cat.jpg holiday/ --top 3",
     explain: "backlight explain cat.jpg --methods gradcam,integrated_gradients --target second",
     attack: "backlight attack cat.jpg --method pgd --eps 2/255 --target 'red fox'",

@@ -40,6 +40,11 @@ def finish(
     else:
         for line in text():
             say(line)
+    leave(failed)
+
+
+def leave(failed: Sequence[Failed]) -> None:
+    """Name every input that failed and leave with the exit status that fits."""
     for one in failed:
         warn(f"{one.path}: {one.error}")
     if failed:

@@ -1,0 +1,32 @@
+"""One self-contained HTML page: what a classifier sees, why, and how easily it is fooled.
+
+writing      the one call: pictures and data in, a page on disk that grows as pictures are finished
+study        everything that is measured about one picture; attacks, agreement: its parts
+picture, model, data   sections of the page, each a function of data
+sections     what a section is, and the registry of sections that are functions of a table
+page         sections -> one HTML document; templates/ holds the markup, embed the pictures, glossary the terms
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backlight.report.samples import sample_pictures
+    from backlight.report.writing import Options, Report, write_report
+
+_HOMES = {
+    "Options": "backlight.report.writing",
+    "Report": "backlight.report.writing",
+    "sample_pictures": "backlight.report.samples",
+    "write_report": "backlight.report.writing",
+}
+
+__all__ = ["Options", "Report", "sample_pictures", "write_report"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'backlight.report' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

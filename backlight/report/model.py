@@ -1,0 +1,62 @@
+"""The section of the model: what it is made of, what training gave it, and how this page was made."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+
+import torch
+from torch import Tensor
+
+from backlight import __version__
+from backlight.classifier import Classifier
+from backlight.errors import BacklightError
+from backlight.models import compare_random, inspect_model
+from backlight.report.picture import bars
+from backlight.report.sections import Facts, Section, render
+
+_PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
+
+
+def model_section(classifier: Classifier, search: Classifier, image: Tensor | None, *, seed: int, command: str) -> Section:
+    """Write the section of the model; `image` [C,H,W] is what random weights are asked about, None for nothing.
+
+    `search` is the copy on which attacks looked for changes: what was chosen for it is stated, as are the
+    versions, the seed and the command, so that the page can be made again.
+    """
+    facts = {
+        "summary": inspect_model(classifier),
+        "classifier": classifier,
+        "probe": search.probe.describe() if search.probe else "none: attacks looked at the model itself",
+        "seconds": search.probe.seconds if search.probe else (),
+        "versions": versions(),
+        "seed": seed,
+        "command": command,
+        **_comparison(classifier, image, seed),
+    }
+    return Section("model", f"The model: {classifier.name}", render("model.html", facts))
+
+
+def _comparison(classifier: Classifier, image: Tensor | None, seed: int) -> Facts:
+    if image is None:
+        return {"trained": [], "random": [], "reason": ""}
+    try:
+        found = compare_random(classifier, image, seed=seed)
+    except BacklightError as error:  # a model from a file of code has no random twin: the page says so
+        return {"trained": [], "random": [], "reason": str(error)}
+    return {"trained": bars(found.trained), "random": bars(found.random), "reason": ""}
+
+
+def versions() -> dict[str, str]:
+    """Give what this page was made with: packages, Python, and the number of threads.
+
+    >>> versions()["backlight"] == __version__
+    True
+    """
+    return {
+        "backlight": __version__,
+        **{name: version(name) for name in _PACKAGES},
+        "Python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+    }

@@ -1,0 +1,60 @@
+"""From sections to one HTML document that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from markupsafe import Markup
+
+from backlight.intake import Failed
+from backlight.report.picture import Summary
+from backlight.report.sections import Section, render, shown_path
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything on a page: pictures with their summaries, other sections, what failed, and what is still missing.
+
+    `left` counts the pictures that were asked for and are not finished yet.
+
+    >>> "<!doctype html>" in Page("toy", (), (), (), (), 0, 0.0).html()
+    True
+    """
+
+    model: str
+    summaries: tuple[Summary, ...]
+    pictures: tuple[Section, ...]
+    others: tuple[Section, ...]
+    failed: tuple[Failed, ...]
+    left: int
+    seconds: float
+
+    def html(self) -> str:
+        """Assemble the document; a content security policy forbids whatever is not in it."""
+        script, style = _asset("script.js"), _asset("style.css")
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        facts = {
+            "page": self,
+            "contents": _contents(self),
+            "failed": [(shown_path(one.path), one.error) for one in self.failed],
+            "script": Markup(script),  # noqa: S704
+            "style": Markup(style),  # noqa: S704
+            "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        }
+        return str(render("page.html", facts))
+
+
+def _contents(page: Page) -> Sequence[tuple[str, str]]:
+    pictures = [(one.anchor, f"{place}. {one.title}") for place, one in enumerate(page.pictures, 1)]
+    glance = [("glance", "At a glance")] if page.summaries else []
+    skipped = [("skipped", "Skipped files")] if page.failed else []
+    others = [(one.anchor, one.title) for one in page.others]
+    return [*glance, *pictures, *others, *skipped, ("terms", "Terms")]
+
+
+def _asset(name: str) -> str:
+    return files("backlight.report").joinpath("templates", name).read_text("utf-8")

@@ -1,0 +1,98 @@
+"""Everything that a report says about one picture, measured; nothing here knows of HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from backlight.attack.referee import judge_logits
+from backlight.classifier import Classifier
+from backlight.evaluate.predict import Prediction, top_classes
+from backlight.explain import Attribution, Explanations, explain
+from backlight.explain.attribution import upsample
+from backlight.images import Picture, round_to_8bit
+from backlight.random import Random
+from backlight.report.agreement import Agreement, measure_agreement
+from backlight.report.attacks import AttackStudy, study_attacks
+
+METHODS = ("saliency", "gradcam", "guided_backprop", "guided_gradcam")
+_TOP = 5
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MapStudy:
+    """One explanation of one picture: `heat` [H,W] how strongly a pixel counts, `signed` [H,W] for or against.
+
+    `flat` says that there is nothing to be seen, `finite` that there was no NaN or infinity.
+    """
+
+    method: str
+    layer: str | None
+    heat: Tensor
+    signed: Tensor
+    flat: bool
+    finite: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PictureStudy:
+    """One picture: the photograph, what the classifier sees of it and says, why, and how it is fooled.
+
+    `photograph` is the whole picture, `picture` the model's own view of it (image [C,H,W], crop box).
+    """
+
+    picture: Picture
+    photograph: Image.Image
+    answers: tuple[Prediction, ...]
+    maps: tuple[MapStudy, ...]
+    agreement: Agreement | None
+    attacks: AttackStudy
+
+    @property
+    def image(self) -> Tensor:
+        """Give what the model sees, [C,H,W] in [0,1]."""
+        return self.picture.image
+
+    @property
+    def best(self) -> Prediction:
+        """Give the most likely class."""
+        return self.answers[0]
+
+
+def study_pictures(
+    classifier: Classifier,
+    search: Classifier,
+    pictures: Sequence[Picture],
+    photographs: Sequence[Image.Image],
+    *,
+    methods: Sequence[str] = METHODS,
+    seed: int = 0,
+) -> list[PictureStudy]:
+    """Study pictures in one batch; `search` is the classifier or its fast copy, on which attacks look for changes.
+
+    Random numbers are keyed by the files' names, so they do not depend on the folder or on the other pictures.
+    """
+    images = round_to_8bit(torch.stack([picture.image for picture in pictures])).to(classifier.device)
+    names = [picture.path.name for picture in pictures]
+    answers = top_classes(classifier, judge_logits(classifier, images), _TOP)
+    explained = explain(classifier, images, methods=methods, random=Random(seed, names))
+    attacks = study_attacks(classifier, search, images, names, seed=seed)
+    studies = []
+    for row, picture in enumerate(pictures):
+        maps = tuple(_map(explained, explained[method], row) for method in explained)
+        agreement = measure_agreement({one.method: one.heat for one in maps if one.finite and not one.flat})
+        studies.append(PictureStudy(picture, photographs[row], answers[row], maps, agreement, attacks[row]))
+    return studies
+
+
+def _map(explained: Explanations, one: Attribution, row: int) -> MapStudy:
+    signed = upsample(one.raw[row : row + 1].sum(1, keepdim=True), one.image_size)[0, 0]
+    heat = one.heat()[row]
+    return MapStudy(
+        one.method, one.layer, heat.cpu(), signed.cpu(), bool(one.flat[row]), bool(one.finite[row]), one.notes
+    )

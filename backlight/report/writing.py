@@ -1,0 +1,179 @@
+"""The one call that makes a report: it is written anew after every batch, so what was finished is never lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from backlight.classifier import Classifier
+from backlight.errors import FileError, ModelError
+from backlight.files import require_new, write_text
+from backlight.images import Picture, open_picture
+from backlight.intake import Failed, read_batches
+from backlight.progress import Progress
+from backlight.report.model import model_section
+from backlight.report.page import Page
+from backlight.report.picture import Summary, picture_section
+from backlight.report.sections import Section
+from backlight.report.study import METHODS, study_pictures
+
+
+@dataclass(frozen=True)
+class Options:
+    """What goes into a report; `pictures` false makes a page of numbers only, `command` is shown on the page.
+
+    >>> Options().methods
+    ('saliency', 'gradcam', 'guided_backprop', 'guided_gradcam')
+    """
+
+    methods: tuple[str, ...] = METHODS
+    seed: int = 0
+    batch_size: int = 4
+    pictures: bool = True
+    memory_format: str = "auto"
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished report: the file, how many pictures it shows, the seconds it took, and the files left out.
+
+    >>> Report(Path("report.html"), 4, 31.5).to_json()
+    {'html': 'report.html', 'pictures': 4, 'seconds': 31.5, 'failed': []}
+    """
+
+    html: Path
+    pictures: int
+    seconds: float
+    failed: tuple[Failed, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Give `{"html","pictures","seconds","failed": [{"path","error"}]}`."""
+        failed = [one.to_json() for one in self.failed]
+        return {"html": str(self.html), "pictures": self.pictures, "seconds": round(self.seconds, 3), "failed": failed}
+
+
+def write_report(
+    classifier: Classifier,
+    paths: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    sections: Sequence[Section] = (),
+    failed: Sequence[Failed] = (),
+    options: Options | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Study picture files and write one self-contained HTML page to `out`.
+
+    A file that cannot be read is named on the page and the others go on. The page is replaced as a whole after
+    every batch: interrupted at any moment, it shows the pictures that were finished. `sections` are more of them, as
+    `tables.table_sections` makes them of a table, and `failed` what failed before. The classifier is left as it was.
+
+    Raises UsageError where `out` exists and `force` is not given, ModelError for a model with fewer than two
+    classes or of unknown input size, and as `explain` does for methods.
+
+    >>> import tempfile
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight.images import write_png
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_png(folder / "gray.png", torch.full((3, 8, 8), 0.5))
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    >>> classifier = Classifier.from_module(net, size=8, labels=["cat", "dog"])
+    >>> write_report(classifier, [folder / "gray.png"], folder / "report.html").pictures
+    1
+    """
+    target, options = require_new(out, force), options or Options()
+    if classifier.classes < 2:
+        raise ModelError(f"{classifier.name} has {classifier.classes} class", expected="at least two to tell apart")
+    draft = _Draft(classifier, target, options, list(sections), list(failed), len(paths))
+    batches = read_batches(
+        classifier, paths, options.batch_size, draft.failed, progress=progress, description="report"
+    )
+    for pictures in batches:
+        draft.add(pictures)
+        draft.write()
+    draft.write(finished=True)
+    return Report(target, len(draft.pictures), draft.seconds, tuple(draft.failed))
+
+
+@dataclass
+class _Draft:
+    """A page in the making."""
+
+    classifier: Classifier
+    target: Path
+    options: Options
+    sections: list[Section]
+    failed: list[Failed]
+    wanted: int
+    pictures: list[Section] = field(default_factory=list)
+    summaries: list[Summary] = field(default_factory=list)
+    model: Section | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.before = len(self.failed)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    @cached_property
+    def search(self) -> Classifier:
+        return self.classifier.fast(memory_format=self.options.memory_format)
+
+    def add(self, pictures: Sequence[Picture]) -> None:
+        photographs = list(self._photographs(pictures))
+        kept = [picture for picture, _ in photographs]
+        if not kept:
+            return
+        options = self.options
+        studies = study_pictures(
+            self.classifier,
+            self.search,
+            kept,
+            [photograph for _, photograph in photographs],
+            methods=options.methods,
+            seed=options.seed,
+        )
+        for study in studies:
+            section, summary = picture_section(study, len(self.pictures) + 1, pictures=options.pictures)
+            self.pictures.append(section)
+            self.summaries.append(summary)
+        self._describe_model(studies[0].image)
+
+    def _photographs(self, pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Image.Image]]:
+        for picture in pictures:
+            try:
+                yield picture, open_picture(picture.path)
+            except FileError as error:  # it was there a moment ago
+                self.failed.append(Failed(str(picture.path), error.reason))
+
+    def _describe_model(self, image: Tensor | None) -> None:
+        if self.model is None:
+            options = self.options
+            self.model = model_section(self.classifier, self.search, image, seed=options.seed, command=options.command)
+
+    def write(self, finished: bool = False) -> None:
+        self._describe_model(None)
+        assert self.model is not None
+        left = 0 if finished else self.wanted - len(self.pictures) - len(self.failed) + self.before
+        page = Page(
+            self.classifier.name,
+            tuple(self.summaries),
+            tuple(self.pictures),
+            (*self.sections, self.model),
+            tuple(self.failed),
+            left,
+            self.seconds,
+        )
+        write_text(self.target, page.html())
