@@ -17,7 +17,7 @@ from backlight.train.order import Order
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Hold pictures `[B,C,H,W]` in `[0,1]` with labels int64 `[B]` and rows of the data set.
+    """Hold pictures `[B,C,H,W]` in `[0,1]` with labels, rows of the data set and keys of random numbers, int64 `[B]`.
 
     Mixed pictures also have `others`, the second label, and `own`, the share `[B]` of the first. `size` counts the
     step's pictures in all processes together.
@@ -26,6 +26,7 @@ class Batch:
     images: Tensor
     labels: Tensor
     rows: Tensor
+    keys: Tensor
     size: int
     others: Tensor | None = None
     own: Tensor | None = None
@@ -33,7 +34,7 @@ class Batch:
     def loss(self, logits: Tensor, part: slice, smoothing: float) -> Tensor:
         """Compute the cross-entropy of each picture of a part of the batch, `[A]`.
 
-        >>> batch = Batch(torch.zeros(2, 3, 1, 1), torch.tensor([0, 1]), torch.arange(2), size=2)
+        >>> batch = Batch(torch.zeros(2, 3, 1, 1), torch.tensor([0, 1]), torch.arange(2), torch.arange(2), size=2)
         >>> batch.loss(torch.zeros(2, 2), slice(0, 2), 0.1)
         tensor([0.6931, 0.6931])
         """
@@ -78,12 +79,13 @@ class Batches:
         epoch = self.order.epoch(step)
         rows = self._mine(self.order.rows(step))
         images, labels = self._read(rows, epoch)
+        keys = self._keys[rows]
         if not self.augmentation.mixes:
-            return Batch(images, labels, rows, self.order.size)
+            return Batch(images, labels, rows, keys, self.order.size)
         partners = self._mine(self.order.rows(step, "partners"))
         other_images, others = self._read(partners, epoch)
-        mixed, own = self.augmentation.mix(images, other_images, self._keys[rows], seed=self.order.seed, epoch=epoch)
-        return Batch(mixed, labels, rows, self.order.size, others, own)
+        mixed, own = self.augmentation.mix(images, other_images, keys, seed=self.order.seed, epoch=epoch)
+        return Batch(mixed, labels, rows, keys, self.order.size, others, own)
 
     def _mine(self, rows: Tensor) -> Tensor:
         return rows[self.rank :: self.processes]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from backlight.errors import FileError, UsageError, did_you_mean
 from backlight.grammar import parse_number
+from backlight.train.adversary import Adversary
 from backlight.train.augment import Augmentation
 from backlight.train.order import BALANCES
 
@@ -76,6 +77,8 @@ class Recipe:
             if not value >= _LOWEST.get(one.name, 0) or (one.name in _BELOW_ONE and value >= 1):
                 expected = "0 to below 1" if one.name in _BELOW_ONE else f"at least {_LOWEST.get(one.name, 0)}"
                 raise UsageError(f"{one.name}={value}", expected=expected)
+        if self.adversary:
+            Adversary.read(self.adversary)
         if self.warmup > 1 or self.final > 1 or self.lr <= 0 or self.layer_decay <= 0:
             raise UsageError(
                 f"lr={self.lr}, warmup={self.warmup}, final={self.final}, layer_decay={self.layer_decay}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -13,14 +13,12 @@ from torch import Tensor, nn
 from backlight.chunks import is_out_of_memory
 from backlight.classifier import Classifier
 from backlight.random import Random
+from backlight.train.adversary import Adversary
 from backlight.train.average import Average
 from backlight.train.batches import Batch
 from backlight.train.layers import freeze, hold_frozen
 from backlight.train.optimizers import Optimizer
 from backlight.train.recipe import Recipe
-
-Adversary = Callable[[Classifier, Batch, int], Tensor]
-"""Gives the pictures `[B,C,H,W]` to train on in place of a batch's, at a step."""
 
 
 class Outcome(NamedTuple):
@@ -38,7 +36,7 @@ class Trainer:
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     >>> trainer = Trainer(Classifier.from_module(net, size=2), Recipe(lr=0.1), seed=0)
-    >>> batch = Batch(torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 0, 1]), torch.arange(4), size=4)
+    >>> batch = Batch(torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 0, 1]), torch.arange(4), torch.arange(4), size=4)
     >>> trainer.step(batch, 0, rate=0.1).correct.shape
     torch.Size([])
     """
@@ -52,7 +50,6 @@ class Trainer:
         forward: nn.Module | None = None,
         processes: int = 1,
         autocast: torch.dtype | None = None,
-        adversary: Adversary | None = None,
         class_weights: Tensor | None = None,
     ) -> None:
         self.classifier, self.recipe, self.seed = classifier, recipe, seed
@@ -60,7 +57,8 @@ class Trainer:
         self.frozen = freeze(self.module, recipe.freeze)
         hold_frozen(self.module, self.frozen)
         self.forward = forward or self.module
-        self.processes, self.autocast, self.adversary = processes, autocast, adversary
+        self.processes, self.autocast = processes, autocast
+        self.adversary = Adversary.read(recipe.adversary) if recipe.adversary else None
         self.class_weights = class_weights
         self.optimizer = Optimizer(self.module, recipe)
         self.average = Average(self.module, recipe.ema) if recipe.ema else None
@@ -146,8 +144,8 @@ class Trainer:
 
     def _attacked(self, batch: Batch, number: int) -> Batch:
         assert self.adversary is not None
-        images = self.adversary(self.classifier, batch, number)
-        return replace(batch, images=images)
+        random = Random((self.seed, "adversary"), batch.keys, number)
+        return replace(batch, images=self.adversary.attack(self.classifier, batch.images, batch.labels, random))
 
     def _random_layers(self, number: int) -> AbstractContextManager[object]:
         return _seeded(self.classifier.device, int(Random((self.seed, "layers"), [number]).integer(2**53)))

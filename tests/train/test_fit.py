@@ -156,7 +156,7 @@ def test_memory_that_runs_out_on_one_picture_is_an_error(monkeypatch: pytest.Mon
     from backlight.train.batches import Batch
 
     with pytest.raises(torch.OutOfMemoryError):
-        trainer.step(Batch(torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), torch.arange(2), 2), 0, 0.1)
+        trainer.step(Batch(torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), torch.arange(2), torch.arange(2), 2), 0, 0.1)
 
 
 def test_early_stopping_keeps_the_best_epoch(tmp_path: Path) -> None:

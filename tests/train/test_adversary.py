@@ -1,0 +1,97 @@
+"""The inner attack of adversarial training: what it finds, and what it leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from backlight.classifier import Classifier
+from backlight.errors import UsageError
+from backlight.random import Random
+from backlight.train.adversary import Adversary
+from backlight.train.fit import fit
+from backlight.train.recipe import Recipe
+from tests.train.nets import QUIET, network, pictures
+from tests.unchanged import small_net, unchanged
+
+KEYS = torch.arange(6)
+
+
+def _problem() -> tuple[Classifier, Tensor, Tensor]:
+    return Classifier.from_module(small_net(), size=8), Random(0, KEYS).uniform(3, 8, 8), KEYS % 4
+
+
+def test_pgd_by_twelve_plain_lines() -> None:
+    classifier, images, labels = _problem()
+    adversary = Adversary.read("pgd:eps=0.1,steps=3")
+    random = Random((5, "adversary"), KEYS, 7)
+    found = adversary.attack(classifier, images, labels, random)
+    with classifier.guard():
+        offset = 2 * Random(((random.seed, "start"), "start"), KEYS).uniform(3, 8, 8) - 1
+        moved = (images + 0.1 * offset).clamp(images - 0.1, images + 0.1).clamp(0, 1)
+        for _ in range(3):
+            leaf = moved.clone().requires_grad_()
+            loss = F.cross_entropy(classifier.logits(leaf), labels, reduction="sum")
+            moved = moved + adversary.step_size * torch.autograd.grad(loss, leaf)[0].sign()
+            moved = moved.clamp(images - 0.1, images + 0.1).clamp(0, 1)
+    assert torch.equal(found, moved)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["pgd:steps=2", "fgsm:eps=4/255", "pgd:steps=2,norm=l2,eps=0.3,target=random", "pgd:target=least-likely,steps=1"],
+)
+def test_the_model_is_left_as_it_was(text: str) -> None:
+    classifier, images, labels = _problem()
+    adversary = Adversary.read(text)
+    with unchanged(classifier.module):
+        found = adversary.attack(classifier, images, labels, Random(0, KEYS))
+    assert found.shape == images.shape
+    assert not torch.equal(found, images)
+    length = (found - images).flatten(1).norm(p=torch.inf if adversary.norm == "linf" else 2, dim=1)
+    assert float(length.max()) <= adversary.eps + 1e-6
+    assert 0 <= float(found.min()) <= float(found.max()) <= 1
+
+
+def test_share_and_blend() -> None:
+    classifier, images, labels = _problem()
+    whole = Adversary.read("pgd:eps=0.1,steps=1").attack(classifier, images, labels, Random(0, KEYS))
+    half = Adversary.read("pgd:eps=0.1,steps=1,blend=0.5").attack(classifier, images, labels, Random(0, KEYS))
+    assert torch.allclose(half, (whole + images) / 2)
+    some = Adversary.read("pgd:eps=0.1,steps=1,share=0.5").attack(classifier, images, labels, Random(0, KEYS))
+    attacked = (some != images).flatten(1).any(1)
+    assert 0 < int(attacked.sum()) < len(KEYS)
+    assert torch.equal(some[attacked], whole[attacked])
+    none = Adversary.read("pgd:share=0").attack(classifier, images, labels, Random(0, KEYS))
+    assert torch.equal(none, images)
+
+
+def test_the_attack_does_not_depend_on_the_batch() -> None:
+    classifier, images, labels = _problem()
+    classifier.module.double()
+    adversary = Adversary.read("pgd:eps=0.1,steps=2,share=0.7")
+    whole = adversary.attack(classifier, images.double(), labels, Random(0, KEYS))
+    part = adversary.attack(classifier, images[2:5].double(), labels[2:5], Random(0, KEYS[2:5]))
+    assert torch.allclose(whole[2:5], part, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text", ["cw", "pgd:eps=8", "pgd:steps=0", "pgd:share=2", "pgd:colour=red", "fgsm:steps=3", "pgd:target=cat"]
+)
+def test_what_is_not_understood(text: str) -> None:
+    with pytest.raises(UsageError):
+        Recipe(adversary=text)
+
+
+def test_it_trains_on_attacked_pictures_and_statistics_see_one_pass(tmp_path: Path) -> None:
+    train, val = pictures(split="train"), pictures(split="val")
+    recipe = Recipe(epochs=1, batch_size=16, adversary="pgd:eps=16/255,steps=2")
+    found = fit(network(), train, val, tmp_path / "hard", recipe=recipe, runtime=QUIET)
+    steps = len(train) // 16
+    assert int(found.classifier.module[1].num_batches_tracked) == steps
+    plain = fit(network(), train, val, tmp_path / "plain", recipe=Recipe(epochs=1, batch_size=16), runtime=QUIET)
+    assert not torch.equal(found.classifier.module[6].weight, plain.classifier.module[6].weight)
