@@ -51,7 +51,7 @@ def explain(
     >>> found["gradcam"].layer, found["gradcam"].heat().shape
     ('1 (4,6,6)', torch.Size([2, 8, 8]))
     """
-    chosen = _choose(methods)
+    chosen = choose_methods(methods)
     with torch.inference_mode(False), torch.no_grad():
         images = classifier.check(images).clone()
         if not len(images):
@@ -108,7 +108,12 @@ class _Plan:
         return _Answer(session.logits, session.score, target, session.forwards, session.backwards, maps)
 
 
-def _choose(methods: Sequence[str | Method]) -> list[Method]:
+def choose_methods(methods: Sequence[str | Method]) -> list[Method]:
+    """Look up methods by name; raise UsageError for unknown ones, none at all, and one named twice.
+
+    >>> choose_methods(["saliency"])[0].label
+    'saliency'
+    """
     if isinstance(methods, str):
         methods = [methods]
     chosen = [one if isinstance(one, Method) else method(one) for one in methods]

@@ -1,0 +1,16 @@
+"""How far a map can be trusted: metrics of explanations, always beside a random map and an edge map.
+
+score            `score`, one row per image, and `summarize`
+metrics          every metric: direction, needs, reference
+curves, road     hide or show pixels in the map's order
+faithful         small perturbations: infidelity, max-sensitivity
+localization     pointing game, mass inside a mask
+randomization    does the map depend on the model?
+controls         a random map and an edge map
+judge            the images, the class and the network's probability of it
+"""
+
+from backlight.explain.scores.metrics import METRICS, Metric
+from backlight.explain.scores.score import Scores, score, score_maps, summarize
+
+__all__ = ["METRICS", "Metric", "Scores", "score", "score_maps", "summarize"]

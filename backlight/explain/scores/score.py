@@ -1,0 +1,161 @@
+"""Score explanations: one row per image, each metric beside its two controls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backlight.chunks import Chunk
+from backlight.classifier import Classifier
+from backlight.errors import InputError, UsageError
+from backlight.explain.attribution import Explanations
+from backlight.explain.catalog import Method
+from backlight.explain.explaining import choose_methods, explain
+from backlight.explain.scores.controls import CONTROLS, control
+from backlight.explain.scores.judge import Explainer, Judge
+from backlight.explain.scores.metrics import METRICS, find_metric
+from backlight.random import Random
+from backlight.table import Table
+
+DEFAULT_METRICS = ("deletion", "insertion", "road", "average_drop", "average_increase", "infidelity")
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """The explanations and a table of their scores, `METHOD.METRIC`, one row per image."""
+
+    explanations: Explanations = field(repr=False)
+    table: Table
+
+    def summary(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Summarize over images, as `summarize` does."""
+        return summarize(self.table)
+
+
+def score(
+    classifier: Classifier,
+    images: Tensor,
+    target: Any = None,
+    *,
+    methods: Sequence[str | Method] = ("saliency", "gradcam"),
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    masks: Tensor | None = None,
+    ids: Sequence[str] | None = None,
+    layer: str | Sequence[str] | None = None,
+    random: Random | None = None,
+    chunk: int | Chunk = 32,
+) -> Scores:
+    """Explain images [B,C,H,W] and score the maps beside a random map and an edge map.
+
+    `masks` [B,H,W] bool say where the object is, for the metrics that need it. Scores are about the target's
+    probability; a target that is a function has none. NaN says that a metric is not defined for an image, as
+    for a flat map.
+
+    Raises what `explain` raises, UsageError for unknown metrics, InputError for masks that are missing or do not
+    fit.
+
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+    >>> classifier = Classifier.from_module(net, size=4)
+    >>> scores = score(classifier, torch.rand(2, 3, 4, 4), methods=["saliency"], metrics=["deletion"])
+    >>> scores.table.names
+    ['id', 'target', 'saliency.deletion', 'random.deletion', 'edges.deletion']
+    """
+    chosen = [find_metric(name) for name in metrics]
+    if any(metric.needs == "mask" for metric in chosen):
+        _check_masks(masks, images)
+    ids = [str(place) for place in range(len(images))] if ids is None else list(ids)
+    random = random or Random(0, ids)
+    found = explain(classifier, images, target, methods=methods, layer=layer, random=random, chunk=chunk)
+    if found.target is None:
+        raise UsageError("the target is a function", expected="a class, whose probability is scored")
+    options = {"layer": layer, "random": random, "chunk": chunk}
+    makers = {one.label: _again(one, found.target, options) for one in choose_methods(methods)}
+    maps = {name: scored_map(found, name) for name in found}
+    with torch.inference_mode(False), torch.no_grad(), classifier.guard():
+        judge = Judge(classifier, found.images, found.target, random, Chunk.of(chunk))
+        judge.masks = None if masks is None else masks.to(found.images.device).bool()
+        columns = score_maps(judge, maps, metrics, makers)
+    return Scores(found, Table.of({"id": ids, "target": found.target.cpu(), **columns}))
+
+
+def score_maps(
+    judge: Judge, maps: Mapping[str, Tensor], metrics: Sequence[str], makers: Mapping[str, Explainer] | None = None
+) -> dict[str, np.ndarray]:
+    """Score maps [B,c,H,W] by name, and the two controls, by every metric: `NAME.METRIC` to float64 [B].
+
+    `makers` explain again, for the metrics that need it. Flat and non-finite maps get NaN.
+    """
+    explainers: dict[str, Explainer] = {**(makers or {}), **{name: control(name, judge.random) for name in CONTROLS}}
+    everything = {**maps, **{name: explainers[name](judge.classifier, judge.images, 0) for name in CONTROLS}}
+    columns = {}
+    for metric in (find_metric(name) for name in metrics):
+        for name, values in everything.items():
+            usable = torch.isfinite(values).flatten(1).all(1) & (values.flatten(1).amax(1) > values.flatten(1).amin(1))
+            clean = values.nan_to_num(0, 0, 0)
+            more = (explainers[name],) if metric.needs == "again" else ()
+            result = metric.function(judge, clean, *more).double().masked_fill(~usable, math.nan)
+            columns[f"{name}.{metric.name}"] = result.cpu().numpy()
+    return columns
+
+
+def scored_map(explanations: Explanations, method: str) -> Tensor:
+    """Give the map that is scored, [B,c,H,W]: signed channels where they add up, else one value per pixel."""
+    one = explanations[method]
+    full = one.reduction == "sum" and tuple(one.raw.shape[2:]) == one.image_size
+    return one.raw if full else one.heat()[:, None]
+
+
+def summarize(table: Table) -> dict[str, dict[str, dict[str, Any]]]:
+    """Give, by method and metric, mean and standard error, and the difference to each control with its own.
+
+    Images where a score or its control is not defined are left out; `n` says how many remain.
+
+    >>> table = Table.of({"id": ["a", "b"], "m.mass": [0.5, 0.7], "random.mass": [0.1, 0.1], "edges.mass": [0.2, 0.2]})
+    >>> round(summarize(table)["m"]["mass"]["random"]["difference"], 3)
+    0.5
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for name in table.names:
+        method, _, metric = name.rpartition(".")
+        if metric not in METRICS or method in CONTROLS or not method:
+            continue
+        values = np.asarray(table[name], dtype=float)
+        entry = {**_mean(values), "better": METRICS[metric].better}
+        for one in CONTROLS:
+            base = np.asarray(table[f"{one}.{metric}"], dtype=float)
+            difference = _mean(values - base)
+            entry[one] = {
+                "mean": _mean(base)["mean"],
+                "difference": difference["mean"],
+                "standard_error": difference["standard_error"],
+            }
+        found.setdefault(method, {})[metric] = entry
+    return found
+
+
+def _mean(values: np.ndarray) -> dict[str, Any]:
+    known = values[np.isfinite(values)]
+    mean = float(known.mean()) if len(known) else None
+    error = float(known.std(ddof=1) / math.sqrt(len(known))) if len(known) > 1 else None
+    return {"mean": mean, "standard_error": error, "n": len(known)}
+
+
+def _again(one: Method, target: Tensor, options: dict[str, Any]) -> Explainer:
+    def make(classifier: Classifier, images: Tensor, _turn: int) -> Tensor:
+        found = explain(classifier, images, target, methods=[one], **options)
+        return scored_map(found, one.label)
+
+    return make
+
+
+def _check_masks(masks: Tensor | None, images: Tensor) -> None:
+    wanted = (len(images), *images.shape[2:])
+    if masks is None or tuple(masks.shape) != wanted:
+        found = "no masks" if masks is None else f"masks of shape {tuple(masks.shape)}"
+        raise InputError(found, expected=f"bool [B,H,W] = {wanted}, for pointing_game and mass")
