@@ -19,6 +19,7 @@ from backlight.errors import DataError, FileError
 from backlight.images import Resize, decode_picture, open_picture
 
 THREADS = min(8, os.cpu_count() or 1)
+DRAWN_PIXELS = 2**20
 SMALL = 128 * 128  # below it threads wait for each other longer than they decode
 
 
@@ -113,8 +114,11 @@ class Drawing:
 
     def read(self, rows: Sequence[int]) -> Tensor:
         """Return some pictures, uint8 [A,3,H,W], or masks, uint8 0 or 1 [A,1,H,W]."""
-        wanted: Tensor = getattr(self.shapes.draw(torch.as_tensor(rows, dtype=torch.int64)), self.part)
-        return wanted if self.part == "images" else wanted[:, None].to(torch.uint8)
+        wanted = torch.as_tensor(rows, dtype=torch.int64)
+        # Drawing holds about 200 bytes a pixel, so large pictures are drawn a few at a time.
+        parts = wanted.split(max(1, DRAWN_PIXELS // self.shapes.size**2))
+        drawn: Tensor = torch.cat([getattr(self.shapes.draw(part), self.part) for part in parts])
+        return drawn if self.part == "images" else drawn[:, None].to(torch.uint8)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

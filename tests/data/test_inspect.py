@@ -135,6 +135,8 @@ def test_contact_sheet(tmp_path):
 @needs_data
 def test_near_copies_among_real_pictures():
     found = inspect_data(load_splits(DATA / "cifar10_jpeg.npz"))
-    near = [group for group in found.duplicates if group.across_parts]
     assert set(found.counts) == {"train", "val", "test"}
-    assert 0 < len(near) < 2500
+    assert found.mean == pytest.approx((0.4914, 0.4822, 0.4465), abs=2e-3)  # the statistics in common use
+    assert found.std == pytest.approx((0.2470, 0.2435, 0.2616), abs=3e-3)
+    assert 100 <= len(found.duplicates) <= 200  # a sample of 40 held one pair that was no copy
+    assert any(group.across_parts for group in found.duplicates)

@@ -101,23 +101,21 @@ def test_what_cannot_be_drawn_is_refused(wrong):
 def test_eight_classes_are_learned_by_a_small_network():
     from torch import nn
 
-    drawn = Shapes(n=4400).draw(torch.arange(4400))
+    drawn = Shapes(n=4600).draw(torch.arange(4600))
     x, y = drawn.images.float() / 255, drawn.labels
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        widths = [3, 32, 64, 128]
-        blocks = [
-            nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2))
-            for a, b in zip(widths[:-1], widths[1:])
-        ]
-        net = nn.Sequential(*blocks, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(128, 8))
-        optimizer = torch.optim.Adam(net.parameters(), 3e-3)
-        for _ in range(8):
-            for rows in torch.randperm(4000).split(64):
-                optimizer.zero_grad()
-                nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
-                optimizer.step()
+        blocks = []
+        for a, b, pool in ((3, 24, 2), (24, 48, 2), (48, 96, 2), (96, 96, 1)):
+            blocks += [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(pool)]
+        net = nn.Sequential(*blocks, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(96, 8))
+        optimizer = torch.optim.Adam(net.parameters())
+        for step, rows in enumerate(torch.cat([torch.randperm(4000) for _ in range(6)]).split(64)):
+            optimizer.param_groups[0]["lr"] = 5e-3 * min(step / 100, (375 - step) / 275)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
+            optimizer.step()
         net.eval()
         with torch.no_grad():
             accuracy = float((net(x[4000:]).argmax(1) == y[4000:]).float().mean())
-    assert accuracy >= 0.97
+    assert accuracy >= 0.99
