@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backlight.chunks import Chunk, in_chunks, is_out_of_memory, map_chunks, sum_chunks
@@ -21,6 +21,7 @@ def limited(limit, error=OUT_OF_MEMORY):
     return function, calls
 
 
+@settings(max_examples=25, deadline=None)  # each failed attempt collects garbage, which is slow
 @given(st.integers(0, 40), st.integers(1, 50), st.integers(1, 50))
 def test_covers_the_range_in_order_at_any_size_and_limit(count, size, limit):
     function, _ = limited(limit)
