@@ -156,3 +156,22 @@ def split_specs(text: str) -> tuple[str, ...]:
     if not found:
         raise UsageError(f"{text!r} names nothing", expected="names with commas between")
     return tuple(found)
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration in seconds: `90`, `90s`, `10m` or `1.5h`.
+
+    Raises UsageError for anything else.
+
+    >>> parse_duration("10m"), parse_duration("90")
+    (600.0, 90.0)
+    """
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise UsageError(f"{text!r} is not a duration", expected="seconds, or 90s, 10m, 1.5h")
+    return seconds

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from backlight import __version__
+from backlight.cli import data
 from backlight.cli.attack import attack
+from backlight.cli.evaluate import evaluate
 from backlight.cli.explain import explain
 from backlight.cli.inspect import inspect
 from backlight.cli.methods import methods
@@ -16,6 +18,7 @@ from backlight.cli.models import models
 from backlight.cli.options import expand_options
 from backlight.cli.predict import predict
 from backlight.cli.report import report
+from backlight.cli.train import train
 
 VERBS: dict[Callable[..., None], str] = {
     report: "backlight report cat.jpg holiday/ --out report.html",
@@ -23,8 +26,14 @@ VERBS: dict[Callable[..., None], str] = {
     explain: "backlight explain cat.jpg --methods gradcam,integrated_gradients --target second",
     attack: "backlight attack cat.jpg --method pgd --eps 2/255 --target 'red fox'",
     inspect: "backlight inspect cat.jpg --compare-random",
+    train: "backlight train --data photos/ --model classic_cnn --out runs/first --epochs 10",
+    evaluate: "backlight evaluate --model runs/first --data photos/ --split test",
     models: "backlight models --search resnet",
     methods: "backlight methods --bibtex > references.bib",
+}
+DATA_VERBS: dict[Callable[..., None], str] = {
+    data.inspect: "backlight data inspect photos/",
+    data.convert: "backlight data convert photos/ photos.npz",
 }
 
 app = typer.Typer(
@@ -51,5 +60,8 @@ def _backlight(
     """Train, measure, explain, attack and harden image classifiers."""
 
 
-for verb, example in VERBS.items():
-    app.command(verb.__name__.rstrip("_"), epilog=f"Example: {example}")(expand_options(verb))
+_data = typer.Typer(no_args_is_help=True, help="Look at data sets and convert them.")
+app.add_typer(_data, name="data")
+for group, verbs in ((app, VERBS), (_data, DATA_VERBS)):
+    for verb, example in verbs.items():
+        group.command(verb.__name__, epilog=f"Example: {example}")(expand_options(verb))

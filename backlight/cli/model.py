@@ -22,7 +22,7 @@ def load_classifier(options: ModelOptions, seed: int) -> Classifier:
         labels=options.labels,
         mean=_numbers("--mean", options.mean),
         std=_numbers("--std", options.std),
-        size=_size(options.size),
+        size=read_size(options.size),
         seed=seed,
         device=options.device,
     )
@@ -37,7 +37,8 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
         raise UsageError(f"{option} {text!r}", expected="numbers with commas between, as in 0.5,0.5,0.5") from None
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def read_size(text: str | None) -> tuple[int, int] | None:
+    """Read an input size, `224` or `224x192` (height x width); None stays None."""
     if text is None:
         return None
     parts = text.lower().split("x")

@@ -12,23 +12,15 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 _MODEL = "Model"
-_RUN = "Run"
+RUN_PANEL = "Run"
 DEFAULT_MODEL = "efficientnet_lite0"
 DEFAULT_OUT = Path("backlight-out")
 
 
 @dataclass(frozen=True)
-class ModelOptions:
-    """Which classifier, with which weights."""
+class WeightOptions:
+    """With which weights, at which size, where."""
 
-    model: Annotated[
-        str,
-        typer.Option(
-            help="efficientnet_lite0 | timm:NAME | torchvision:NAME | hf-hub:ORG/NAME | RUN folder | file.py:factory | "
-            "one of our networks",
-            rich_help_panel=_MODEL,
-        ),
-    ] = DEFAULT_MODEL
     random: Annotated[
         bool, typer.Option("--random", help="Random weights, drawn by --seed.", rich_help_panel=_MODEL)
     ] = False
@@ -48,27 +40,41 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
+class ModelOptions(WeightOptions):
+    """Which classifier, with which weights."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            help="efficientnet_lite0 | timm:NAME | torchvision:NAME | hf-hub:ORG/NAME | RUN folder | file.py:factory | "
+            "one of our networks",
+            rich_help_panel=_MODEL,
+        ),
+    ] = DEFAULT_MODEL
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """How a verb runs and what it prints."""
 
-    seed: Annotated[int, typer.Option(help="Every random number follows from it.", rich_help_panel=_RUN)] = 0
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.", rich_help_panel=_RUN)] = 32
+    seed: Annotated[int, typer.Option(help="Every random number follows from it.", rich_help_panel=RUN_PANEL)] = 0
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.", rich_help_panel=RUN_PANEL)] = 32
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.", rich_help_panel=_RUN)
+        bool, typer.Option("--json", help="One JSON document on standard output.", rich_help_panel=RUN_PANEL)
     ] = False
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=_RUN)] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=RUN_PANEL)] = False
 
 
 @dataclass(frozen=True)
 class OutputOptions:
     """Where produced files go."""
 
-    out: Annotated[Path, typer.Option(help="Folder for produced files.", rich_help_panel=_RUN)] = DEFAULT_OUT
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.", rich_help_panel=_RUN)] = False
+    out: Annotated[Path, typer.Option(help="Folder for produced files.", rich_help_panel=RUN_PANEL)] = DEFAULT_OUT
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.", rich_help_panel=RUN_PANEL)] = False
 
 
 Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Picture files, or folders of them.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first N.", rich_help_panel=_RUN)]
+Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first N.", rich_help_panel=RUN_PANEL)]
 
 
 def expand_options(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,76 @@
+"""The verbs `data inspect` and `data convert`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backlight.cli.options import OutputOptions, RunOptions
+from backlight.cli.output import emit, leave, say
+
+if TYPE_CHECKING:
+    from backlight.data.inspect import Inspection
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, .npz, .parquet, CIFAR batches, shapes:...")]
+_SHOWN = 10
+
+
+def inspect(data: Data, run: RunOptions, output: OutputOptions) -> None:
+    """Look at a data set: class counts, sizes, broken files, duplicates within and across parts, a contact sheet."""
+    from backlight.data import load_splits
+    from backlight.data.inspect import contact_sheet, inspect_data
+    from backlight.files import require_new
+    from backlight.images import write_png
+    from backlight.intake import Failed
+    from backlight.progress import terminal_progress
+
+    path = require_new(output.out / "contact-sheet.png", output.force)
+    splits = load_splits(data)
+    found = inspect_data(splits, terminal_progress(run.quiet))
+    write_png(path, contact_sheet(splits.whole))
+    if run.json:
+        emit(found.as_dict() | {"warnings": found.warnings(), "contact_sheet": str(path)})
+    else:
+        for line in _lines(found, path):
+            say(line)
+    leave([Failed(one.id, one.error) for one in found.failed])
+
+
+def convert(
+    data: Data,
+    target: Annotated[Path, typer.Argument(help="FILE.npz, FILE.parquet, or a new folder.")],
+    run: RunOptions,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a data set in another form, with the same ids, labels, pixels and parts."""
+    from backlight.data import load_splits
+    from backlight.data.convert import convert_data
+    from backlight.intake import Failed
+    from backlight.progress import terminal_progress
+
+    splits = load_splits(data)
+    failed = convert_data(splits, target, force=force, progress=terminal_progress(run.quiet))
+    if run.json:
+        emit({"target": str(target), "pictures": len(splits.whole) - len(failed), "failed": len(failed)})
+    else:
+        say(f"{target}: {len(splits.whole) - len(failed)} pictures")
+    leave([Failed(one.id, one.error) for one in failed])
+
+
+def _lines(found: Inspection, sheet: Path) -> Iterator[str]:
+    yield found.name
+    for part, counts in found.counts.items():
+        yield f"  {part}: {sum(counts.values())} pictures, {len(counts)} classes"
+        for name, count in list(counts.items())[:_SHOWN]:
+            yield f"    {count:6d}  {name}"
+        if len(counts) > _SHOWN:
+            yield f"    and {len(counts) - _SHOWN} more classes"
+    sizes = ", ".join(f"{height} x {width} ({count})" for (height, width), count in list(found.sizes.items())[:5])
+    yield f"  sizes (height x width): {sizes}" + (f" and {len(found.sizes) - 5} more" if len(found.sizes) > 5 else "")
+    exact = sum(group.exact for group in found.duplicates)
+    yield f"  duplicates: {exact} groups of equal pictures, {len(found.duplicates) - exact} of nearly equal ones"
+    yield from (f"  warning: {warning}" for warning in found.warnings())
+    yield f"  {sheet}"

@@ -1,0 +1,88 @@
+"""train, evaluate and data, on a drawn data set that takes a second or two."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import CommandLine
+
+SHAPES = "shapes:n=120,size=16,classes=3"
+TRAINING = ("--data", SHAPES, "--epochs", 1, "--set", "batch_size=32", "--quiet", "--memory-format", "contiguous")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train for one epoch, as a whole, for the tests that need a run."""
+    import subprocess
+    import sys
+
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    command = [sys.executable, "-m", "backlight", "train", *map(str, TRAINING), "--out", str(folder), "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    document = json.loads(done.stdout)
+    keys = {"run", "best_epoch", "val_accuracy", "val_loss", "epochs", "images_per_second", "seconds"}
+    assert keys <= set(document)
+    return folder
+
+
+def test_a_run_can_be_evaluated_and_used_as_a_model(backlight: CommandLine, run: Path) -> None:
+    found = backlight("evaluate", "--model", run, "--data", SHAPES, "--json").json
+    assert found["split"] == "test"
+    assert sum(map(sum, found["confusion"])) == found["n"] == 12
+    assert found["labels"] == ["circle", "square", "triangle"]
+    assert backlight("inspect", "--model", run, "--json").json["head"]["classes"] == 3
+
+
+def test_two_models_are_compared(backlight: CommandLine, run: Path) -> None:
+    found = backlight("evaluate", "--model", run, "--model", run, "--data", SHAPES, "--json").json
+    assert found["comparison"]["difference"] == 0
+    assert found["comparison"]["p"] == 1
+    three = backlight("evaluate", "--model", run, "--model", run, "--model", run, "--data", SHAPES)
+    assert three.status == 2
+
+
+def test_accuracy_by_slice_and_the_table(backlight: CommandLine, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "when.csv").write_text(
+        "id,when\n" + "".join(f"{row},{'day' if row % 2 else 'night'}\n" for row in range(120))
+    )
+    ran = backlight(
+        "evaluate", "--model", run, "--data", SHAPES, "--json", "--slice", f"{tmp_path / 'when.csv'}:when",
+        "--table", "--out", tmp_path / "out",
+    )  # fmt: skip
+    slices = ran.json["slices"]
+    assert {one["value"] for one in slices} <= {"day", "night"}
+    assert sum(one["n"] for one in slices) == ran.json["n"]
+    assert (tmp_path / "out" / "samples.parquet").is_file()
+
+
+def test_a_run_is_not_replaced_unasked_and_resumes(backlight: CommandLine, run: Path) -> None:
+    again = backlight("train", *TRAINING, "--out", run)
+    assert again.status == 2
+    resumed = backlight("train", "--data", SHAPES, "--out", run, "--resume", "--json")
+    assert resumed.status == 0
+    assert resumed.json["epochs"] == 1
+
+
+def test_data_can_be_inspected_and_converted(backlight: CommandLine, tmp_path: Path) -> None:
+    ran = backlight("data", "inspect", "shapes:n=30,size=16,classes=3", "--out", tmp_path / "seen", "--json")
+    assert ran.json["warnings"] == [] or ran.status == 0
+    assert (tmp_path / "seen" / "contact-sheet.png").is_file()
+    target = tmp_path / "shapes.npz"
+    assert backlight("data", "convert", "shapes:n=30,size=16,classes=3", target, "--json").json["pictures"] == 30
+    again = backlight("data", "inspect", target, "--out", tmp_path / "again", "--json").json
+    assert again["counts"] == ran.json["counts"]
+
+
+def test_wrong_settings_are_told_before_any_work(backlight: CommandLine, tmp_path: Path) -> None:
+    for words, said in (
+        (("--set", "lrr=1"), "lr"),
+        (("--recipe", "clasic"), "classic"),
+        (("--save-every", "often"), "90s"),
+        (("--adversary", "pgd:eps=8"), "8/255"),
+        (("--conv", "fold"), "unfold"),
+    ):
+        ran = backlight("train", "--data", SHAPES, "--out", tmp_path / "none", *words)
+        assert ran.status == 2
+        assert said in ran.err
+        assert not (tmp_path / "none").exists()
