@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Memory
+from backlight.engine import Engine
 from backlight.random import hash_ids
 from backlight.train.augment import Augmentation
 from backlight.train.order import Order
@@ -48,7 +49,7 @@ class Batch:
 class Batches:
     """Give the batch of any step; nothing is remembered between two of them.
 
-    With several processes, process `rank` gets every `processes`-th picture of the step's batch.
+    With several processes each gets its share of the step's batch, as `Engine.shard` deals it.
 
     >>> data = Dataset.of(torch.zeros(6, 3, 8, 8, dtype=torch.uint8), [0, 1] * 3, ["a", "b"])
     >>> batches = Batches(data, Order(data.labels, 4, seed=0), Augmentation(flip="random"))
@@ -61,13 +62,11 @@ class Batches:
         data: Dataset,
         order: Order,
         augmentation: Augmentation,
-        *,
-        device: torch.device | str = "cpu",
-        rank: int = 0,
-        processes: int = 1,
+        engine: Engine | None = None,
     ) -> None:
         self.data, self.order, self.augmentation = data, order, augmentation
-        self.device, self.rank, self.processes = torch.device(device), rank, processes
+        self.engine = engine or Engine(torch.device("cpu"))
+        self.device = self.engine.device
         self._keys = hash_ids(list(data.ids))
         self._pixels: Tensor | None = None
         if self.device.type != "cpu" and isinstance(data.pictures, Memory):
@@ -88,7 +87,7 @@ class Batches:
         return Batch(mixed, labels, rows, keys, self.order.size, others, own)
 
     def _mine(self, rows: Tensor) -> Tensor:
-        return rows[self.rank :: self.processes]
+        return rows[self.engine.shard(len(rows))]
 
     def _read(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
         if self._pixels is None:

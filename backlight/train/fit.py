@@ -12,7 +12,6 @@ from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.engine import Engine, make_engine
 from backlight.evaluate.metrics import accuracy, mean_loss, top_k
-from backlight.evaluate.samples import predict_dataset
 from backlight.progress import Progress, reporting
 from backlight.train.curves import draw_curves
 from backlight.train.log import read_log
@@ -112,8 +111,7 @@ def _train(run: Run, progress: Progress | None) -> None:
 
 def _end_epoch(run: Run) -> None:
     """Validate, keep the weights of the epoch, and note whether it is the best."""
-    trained = with_module(run.classifier, run.trainer.evaluated)
-    table = predict_dataset(trained, run.val, engine=run.engine).table
+    table = run.validate()
     scores = {"val_loss": mean_loss(table), "val_accuracy": accuracy(table), "val_top5": top_k(table)}
     best = run.journal.end_epoch(scores)
     if run.engine.is_main:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.engine import Engine
 from backlight.errors import DataError, ModelError, UsageError
-from backlight.evaluate.samples import check_labels
+from backlight.evaluate.samples import check_labels, predict_dataset, tabulate
+from backlight.table import Table
 from backlight.train.batches import Batches
 from backlight.train.folder import RunFolder
 from backlight.train.journal import Counters, Journal
@@ -23,6 +25,7 @@ from backlight.train.order import Order
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Choice, Runtime, choose
 from backlight.train.trainer import Trainer
+from backlight.train.trunk import FeatureBatches, cached_head, head_inputs
 
 _IN_MEMORY = 2 * 1024**3  # bytes of pictures that are decoded once and kept
 
@@ -38,7 +41,7 @@ class Run:
     folder: RunFolder
     trainer: Trainer
     batches: Batches
-    val: Dataset
+    validate: Callable[[], Table]
     journal: Journal
 
 
@@ -77,20 +80,22 @@ def open_run(
             folder.create(info, force=force)
     choice.prepare(private.module)
     order = Order(train.labels, recipe.batch_size, seed, recipe.balance)
+    head = cached_head(private.module, recipe)
     trainer = Trainer(
         private,
         recipe,
         seed=seed,
-        forward=_wrapped(private.module, engine),
+        network=_wrapped(private.module if head is None else private.module.get_submodule(head), engine),
+        features=head is not None,
         processes=engine.world,
         autocast=choice.autocast,
         class_weights=_class_weights(train, recipe),
     )
-    batches = Batches(train, order, recipe.augment, device=engine.device, rank=engine.rank, processes=engine.world)
+    batches, scores = _pictures(private, train, val, order, recipe, trainer, engine, head)
     counters = _restore(folder, trainer, engine) if resume else Counters()
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
     journal = Journal(recipe, batches, engine, log_every=runtime.log_every, log=log, counters=counters)
-    return Run(private, recipe, runtime, engine, folder, trainer, batches, val, journal)
+    return Run(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
 
 
 def with_module(classifier: Classifier, module: nn.Module) -> Classifier:
@@ -169,6 +174,35 @@ def _describe(
         },
         "probe": choice.to_json(),
     }
+
+
+def _pictures(
+    classifier: Classifier,
+    train: Dataset,
+    val: Dataset,
+    order: Order,
+    recipe: Recipe,
+    trainer: Trainer,
+    engine: Engine,
+    head: str | None,
+) -> tuple[Batches, Callable[[], Table]]:
+    """Give the batches, and what tabulates the validation pictures; with a head, both from the trunk's one pass."""
+    if head is None:
+
+        def look() -> Table:
+            trained = with_module(classifier, trainer.evaluated)
+            return predict_dataset(trained, val, engine=engine).table
+
+        return Batches(train, order, recipe.augment, engine), look
+
+    seen = head_inputs(classifier, val, head).to(engine.device)
+
+    def look_at_features() -> Table:
+        with torch.no_grad():
+            logits = trainer.evaluated.get_submodule(head)(seen).cpu()
+        return tabulate(list(val.ids), val.labels, logits)
+
+    return FeatureBatches(train, order, head_inputs(classifier, train, head), engine), look_at_features
 
 
 def _restore(folder: RunFolder, trainer: Trainer, engine: Engine) -> Counters:

@@ -31,8 +31,9 @@ class Outcome(NamedTuple):
 class Trainer:
     """Train a classifier's module, step by step; its weights, optimizer and average are the state.
 
-    `forward` is the module as the step calls it (wrapped for several processes, say). A batch that does not fit
-    into memory is computed in halves, then quarters; the gradient stays that of the whole batch.
+    `network` is what the step calls, wrapped for several processes, say: the module on normalized pictures, or with
+    `features` the module's head on what enters it. A batch that does not fit into memory is computed in halves,
+    then quarters; the gradient stays that of the whole batch.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     >>> trainer = Trainer(Classifier.from_module(net, size=2), Recipe(lr=0.1), seed=0)
@@ -47,7 +48,8 @@ class Trainer:
         recipe: Recipe,
         *,
         seed: int,
-        forward: nn.Module | None = None,
+        network: nn.Module | None = None,
+        features: bool = False,
         processes: int = 1,
         autocast: torch.dtype | None = None,
         class_weights: Tensor | None = None,
@@ -56,7 +58,7 @@ class Trainer:
         self.module = classifier.module
         self.frozen = freeze(self.module, recipe.freeze)
         hold_frozen(self.module, self.frozen)
-        self.forward = forward or self.module
+        self.network, self.features = network or self.module, features
         self.processes, self.autocast = processes, autocast
         self.adversary = Adversary.read(recipe.adversary) if recipe.adversary else None
         self.class_weights = class_weights
@@ -133,14 +135,14 @@ class Trainer:
 
     def _logits(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, self.autocast) if self.autocast else nullcontext():
-            output: Tensor = self.forward(self.classifier.normalize(images))
+            output: Tensor = self.network(images if self.features else self.classifier.normalize(images))
         return output if output.dtype == torch.float64 else output.float()
 
     def _gathered_only(self, last: bool) -> AbstractContextManager[object]:
         """Let several processes exchange gradients after the last part of a batch only."""
-        if last or not isinstance(self.forward, nn.parallel.DistributedDataParallel):
+        if last or not isinstance(self.network, nn.parallel.DistributedDataParallel):
             return nullcontext()
-        return self.forward.no_sync()
+        return self.network.no_sync()
 
     def _attacked(self, batch: Batch, number: int) -> Batch:
         assert self.adversary is not None

@@ -17,6 +17,7 @@ from backlight.evaluate.metrics import accuracy
 from backlight.evaluate.samples import predict_dataset
 from backlight.models import load
 from backlight.random import Random
+from backlight.train.augment import Augmentation
 from backlight.train.fit import fit
 from backlight.train.folder import RunFolder
 from backlight.train.layers import replace_head
@@ -24,6 +25,7 @@ from backlight.train.log import read_log
 from backlight.train.recipe import Recipe
 from backlight.train.start import start_classifier
 from backlight.train.trainer import Trainer
+from backlight.train.trunk import head_inputs
 from tests.processes import run_processes
 from tests.train.nets import QUIET, network, pictures, same
 from tests.unchanged import unchanged
@@ -214,6 +216,7 @@ from dataclasses import replace
 from pathlib import Path
 from backlight.engine import make_engine
 from backlight.evaluate.samples import predict_dataset
+from backlight.train.augment import Augmentation
 from backlight.train.fit import fit
 from backlight.train.recipe import Recipe
 from tests.train.nets import QUIET, network, pictures
@@ -250,3 +253,26 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     ]
     assert [line["accuracy"] for line in lines[0]] == [line["accuracy"] for line in lines[1]]
     assert lines[0][1]["loss"] == pytest.approx(lines[1][1]["loss"], abs=1e-6)
+
+
+def test_a_trunk_that_is_run_once_gives_the_same_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, val = DATA
+    recipe = replace(SHORT, freeze=-1, augment=Augmentation(), ema=0.8)
+    once = fit(network(dropout=0.0), train, val, tmp_path / "once", recipe=recipe, runtime=QUIET)
+    monkeypatch.setattr("backlight.train.setup.cached_head", lambda module, recipe: None)
+    every = fit(network(dropout=0.0), train, val, tmp_path / "every", recipe=recipe, runtime=QUIET)
+    for name, value in every.classifier.module.state_dict().items():
+        assert torch.allclose(value, once.classifier.module.state_dict()[name], atol=1e-5)
+    assert once.val_loss == pytest.approx(every.val_loss, abs=1e-5)
+
+
+def test_the_trunk_runs_once_only() -> None:
+    classifier = network()
+    calls: list[int] = []
+    classifier.module[0].register_forward_hook(lambda *_: calls.append(1))
+    with unchanged(classifier.module):
+        seen = head_inputs(classifier, DATA[0], "6", batch_size=16)
+    assert len(calls) == -(-len(DATA[0]) // 16)
+    with torch.no_grad():
+        logits = classifier.module[6](seen)
+        assert torch.allclose(logits, classifier.logits(DATA[0][:].images), atol=1e-5)

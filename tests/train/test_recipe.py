@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from backlight.engine import Engine
 from backlight.errors import DataError, FileError, UsageError
 from backlight.train.average import Average
 from backlight.train.batches import Batches
@@ -106,7 +107,7 @@ def test_two_processes_share_the_batch_of_one() -> None:
     order = Order(data.labels, 7, seed=0)
     augmentation = Recipe().augment
     one = Batches(data, order, augmentation)(3)
-    parts = [Batches(data, order, augmentation, rank=rank, processes=2)(3) for rank in (0, 1)]
+    parts = [Batches(data, order, augmentation, Engine(torch.device("cpu"), rank, 2))(3) for rank in (0, 1)]
     assert [len(part.rows) for part in parts] == [4, 3]
     for rank, part in enumerate(parts):
         assert torch.equal(part.rows, one.rows[rank::2])
