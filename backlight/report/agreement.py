@@ -13,7 +13,7 @@ from torch import Tensor
 
 _CELLS = 16  # pixels are compared in at most 16 x 16 cells: single pixels of a gradient are noise
 _SHARE = 0.1
-_PARTS = {"guided_gradcam": {"guided_backprop", "gradcam"}}  # a product of maps resembles them by construction
+_PARTS = {"guided_gradcam": {"guided_backprop", "gradcam"}}  # the methods whose maps it multiplies
 _ROWS, _COLUMNS = ("upper", "", "lower"), ("left", "", "right")
 
 
@@ -35,16 +35,18 @@ class Pair:
 class Agreement:
     """How far maps agree: every pair, the mean overlap, what chance would give, and where most of them look.
 
-    `left_out` are methods that say nothing here: flat maps, maps that are not finite, and products of others.
+    Two kinds of maps are not compared: `products` of others, which resemble them by construction, and `empty` ones,
+    which are the same everywhere or not finite.
 
-    >>> Agreement((Pair("a", "b", 0.5, 0.7),), 0.1, "in the middle", ()).overlap
+    >>> Agreement((Pair("a", "b", 0.5, 0.7),), 0.1, "in the middle").overlap
     0.5
     """
 
     pairs: tuple[Pair, ...]
     chance: float
     where: str | None
-    left_out: tuple[str, ...]
+    products: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
     @property
     def overlap(self) -> float:
@@ -75,7 +77,9 @@ def measure_agreement(maps: Mapping[str, Tensor]) -> Agreement | None:
     1.0
     """
     cells = {name: _pool(heat) for name, heat in maps.items()}
-    kept = {name: one for name, one in cells.items() if not _says_nothing(one) and not _PARTS.get(name, {""}) <= set(maps)}
+    products = tuple(name for name, parts in _PARTS.items() if {name, *parts} <= set(maps))
+    empty = tuple(name for name, one in cells.items() if name not in products and _says_nothing(one))
+    kept = {name: one for name, one in cells.items() if name not in (*products, *empty)}
     if len(kept) < 2:
         return None
     count = len(next(iter(kept.values())).flatten())
@@ -86,8 +90,7 @@ def measure_agreement(maps: Mapping[str, Tensor]) -> Agreement | None:
         for a, b in itertools.combinations(kept, 2)
     )
     votes = torch.stack(list(strongest.values())).sum(0)
-    left_out = tuple(name for name in maps if name not in kept)
-    return Agreement(pairs, tenth / count, _place(votes * 2 > len(kept)), left_out)
+    return Agreement(pairs, tenth / count, _place(votes * 2 > len(kept)), products, empty)
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> float:

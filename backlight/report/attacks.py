@@ -18,7 +18,7 @@ EPS = 0.007
 """The bound of the best known FGSM picture (Goodfellow et al., 2015, figure 1)."""
 PGD_STEPS = 10
 SEARCH_STEPS = 5
-LEVELS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+LEVELS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """The bounds that are tried for the smallest one that changes an answer, in 8-bit levels."""
 
 
@@ -95,6 +95,11 @@ class AttackStudy:
     many_steps: Fooling
     tried: tuple[Tried, ...]
     targeted: Fooling
+
+    @property
+    def shown(self) -> tuple[Fooling, ...]:
+        """List the attacks whose pictures are shown."""
+        return self.one_step, self.many_steps, self.targeted
 
     @property
     def smallest(self) -> Tried | None:

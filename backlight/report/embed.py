@@ -30,7 +30,7 @@ def exact_uri(image: Tensor) -> str:
     picture = to_picture(image.clamp(0, 1))
     if max(picture.size) > LARGEST:
         return _lossy(_reduced(picture, LARGEST))
-    return _smallest(_encode(picture, "PNG", optimize=True), _encode(picture, "WEBP", lossless=True, quality=60, exact=True))
+    return _smallest(_encode(picture, "PNG"), _encode(picture, "WEBP", lossless=True))
 
 
 def photograph_uri(picture: Image.Image, longest: int = 640) -> str:

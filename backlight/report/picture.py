@@ -10,16 +10,28 @@ from backlight.explain import CATALOG
 from backlight.render import amplify, normalize_map
 from backlight.report.agreement import Agreement, Pair
 from backlight.report.attacks import PGD_STEPS, Change, Fooling, Tried
-from backlight.report.embed import exact_uri, layer_uri, photograph_uri
-from backlight.report.sections import Facts, Section, percent, render, shown_path
+from backlight.report.embed import LARGEST, exact_uri, layer_uri, photograph_uri
+from backlight.report.sections import Facts, Section, percent, render
 from backlight.report.study import MapStudy, PictureStudy
 
 AMPLIFICATION = 10
-_TERMS = {
-    "saliency": "saliency",
-    "gradcam": "Grad-CAM",
-    "guided_backprop": "guided backpropagation",
-    "guided_gradcam": "guided Grad-CAM",
+_THUMBNAIL = 96
+_TINY = 100  # pictures smaller than this are enlarged with their pixels kept apart
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How a method is spoken of: its term in the glossary, and what its map shows."""
+
+    term: str
+    shows: str
+
+
+_WORDS = {
+    "saliency": _Words("saliency", "Where a tiny change of a pixel would move the score most."),
+    "gradcam": _Words("Grad-CAM", "Which regions the last layers count as evidence for this class."),
+    "guided_backprop": _Words("guided backpropagation", "Which edges and textures the network responds to."),
+    "guided_gradcam": _Words("guided Grad-CAM", "Those edges again, only where Grad-CAM sees evidence."),
 }
 
 
@@ -39,33 +51,30 @@ class Summary:
     smallest: Tried | None
 
 
-def picture_section(study: PictureStudy, place: int, *, pictures: bool = True) -> tuple[Section, Summary]:
+def picture_section(study: PictureStudy, place: int, name: str, *, pictures: bool = True) -> tuple[Section, Summary]:
     """Write the section of one picture, the `place`-th of the page; without `pictures` numbers only."""
-    anchor, name = f"picture-{place}", shown_path(study.picture.path.name)
-    embed = _Embed(pictures)
+    anchor, embed, sees = f"picture-{place}", _Embed(pictures), tuple(study.image.shape[-2:])
     facts = {
         "anchor": anchor,
-        "place": place,
         "name": name,
-        "path": shown_path(study.picture.path),
         "study": study,
-        "sees": tuple(study.image.shape[-2:]),
+        "sees": sees,
+        "tiny": max(sees) < _TINY,
+        "exact": max(sees) <= LARGEST,
         "photograph": embed(photograph_uri, study.photograph),
         "crop": embed(exact_uri, study.image),
         "bars": bars(study.answers),
         "maps": [_map(one, embed) for one in study.maps],
         "agreement": agreement_sentence(study.agreement),
-        "attacks": [_fooling(one, embed) for one in (study.attacks.one_step, study.attacks.many_steps)],
-        "targeted": _fooling(study.attacks.targeted, embed),
+        "attacks": [_fooling(one, embed) for one in study.attacks.shown],
         "pgd_steps": PGD_STEPS,
         "amplification": AMPLIFICATION,
     }
     section = Section(anchor, name, render("picture.html", facts))
+    thumbnail = embed(photograph_uri, study.photograph, _THUMBNAIL)
     many = study.attacks.many_steps
-    thumbnail = embed(lambda photograph: photograph_uri(photograph, 96), study.photograph)
-    return section, Summary(
-        anchor, name, thumbnail, study.best, many.now if many.success else None, study.attacks.smallest
-    )
+    fooled = many.now if many.success else None
+    return section, Summary(anchor, name, thumbnail, study.best, fooled, study.attacks.smallest)
 
 
 class _Embed:
@@ -119,17 +128,15 @@ def bars(answers: Sequence[Prediction]) -> list[Bar]:
 def _map(one: MapStudy, embed: _Embed) -> Facts:
     name = one.method.partition(":")[0]
     seen = one.finite and not one.flat
-    heat = normalize_map(one.heat).values
-    signed = normalize_map(one.signed, signed=True).values
     return {
         "method": one.method,
-        "term": _TERMS.get(one.method),
+        "words": _WORDS.get(one.method),
         "layer": one.layer,
         "avoid": CATALOG[name].avoid,
-        "seen": seen,
         "finite": one.finite,
-        "heat": embed(layer_uri, heat, "heat") if seen else "",
-        "signed": embed(layer_uri, signed, "signed") if seen else "",
+        "seen": seen,
+        "heat": embed(layer_uri, normalize_map(one.heat).values, "heat") if seen else "",
+        "signed": embed(layer_uri, normalize_map(one.signed, signed=True).values, "signed") if seen else "",
         "notes": one.notes,
     }
 
@@ -137,7 +144,6 @@ def _map(one: MapStudy, embed: _Embed) -> Facts:
 def _fooling(one: Fooling, embed: _Embed) -> Facts:
     return {
         "one": one,
-        "term": {"fgsm": "FGSM", "pgd": "PGD"}.get(one.method, "targeted attack"),
         "noise": embed(exact_uri, (one.noise + 1) / 2),
         "amplified": embed(exact_uri, amplify(one.perturbation, AMPLIFICATION)),
         "result": embed(exact_uri, one.image),
@@ -149,7 +155,7 @@ def _fooling(one: Fooling, embed: _Embed) -> Facts:
 def agreement_sentence(agreement: Agreement | None) -> str:
     """Say in a sentence where explanations agree, and how that was measured.
 
-    >>> agreement_sentence(Agreement((Pair("saliency", "gradcam", 0.5, 0.7),), 0.1, "in the middle", ()))
+    >>> agreement_sentence(Agreement((Pair("saliency", "gradcam", 0.5, 0.7),), 0.1, "in the middle"))
     'These maps partly agree: ...'
     """
     if agreement is None:
@@ -166,11 +172,16 @@ def agreement_sentence(agreement: Agreement | None) -> str:
             f"{closest.correlation:.2f}), the least {_plain(farthest.first)} and {_plain(farthest.second)} "
             f"({farthest.correlation:.2f})."
         )
-    if agreement.left_out:
-        names = ", ".join(map(_plain, agreement.left_out))
-        text += f" Not counted: {names}, which {'is' if len(agreement.left_out) == 1 else 'are'} made of the others."
+    if agreement.products:
+        text += f" Not counted: {_listed(agreement.products)}, made of two of the others."
+    if agreement.empty:
+        text += f" Not counted: {_listed(agreement.empty)}, the same everywhere."
     return text
 
 
+def _listed(methods: Sequence[str]) -> str:
+    return " and ".join(map(_plain, methods))
+
+
 def _plain(method: str) -> str:
-    return _TERMS.get(method, method)
+    return _WORDS[method].term if method in _WORDS else method

@@ -69,7 +69,6 @@ def _environment() -> Environment:
         loader=PackageLoader("backlight.report"),
         autoescape=True,
         undefined=StrictUndefined,
-        trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "number": number, "count": count}

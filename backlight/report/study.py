@@ -85,7 +85,7 @@ def study_pictures(
     studies = []
     for row, picture in enumerate(pictures):
         maps = tuple(_map(explained, explained[method], row) for method in explained)
-        agreement = measure_agreement({one.method: one.heat for one in maps if one.finite and not one.flat})
+        agreement = measure_agreement({one.method: one.heat for one in maps})
         studies.append(PictureStudy(picture, photographs[row], answers[row], maps, agreement, attacks[row]))
     return studies
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from backlight.progress import Progress
 from backlight.report.model import model_section
 from backlight.report.page import Page
 from backlight.report.picture import Summary, picture_section
-from backlight.report.sections import Section
+from backlight.report.sections import Section, shown_path
 from backlight.report.study import METHODS, study_pictures
 
 
@@ -94,7 +94,7 @@ def write_report(
     target, options = require_new(out, force), options or Options()
     if classifier.classes < 2:
         raise ModelError(f"{classifier.name} has {classifier.classes} class", expected="at least two to tell apart")
-    draft = _Draft(classifier, target, options, list(sections), list(failed), len(paths))
+    draft = _Draft(classifier, target, options, list(sections), list(failed), names_of(paths))
     batches = read_batches(
         classifier, paths, options.batch_size, draft.failed, progress=progress, description="report"
     )
@@ -103,6 +103,19 @@ def write_report(
         draft.write()
     draft.write(finished=True)
     return Report(target, len(draft.pictures), draft.seconds, tuple(draft.failed))
+
+
+def names_of(paths: Sequence[str | os.PathLike[str]]) -> dict[Path, str]:
+    """Name pictures by what tells them apart: the path below the folder that all share.
+
+    Whole paths would tell whoever the page is sent to about the sender's disk.
+
+    >>> list(names_of(["/home/me/cats/a.jpg", "/home/me/dogs/a.jpg"]).values())
+    ['cats/a.jpg', 'dogs/a.jpg']
+    """
+    folders = {os.path.dirname(os.path.abspath(path)) for path in paths}
+    shared = os.path.commonpath(folders) if folders else ""
+    return {Path(path): shown_path(os.path.relpath(os.path.abspath(path), shared)) for path in paths}
 
 
 @dataclass
@@ -114,7 +127,7 @@ class _Draft:
     options: Options
     sections: list[Section]
     failed: list[Failed]
-    wanted: int
+    names: Mapping[Path, str]
     pictures: list[Section] = field(default_factory=list)
     summaries: list[Summary] = field(default_factory=list)
     model: Section | None = None
@@ -146,7 +159,8 @@ class _Draft:
             seed=options.seed,
         )
         for study in studies:
-            section, summary = picture_section(study, len(self.pictures) + 1, pictures=options.pictures)
+            place, name = len(self.pictures) + 1, self.names[study.picture.path]
+            section, summary = picture_section(study, place, name, pictures=options.pictures)
             self.pictures.append(section)
             self.summaries.append(summary)
         self._describe_model(studies[0].image)
@@ -166,7 +180,7 @@ class _Draft:
     def write(self, finished: bool = False) -> None:
         self._describe_model(None)
         assert self.model is not None
-        left = 0 if finished else self.wanted - len(self.pictures) - len(self.failed) + self.before
+        left = 0 if finished else len(self.names) - len(self.pictures) - len(self.failed) + self.before
         page = Page(
             self.classifier.name,
             tuple(self.summaries),

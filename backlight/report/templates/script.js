@@ -8,6 +8,17 @@ const follow = (input, owner, property) => {
 for (const input of document.querySelectorAll("input.opacity")) follow(input, input.closest(".explained"), "--opacity");
 for (const input of document.querySelectorAll(".pair input")) follow(input, input.closest(".pair"), "--wipe");
 
+for (const button of document.querySelectorAll(".save")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const source = document.getElementById(button.dataset.picture).getAttribute("href");
+    const link = document.createElement("a");
+    link.href = source;
+    link.download = button.dataset.picture + "." + source.slice("data:image/".length, source.indexOf(";"));
+    link.click();
+  });
+}
+
 const margin = 8;
 const settle = (term) => {
   const tip = term.querySelector(".tip");
