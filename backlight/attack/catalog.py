@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from backlight.attack import gradient
+from backlight.attack import auto, gradient, nearest
 from backlight.errors import UsageError, did_you_mean
 from backlight.pixels import Result
 
@@ -84,6 +85,92 @@ _CARDS = (
         "Simonyan et al., 2014, arXiv:1312.6034 (gradient ascent on a class, from a picture)",
         "small perturbations: it stops at the first success, not at the nearest",
         targeted="always",
+    ),
+    _card(
+        "apgd-ce",
+        partial(auto.apgd, objective="cross-entropy"),
+        "linf l2",
+        "steps",
+        "101 forwards, 100 backwards",
+        "Croce and Hein, 2020, arXiv:2003.01690",
+        "models whose confidence is so high that the cross-entropy's gradient is zero; apgd-dlr and apgd-t are not",
+    ),
+    _card(
+        "apgd-dlr",
+        partial(auto.apgd, objective="dlr"),
+        "linf l2",
+        "steps",
+        "101 forwards, 100 backwards",
+        "Croce and Hein, 2020, arXiv:2003.01690",
+        "two classes: the margin takes DLR's place; against strong models apgd-t finds more",
+    ),
+    _card(
+        "apgd-t",
+        auto.apgd_t,
+        "linf l2",
+        "steps",
+        "up to 9 times 101 forwards, 100 backwards",
+        "Croce and Hein, 2020, arXiv:2003.01690",
+        "a quick look: it costs nine times apgd-ce",
+    ),
+    _card(
+        "fab-t",
+        auto.fab_t,
+        "linf l2 l1",
+        "steps",
+        "up to 9 times 200 forwards, 100 backwards",
+        "Croce and Hein, 2020, arXiv:1907.02044",
+        "a bound on robustness where apgd-t has run: it rarely adds anything, except where gradients are masked",
+        nearest=True,
+    ),
+    _card(
+        "square",
+        auto.square,
+        "linf l2",
+        "steps",
+        "up to 5,001 forwards",
+        "Andriushchenko et al., 2020, arXiv:1912.00049",
+        "models with honest gradients: it needs many times the passes of pgd; its use is to expose masked ones",
+    ),
+    _card(
+        "ddn",
+        nearest.ddn,
+        "l2",
+        "steps",
+        "101 forwards, 100 backwards",
+        "Rony et al., 2019, arXiv:1811.09600",
+        "a fixed eps: a budget attack is cheaper there",
+        nearest=True,
+    ),
+    _card(
+        "fmn",
+        nearest.fmn,
+        "l2 linf",
+        "steps",
+        "101 forwards, 100 backwards",
+        "Pintor et al., 2021, arXiv:2102.12827",
+        "a fixed eps: a budget attack is cheaper there",
+        nearest=True,
+    ),
+    _card(
+        "cw",
+        nearest.carlini_wagner,
+        "l2",
+        "steps",
+        "9 times 201 forwards, 200 backwards",
+        "Carlini and Wagner, 2017, arXiv:1608.04644",
+        "speed: ddn and fmn come as close at a tenth of the passes",
+        nearest=True,
+    ),
+    _card(
+        "deepfool",
+        nearest.deepfool,
+        "l2 linf",
+        "steps",
+        "up to 9 forwards, 9 backwards per step; mostly 2 to 5 steps",
+        "Moosavi-Dezfooli et al., 2016, arXiv:1511.04599",
+        "tight distances on curved boundaries: it stops at the first crossing",
+        nearest=True,
     ),
 )
 ATTACKS = {card.name: card for card in _CARDS}

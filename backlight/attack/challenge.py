@@ -120,6 +120,20 @@ class Challenge:
         stopped = torch.where(wrong, Stopped.STOPPED.value, Stopped.NOT_RUN.value)
         return replace(blank, images=self.images.clone(), success=wrong, stopped=stopped)
 
+    def unbounded(self) -> Challenge:
+        """Give the same challenge without eps, for attacks that look for the nearest success."""
+        return replace(self, threat=replace(self.threat, eps=None))
+
+    def rivals(self, count: int) -> Tensor:
+        """List per image the most likely classes other than the label, most likely first: int64 `[B,n]`.
+
+        There are at most `count`; with targets only the target.
+        """
+        if self.targets is not None:
+            return self.targets[:, None]
+        others = self.clean.scatter(1, self.labels[:, None], -torch.inf)
+        return others.sort(1, descending=True).indices[:, : min(count, self.classes - 1)]
+
     def climb(
         self,
         objective: Measure,
@@ -162,24 +176,28 @@ class Challenge:
         stream: Seed,
         moved: Parametrization | None = None,
         after: Result | None = None,
+        first: bool = False,
     ) -> Result:
         """Look for the nearest success in the threat model's norm, the box and the mask, and merge with `after`.
 
         `moved` is what changes, by default pixels from the originals. Where the threat model has an eps, images
-        leave once a success within it is found; without one every image goes on to the end.
+        leave once a success within it is found; without one every image goes on to the end, or with `first` to
+        its first success.
         """
         far, bounded = distance(self.images, self.threat.norm), self.threat.eps is not None
-        constraint = self.threat.limits(self.images) if moved is None else None
+        near_enough = self.fooled & (far <= self.threat.size)
+        moved = self.threat.pixels(self.images) if moved is None else moved
+        constraint = self.threat.limits(self.images) if moved.pixels else None
         return self._run(
             objective,
-            moved or self.threat.pixels(self.images),
+            moved,
             rule,
             steps,
             stream,
             constraint=constraint,
             after=after,
             success=self.fooled,
-            stop=self.fooled & (far <= self.threat.size) if bounded else None,
+            stop=near_enough if bounded or first else None,
             keep=-far,
             rows=None if bounded else ~self.begin().success,
         )

@@ -1,0 +1,172 @@
+"""Attacks that look for the nearest success: DDN, FMN, Carlini-Wagner and DeepFool.
+
+They run without eps; where the threat model has one, only successes within it count in the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backlight.attack.auto import each_in_turn
+from backlight.attack.challenge import Challenge
+from backlight.attack.rules.nearest import DDN, FMN, DeepFool, Halve
+from backlight.errors import UsageError
+from backlight.pixels import Adam, Measure, Result, cross_entropy, distance, hinge, margin
+from backlight.pixels.describe import Brief
+from backlight.pixels.parametrizations import LEVELS, round_towards
+from backlight.random import Random
+
+_HALVINGS = 12
+_INSIDE = 1e-3  # tanh hardly moves near its ends
+_UNKNOWN = 1e10  # the largest constant of Carlini and Wagner, until a success gives a smaller one
+
+
+def ddn(challenge: Challenge, *, steps: int = 100) -> Result:
+    """Run Decoupled Direction and Norm (Rony et al. 2019, arXiv:1811.09600), l2.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack.threat import ThreatModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2)
+    >>> ddn(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))).steps.max()
+    tensor(100)
+    """
+    _in_norm(challenge, "ddn", "l2")
+    free = challenge.unbounded()
+    climbed = cross_entropy(free.labels) if free.targets is None else -cross_entropy(free.targets)
+    return _settle(challenge, free.approach(climbed, DDN(free.images), steps=steps, stream="ddn"))
+
+
+def fmn(challenge: Challenge, *, steps: int = 100) -> Result:
+    """Run Fast Minimum Norm (Pintor et al. 2021, arXiv:2102.12827), l2 or linf.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack.threat import ThreatModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2)
+    >>> fmn(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("linf", None))).steps.max()
+    tensor(100)
+    """
+    _in_norm(challenge, "fmn", "l2", "linf")
+    free = challenge.unbounded()
+    rule = FMN(free.images, free.threat.norm)
+    return _settle(challenge, free.approach(_margin(free), rule, steps=steps, stream="fmn"))
+
+
+def deepfool(challenge: Challenge, *, steps: int = 50, rivals: int = 9) -> Result:
+    """Run DeepFool (Moosavi-Dezfooli et al. 2016, arXiv:1511.04599), l2 or linf, then halve the line back.
+
+    Each step looks once per rival, the most likely other classes; images leave at their first success. Halving
+    the line to the original then takes away what the overshoot of 2 % added.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack.threat import ThreatModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2)
+    >>> deepfool(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))).images.shape
+    torch.Size([4, 3, 2, 2])
+    """
+    _in_norm(challenge, "deepfool", "l2", "linf")
+    free = challenge.unbounded()
+    count = free.rivals(rivals).shape[1]
+    rule = DeepFool(free.images, free.threat.norm, rivals=count)
+    found = free.approach(each_in_turn(free, count), rule, steps=count * steps, stream="deepfool", first=True)
+    ends = free.threat.pixels(torch.where(found.success.view(-1, 1, 1, 1), found.images, free.images))
+    halved = free.approach(_margin(free), Halve(free.images), steps=_HALVINGS, stream="halve", moved=ends, after=found)
+    return _settle(challenge, halved)
+
+
+def carlini_wagner(challenge: Challenge, *, steps: int = 200, rounds: int = 9, lr: float = 0.01) -> Result:
+    """Minimize distance plus c times the margin by Adam, and bisect c per image (arXiv:1608.04644), l2.
+
+    `rounds` constants are tried, `steps` Adam steps each.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack.threat import ThreatModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2)
+    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))
+    >>> carlini_wagner(challenge, steps=10).images.shape
+    torch.Size([4, 3, 2, 2])
+    """
+    _in_norm(challenge, "cw", "l2")
+    free = challenge.unbounded()
+    far = distance(free.images, "l2", squared=True)
+    mask = free.threat.mask_of(free.images)
+    constant = free.clean.new_full((len(free.images),), 1e-3)
+    low, high, best = torch.zeros_like(constant), torch.full_like(constant, _UNKNOWN), free.begin()
+    for number in range(rounds):
+        # From the nearest success so far: exactly black and white pixels are slow to leave in a tanh.
+        moved = Tanh(free.images, best.images, free.threat.lattice, mask)
+        climbed = constant * hinge(_margin(free)) - far
+        found = free.approach(climbed, Adam(lr), steps=steps, stream=("cw", number), moved=moved)
+        best = best.merge(found)
+        high = torch.where(found.success, torch.minimum(high, constant), high)
+        low = torch.where(found.success, low, torch.maximum(low, constant))
+        constant = torch.where(high < _UNKNOWN, (low + high) / 2, constant * 10)
+    return _settle(challenge, best)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Tanh(Brief):
+    """Move numbers whose tanh is the picture, so that the box needs no projection.
+
+    `originals` and `starts` are `[B,C,H,W]`. `lattice` rounds pictures to 8 bits towards the originals, the
+    gradient going straight through; outside of `mask` `[B,C,H,W]` pictures stay the originals.
+
+    >>> images = torch.full((1, 3, 2, 2), 0.25)
+    >>> moved = Tanh(images, images)
+    >>> float(moved.images(moved.start(torch.tensor([0]), Random(0, [0])), torch.tensor([0])).mean())
+    0.25...
+    """
+
+    originals: Tensor
+    starts: Tensor
+    lattice: bool = False
+    mask: Tensor | None = None
+
+    @property
+    def pixels(self) -> bool:
+        """Tell that parameters are no pixels."""
+        return False
+
+    def __len__(self) -> int:
+        return len(self.originals)
+
+    def start(self, rows: Tensor, random: Random) -> Tensor:
+        """Give the starts, a little inside the box: exact black and white would never move."""
+        inside = (2 * self.starts[rows] - 1) * (1 - _INSIDE)
+        # torch's atanh rounds differently by position in a tensor; the logarithms do not.
+        return ((1 + inside).log() - (1 - inside).log()) / 2
+
+    def images(self, params: Tensor, rows: Tensor) -> Tensor:
+        """Turn parameters into pictures `[A,C,H,W]`."""
+        originals = self.originals[rows]
+        pictures = (torch.tanh(params) + 1) / 2
+        if self.lattice:
+            pictures = round_towards(pictures.detach(), originals) / LEVELS + (pictures - pictures.detach())
+        return pictures if self.mask is None else torch.where(self.mask[rows], pictures, originals)
+
+
+def _margin(challenge: Challenge) -> Measure:
+    return margin(challenge.labels) if challenge.targets is None else -margin(challenge.targets)
+
+
+def _settle(challenge: Challenge, result: Result) -> Result:
+    return challenge.begin().merge(challenge.referee.confirm(result))
+
+
+def _in_norm(challenge: Challenge, name: str, *norms: str) -> None:
+    if challenge.threat.norm not in norms:
+        raise UsageError(f"{name} in {challenge.threat.norm}", expected=" or ".join(norms))
