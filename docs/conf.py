@@ -1,0 +1,65 @@
+"""Sphinx: gallery, API pages and the pages that are generated from the library itself."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "examples")]
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import generated  # noqa: E402
+import plain_text  # noqa: E402
+
+import backlight  # noqa: E402
+
+project = "Backlight"
+author = "The Backlight authors"
+version = release = backlight.__version__
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery"]
+exclude_patterns = ["_build", "README.md", "gallery/*.ipynb", "gallery/*.zip"]
+
+html_theme = "alabaster"
+html_title = "Backlight"
+html_static_path = ["_static"]
+html_css_files = ["backlight.css"]
+html_theme_options = {
+    "description": "Train, measure, explain, attack and harden image classifiers",
+    "fixed_sidebar": True,
+    "page_width": "1120px",
+    "sidebar_width": "230px",
+    "font_family": "system-ui, sans-serif",
+    "head_font_family": "system-ui, sans-serif",
+}
+html_sidebars = {"**": ["about.html", "searchfield.html", "navigation.html"]}
+pygments_style = "friendly"
+
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+
+# Every reference inside of the project must lead somewhere; names of other projects are not looked up.
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r"(?!backlight\.).*")]
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(HERE.parent / "examples"),
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"(drawing|setting)\.py",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 1,
+}
+
+
+def setup(app: object) -> None:
+    """Connect what turns docstrings and catalogs into pages."""
+    generated.write(HERE)
+    app.connect("autodoc-process-docstring", plain_text.process)  # type: ignore[attr-defined]

@@ -1,0 +1,50 @@
+"""
+How little does it take to change a prediction?
+===============================================
+
+The fast gradient sign method looks at a photograph once and moves every value by the same 0.007, less than two
+of the 255 steps of an 8-bit picture, in the direction that raises the loss.
+"""
+
+import drawing
+import setting
+
+from backlight.attack import attack
+from backlight.pixels import cross_entropy  # the objective that FGSM climbs
+from backlight.render import amplify
+
+classifier = setting.pretrained()
+images = setting.photographs(classifier, "coffee.png", "chelsea.png", "motorcycle_left.png")
+result = attack(classifier, images, method="fgsm", norm="linf", eps=0.007)
+
+before, after = classifier.probabilities(images), classifier.probabilities(result.images)
+
+
+def caption(probabilities, row, index):
+    return f"{classifier.label(int(index))}\n{float(probabilities[row, index]):.1%}"
+
+
+rows, titles = [], []
+for row in range(len(images)):
+    sign = amplify(result.perturbation[row], 0.5 / 0.007)
+    rows.append([images[row], sign, result.images[row]])
+    left, right = caption(before, row, result.label_before[row]), caption(after, row, result.label_after[row])
+    titles.append([left, f"sign of the gradient\nof {cross_entropy.__name__}", right])
+figure = drawing.pictures(rows, titles, size=2.0)
+
+# %%
+# What the run found
+# ------------------
+# One step changes the predicted class of most of the photographs (or takes its probability down), and no value
+# by more than 0.007. The sign of the gradient shows no object: it is a pattern of single pixels, spread over
+# the whole picture.
+
+fooled = int(result.success.sum())
+print(f"{fooled} of {len(images)} predictions changed; largest change {float(result.distance.max()):.4f}")
+print(
+    f"passes per image: {float(result.forwards.float().mean()):g} forward, {float(result.backwards.float().mean()):g} back"
+)
+drops = before.max(1).values - after.gather(1, result.label_before[:, None])[:, 0]
+print("loss of probability of the first class:", [round(float(drop), 3) for drop in drops])
+assert float(result.distance.max()) <= 0.007 + 1e-6
+assert fooled >= 1 and bool((drops > 0).all())

@@ -1,0 +1,88 @@
+"""What the examples share: how large the run is, which data and networks it uses.
+
+BACKLIGHT_GALLERY=full    train longer, on more pictures (default: quick, minutes for the whole gallery)
+BACKLIGHT_DATA=FOLDER     in the full setting, train on FOLDER/cifar10_jpeg.npz instead of drawn shapes
+BACKLIGHT_MODEL=SPEC      the pretrained network, such as torchvision:vgg16 or timm:resnet18 (default: embedded)
+"""
+
+import functools
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import skimage.data
+import torch
+from torch import Tensor
+
+import backlight
+from backlight.data import Dataset, Splits, load_splits
+from backlight.train.augment import Augmentation
+from backlight.train.fit import Trained, fit
+from backlight.train.log import read_log
+from backlight.train.recipe import Recipe
+from backlight.train.runtime import Runtime
+
+FULL = os.environ.get("BACKLIGHT_GALLERY") == "full"
+PICTURES = Path(skimage.data.__file__).parent
+
+
+def choose(quick: Any, full: Any) -> Any:
+    """Pick a value by the setting."""
+    return full if FULL else quick
+
+
+def pretrained() -> backlight.Classifier:
+    """Load the network that the reader names, by default the embedded one."""
+    return backlight.load(os.environ.get("BACKLIGHT_MODEL", "efficientnet_lite0"))
+
+
+def photographs(classifier: backlight.Classifier, *names: str) -> Tensor:
+    """Read photographs that come with scikit-image at a classifier's input size."""
+    return torch.stack([classifier.read(PICTURES / name).image for name in names])
+
+
+@functools.cache
+def data(quick: str) -> Splits:
+    """Load the drawn shapes of a specification; in the full setting CIFAR-10 where the reader names it."""
+    real = Path(os.environ.get("BACKLIGHT_DATA", "nowhere"), "cifar10_jpeg.npz")
+    return load_splits(real if FULL and real.exists() else quick)
+
+
+@functools.cache
+def part(spec: str, name: str) -> Dataset:
+    """Decode or draw one part of a data set once."""
+    return data(spec).pick(name).in_memory()
+
+
+def recipe(epochs: int, **changes: Any) -> Recipe:
+    """Adam without decoration, so that networks differ by what the example is about."""
+    plain = {"optimizer": "adam", "lr": 1e-3, "weight_decay": 0.0, "schedule": "linear", "label_smoothing": 0.0}
+    options = {"batch_size": 64, "select": "loss", "augment": Augmentation(flip="random"), **plain, **changes}
+    return Recipe(epochs=epochs, **options)
+
+
+@functools.cache
+def train(model: str, spec: str, epochs: int, seed: int = 0, **changes: Any) -> Trained:
+    """Train one of our networks on the training part and choose the epoch by the validation part."""
+    training, validation = part(spec, "train"), part(spec, "val")
+    height, width = training.read([0]).shape[2:]
+    classifier = backlight.load(
+        model, random=True, size=(height, width), labels=training.label_names, mean=0.5, std=0.25, seed=seed
+    )
+    return train_classifier(classifier, training, validation, recipe(epochs, **changes), seed)
+
+
+def train_classifier(
+    classifier: backlight.Classifier, training: Dataset, validation: Dataset, how: Recipe, seed: int = 0
+) -> Trained:
+    """Train a classifier into a folder that is gone when the program ends."""
+    quiet = Runtime(tensorboard=False, precision="float32", memory_format="channels_last", save_every=1e9)
+    folder = Path(tempfile.mkdtemp(prefix="backlight-gallery-"), "run")
+    return fit(classifier, training, validation, folder, recipe=how, seed=seed, runtime=quiet)
+
+
+def epochs_of(run: Trained) -> dict[str, list[float]]:
+    """Give loss, accuracy, val_loss and val_accuracy of a run, epoch by epoch."""
+    lines = [line for line in read_log(run.run / "log.jsonl") if line["kind"] == "epoch"]
+    return {name: [line[name] for line in lines] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
