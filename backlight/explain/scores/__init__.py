@@ -6,11 +6,13 @@ curves, road     hide or show pixels in the map's order
 faithful         small perturbations: infidelity, max-sensitivity
 localization     pointing game, mass inside a mask
 randomization    does the map depend on the model?
+verdict          what the scores say, in sentences
 controls         a random map and an edge map
 judge            the images, the class and the network's probability of it
 """
 
 from backlight.explain.scores.metrics import METRICS, Metric
 from backlight.explain.scores.score import Scores, score, score_maps, summarize
+from backlight.explain.scores.verdict import describe_location
 
-__all__ = ["METRICS", "Metric", "Scores", "score", "score_maps", "summarize"]
+__all__ = ["METRICS", "Metric", "Scores", "describe_location", "score", "score_maps", "summarize"]
