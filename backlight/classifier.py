@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -118,7 +119,8 @@ class Classifier:
     @property
     def _anchor(self) -> Tensor:
         # Looked up anew each time: the caller may move the module.
-        for tensor in (*self.module.parameters(), *self.module.buffers()):
+        # Chained, not listed: most modules answer with their first parameter, and every pass asks.
+        for tensor in chain(self.module.parameters(), self.module.buffers()):
             if tensor.is_floating_point():
                 return tensor
         return torch.empty(0)
