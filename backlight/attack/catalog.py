@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from backlight.attack import auto, gradient, nearest
+from backlight.attack import auto, gradient, nearest, stages
 from backlight.errors import UsageError, did_you_mean
 from backlight.pixels import Result
 
@@ -171,6 +171,33 @@ _CARDS = (
         "Moosavi-Dezfooli et al., 2016, arXiv:1511.04599",
         "tight distances on curved boundaries: it stops at the first crossing",
         nearest=True,
+    ),
+    _card(
+        "autoattack",
+        stages.autoattack,
+        "linf l2",
+        "",
+        "up to 7,811 forwards, 1,900 backwards",
+        "Croce and Hein, 2020, arXiv:2003.01690",
+        "a first look: pgd tells in a fiftieth of the passes whether a model is not robust",
+    ),
+    _card(
+        "autoattack-plus",
+        partial(stages.autoattack, plan=stages.PLUS),
+        "linf l2",
+        "",
+        "up to about 15,000 forwards, 9,000 backwards",
+        "Croce and Hein, 2020, arXiv:2003.01690",
+        "models without signs of masked gradients: it rarely finds more than autoattack",
+    ),
+    _card(
+        "autoattack-rand",
+        partial(stages.autoattack, plan=stages.RAND),
+        "linf l2",
+        "",
+        "up to 4,242 forwards, 4,000 backwards",
+        "Croce and Hein, 2020, arXiv:2003.01690",
+        "deterministic models: it averages 20 looks at the same picture",
     ),
 )
 ATTACKS = {card.name: card for card in _CARDS}

@@ -124,6 +124,10 @@ class Challenge:
         """Give the same challenge without eps, for attacks that look for the nearest success."""
         return replace(self, threat=replace(self.threat, eps=None))
 
+    def searching(self, search: Classifier) -> Challenge:
+        """Give the same challenge with another model for attacks to look at; the judge stays."""
+        return replace(self, search=search)
+
     def rivals(self, count: int) -> Tensor:
         """List per image the most likely classes other than the label, most likely first: int64 `[B,n]`.
 

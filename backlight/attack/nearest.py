@@ -24,7 +24,7 @@ _INSIDE = 1e-3  # tanh hardly moves near its ends
 _UNKNOWN = 1e10  # the largest constant of Carlini and Wagner, until a success gives a smaller one
 
 
-def ddn(challenge: Challenge, *, steps: int = 100) -> Result:
+def ddn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) -> Result:
     """Run Decoupled Direction and Norm (Rony et al. 2019, arXiv:1811.09600), l2.
 
     >>> import torch
@@ -39,10 +39,10 @@ def ddn(challenge: Challenge, *, steps: int = 100) -> Result:
     _in_norm(challenge, "ddn", "l2")
     free = challenge.unbounded()
     climbed = cross_entropy(free.labels) if free.targets is None else -cross_entropy(free.targets)
-    return _settle(challenge, free.approach(climbed, DDN(free.images), steps=steps, stream="ddn"))
+    return _settle(challenge, free.approach(climbed, DDN(free.images), steps=steps, stream="ddn"), after)
 
 
-def fmn(challenge: Challenge, *, steps: int = 100) -> Result:
+def fmn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) -> Result:
     """Run Fast Minimum Norm (Pintor et al. 2021, arXiv:2102.12827), l2 or linf.
 
     >>> import torch
@@ -57,10 +57,10 @@ def fmn(challenge: Challenge, *, steps: int = 100) -> Result:
     _in_norm(challenge, "fmn", "l2", "linf")
     free = challenge.unbounded()
     rule = FMN(free.images, free.threat.norm)
-    return _settle(challenge, free.approach(_margin(free), rule, steps=steps, stream="fmn"))
+    return _settle(challenge, free.approach(_margin(free), rule, steps=steps, stream="fmn"), after)
 
 
-def deepfool(challenge: Challenge, *, steps: int = 50, rivals: int = 9) -> Result:
+def deepfool(challenge: Challenge, *, steps: int = 50, rivals: int = 9, after: Result | None = None) -> Result:
     """Run DeepFool (Moosavi-Dezfooli et al. 2016, arXiv:1511.04599), l2 or linf, then halve the line back.
 
     Each step looks once per rival, the most likely other classes; images leave at their first success. Halving
@@ -82,10 +82,12 @@ def deepfool(challenge: Challenge, *, steps: int = 50, rivals: int = 9) -> Resul
     found = free.approach(each_in_turn(free, count), rule, steps=count * steps, stream="deepfool", first=True)
     ends = free.threat.pixels(torch.where(found.success.view(-1, 1, 1, 1), found.images, free.images))
     halved = free.approach(_margin(free), Halve(free.images), steps=_HALVINGS, stream="halve", moved=ends, after=found)
-    return _settle(challenge, halved)
+    return _settle(challenge, halved, after)
 
 
-def carlini_wagner(challenge: Challenge, *, steps: int = 200, rounds: int = 9, lr: float = 0.01) -> Result:
+def carlini_wagner(
+    challenge: Challenge, *, steps: int = 200, rounds: int = 9, lr: float = 0.01, after: Result | None = None
+) -> Result:
     """Minimize distance plus c times the margin by Adam, and bisect c per image (arXiv:1608.04644), l2.
 
     `rounds` constants are tried, `steps` Adam steps each.
@@ -115,7 +117,7 @@ def carlini_wagner(challenge: Challenge, *, steps: int = 200, rounds: int = 9, l
         high = torch.where(found.success, torch.minimum(high, constant), high)
         low = torch.where(found.success, low, torch.maximum(low, constant))
         constant = torch.where(high < _UNKNOWN, (low + high) / 2, constant * 10)
-    return _settle(challenge, best)
+    return _settle(challenge, best, after)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -163,8 +165,9 @@ def _margin(challenge: Challenge) -> Measure:
     return margin(challenge.labels) if challenge.targets is None else -margin(challenge.targets)
 
 
-def _settle(challenge: Challenge, result: Result) -> Result:
-    return challenge.begin().merge(challenge.referee.confirm(result))
+def _settle(challenge: Challenge, result: Result, after: Result | None) -> Result:
+    before = challenge.begin() if after is None else after
+    return before.merge(challenge.referee.confirm(result))
 
 
 def _in_norm(challenge: Challenge, name: str, *norms: str) -> None:

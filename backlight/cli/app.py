@@ -10,24 +10,34 @@ import typer
 from backlight import __version__
 from backlight.cli import data
 from backlight.cli.attack import attack
+from backlight.cli.denoise import denoise
 from backlight.cli.evaluate import evaluate
 from backlight.cli.explain import explain
+from backlight.cli.fool import fool
 from backlight.cli.inspect import inspect
 from backlight.cli.methods import methods
 from backlight.cli.models import models
 from backlight.cli.options import expand_options
 from backlight.cli.predict import predict
 from backlight.cli.report import report
+from backlight.cli.robustness import robustness
+from backlight.cli.style import style
 from backlight.cli.train import train
+from backlight.cli.visualize import visualize
 
 VERBS: dict[Callable[..., None], str] = {
     report: "backlight report cat.jpg holiday/ --out report.html",
     predict: "backlight predict cat.jpg holiday/ --top 3",
     explain: "backlight explain cat.jpg --methods gradcam,integrated_gradients --target second",
     attack: "backlight attack cat.jpg --method pgd --eps 2/255 --target 'red fox'",
+    visualize: "backlight visualize class goldfish 'red fox' --frames 32",
+    fool: "backlight fool cat.jpg --target 'red fox'",
+    style: "backlight style house.jpg waves.jpg --keep-colors",
+    denoise: "backlight denoise noisy.png --smooth-norm l1 --alpha 0.7 --reference clean.png",
     inspect: "backlight inspect cat.jpg --compare-random",
     train: "backlight train --data photos/ --model classic_cnn --out runs/first --epochs 10",
     evaluate: "backlight evaluate --model runs/first --data photos/ --split test",
+    robustness: "backlight robustness --model runs/first --data photos/ --attack pgd --eps 2/255 --limit 200",
     models: "backlight models --search resnet",
     methods: "backlight methods --bibtex > references.bib",
 }

@@ -1,0 +1,192 @@
+"""One block of a data set, attacked stage by stage: a table of its images, and their adversarial pictures.
+
+Finished blocks are kept on disk, so an interrupted evaluation goes on, and one with a larger eps begins with the
+adversarial pictures that a smaller one found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backlight.attack.challenge import Challenge
+from backlight.attack.referee import UNDECIDED, judge_logits
+from backlight.attack.stages import Stage, run_stage
+from backlight.attack.survival import survives
+from backlight.errors import FileError
+from backlight.files import atomic
+from backlight.pixels import Result
+from backlight.pixels.describe import fingerprint
+from backlight.table import Table
+
+WRONG_BEFORE, SURVIVED = "clean", ""
+"""In the column `broken_by`: misclassified without any attack, and not broken by any."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Block:
+    """Some images with what became of each: the table's rows and the pictures `[B,C,H,W]` kept."""
+
+    table: Table
+    images: Tensor
+
+
+def attack_block(
+    challenge: Challenge,
+    ids: Sequence[str],
+    stages: Sequence[Stage],
+    options: Mapping[str, Any],
+    *,
+    known: Block | None = None,
+) -> Block:
+    """Run the stages on the images that are left after each; begin with the adversarial pictures of `known`.
+
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack.gradient import pgd
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(2, 3, 2, 2))
+    >>> attack_block(challenge, ["a", "b"], [Stage("pgd", pgd)], {"steps": 3}).table.ids
+    ['a', 'b']
+    """
+    result = challenge.begin()
+    broken_by = [WRONG_BEFORE if wrong else SURVIVED for wrong in result.success.tolist()]
+    if known is not None:
+        result, broken_by = _reuse(challenge, result, broken_by, known)
+    for stage in stages:
+        if bool(result.success.all()):
+            break
+        found = run_stage(challenge, stage, result, options)
+        for row in (found.success & ~result.success).nonzero()[:, 0].tolist():
+            broken_by[row] = stage.name
+        result = found
+    return Block(_tabulate(challenge, ids, result, broken_by), result.images)
+
+
+def _reuse(challenge: Challenge, result: Result, broken_by: list[str], known: Block) -> tuple[Result, list[str]]:
+    names = known.table["broken_by"].tolist()
+    rows = [row for row, name in enumerate(names) if name not in (WRONG_BEFORE, SURVIVED)]
+    places = torch.tensor([row for row in rows if not result.success[row]], dtype=torch.int64)
+    if not len(places):
+        return result, broken_by
+    images = known.images[places].to(result.images)
+    verdict = challenge.referee.judge(images, places)
+    good = places[verdict.success]
+    kept, success = result.images.clone(), result.success.clone()
+    kept[good], success[good] = images[verdict.success], True
+    for row in good.tolist():
+        broken_by[row] = names[row]
+    return replace(result, images=kept, success=success), broken_by
+
+
+def _tabulate(challenge: Challenge, ids: Sequence[str], result: Result, broken_by: list[str]) -> Table:
+    logits = judge_logits(challenge.classifier, result.images)
+    rows = torch.arange(len(logits), device=logits.device)
+    margin = challenge.referee.margin(logits, rows)
+    columns: dict[str, Any] = {
+        "label": challenge.labels,
+        "prediction": challenge.clean.argmax(1),
+        "clean_margin": challenge.referee.margin(challenge.clean, rows),
+        "clean_top5": _in_top(challenge.clean, challenge.labels),
+        "attacked_prediction": logits.argmax(1),
+        "robust_top5": _in_top(logits, challenge.labels),
+        "robust": ~result.success,
+        "broken_by": broken_by,
+        "distance": challenge.threat.distance(result.images, challenge.images),
+        "margin": margin,
+        "undecided": margin.abs() < UNDECIDED,
+        "steps": result.steps,
+        "forwards": result.forwards,
+        "backwards": result.backwards,
+        "zero_grads": result.zero_grads,
+    }
+    broken = torch.tensor([name not in (WRONG_BEFORE, SURVIVED) for name in broken_by], device=logits.device)
+    places = broken.nonzero()[:, 0]
+    for name, held in zip(("png_fools", "jpeg_fools"), survives(challenge, result.images[places], places)):
+        columns[name] = torch.zeros_like(broken).index_put((places,), held)
+    if challenge.targets is not None:
+        columns["target"] = challenge.targets
+    return Table.of({"id": list(ids), **columns})
+
+
+def _in_top(logits: Tensor, labels: Tensor, count: int = 5) -> Tensor:
+    top = logits.topk(min(count, logits.shape[1]), dim=1).indices
+    return (top == labels[:, None]).any(1)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Keep finished blocks in a folder, by everything that decides about them.
+
+    >>> import tempfile
+    >>> Cache(Path(tempfile.mkdtemp()), "key", 0.1).find(["a"]) is None
+    True
+    """
+
+    folder: Path
+    key: str
+    eps: float
+
+    @classmethod
+    def of(cls, folder: Path, challenge: Challenge, attack: str, *more: object) -> Cache:
+        """Key a cache by the model's weights, the threat model but its eps, the attack, its options and the seed."""
+        threat = challenge.threat
+        things = (challenge.classifier, threat.norm, threat.lattice, threat.mask, attack, more, challenge.seed)
+        return cls(folder, fingerprint(*things), threat.size)
+
+    def find(self, ids: Sequence[str]) -> Block | None:
+        """Read a finished block of these images; None where there is none."""
+        return self._read(self._path(ids, self.eps))
+
+    def smaller(self, ids: Sequence[str]) -> Block | None:
+        """Read the finished block with the largest smaller eps; None where there is none."""
+        found = []
+        for path in self.folder.glob(f"{self._stem(ids)}-*.parquet"):
+            try:
+                eps = float(path.name.removesuffix(".parquet").rsplit("-", 1)[1])
+            except ValueError:
+                continue
+            if eps < self.eps:
+                found.append((eps, path))
+        return self._read(max(found)[1]) if found else None
+
+    def keep(self, ids: Sequence[str], block: Block) -> None:
+        """Write a finished block: pictures first, then the table that says it is finished."""
+        from safetensors.torch import save_file
+
+        path = self._path(ids, self.eps)
+        with atomic(_pictures(path)) as temporary:
+            save_file({"images": block.images.detach().cpu().contiguous()}, temporary)
+        block.table.write(path)
+
+    def _read(self, path: Path) -> Block | None:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        pictures = _pictures(path)
+        if not (path.is_file() and pictures.is_file()):
+            return None
+        try:
+            images = load_file(pictures)["images"]
+        except (SafetensorError, KeyError) as error:
+            raise FileError(pictures, f"is no block of pictures ({error})", hint="delete it and run again") from error
+        table = Table.read(path)
+        if len(images) != len(table):
+            raise FileError(pictures, "does not fit the table beside it", hint="delete both and run again")
+        return Block(table, images)
+
+    def _stem(self, ids: Sequence[str]) -> str:
+        return f"{self.key[:16]}-{fingerprint(json.dumps(list(ids)))[:16]}"
+
+    def _path(self, ids: Sequence[str], eps: float) -> Path:
+        return self.folder / f"{self._stem(ids)}-{eps:.12f}.parquet"
+
+
+def _pictures(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".parquet") + ".safetensors")

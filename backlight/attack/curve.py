@@ -1,0 +1,120 @@
+"""Accuracy over eps: one run for the smallest distances, then budget attacks near each threshold.
+
+An image that breaks at some eps counts as broken at every larger one, so the curve falls by construction; the raw
+accuracies, without that, are kept to tell masked gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backlight.attack.auto import apgd, apgd_t
+from backlight.attack.challenge import Challenge
+from backlight.attack.checks import Verdict, not_monotone
+from backlight.attack.nearest import fmn
+from backlight.attack.threat import ThreatModel
+from backlight.errors import UsageError
+
+SIZES: dict[str, tuple[float, ...]] = {
+    "linf": tuple(level / 255 for level in (0, 0.5, 1, 2, 4, 6, 8, 12, 16)),
+    "l2": (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
+}
+_NEAR = 1.5  # budget attacks run where the known distance is at most this many times eps
+_TARGETS = 3
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy at each eps in a norm; `raw` without carrying successes upward; `distances` per image by id."""
+
+    norm: str
+    eps: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    raw: tuple[float, ...]
+    distances: dict[str, float]
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Say whether the raw accuracies rise anywhere."""
+        found = not_monotone(self.raw, self.eps)
+        return () if found is None else (found,)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Give one entry per eps."""
+        rows = zip(self.eps, self.accuracy, self.raw)
+        return [{"eps": eps, "accuracy": accuracy, "raw": raw} for eps, accuracy, raw in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """For B images the smallest distance at which each is known to break, inf for none, and the raw outcomes.
+
+    `broken` is bool `[sizes, B]`: broken at that eps by a run at that eps or by its known smallest distance.
+    """
+
+    distance: Tensor
+    broken: Tensor
+
+
+def reach_of(challenge: Challenge, sizes: Sequence[float], *, steps: int = 100) -> Reach:
+    """Find the smallest distances by FMN, then attack at each eps those that it puts just beyond.
+
+    Raises UsageError in l1.
+
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
+    >>> reach_of(challenge, [0.0, 0.1], steps=5).broken.shape
+    torch.Size([2, 4])
+    """
+    if challenge.threat.norm not in SIZES:
+        raise UsageError(f"a curve in {challenge.threat.norm}", expected="linf or l2")
+    nearest = fmn(challenge.unbounded(), steps=steps)
+    far = challenge.threat.distance(nearest.images, challenge.images)
+    known = torch.where(nearest.success, far, torch.inf)
+    reach, broken = known.clone(), []
+    for eps in sorted(sizes):
+        near = (known > eps) & (known <= _NEAR * eps)
+        found = _attack(challenge, eps, near, steps) if bool(near.any()) else torch.full_like(known, torch.inf)
+        broken.append((known <= eps) | found.isfinite())
+        reach = torch.minimum(reach, found)
+    return Reach(reach, torch.stack(broken))
+
+
+def _attack(challenge: Challenge, eps: float, near: Tensor, steps: int) -> Tensor:
+    at = replace(challenge, threat=replace(challenge.threat, eps=eps))
+    before = replace(at.begin(), success=~near)
+    found = apgd_t(at, steps=steps, targets=_TARGETS, after=apgd(at, steps=steps, after=before))
+    far = at.threat.distance(found.images, at.images)
+    return torch.where(near & found.success, far.clamp(max=eps), torch.inf)
+
+
+def join(reaches: Sequence[Reach], sizes: Sequence[float], norm: str, ids: Sequence[str]) -> Curve:
+    """Make one curve of the reaches of several blocks, whose images have these ids.
+
+    >>> reach = Reach(torch.tensor([0.05, torch.inf]), torch.tensor([[False, False], [True, False]]))
+    >>> join([reach], [0.0, 0.1], "linf", ["a", "b"]).accuracy
+    (1.0, 0.5)
+    """
+    distance = torch.cat([reach.distance for reach in reaches]).cpu()
+    broken = torch.cat([reach.broken for reach in reaches], 1).double().cpu()
+    eps = tuple(sorted(sizes))
+    accuracy = tuple(float((distance > size).double().mean()) for size in eps)
+    raw = tuple((1 - broken.mean(1)).tolist())
+    return Curve(norm, eps, accuracy, raw, dict(zip(ids, distance.tolist())))
+
+
+def default_sizes(threat: ThreatModel) -> tuple[float, ...]:
+    """List the usual sizes of a norm, with the threat model's own eps among them.
+
+    >>> 8 / 255 in default_sizes(ThreatModel("linf", "8/255"))
+    True
+    """
+    usual = SIZES.get(threat.norm, ())
+    return usual if threat.eps is None else tuple(sorted({*usual, threat.size}))
