@@ -49,10 +49,10 @@ def _room_page(name: str, modules: list[str]) -> str:
 def _index_page(rooms: dict[str, list[str]]) -> str:
     lines = [
         _title("API", "="),
-        "Every public name with what it takes, gives and raises, and one example that is run",
+        "Every public name with what it takes, gives and raises, and one example that the tests run. Images are float",
+        "``[B, C, H, W]`` in [0, 1] everywhere.",
         "",
     ]
-    lines[1] += " by the tests. Images are float `[B, C, H, W]` in [0, 1] everywhere.".replace("`", "``")
     return "\n".join([*lines, ".. toctree::", "   :maxdepth: 2", "", *(f"   {name}" for name in rooms), ""])
 
 

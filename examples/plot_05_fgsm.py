@@ -10,7 +10,6 @@ import drawing
 import setting
 
 from backlight.attack import attack
-from backlight.pixels import cross_entropy  # the objective that FGSM climbs
 from backlight.render import amplify
 
 classifier = setting.pretrained()
@@ -29,7 +28,7 @@ for row in range(len(images)):
     sign = amplify(result.perturbation[row], 0.5 / 0.007)
     rows.append([images[row], sign, result.images[row]])
     left, right = caption(before, row, result.label_before[row]), caption(after, row, result.label_after[row])
-    titles.append([left, f"sign of the gradient\nof {cross_entropy.__name__}", right])
+    titles.append([left, "sign of the\ngradient", right])
 figure = drawing.pictures(rows, titles, size=2.0)
 
 # %%
@@ -41,10 +40,9 @@ figure = drawing.pictures(rows, titles, size=2.0)
 
 fooled = int(result.success.sum())
 print(f"{fooled} of {len(images)} predictions changed; largest change {float(result.distance.max()):.4f}")
-print(
-    f"passes per image: {float(result.forwards.float().mean()):g} forward, {float(result.backwards.float().mean()):g} back"
-)
+print(f"passes: {result.forwards.tolist()} forward, {result.backwards.tolist()} backward")
 drops = before.max(1).values - after.gather(1, result.label_before[:, None])[:, 0]
 print("loss of probability of the first class:", [round(float(drop), 3) for drop in drops])
 assert float(result.distance.max()) <= 0.007 + 1e-6
-assert fooled >= 1 and bool((drops > 0).all())
+assert fooled >= 1
+assert bool((drops > 0).all())

@@ -56,5 +56,6 @@ for eps, (value, _, success) in zip(sizes, by_size):
     print(f"eps {round(255 * eps):2}/255, 10 steps: accuracy {value:.2f}, least-likely predicted {success:.2f}")
 for steps, (value, _, success) in zip(counts, by_steps):
     print(f"eps  8/255, {steps:2} steps: accuracy {value:.2f}, least-likely predicted {success:.2f}")
-assert by_size[-1][0] < clean and by_steps[-1][0] <= by_steps[0][0]
+assert by_size[-1][0] < clean
+assert by_steps[-1][0] <= by_steps[0][0]
 assert by_size[-1][2] >= by_size[0][2]

@@ -51,12 +51,12 @@ theirs = {
     "gradcam": LayerGradCam(network, module).attribute(normalized, target, relu_attributions=True),
     "guided_backprop": GuidedBackprop(network).attribute(normalized, target),
 }
-agreements = {name: agreement(ours[name].raw, map.detach()) for name, map in theirs.items()}
+agreements = {name: agreement(ours[name].raw, other.detach()) for name, other in theirs.items()}
 plain = agreement(theirs["guided_backprop"].detach(), theirs["saliency"].detach())
 for name, value in agreements.items():
     print(f"{name:16} correlation with captum's {value:.4f}")
 print(f"captum's guided backpropagation against captum's plain gradient: {plain:.4f}")
-assert agreements["saliency"] > 0.999 and agreements["gradcam"] > 0.999
+assert min(agreements["saliency"], agreements["gradcam"]) > 0.999
 assert plain > 0.999 > agreements["guided_backprop"]
 
 # %%

@@ -1,0 +1,88 @@
+"""What the pages say about the code is true."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import textwrap
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import backlight.pixels
+from backlight.catalogs import list_methods
+from backlight.random import Random
+from tests.pixels.problems import classifier_of, mixed_labels, pictures
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def page_module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def code_block(page: str, name: str) -> str:
+    """Cut a named code block out of a page."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found = re.search(rf"\.\. code-block:: python\n   :name: {name}\n\n((?:   .*\n|\n)+)", text)
+    assert found is not None, name
+    return textwrap.dedent(found[1]).strip()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_plain_pgd_of_the_page_gives_the_pixels_of_the_assembled_one(dtype: torch.dtype) -> None:
+    names = {"torch": torch, "F": F, "Random": Random, **vars(backlight.pixels)}
+    for name in ("plain-pgd", "assembled-pgd"):
+        exec(code_block("how_it_works.rst", name), names)  # noqa: S102 - a block of our own page
+    classifier, x = classifier_of(dtype=dtype), pictures(dtype=dtype)
+    y = mixed_labels(classifier, x)
+    plain, assembled = (names[f"{kind}_pgd"](classifier, x, y, 16 / 255, 4 / 255, 6) for kind in ("plain", "assembled"))
+    assert torch.equal(plain, assembled)
+    assert not torch.equal(plain, x)
+
+
+def test_the_plain_pgd_has_twelve_lines() -> None:
+    assert len(code_block("how_it_works.rst", "plain-pgd").splitlines()) <= 12
+
+
+def test_every_test_named_on_a_page_exists() -> None:
+    named = set(re.findall(r"``(test_\w+)``", (DOCS / "what_can_go_wrong.rst").read_text(encoding="utf-8")))
+    here = {
+        name for file in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    assert len(named) > 20
+    assert named <= here, sorted(named - here)
+
+
+def test_every_method_named_on_a_page_exists() -> None:
+    known = {entry.name for entry in list_methods()}
+    text = (DOCS / "choose_a_method.rst").read_text(encoding="utf-8")
+    named = set(re.findall(r"``([a-z0-9_+-]+)``", text))
+    assert named
+    assert named <= known, sorted(named - known)
+
+
+def test_docstrings_become_valid_text() -> None:
+    convert = page_module("plain_text").convert
+    lines = ["Take `x` of 2 * k to `y`s, a_ and |b|.", "", "    a block", "", ">>> 1 * 2", "2", "", "name   what it is"]
+    text = convert(lines)
+    assert text[0] == r"Take ``x`` of 2 \* k to ``y``\ s, a\_ and \|b\|."
+    assert text[text.index("    " + "    a block") - 2] == "::"
+    assert ">>> 1 * 2" in text
+    assert "    name   what it is" in text
+
+
+def test_the_gallery_has_every_study_and_asserts_its_findings() -> None:
+    studies = sorted((ROOT / "examples").glob("plot_*.py"))
+    assert len(studies) == 18
+    texts = {study.name: study.read_text(encoding="utf-8") for study in studies}
+    assert not [name for name, text in texts.items() if not re.search(r"^ *assert ", text, re.MULTILINE)]
