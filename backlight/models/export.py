@@ -1,0 +1,142 @@
+"""Hand a classifier on: one file that takes pictures in [0,1], reloaded and compared before it is called done."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backlight.classifier import Classifier
+from backlight.errors import ModelError, UsageError, did_you_mean
+from backlight.files import atomic, require_new
+from backlight.random import Random
+
+FORMATS = {"onnx": ".onnx", "state-dict": ".pt"}
+_COMPARED = 32
+_TOLERANCE = 1e-4  # of the logits' range
+
+
+class Deployed(nn.Module):
+    """A classifier as one module: pictures `[B,C,H,W]` in `[0,1]` in, logits `[B,classes]` out.
+
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> Deployed(Classifier.from_module(net, mean=(0.5,) * 3, size=2))(torch.rand(4, 3, 2, 2)).shape
+    torch.Size([4, 2])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.network = classifier.module
+        shape = (1, -1, 1, 1)
+        for name, values in (("mean", classifier.mean), ("std", classifier.std)):
+            self.register_buffer(name, torch.tensor(values, device=classifier.device).view(shape).to(classifier.dtype))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map pictures in `[0,1]` to logits."""
+        output: Tensor = self.network((images.to(self.mean.dtype) - self.mean) / self.std)
+        return output
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The file, how many pictures it was compared on, and the largest difference of a logit there.
+
+    >>> Exported(Path("a.onnx"), "onnx", 32, 1e-6).pictures
+    32
+    """
+
+    path: Path
+    format: str
+    pictures: int
+    difference: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the document of the verb `export`."""
+        return {**vars(self), "path": str(self.path)}
+
+
+def export(classifier: Classifier, path: str | Path, *, kind: str = "onnx", force: bool = False) -> Exported:
+    """Write a classifier with its normalization inside, read it back, and compare logits on 32 pictures.
+
+    `onnx` takes any batch size (needs the extra `export`); `state-dict` holds the tensors of `Deployed`: those of the
+    network under `network.`, `mean` and `std`. Nothing is left at `path` when the comparison fails.
+
+    Raises UsageError for other formats and for a file that is there, ModelError where the model cannot be exported
+    or what was read back differs by more than 1e-4 of the logits' range.
+
+    >>> import tempfile
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> target = Path(tempfile.mkdtemp()) / "net.pt"
+    >>> export(Classifier.from_module(net, size=2), target, kind="state-dict").difference
+    0.0
+    """
+    if kind not in FORMATS:
+        raise UsageError(f"format {kind!r}", hint=did_you_mean(kind, FORMATS))
+    if classifier.size is None or classifier.outputs != "logits":
+        raise ModelError(f"{classifier!r} has no input size or no logits", expected="both, to be exported")
+    target = require_new(path, force)
+    draws = Random("export", torch.arange(_COMPARED))
+    images = draws.uniform(classifier.channels, *classifier.size).to(classifier.device)
+    with torch.no_grad():
+        expected = classifier.logits(images)
+    with atomic(target) as temporary, classifier.guard():
+        write, read = {"onnx": (_write_onnx, _read_onnx), "state-dict": (_write_state, _read_state)}[kind]
+        write(classifier, images[:2], temporary)
+        found = read(classifier, images, temporary).to(expected)
+        difference = float((found - expected).abs().max())
+        if not difference <= _TOLERANCE * float((expected.max() - expected.min()).clamp(min=1e-6)):
+            raise ModelError(f"the exported logits differ by {difference:.1e}", expected="the same logits")
+    return Exported(target, kind, _COMPARED, difference)
+
+
+def _write_state(classifier: Classifier, images: Tensor, path: Path) -> None:
+    torch.save(Deployed(classifier).state_dict(), path)
+
+
+def _read_state(classifier: Classifier, images: Tensor, path: Path) -> Tensor:
+    import copy
+
+    deployed = copy.deepcopy(Deployed(classifier))
+    with torch.no_grad():
+        for tensor in deployed.state_dict().values():
+            tensor.zero_()
+        deployed.load_state_dict(torch.load(path, weights_only=True), strict=True)
+        result: Tensor = deployed(images)
+    return result
+
+
+def _write_onnx(classifier: Classifier, images: Tensor, path: Path) -> None:
+    try:
+        with warnings.catch_warnings():
+            # The newer exporter needs one more package; this one writes the same operators.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                Deployed(classifier),
+                (images,),
+                str(path),
+                dynamo=False,
+                input_names=["images"],
+                output_names=["logits"],
+                dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
+            )
+    except ImportError as error:
+        raise ModelError(f"onnx is not installed ({error})", hint='pip install "backlight[export]"') from None
+    # Whatever the exporter meets that ONNX cannot say ends here, under many types.
+    except Exception as error:
+        raise ModelError(f"{classifier.name} cannot be written as ONNX: {str(error).splitlines()[0]}") from error
+
+
+def _read_onnx(classifier: Classifier, images: Tensor, path: Path) -> Tensor:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ModelError("onnxruntime is not installed", hint='pip install "backlight[export]"') from None
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["logits"], {"images": images.cpu().numpy()})[0])

@@ -1,0 +1,95 @@
+"""The table of a data set: every row by hand, any batch size, views at test time, and calibration on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.data.load import load_data
+from backlight.errors import DataError
+from backlight.evaluate.calibrate import calibrate
+from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate.samples import predict_dataset
+from tests.unchanged import small_net, unchanged
+
+DATA = load_data("shapes:n=60,size=8,classes=4", split="all")
+
+
+def _classifier(labels: tuple[str, ...] = DATA.label_names) -> Classifier:
+    return Classifier.from_module(small_net().eval(), size=8, labels=labels)
+
+
+def test_every_row_by_hand() -> None:
+    classifier = _classifier()
+    with unchanged(classifier.module):
+        table = predict_dataset(classifier, DATA, batch_size=7).table
+    assert table.ids == list(DATA.ids)
+    with torch.no_grad():
+        logits = classifier.logits(DATA[:].images)
+    for i, row in enumerate(table.rows()):
+        probabilities = logits[i].softmax(0)
+        assert row["label"] == int(DATA.labels[i])
+        assert row["prediction"] == int(logits[i].argmax())
+        assert row["confidence"] == pytest.approx(float(probabilities.max()), abs=1e-5)
+        assert row["loss"] == pytest.approx(-float(probabilities[row["label"]].log()), abs=1e-5)
+        assert row["logits"] == pytest.approx(logits[i].tolist(), abs=1e-5)
+
+
+def test_views_at_test_time_by_explicit_loop() -> None:
+    classifier = _classifier()
+    table = predict_dataset(classifier, DATA, tta=True).table
+    images = DATA[:].images
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="reflect")
+    total = torch.zeros(len(images), 4)
+    with torch.no_grad():
+        for weight, view in ((0.5, images), (0.25, padded[:, :, :8, :8]), (0.25, padded[:, :, 2:, 2:])):
+            for side in (view, view.flip(3)):
+                total += weight / 2 * classifier.logits(side)
+    assert np.allclose(table["logits"], total.numpy(), atol=1e-5)
+
+
+def test_evaluate_gives_the_whole_document() -> None:
+    found = evaluate(_classifier(), DATA)
+    document = found.to_json()
+    assert {
+        "n", "split", "accuracy", "accuracy_interval", "top5", "ece", "per_class", "confusion", "labels",
+        "most_confused", "seconds",
+    } <= set(document)  # fmt: skip
+    assert document["n"] == 60 == sum(map(sum, document["confusion"]))
+    assert document["accuracy"] == pytest.approx(np.trace(np.array(document["confusion"])) / 60)
+    assert document["top5"] == 1
+    low, high = document["accuracy_interval"]
+    assert low < document["accuracy"] < high
+
+
+def test_names_and_numbers_of_classes_must_agree() -> None:
+    with pytest.raises(DataError, match="does not know"):
+        evaluate(_classifier(("a", "b", "c", "<script>")), DATA)
+    with pytest.raises(DataError, match="another order"):
+        evaluate(_classifier(tuple(reversed(DATA.label_names))), DATA)
+    with pytest.raises(DataError, match="without labels"):
+        evaluate(_classifier(), replace(DATA, labels=torch.full((60,), -1)))
+    fewer = Dataset.of(DATA.read(slice(0, 2)), [0, 1], ["x", "y"])
+    with pytest.raises(DataError, match="classes"):
+        evaluate(Classifier.from_module(small_net().eval(), size=8), fewer)
+
+
+def test_calibration_lowers_loss_and_keeps_predictions() -> None:
+    classifier = _classifier()
+    classifier.module[-1].weight.data *= 20
+    table = predict_dataset(classifier, DATA).table
+    found = calibrate(table)
+    assert found.temperature > 2
+    assert found.loss_after < found.loss_before
+    assert found.ece_after < found.ece_before
+    assert found.after["prediction"].tolist() == table["prediction"].tolist()
+    assert found.to_json()["coverage"][-1]["accuracy"] == pytest.approx(
+        float((table["label"] == table["prediction"]).mean())
+    )
+    with pytest.raises(DataError, match="logits"):
+        calibrate(table.drop("logits"))

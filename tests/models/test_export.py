@@ -1,0 +1,75 @@
+"""Exported files are what they were compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from backlight.classifier import Classifier
+from backlight.errors import ModelError, UsageError
+from backlight.models import load
+from backlight.models.export import Deployed, export
+from tests.unchanged import small_net, unchanged
+
+
+def _classifier() -> Classifier:
+    return Classifier.from_module(small_net(), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25), size=8)
+
+
+def test_a_state_dict_works_in_a_plain_module(tmp_path: Path) -> None:
+    classifier = _classifier()
+    with unchanged(classifier.module):
+        found = export(classifier, tmp_path / "net.pt", kind="state-dict")
+    assert found.difference == 0
+    state = torch.load(tmp_path / "net.pt", weights_only=True)
+    other = Deployed(Classifier.from_module(small_net(seed=3)))
+    other.load_state_dict(state, strict=True)
+    images = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(other.eval()(images), classifier.logits(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["classic_cnn", "vit:depth=2,window_blocks=0", "cct"])
+def test_onnx_gives_the_same_logits(tmp_path: Path, name: str) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    classifier = load(name, random=True)
+    with unchanged(classifier.module):
+        found = export(classifier, tmp_path / "net.onnx")
+    assert found.to_json()["pictures"] == 32
+    images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    session = runtime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    logits = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    with torch.no_grad():
+        assert torch.allclose(logits, classifier.logits(images), atol=1e-3)
+
+
+class _Coin(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.calls = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return images.mean((2, 3)) * self.weight * self.calls
+
+
+def test_a_file_that_gives_other_logits_is_not_left(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="differ"):
+        export(Classifier.from_module(_Coin(), size=4), tmp_path / "net.pt", kind="state-dict")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    classifier = _classifier()
+    (tmp_path / "net.onnx").write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        export(classifier, tmp_path / "net.onnx")
+    with pytest.raises(UsageError, match="onnx"):
+        export(classifier, tmp_path / "net.onx", kind="onx")
+    with pytest.raises(ModelError, match="input size"):
+        export(Classifier.from_module(nn.Flatten()), tmp_path / "flat.onnx")
+    assert (tmp_path / "net.onnx").read_text() == "mine"
