@@ -59,7 +59,9 @@ def layer_uri(values: Tensor, table: str) -> str:
 
 
 def _lossy(picture: Image.Image) -> str:
-    return _smallest(_encode(picture, "JPEG", quality=_QUALITY, optimize=True), _encode(picture, "WEBP", quality=_QUALITY))
+    return _smallest(
+        _encode(picture, "JPEG", quality=_QUALITY, optimize=True), _encode(picture, "WEBP", quality=_QUALITY)
+    )
 
 
 def _smallest(*encoded: bytes) -> str:

@@ -3,37 +3,64 @@
 from __future__ import annotations
 
 GLOSSARY: dict[str, str] = {
-    "classifier": "A program that looks at a picture and gives a score to every class that it knows. It was made by "
-    "showing it many labeled pictures. It always answers, even when nothing that it knows is in the picture.",
-    "logit": "The raw score of a class, any number. The class with the highest logit is the answer. Logits say how "
-    "classes compare, but have no scale of their own.",
-    "probability": "Logits turned into shares that add up to 100 % (softmax). It says how sure the classifier is, which "
-    "is not the same as how often it is right.",
-    "crop": "The part of a photograph that the classifier is given: cut to a fixed shape and shrunk to a fixed size.",
-    "gradient": "How much the score would change for a tiny change of each pixel. It is found by going backward through "
-    "the network, and all pictures of this page are made from it.",
-    "saliency": "The size of the gradient at each pixel: where a tiny change would move the score most. It looks "
-    "noisy because networks are jagged at this scale.",
-    "Grad-CAM": "Asks one late layer of the network which of its regions speak for the class. The map is coarse, but it "
-    "does depend on the class.",
-    "guided backpropagation": "A gradient that keeps only what is positive on its way back. It draws sharp edges, which "
-    "hardly depend on the class: it shows what the network can see, not why it decides.",
+    "classifier": (
+        "A program that looks at a picture and gives a score to every class that it knows. It was made by "
+        "showing it many labeled pictures. It always answers, even when nothing that it knows is in the "
+        "picture."
+    ),
+    "logit": (
+        "The raw score of a class, any number. The class with the highest logit is the answer. Logits say how "
+        "classes compare, but have no scale of their own."
+    ),
+    "probability": (
+        "Logits turned into shares that add up to 100 % (softmax). It says how sure the classifier is, which "
+        "is not the same as how often it is right."
+    ),
+    "crop": ("The part of a photograph that the classifier is given: cut to a fixed shape and shrunk to a fixed size."),
+    "gradient": (
+        "How much the score would change for a tiny change of each pixel. It is found by going backward "
+        "through the network. Most maps and all attacks on this page are made from it."
+    ),
+    "saliency": (
+        "The size of the gradient at each pixel: where a tiny change would move the score most. It looks "
+        "noisy because networks are jagged at this scale."
+    ),
+    "Grad-CAM": (
+        "Asks one late layer of the network which of its regions speak for the class. The map is coarse, but "
+        "it does depend on the class."
+    ),
+    "guided backpropagation": (
+        "A gradient that keeps only what is positive on its way back. It draws sharp edges, which hardly "
+        "depend on the class: it shows what the network can see, not why it decides."
+    ),
     "guided Grad-CAM": "Guided backpropagation times Grad-CAM: fine lines, but only where Grad-CAM sees evidence.",
-    "heat map": "Colors from black (counts little) through red and yellow to white (counts most). Every map has its own "
-    "scale: colors of two maps cannot be compared.",
+    "heat map": (
+        "Colors from black (counts little) through red and yellow to white (counts most). Every map has its "
+        "own scale: colors of two maps cannot be compared."
+    ),
     "signed map": "Red speaks for the class, blue against it; white or nothing is neutral.",
-    "rank correlation": "1 when two maps put all places in the same order, 0 when they have nothing to do with each "
-    "other, -1 when one is the reverse of the other (Spearman).",
+    "rank correlation": (
+        "1 when two maps put all places in the same order, 0 when they have nothing to do with each other, -1 "
+        "when one is the reverse of the other (Spearman)."
+    ),
     "perturbation": "What is added to a picture to mislead the classifier.",
-    "epsilon": "The largest change that is allowed for any single color value, where black is 0 and white is 1. "
-    "1/255 is the smallest step that a usual picture file can hold.",
-    "FGSM": "The fast gradient sign method: one single step that moves every color value by epsilon, up or down, "
-    "whichever hurts the answer (Goodfellow et al., 2015).",
-    "PGD": "Projected gradient descent: many small steps of the same kind, from a random start, brought back within "
-    "epsilon after each (Madry et al., 2018).",
+    "epsilon": (
+        "The largest change that is allowed for any single color value, where black is 0 and white is 1. "
+        "1/255 is the smallest step that a usual picture file can hold."
+    ),
+    "FGSM": (
+        "The fast gradient sign method: one single step that moves every color value by epsilon, up or down, "
+        "whichever hurts the answer (Goodfellow et al., 2015)."
+    ),
+    "PGD": (
+        "Projected gradient descent: many small steps of the same kind, from a random start, brought back "
+        "within epsilon after each (Madry et al., 2018)."
+    ),
     "targeted attack": "An attack that wants one particular wrong answer, not just any.",
-    "L2 distance": "The length of a change: the root of the sum of all squared changes. Many tiny changes may add up "
-    "to the same length as one large one.",
+    "L2 distance": (
+        "The length of a change: the root of the sum of all squared changes. Many tiny changes may add up to "
+        "the same length as one large one."
+    ),
     "pretrained": "With the weights that were learned from data, as opposed to random ones.",
     "random weights": "The same network before it has learned anything. Whatever it says is chance.",
     "parameters": "The numbers inside of the network that were set by training.",
@@ -41,6 +68,8 @@ GLOSSARY: dict[str, str] = {
     "head": "The last layer: it turns what the network found into one logit for each class.",
     "seed": "The number from which all random numbers follow: the same seed gives the same page.",
     "accuracy": "The share of pictures for which the first answer is right.",
-    "interval": "The range in which the true accuracy plausibly lies, given that few pictures were looked at "
-    "(95 %, Wilson). Few pictures, wide range.",
+    "interval": (
+        "The range in which the true accuracy plausibly lies, given that few pictures were looked at (95 %, "
+        "Wilson). Few pictures, wide range."
+    ),
 }

@@ -19,7 +19,9 @@ from backlight.report.sections import Facts, Section, render
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
 
 
-def model_section(classifier: Classifier, search: Classifier, image: Tensor | None, *, seed: int, command: str) -> Section:
+def model_section(
+    classifier: Classifier, search: Classifier, image: Tensor | None, *, seed: int, command: str
+) -> Section:
     """Write the section of the model; `image` [C,H,W] is what random weights are asked about, None for nothing.
 
     `search` is the copy on which attacks looked for changes: what was chosen for it is stated, as are the
@@ -49,7 +51,7 @@ def _comparison(classifier: Classifier, image: Tensor | None, seed: int) -> Fact
 
 
 def versions() -> dict[str, str]:
-    """Give what this page was made with: packages, Python, and the number of threads.
+    """Give what this page was made with: packages, Python and the machine.
 
     >>> versions()["backlight"] == __version__
     True
@@ -58,5 +60,6 @@ def versions() -> dict[str, str]:
         "backlight": __version__,
         **{name: version(name) for name in _PACKAGES},
         "Python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "threads": str(torch.get_num_threads()),
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from backlight.evaluate.predict import Prediction
 from backlight.explain import CATALOG
 from backlight.render import amplify, normalize_map
-from backlight.report.agreement import Agreement, Pair
+from backlight.report.agreement import Agreement
 from backlight.report.attacks import PGD_STEPS, Change, Fooling, Tried
 from backlight.report.embed import LARGEST, exact_uri, layer_uri, photograph_uri
 from backlight.report.sections import Facts, Section, percent, render
@@ -106,7 +106,8 @@ class Bar:
 def bars(answers: Sequence[Prediction]) -> list[Bar]:
     """Lay out answers as bars: probabilities on the scale 0 to 1, logits on a common one that includes zero.
 
-    >>> [(bar.logit_start, bar.logit_width) for bar in bars([Prediction("a", 0, 0.9, 3.0), Prediction("b", 1, 0.1, -1.0)])]
+    >>> found = bars([Prediction("a", 0, 0.9, 3.0), Prediction("b", 1, 0.1, -1.0)])
+    >>> [(bar.logit_start, bar.logit_width) for bar in found]
     [(25.0, 75.0), (0.0, 25.0)]
     """
     low = min(0.0, *(one.logit for one in answers))
@@ -144,7 +145,7 @@ def _map(one: MapStudy, embed: _Embed) -> Facts:
 def _fooling(one: Fooling, embed: _Embed) -> Facts:
     return {
         "one": one,
-        "noise": embed(exact_uri, (one.noise + 1) / 2),
+        "noise": embed(exact_uri, (one.noise + 1) / 2) if one.target is None else "",
         "amplified": embed(exact_uri, amplify(one.perturbation, AMPLIFICATION)),
         "result": embed(exact_uri, one.image),
         "changed": float((one.perturbation != 0).float().mean()),
@@ -155,6 +156,7 @@ def _fooling(one: Fooling, embed: _Embed) -> Facts:
 def agreement_sentence(agreement: Agreement | None) -> str:
     """Say in a sentence where explanations agree, and how that was measured.
 
+    >>> from backlight.report.agreement import Pair
     >>> agreement_sentence(Agreement((Pair("saliency", "gradcam", 0.5, 0.7),), 0.1, "in the middle"))
     'These maps partly agree: ...'
     """

@@ -61,9 +61,7 @@ def _accuracy_facts(table: Table, labels: tuple[str, ...]) -> Facts:
 
 
 TABLE_SECTIONS: tuple[TableSection, ...] = (
-    TableSection(
-        "accuracy", "Accuracy by class", frozenset({"label", "prediction"}), "accuracy.html", _accuracy_facts
-    ),
+    TableSection("accuracy", "Accuracy by class", frozenset({"label", "prediction"}), "accuracy.html", _accuracy_facts),
 )
 
 

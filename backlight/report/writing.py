@@ -94,10 +94,8 @@ def write_report(
     target, options = require_new(out, force), options or Options()
     if classifier.classes < 2:
         raise ModelError(f"{classifier.name} has {classifier.classes} class", expected="at least two to tell apart")
-    draft = _Draft(classifier, target, options, list(sections), list(failed), names_of(paths))
-    batches = read_batches(
-        classifier, paths, options.batch_size, draft.failed, progress=progress, description="report"
-    )
+    draft = _Draft(classifier, target, options, list(sections), list(failed), names_of(paths), len(paths))
+    batches = read_batches(classifier, paths, options.batch_size, draft.failed, progress=progress, description="report")
     for pictures in batches:
         draft.add(pictures)
         draft.write()
@@ -128,6 +126,7 @@ class _Draft:
     sections: list[Section]
     failed: list[Failed]
     names: Mapping[Path, str]
+    wanted: int
     pictures: list[Section] = field(default_factory=list)
     summaries: list[Summary] = field(default_factory=list)
     model: Section | None = None
@@ -180,13 +179,13 @@ class _Draft:
     def write(self, finished: bool = False) -> None:
         self._describe_model(None)
         assert self.model is not None
-        left = 0 if finished else len(self.names) - len(self.pictures) - len(self.failed) + self.before
+        left = 0 if finished else self.wanted - len(self.pictures) - len(self.failed) + self.before
         page = Page(
             self.classifier.name,
             tuple(self.summaries),
             tuple(self.pictures),
             (*self.sections, self.model),
-            tuple(self.failed),
+            tuple(Failed(self.names.get(Path(one.path), one.path), one.error) for one in self.failed),
             left,
             self.seconds,
         )

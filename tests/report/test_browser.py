@@ -1,0 +1,156 @@
+"""The page in a real browser, without a network: no message, no request, and everything that moves does move."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from backlight import Classifier
+from backlight.images import to_tensor
+from backlight.report import write_report
+from tests.report.reading import read, stored
+
+SWITCHES = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start Debian's chromium, or skip where there is none."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no browser: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=SWITCHES)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def file(classifier: Classifier, photographs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("browser") / "report.html"
+    write_report(classifier, photographs, out)
+    return out
+
+
+class Shown:
+    """A page in the browser, with everything that it complained of or asked for."""
+
+    def __init__(self, browser: Any, file: Path, width: int, **options: Any) -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": 800}, offline=True, **options)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(file.as_uri())
+
+    def __enter__(self) -> Shown:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+    def style(self, selector: str, name: str) -> str:
+        script = "([selector, name]) => getComputedStyle(document.querySelector(selector))[name]"
+        return self.page.evaluate(script, [selector, name])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1400])
+def test_nothing_is_asked_for_and_nothing_sticks_out(
+    browser: Any, file: Path, tmp_path: Path, width: int, scheme: str
+) -> None:
+    with Shown(browser, file, width, color_scheme=scheme) as shown:
+        shown.page.screenshot(path=tmp_path / "page.png", full_page=True)
+        assert shown.complaints == []
+        assert [url for url in shown.requests if not url.startswith("data:")] == [file.as_uri()]
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+        with Image.open(tmp_path / "page.png") as picture:
+            assert picture.width == width
+            corner = picture.convert("L").getpixel((width - 1, 0))
+        assert corner > 200 if scheme == "light" else corner < 60
+        broken = "[...document.images].filter(image => !image.naturalWidth).length"
+        assert shown.page.evaluate(broken) == 0
+
+
+def test_the_opacity_slider_moves_by_keyboard(browser: Any, file: Path) -> None:
+    with Shown(browser, file, 1400) as shown:
+        assert shown.style(".layer.heat", "opacity") == "0.8"
+        shown.page.locator("#picture-1 input.opacity").focus()
+        shown.page.keyboard.press("ArrowLeft")
+        assert shown.style("#picture-1 .layer.heat", "opacity") == "0.75"
+        assert shown.style("#picture-2 .layer.heat", "opacity") == "0.8"
+        shown.page.keyboard.press("Home")
+        assert shown.style("#picture-1 .layer.heat", "opacity") == "0"
+
+
+def test_the_signed_view_takes_the_place_of_the_other(browser: Any, file: Path) -> None:
+    with Shown(browser, file, 1400) as shown:
+        assert shown.style("#picture-1 .layer.signed", "display") == "none"
+        shown.page.locator("#picture-1 input[value=signed]").check()
+        assert shown.style("#picture-1 .layer.signed", "display") == "block"
+        assert shown.style("#picture-1 .layer.heat", "display") == "none"
+        assert shown.style("#picture-2 .layer.heat", "display") == "block"
+
+
+def test_the_handle_wipes_by_mouse_and_by_keyboard(browser: Any, file: Path) -> None:
+    with Shown(browser, file, 1400) as shown:
+        handle = shown.page.locator("#picture-1 .pair input").first
+        handle.scroll_into_view_if_needed()
+        box = handle.bounding_box()
+        assert shown.style("#picture-1 .pair .over", "clipPath") == "inset(0px 0px 0px 50%)"
+        shown.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        shown.page.mouse.down()
+        shown.page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2, steps=4)
+        shown.page.mouse.up()
+        share = float(shown.style("#picture-1 .pair .over", "clipPath").split()[-1].removesuffix("%)"))
+        assert 70 < share < 90
+        shown.page.keyboard.press("End")
+        assert shown.style("#picture-1 .pair .over", "clipPath") == "inset(0px 0px 0px 100%)"
+
+
+def test_terms_are_explained_on_hover_and_on_focus(browser: Any, file: Path) -> None:
+    with Shown(browser, file, 375) as shown:
+        for act in ("hover", "focus"):
+            for number in range(shown.page.locator("main .term").count()):
+                term = shown.page.locator("main .term").nth(number)
+                if not term.is_visible():
+                    continue
+                getattr(term, act)()
+                tip = term.locator(".tip")
+                assert tip.is_visible()
+                box = tip.bounding_box()
+                assert box["x"] >= 0
+                assert box["x"] + box["width"] <= 375
+
+
+def test_a_saved_picture_is_the_one_that_was_judged(
+    browser: Any, file: Path, classifier: Classifier, tmp_path: Path
+) -> None:
+    with Shown(browser, file, 1400) as shown:
+        with shown.page.expect_download() as download:
+            shown.page.locator("button[data-picture=picture-1-pgd]").click()
+        saved = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved)
+    picture = to_tensor(Image.open(saved))
+    assert picture.equal(to_tensor(stored(read(file), "picture-1-pgd")))
+
+
+def test_the_page_can_be_printed_and_read_without_its_script(browser: Any, file: Path) -> None:
+    with Shown(browser, file, 1400, java_script_enabled=False) as shown:
+        assert shown.complaints == []
+        assert len(shown.page.pdf()) > 10_000
+        shown.page.emulate_media(media="print")
+        assert not shown.page.locator("nav").is_visible()
+        assert shown.page.locator("#terms dd").first.is_visible()
+        assert not shown.page.locator("button.save").first.is_visible()
