@@ -56,7 +56,12 @@ def report(
     classifier = load_classifier(model, run.seed)
     sections, failed = _data_sections(classifier, data, split, run.batch_size, progress)
     options = Options(
-        chosen, run.seed, min(run.batch_size, 4), with_pictures, model.memory_format, shlex.join(["backlight", *sys.argv[1:]])
+        chosen,
+        run.seed,
+        min(run.batch_size, 4),
+        with_pictures,
+        model.memory_format,
+        shlex.join(["backlight", *sys.argv[1:]]),
     )
     try:
         made = write_report(
