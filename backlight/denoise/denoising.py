@@ -146,13 +146,13 @@ def _deep_prior(noisy: Tensor, alpha: Tensor, wanted: _Wanted) -> _Found:
 
 
 def _bregman(noisy: Tensor, alpha: Tensor, wanted: _Wanted) -> _Found:
-    """Minimize l2/l1 by scikit-image's split Bregman method, whose weight is 2 / alpha."""
+    """Minimize l2/l1 by scikit-image's split Bregman method, whose weight is 1 / alpha."""
     from skimage.restoration import denoise_tv_bregman
 
     steps, found = wanted.steps or STEPS["scikit-image"], noisy.clone()
     for row, weight in enumerate(alpha.tolist()):
         for channel, values in enumerate(noisy[row].cpu().double().numpy() if weight > 0 else ()):
-            smooth = denoise_tv_bregman(values, weight=2 / weight, eps=1e-5, max_num_iter=steps, isotropic=False)
+            smooth = denoise_tv_bregman(values, weight=1 / weight, eps=1e-5, max_num_iter=steps, isotropic=False)
             found[row, channel] = torch.from_numpy(smooth).to(found)
     return _Found("scikit-image", found, torch.full((len(noisy),), steps), ("steps",) * len(noisy))
 

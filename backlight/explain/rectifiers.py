@@ -80,11 +80,13 @@ class _Rectify(torch.autograd.Function):
 
 def _redirected(upstream: Tensor, saved: Tensor, low: float, high: float) -> Tensor:
     """Let through, where an image's whole gradient would be blocked, what pushes dead units back to life."""
-    active = (saved > low) & (saved < high)
-    plain = upstream * active
-    dead = (plain == 0).flatten(1).all(1).view(-1, *[1] * (upstream.ndim - 1))
+    plain = upstream * ((saved > low) & (saved < high))
+    dead = ~plain.flatten(1).any(1)
+    if not bool(dead.any()):
+        return plain
     reviving = ((saved <= low) & (upstream > 0)) | ((saved >= high) & (upstream < 0))
-    return torch.where(dead & reviving, upstream, plain)
+    here = dead.view(-1, *[1] * (upstream.ndim - 1)) & reviving
+    return torch.where(here, upstream, plain)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def climb(
             start = run.result.value.clone() if start is None else start
             if average:
                 _average(mean, run, parametrization, average)
-            if watch.every and (looks % watch.every == 0 or not len(run.rows)):
+            if watch.every and looks and (looks % watch.every == 0 or not len(run.rows)):
                 _show(Frame(looks, steps, run.result.images.clamp(0, 1)), watch, frames)
     result = run.result
     return Pictures(
