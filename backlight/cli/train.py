@@ -76,6 +76,7 @@ def train(
             seed=seed,
             resume=resume,
             force=force,
+            split_seed=splits.seed,
             runtime=runtime,
             engine=engine,
             progress=terminal_progress(quiet) if engine.is_main else None,

@@ -54,6 +54,7 @@ def fit(
     seed: int = 0,
     resume: bool = False,
     force: bool = False,
+    split_seed: int | None = None,
     runtime: Runtime | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
@@ -62,7 +63,8 @@ def fit(
 
     Which pictures a step sees and how they are changed follows from the seed and the step's number, the learning
     rate from the number alone. So a run that is killed at any moment and resumed ends with the same weights, bit
-    by bit. The caller's module stays as it is. A resumed run takes recipe and seed from its folder.
+    by bit. The caller's module stays as it is. A resumed run takes recipe and seed from its folder; `split_seed`,
+    by which the parts were drawn, is only noted there.
 
     Raises UsageError for a folder that already holds a run and for a resumed run with another recipe, DataError
     for data that does not fit the classifier, ModelError when the loss is no longer finite, FileError for files.
@@ -86,6 +88,7 @@ def fit(
         seed=seed,
         resume=resume,
         force=force,
+        split_seed=split_seed,
         runtime=runtime or Runtime(),
         engine=engine or make_engine(str(classifier.device)),
     )

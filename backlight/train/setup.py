@@ -55,6 +55,7 @@ def open_run(
     seed: int,
     resume: bool,
     force: bool,
+    split_seed: int | None,
     runtime: Runtime,
     engine: Engine,
 ) -> Run:
@@ -76,8 +77,8 @@ def open_run(
         images = train[:64].images.to(engine.device)
         choice = engine.share(lambda: choose(private, images, runtime))
         if engine.is_main:
-            info = _describe(classifier, recipe, seed, choice, train, val)
-            folder.create(info, force=force)
+            info = _describe(classifier, recipe, choice, train, val)
+            folder.create({**info, "seed": seed, "split_seed": split_seed}, force=force)
     choice.prepare(private.module)
     order = Order(train.labels, recipe.batch_size, seed, recipe.balance)
     head = cached_head(private.module, recipe)
@@ -150,9 +151,7 @@ def _same_run(info: dict[str, Any], recipe: Recipe | None, train: Dataset) -> Re
     return stored
 
 
-def _describe(
-    classifier: Classifier, recipe: Recipe, seed: int, choice: Choice, train: Dataset, val: Dataset
-) -> dict[str, Any]:
+def _describe(classifier: Classifier, recipe: Recipe, choice: Choice, train: Dataset, val: Dataset) -> dict[str, Any]:
     resize = classifier.resize
     assert resize is not None
     return {
@@ -163,7 +162,6 @@ def _describe(
         "size": list(resize.size),
         "resize": {**vars(resize), "size": list(resize.size)},
         "recipe": recipe.to_json(),
-        "seed": seed,
         "data": {
             "name": train.name,
             "train": train.fingerprint(),
