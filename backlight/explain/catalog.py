@@ -17,8 +17,8 @@ from backlight.grammar import parse_number, parse_spec
 class Card:
     """One method as the verb `methods` prints it.
 
-    `needs` is some of gradient, layer, ReLU, biases, attention, or nothing; `passes` the cost per image in
-    words, the shared pass included.
+    `needs` is some of gradient (at the pixels), layer, ReLU, biases, attention, or nothing; `passes` the cost
+    per image in words, the shared pass included.
     """
 
     name: str
@@ -47,7 +47,7 @@ def _card(name: str, function: Callable[..., Attribution], needs: str, passes: s
 
 
 def _cam(name: str, formula: cam.Formula, reference: str, avoid: str) -> Card:
-    return _card(name, cam.from_formula(name, formula), "gradient layer", "1 forward, 1 backward", reference, avoid)
+    return _card(name, cam.from_formula(name, formula), "layer", "1 forward, 1 backward", reference, avoid)
 
 
 _CARDS = (
@@ -86,7 +86,7 @@ _CARDS = (
     _card(
         "guided_backprop",
         gradients.guided_backprop,
-        "gradient ReLU",
+        "ReLU",
         "1 forward, 1 backward",
         "Springenberg et al., 2015, arXiv:1412.6806",
         "asking which class: it shows edges that hardly depend on the class or the weights (Adebayo et al., 2018)",
@@ -94,7 +94,7 @@ _CARDS = (
     _card(
         "deconvnet",
         gradients.deconvnet,
-        "gradient ReLU",
+        "ReLU",
         "1 forward, 1 backward",
         "Zeiler and Fergus, 2014, arXiv:1311.2901",
         "faithfulness: it ignores which units were active",
@@ -138,7 +138,7 @@ _CARDS = (
     _card(
         "scorecam",
         channels.scorecam,
-        "gradient layer",
+        "layer",
         "2 forwards and one for each channel of the layer, 1 backward",
         "Wang et al., 2020, arXiv:1910.01279",
         "in a hurry: a layer of 2048 channels costs 2048 forwards; `channels` keeps the widest",
@@ -146,7 +146,7 @@ _CARDS = (
     _card(
         "ablationcam",
         channels.ablationcam,
-        "gradient layer",
+        "layer",
         "1 forward and one for each channel of the layer, 1 backward",
         "Desai and Ramaswamy, 2020, doi:10.1109/WACV45572.2020.9093360",
         "in a hurry; scores near 0, by which each drop is divided",
@@ -162,7 +162,7 @@ _CARDS = (
     _card(
         "guided_gradcam",
         cam.guided_gradcam,
-        "gradient layer ReLU",
+        "layer ReLU",
         "1 forward, 2 backwards",
         "Selvaraju et al., 2017, arXiv:1610.02391",
         "judging fine detail: its texture comes from guided backpropagation, its place from Grad-CAM",
@@ -170,7 +170,7 @@ _CARDS = (
     _card(
         "rollout",
         transformers.rollout,
-        "gradient attention",
+        "attention",
         "1 forward, 1 backward",
         "Abnar and Zuidema, 2020, arXiv:2005.00928",
         "asking which class: attention alone does not depend on it",
@@ -178,7 +178,7 @@ _CARDS = (
     _card(
         "gradient_attention",
         transformers.gradient_attention,
-        "gradient attention",
+        "attention",
         "1 forward, 1 backward",
         "Chefer et al., 2021, arXiv:2103.15679",
         "evidence against a class: negative gradients are dropped",
@@ -186,7 +186,7 @@ _CARDS = (
     _card(
         "legrad",
         transformers.legrad,
-        "gradient attention",
+        "attention",
         "one forward and one backward for each block",
         "Bousselham et al., 2024, arXiv:2404.03214",
         "networks whose head makes nothing of early blocks",

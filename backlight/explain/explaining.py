@@ -156,6 +156,7 @@ def _watch(classifier: Classifier, chosen: list[Method], layer: str | Sequence[s
         biases=tuple(bias_layers(classifier)) if "biases" in needs else (),
         tokens=last_tokens(classifier) if "attention" in needs else "",
         rectify="ReLU" in needs,
+        pixels="gradient" in needs,
     )
 
 

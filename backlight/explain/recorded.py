@@ -20,7 +20,8 @@ class Recorded:
 
     `images` [B,C,H,W] are pixels, `outputs` the recorded layers and `logits`. `rectify` routes the rectifiers
     through a switch, so that guided and deconvnet gradients come from the same forward pass; `attend` computes
-    attention in the open and keeps its weights, as `attention 0` and so on.
+    attention in the open and keeps its weights, as `attention 0` and so on. Without `pixels` the plain backward
+    pass ends at the earliest recorded layer.
 
     >>> from torch import nn
     >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), size=2)
@@ -37,10 +38,12 @@ class Recorded:
         *,
         rectify: bool = False,
         attend: bool = False,
+        pixels: bool = True,
     ) -> None:
         self.switch = Switch()
         self.attentions: list[Tensor] = []
         self.backwards = 0
+        self._pixels = pixels
         self._gradients: dict[str, dict[str, Tensor]] = {}
         # Also under a caller's no_grad or inference_mode, and on frozen models: the image requires the gradient.
         with torch.inference_mode(False), torch.enable_grad():
@@ -60,12 +63,14 @@ class Recorded:
         return self.outputs[LOGITS]
 
     def gradients(self, score: Tensor, rule: str = "plain") -> dict[str, Tensor]:
-        """Compute the gradient of the summed score with respect to `images` and every layer, by one backward.
+        """Compute the gradient of the summed score at `images` and every layer, by one backward.
 
         `rule` is plain, guided or deconvnet. Raises ModelError where the score does not depend on an output.
         """
         if rule not in self._gradients:
-            tensors = {"images": self.images, **(self._inner if rule == "plain" else {})}
+            tensors = dict(self._inner) if rule == "plain" else {}
+            if self._pixels or rule != "plain":
+                tensors["images"] = self.images
             if not score.requires_grad:
                 raise ModelError("the model is not differentiable", hint="occlusion or rise, which need no gradient")
             self.switch.rule = rule

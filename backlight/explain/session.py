@@ -35,7 +35,8 @@ class Question(NamedTuple):
 
 class Watch(NamedTuple):
     """What the recorded pass keeps: the layers of class activation maps, the layers that add a bias, the tokens
-    that are read out; and whether rectifiers and attention are intercepted.
+    that are read out; whether rectifiers are intercepted, and whether the plain gradient at the pixels is wanted,
+    without which the backward pass ends at the earliest of the layers.
 
     >>> Watch(("layer4",)).recorded()
     ('layer4',)
@@ -45,6 +46,7 @@ class Watch(NamedTuple):
     biases: tuple[str, ...] = ()
     tokens: str = ""
     rectify: bool = False
+    pixels: bool = True
 
     def recorded(self) -> tuple[str, ...]:
         """List every layer that the pass records, each once."""
@@ -80,7 +82,9 @@ class Session:
             raise UsageError(f"space {question.space!r}", hint=did_you_mean(question.space, SPACES))
         self.classifier, self.images, self.question = classifier, images, question
         self.random, self.chunk, self.watch = random, Chunk.of(chunk), watch
-        self.recorded = Recorded(classifier, images, watch.recorded(), rectify=watch.rectify, attend=bool(watch.tokens))
+        self.recorded = Recorded(
+            classifier, images, watch.recorded(), rectify=watch.rectify, attend=bool(watch.tokens), pixels=watch.pixels
+        )
         self.logits = self.recorded.logits.detach()
         self.objective: Objective = resolve_objective(
             classifier, self.logits, question.target, question.quantity, random

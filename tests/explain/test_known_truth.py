@@ -57,9 +57,9 @@ def test_good_methods_find_the_shortcut_and_the_report_can_say_so(cheat) -> None
         entry = summary[method]["mass"]
         assert entry["mean"] > 3 * entry["random"]["mean"], method
         assert summary[method]["pointing_game"]["random"]["difference"] > 0.3, method
-    on_object = score(classifier, pixels, methods=["saliency"], metrics=["mass"], masks=drawn.object)
+    on_object = score(classifier, pixels, methods=["gradcam"], metrics=["mass"], masks=drawn.object)
     (sentence,) = describe_location(on_object.summary())
-    assert sentence.startswith("saliency: explanations concentrate outside the object")
+    assert sentence.startswith("gradcam: explanations concentrate outside the object")
     (sentence, *_) = describe_location(summary)
     assert "concentrate on the object" in sentence  # the patch, given as the object
 

@@ -65,7 +65,7 @@ def legrad(session: Session) -> Attribution:
     total = _sensitivity(tokens.gradients[-1])
     for depth in range(len(blocks) - 1):
         with skipped([session.classifier.module.get_submodule(name) for name in blocks[depth + 1 :]]):
-            recorded = Recorded(session.classifier, session.images, attend=True)
+            recorded = Recorded(session.classifier, session.images, attend=True, pixels=False)
         with torch.enable_grad():
             score = session.objective.score(recorded.logits)
         total = total + _sensitivity(recorded.gradients(score)[f"attention {depth}"])
