@@ -62,7 +62,7 @@ def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
     }  # fmt: skip
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert info["labels"] == ["<script>", 'a"b', "cat"]
-    promised = "model mean std size resize recipe data seed split_seed versions probe".split()
+    promised = ["model", "mean", "std", "size", "resize", "recipe", "data", "seed", "split_seed", "versions", "probe"]
     assert set(promised) <= set(info)
     lines = read_log(tmp_path / "run" / "log.jsonl")
     assert {line["kind"] for line in lines} == {"step", "epoch"}
