@@ -101,11 +101,15 @@ def parse_spec(text: str) -> Spec:
 def parse_number(value: str | float) -> float:
     """Read a finite number, written as a number or as a fraction.
 
-    >>> parse_number("2/255") == 2 / 255, parse_number(0.5)
-    (True, 0.5)
+    >>> parse_number("2/255") == 2 / 255, parse_number("0.9/255") == 0.9 / 255, parse_number(0.5)
+    (True, True, 0.5)
     """
     try:
-        number = float(Fraction(value.replace(" ", ""))) if isinstance(value, str) and "/" in value else float(value)
+        if isinstance(value, str) and "/" in value:
+            top, bottom = value.split("/")
+            number = float(Fraction(top.strip()) / Fraction(bottom.strip()))
+        else:
+            number = float(value)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
         raise UsageError(f"{value!r} is not a number", expected="0.03 or '8/255'") from None
     if not math.isfinite(number):

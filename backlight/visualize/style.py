@@ -130,7 +130,8 @@ class _Scene:
         for place, layer in enumerate(self.style_layers):
             weight = constants.style_weights[min(place, len(constants.style_weights) - 1)]
             terms.append((weight, style_term(layer, targets[layer], constants.statistic, constants.relative)))
-        terms.append((constants.tv_weight, total_variation(constants.tv_norm)))
+        values = content[0].numel() if constants.relative else 1
+        terms.append((constants.tv_weight / values, total_variation(constants.tv_norm)))
         return [one for one in terms if one[0]]
 
 

@@ -20,7 +20,8 @@ class StylePreset:
     The loss is `content_weight` sum (F - P)**2 + sum over layers of weight sum (S - A)**2 + `tv_weight` total
     variation. F are the features of the picture and P of the content, S the layer's statistic ("gram", divided
     by the number of channels, or "moments": mean and covariance) and A the style's. With `relative` each squared
-    distance is divided by the target's squared norm, which makes weights mean the same on every network.
+    distance is divided by the target's squared norm, and the total variation by the number of values, which makes
+    weights mean the same on every network and at every size.
     Empty layers are chosen from the classifier's, one per resolution; the last weight serves for further layers.
     `rule` is "adam" or "lbfgs"; `late` (turn, rate) changes Adam's rate once. `scales` are sizes in parts of the
     content's, each started from the one before, with `steps` for each; `average` is the weight of the past in the
@@ -84,7 +85,7 @@ PRESETS = {
     "default": StylePreset(
         content_weight=1.0,
         style_weights=(1.0,),
-        tv_weight=2e-6,
+        tv_weight=4.0,
         relative=True,
         lr=0.04,
         steps=150,

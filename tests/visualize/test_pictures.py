@@ -8,6 +8,7 @@ import torch
 from backlight.classifier import Classifier
 from backlight.errors import InputError, LayerError, UsageError
 from backlight.visualize import (
+    Lucid,
     Pictures,
     StylePreset,
     Watch,
@@ -22,6 +23,7 @@ from tests.unchanged import caller, small_net, unchanged
 from tests.visualize.nets import pictures, toy
 
 Maker = Callable[..., Pictures]
+STILL = Lucid(lr=0.01, jitter=0.0, degrees=0.0, scale=(1.0, 1.0))
 SOFT = StylePreset(relative=True, lr=0.01, steps=3)
 
 
@@ -33,7 +35,7 @@ def _style(classifier: Classifier, images: torch.Tensor, **more: object) -> Pict
 MAKERS: dict[str, Maker] = {
     "lucid": lambda c, x, **more: class_image(c, [1, 2], steps=3, size=x.shape[2:], **more),
     "cs231n": lambda c, x, **more: class_image(c, [1, 2], preset="cs231n", steps=3, size=x.shape[2:], **more),
-    "feature": lambda c, x, **more: feature_image(c, "4", [1, 2], steps=3, size=x.shape[2:], **more),
+    "feature": lambda c, x, **more: feature_image(c, "4", [1, 2], steps=3, size=x.shape[2:], preset=STILL, **more),
     "fool": lambda c, x, **more: fooling_image(c, x, "least-likely", steps=3, **more),
     "fool classic": lambda c, x, **more: fooling_image(c, x, "least-likely", preset="cs231n", steps=3, **more),
     "invert": lambda c, x, **more: invert(c, x, "4", steps=3, **more),
@@ -99,7 +101,7 @@ def test_frames_are_kept_or_handed_over() -> None:
     made = class_image(toy(), [0], steps=6, watch=Watch(3, lambda frame: seen.append(frame.t)))
     assert seen == [3, 6]
     assert made.frames == ()
-    assert len(MAKERS["style"](toy(), pictures(), watch=Watch(1)).frames) == 4
+    assert len(MAKERS["style"](toy(), pictures(), watch=Watch(1)).frames) == 3
 
 
 @pytest.mark.parametrize("wrong", ["99", "layer9", "relu"])
