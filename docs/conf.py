@@ -38,10 +38,15 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False
 
 # Every reference inside of the project must lead somewhere; names of other projects are not looked up.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!backlight\.).*")]
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!backlight\.).*"),
+    (r"py:.*", r"backlight\.(.*\.)?(_\w+|T)"),  # private bases and type variables have no page
+]
+suppress_warnings = ["ref.python"]  # a class that is documented under two names
 
 sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples"),

@@ -39,11 +39,15 @@ def _rooms() -> dict[str, list[str]]:
 def _room_page(name: str, modules: list[str]) -> str:
     lines = [_title(name if name == "backlight" else f"backlight.{name}", "=")]
     for module in modules:
-        is_room = module == f"backlight.{name}"
-        if not is_room:
+        if module != f"backlight.{name}":
             lines += [_title(module.removeprefix("backlight."), "-")]
-        lines += [f".. automodule:: {module}", "   :no-members:" if is_room else "   :members:", ""]
+        # What a package re-exports is shown where it is defined.
+        lines += [f".. automodule:: {module}", "   :no-members:" if _is_package(module) else "   :members:", ""]
     return "\n".join(lines)
+
+
+def _is_package(module: str) -> bool:
+    return Path(backlight.__path__[0]).parent.joinpath(*module.split(".")).is_dir()
 
 
 def _index_page(rooms: dict[str, list[str]]) -> str:

@@ -11,7 +11,7 @@ import setting
 import torch
 from scipy.stats import ttest_ind
 
-from backlight.evaluate import evaluate
+from backlight.evaluate.evaluate import evaluate
 from backlight.explain import explain
 
 SPEC = "shapes:n=2000,size=32,classes=8"

@@ -14,7 +14,7 @@ from backlight.evaluate.metrics import wilson
 
 SPEC = "shapes:n=800,size=32,classes=4"
 EPS = "4/255"
-epochs = setting.choose(5, 30)
+epochs = setting.choose(4, 30)
 inner = f"pgd:eps={EPS},steps=2"
 adversaries = {
     "none": "",

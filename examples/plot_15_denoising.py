@@ -2,8 +2,8 @@
 Why does the l1 norm keep edges when it denoises?
 =================================================
 
-Denoising looks for the picture J that is close to the noisy I and smooth: |I - J| + alpha |grad J|. Both terms
-may be measured in l1 or in squared l2.
+Denoising looks for the picture J that is close to the noisy I and smooth, the smallest
+distance to I plus alpha times the change from pixel to pixel. Both terms may be measured in l1 or squared l2.
 """
 
 import drawing

@@ -14,21 +14,21 @@ import torch
 
 from backlight.explain import explain
 from backlight.lessons import spatial_gradients
-from backlight.visualize import Classic, class_image
+from backlight.visualize import Classic, Lucid, class_image
 
 classifier = setting.pretrained()
 labels = ["tarantula", "goldfish"]
 target = torch.tensor([classifier.class_index(label) for label in labels])
 steps = setting.choose(40, 200)
-plain = Classic(l2=0.0, blur_every=10**9)
+plain = Classic(lr=0.5, l2=0.0, blur_every=10**9)
 presets = {
     "neither": plain,
     "l2": dataclasses.replace(plain, l2=1e-3),
-    "blur": dataclasses.replace(plain, blur_every=10),
-    "both": Classic(),
+    "blur": dataclasses.replace(plain, blur_every=3, blur_sigma=0.7),
+    "both": dataclasses.replace(plain, l2=1e-3, blur_every=3, blur_sigma=0.7),
 }
 made = {name: class_image(classifier, labels, preset=preset, steps=steps, size=128) for name, preset in presets.items()}
-made["Fourier, moved views"] = class_image(classifier, labels, preset="lucid", steps=steps, size=128)
+made["Fourier, moved views"] = class_image(classifier, labels, preset=Lucid(lr=0.001), steps=steps, size=128)
 
 rows = [[found.images[row] for found in made.values()] for row in range(len(labels))]
 figure = drawing.pictures(rows, [list(made), []], labels, size=1.7)

@@ -7,6 +7,7 @@ Gram matrices are those of the style and one deeper layer still is that of the p
 textures that come with scikit-image; BACKLIGHT_STYLES names a folder of paintings.
 """
 
+import dataclasses
 import os
 
 import drawing
@@ -16,7 +17,7 @@ import torch
 from backlight.images import find_pictures
 from backlight.pixels import gram
 from backlight.visualize import style_transfer
-from backlight.visualize.style_presets import StylePreset, choose_layers
+from backlight.visualize.style_presets import PRESETS, choose_layers
 
 classifier = setting.pretrained()
 content = setting.photographs(classifier, "chelsea.png")
@@ -26,9 +27,9 @@ if "BACKLIGHT_STYLES" in os.environ:
 else:
     names = ["hubble_deep_field.jpg", "ihc.png", "gravel.png"]
     styles = list(setting.photographs(classifier, *names))
-print(gram.__name__, "matrices of", choose_layers(classifier, StylePreset())[1])
+print(gram.__name__, "matrices of", choose_layers(classifier, PRESETS["default"])[1])
 
-preset = StylePreset(steps=setting.choose(40, 200))
+preset = dataclasses.replace(PRESETS["default"], steps=setting.choose(40, 150))
 painted = [style_transfer(classifier, content, style[None], preset=preset) for style in styles]
 
 rows = [[content[0], *styles], [content[0], *(found.images[0] for found in painted)]]
