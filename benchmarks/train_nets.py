@@ -112,7 +112,10 @@ class Training:
                 return cross_entropy(self.module(normal), labels)
 
             if self.robust:
+                # In train mode the attack moves the batch's own statistics, and a net with BatchNorm never learns.
+                self.module.eval()
                 images = fgsm_rs(loss, images, draw)
+                self.module.train()
             value = loss(images)
             self.optimizer.zero_grad()
             value.backward()
