@@ -18,7 +18,7 @@ from backlight.report.tables import table_sections
 from backlight.table import Table
 from tests.report.conftest import SCRIPT, small_classifier
 from tests.report.reading import Document, read, stored
-from tests.unchanged import unchanged
+from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +223,26 @@ def test_the_page_does_not_depend_on_the_batch(classifier: Classifier, photograp
         document = read(out).text
         texts.append(document[: document.index("How this page was made")])
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("state", CALLERS)
+def test_the_model_is_left_as_it_was_wherever_the_call_comes_from(
+    state: str, photographs: list[Path], tmp_path: Path
+) -> None:
+    net = small_net()
+    model = Classifier.from_module(net, size=16, labels=["a", "b", "c", "d"])
+    with caller(net, state), unchanged(net):
+        assert write_report(model, photographs[:1], tmp_path / "out.html").pictures == 1
+
+
+def test_the_model_is_left_as_it_was_after_an_exception(
+    photographs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr("backlight.report.attacks.targeted_l2", broken)
+    net = small_net()
+    model = Classifier.from_module(net, size=16, labels=["a", "b", "c", "d"])
+    with unchanged(net), pytest.raises(RuntimeError, match="in the middle"):
+        write_report(model, photographs[:1], tmp_path / "out.html")
