@@ -36,4 +36,4 @@ docs: setup
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv build docs/_build report.html backlight-out
+	rm -rf .venv build docs/_build docs/api docs/gallery docs/sg_execution_times.rst report.html backlight-out
