@@ -139,7 +139,7 @@ _CARDS = (
         "scorecam",
         channels.scorecam,
         "layer",
-        "2 forwards and one for each channel of the layer, 1 backward",
+        "1 forward and one for each channel of the layer, 1 backward",
         "Wang et al., 2020, arXiv:1910.01279",
         "in a hurry: a layer of 2048 channels costs 2048 forwards; `channels` keeps the widest",
     ),

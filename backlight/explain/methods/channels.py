@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backlight.chunks import in_chunks, map_chunks
+from backlight.chunks import in_chunks
 from backlight.errors import UsageError
 from backlight.explain.attribution import Attribution, upsample
 from backlight.explain.methods.baselines import make_baseline
@@ -22,23 +22,21 @@ from backlight.recording import split_call
 def scorecam(session: Session, *, channels: int = 0, baseline: str | Tensor = "mean") -> Attribution:
     """Weigh each channel by how much showing only where it is active raises the score over the baseline.
 
-    Wang et al. (2020), equations 4 to 6: maps are scaled to [0,1] and enlarged, the increases go through a
-    softmax over channels. `channels` > 0 keeps only those with the widest range, for speed.
+    Wang et al. (2020), equations 4 to 6: maps are scaled to [0,1] and enlarged, the scores go through a softmax
+    over channels, in which the baseline's own score cancels. `channels` > 0 keeps only those with the widest
+    range, for speed.
     """
     hidden = make_baseline(baseline, session.images, session.classifier, session.random)
-    everyone = torch.arange(len(hidden), device=hidden.device)
-    floor = map_chunks(session.scores, hidden, everyone, size=session.chunk)
 
     def weigh(layer: LayerMap, rows: Tensor, chosen: Tensor) -> Tensor:
         masks = upsample(_unit(layer.activations[rows, chosen][:, None].to(hidden)), session.image_size)
         shown = session.images[rows] * masks + hidden[rows] * (1 - masks)
-        return session.scores(shown, rows) - floor[rows]
+        return session.scores(shown, rows)
 
     def spread(layer: LayerMap) -> Tensor:
         return layer.activations.amax((2, 3)) - layer.activations.amin((2, 3))
 
-    found = _weighted(session, "scorecam", channels, spread, weigh, lambda weights: weights.softmax(1))
-    return replace(found, forwards=found.forwards + 1)
+    return _weighted(session, "scorecam", channels, spread, weigh, lambda weights: weights.softmax(1))
 
 
 def ablationcam(session: Session, *, channels: int = 0) -> Attribution:
