@@ -27,8 +27,8 @@ batch = next(test.batches(len(test)))
 masks = {name: test.mask(name, range(len(test))) for name in ("patch", "object")}
 
 # %%
-# Both explain what they predict. The share of each map's positive mass that lies on the patch and on the object, with the share that a random
-# map has there by chance:
+# Both explain what they predict. The share of each map's positive mass that lies on the patch and on the object,
+# with the share that a random map has there by chance:
 
 method = "smoothgrad:samples=10"
 mass = {}
