@@ -54,11 +54,11 @@ class Fourier(Brief):
 
     @cached_property
     def scale(self) -> Tensor:
-        """Give each frequency's factor `[h,w//2+1]`: sqrt(h w) / max(frequency, 1 / longer side)**decay."""
+        """Give each frequency's factor `[h,w//2+1]`: 1 / max(frequency, 1 / longer side)**decay."""
         height, width = self.size
         down, across = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
         frequency = (down[:, None] ** 2 + across[None] ** 2).sqrt().clamp(min=1 / max(height, width))
-        return ((height * width) ** 0.5 / frequency**self.decay).to(self.dtype)
+        return (1 / frequency**self.decay).to(self.dtype)
 
     @cached_property
     def colors(self) -> Tensor:

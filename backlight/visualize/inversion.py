@@ -23,7 +23,7 @@ def invert(
     *,
     tv: float = 0.1,
     steps: int = 256,
-    lr: float = 0.004,
+    lr: float = 0.05,
     watch: Watch | None = None,
     seed: int = 0,
 ) -> Pictures:

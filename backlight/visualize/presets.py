@@ -66,11 +66,11 @@ class Lucid:
     `jitter` is in parts of the shorter side, so that small pictures are moved less.
 
     >>> Lucid(steps=64).lr
-    0.005
+    0.05
     """
 
     steps: int = 192
-    lr: float = 0.005
+    lr: float = 0.05
     deviation: float = 0.01
     decay: float = 1.0
     jitter: float = 8 / 128

@@ -37,7 +37,7 @@ def test_fourier_is_the_sum_of_its_waves(size: tuple[int, int], channels: int) -
     height, width = size
     spectrum = torch.view_as_complex(params)[0].numpy()
     down, across = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    spectrum = spectrum * np.sqrt(height * width) / np.maximum(np.hypot(down, across), 1 / max(size))
+    spectrum = spectrum / np.maximum(np.hypot(down, across), 1 / max(size))
     waves = np.fft.irfft2(spectrum, s=size, norm="ortho") / 4
     if channels == 3:
         matrix = np.array([[0.26, 0.09, 0.02], [0.27, 0, -0.05], [0.27, -0.09, 0.03]])
