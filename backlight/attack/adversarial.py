@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,11 @@ from torch import Tensor
 
 from backlight.attack.catalog import AttackCard, card_of
 from backlight.attack.challenge import Challenge, Ids
+from backlight.attack.objectives import NAMES
 from backlight.attack.referee import UNDECIDED, Referee
 from backlight.attack.threat import DEFAULT_EPS, ThreatModel
 from backlight.classifier import Classifier
-from backlight.errors import UsageError
+from backlight.errors import UsageError, did_you_mean
 from backlight.grammar import parse_number
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
@@ -102,7 +104,7 @@ def attack(
     """
     card = card_of(method)
     threat = threat_for(card, norm, eps, lattice)
-    options = _options(card, steps=steps, step_size=step_size, objective=objective)
+    options = checked_options(card, {"steps": steps, "step_size": step_size, "objective": objective})
     fast = "steps" in card.options and options.get("steps", _WORTH_A_COPY) >= _WORTH_A_COPY
     challenge = Challenge.of(classifier, images, labels, threat=threat, target=target, seed=seed, ids=ids, fast=fast)
     return judged(challenge, method, card.function(challenge, **options))
@@ -122,15 +124,21 @@ def threat_for(card: AttackCard, norm: str | None, eps: float | str | None, latt
     return ThreatModel(norm, eps, lattice)
 
 
-def _options(card: AttackCard, **given: Any) -> dict[str, Any]:
+def checked_options(card: AttackCard, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the options that are given, as numbers; raises UsageError for what the attack does not understand.
+
+    >>> checked_options(card_of("pgd"), {"steps": 5, "step_size": "2/255", "objective": None})["step_size"] == 2 / 255
+    True
+    """
     options = {name: value for name, value in given.items() if value is not None}
     unknown = sorted(set(options) - card.options)
     if unknown:
-        raise UsageError(
-            f"{card.name} has no option {unknown[0]!r}", expected=", ".join(sorted(card.options)) or "none"
-        )
+        known = ", ".join(sorted(card.options)) or "no options"
+        raise UsageError(f"{card.name} has no option {unknown[0]!r}", expected=known)
     if options.get("steps", 1) < 1:
         raise UsageError(f"{options['steps']} steps", expected="1 or more")
+    if "objective" in options and options["objective"] not in NAMES:
+        raise UsageError(f"objective {options['objective']!r}", hint=did_you_mean(options["objective"], NAMES))
     if "step_size" in options:
         options["step_size"] = parse_number(options["step_size"])
     return options

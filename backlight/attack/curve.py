@@ -25,7 +25,7 @@ SIZES: dict[str, tuple[float, ...]] = {
     "l2": (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
 }
 _NEAR = 1.5  # budget attacks run where the known distance is at most this many times eps
-_TARGETS = 3
+_TARGETS, _STEPS = 2, 30
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,16 @@ def reach_of(challenge: Challenge, sizes: Sequence[float], *, steps: int = 100) 
     reach, broken = known.clone(), []
     for eps in sorted(sizes):
         near = (known > eps) & (known <= _NEAR * eps)
-        found = _attack(challenge, eps, near, steps) if bool(near.any()) else torch.full_like(known, torch.inf)
+        found = _attack(challenge, eps, near) if bool(near.any()) else torch.full_like(known, torch.inf)
         broken.append((known <= eps) | found.isfinite())
         reach = torch.minimum(reach, found)
     return Reach(reach, torch.stack(broken))
 
 
-def _attack(challenge: Challenge, eps: float, near: Tensor, steps: int) -> Tensor:
+def _attack(challenge: Challenge, eps: float, near: Tensor) -> Tensor:
     at = replace(challenge, threat=replace(challenge.threat, eps=eps))
     before = replace(at.begin(), success=~near)
-    found = apgd_t(at, steps=steps, targets=_TARGETS, after=apgd(at, steps=steps, after=before))
+    found = apgd_t(at, steps=_STEPS, targets=_TARGETS, after=apgd(at, steps=_STEPS, after=before))
     far = at.threat.distance(found.images, at.images)
     return torch.where(near & found.success, far.clamp(max=eps), torch.inf)
 

@@ -131,7 +131,7 @@ class Evaluation:
     def _one_block(self, batch: Batch, stages: Sequence[Stage]) -> Block:
         challenge = self._challenge(batch)
         names = [stage.name for stage in stages]
-        options = self.request.options
+        options = self.request.checked
         cache = None
         if self.cache is not None:
             cache = Cache.of(self.cache, challenge, " ".join(names), sorted(options.items()), str(self.request.target))

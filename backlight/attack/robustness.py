@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backlight.attack.adversarial import threat_for
+from backlight.attack.adversarial import checked_options, threat_for
 from backlight.attack.audit import most_broken
 from backlight.attack.blocks import SURVIVED, WRONG_BEFORE
 from backlight.attack.catalog import ATTACKS, card_of
@@ -53,12 +53,13 @@ class Request:
         """Fill in the attack's own norm and eps."""
         return threat_for(card_of(self.attack), self.norm, self.eps)
 
+    @property
+    def checked(self) -> dict[str, Any]:
+        """Give the attack's options as numbers; raises UsageError for those that it does not understand."""
+        return checked_options(card_of(self.attack), self.options)
+
     def stages(self) -> tuple[Stage, ...]:
-        """List the attacks to run one after the other; raises UsageError for options that do not fit."""
-        card = card_of(self.attack)
-        unknown = sorted(set(self.options) - card.options)
-        if unknown:
-            raise UsageError(f"{self.attack} has no option {unknown[0]!r}", expected=", ".join(sorted(card.options)))
+        """List the attacks to run one after the other; raises UsageError for a mode that does not fit."""
         if self.mode not in MODES:
             raise UsageError(f"mode {self.mode!r}", expected=" or ".join(MODES))
         if self.mode == "audited" and self.attack != "autoattack":

@@ -53,11 +53,13 @@ def robustness(
     from backlight.progress import terminal_progress
 
     counts = _counts(steps)
-    options: dict[str, Any] = {"steps": max(counts) if counts else None, "objective": objective}
-    options |= {"step_size": step_size}
-    given = {name: value for name, value in options.items() if value is not None}
-    request = Request(attack, norm, eps, target, mode, _seconds(budget), audit, curve, given)
-    request.stages()  # wrong options are told before anything is loaded
+    options: dict[str, Any] = {
+        "steps": max(counts) if counts else None,
+        "step_size": step_size,
+        "objective": objective,
+    }
+    request = Request(attack, norm, eps, target, mode, _seconds(budget), audit, curve, options)
+    _ = request.stages(), request.checked, request.threat  # wrong options are told before anything is loaded
     path = require_new(output.out / "robustness.parquet", output.force or resume)
     cache = output.out / "robustness-blocks"
     if not resume and cache.exists() and not output.force:
