@@ -100,7 +100,10 @@ for axis, name in zip(axes, groups["confused"]):
     verdicts[name] = not bounds.low <= 0 <= bounds.high
     means = [drawing.interval(group[name]) for group in groups.values()]
     axis.bar(
-        groups, [mean for mean, _ in means], yerr=[half for _, half in means], color=[drawing.ORANGE, drawing.BLUE]
+        list(groups),
+        [mean for mean, _ in means],
+        yerr=[half for _, half in means],
+        color=[drawing.ORANGE, drawing.BLUE],
     )
     axis.set_title(name)
     print(f"{name}: confused minus correct, 95 % interval {bounds.low:+.3f} to {bounds.high:+.3f}")
