@@ -42,9 +42,7 @@ def _check_shape(images: Tensor, channels: int) -> None:
         raise InputError(f"images have shape {shape}", expected="[B,C,H,W]")
     if images.shape[1] != channels:
         hint = "images.permute(0, 3, 1, 2)" if images.shape[3] == channels else ""
-        raise InputError(
-            f"images have shape {shape}", expected=f"{channels} channels in [B,C,H,W]", hint=hint
-        )
+        raise InputError(f"images have shape {shape}", expected=f"{channels} channels in [B,C,H,W]", hint=hint)
 
 
 def _check_range(images: Tensor) -> None:

@@ -80,9 +80,7 @@ def _copy_and_fold(classifier: Classifier, keep: frozenset[str], memory_format: 
     try:
         module = copy.deepcopy(classifier.module)
     except (RuntimeError, TypeError, NotImplementedError) as error:
-        return _rewrap(
-            classifier, classifier.module, Probe("contiguous", reason=f"it cannot be copied ({error})")
-        )
+        return _rewrap(classifier, classifier.module, Probe("contiguous", reason=f"it cannot be copied ({error})"))
     module.requires_grad_(False)
     for part in module.modules():
         part.training = False

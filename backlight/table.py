@@ -144,9 +144,7 @@ class Table:
 
         order = "descending" if descending else "ascending"
         keys = [(self._known(name), order, "at_end"), ("id", "ascending", "at_end")]
-        return Table(
-            self.arrow.take(pc.sort_indices(self.arrow, sort_keys=keys if name != "id" else keys[:1]))
-        )
+        return Table(self.arrow.take(pc.sort_indices(self.arrow, sort_keys=keys if name != "id" else keys[:1])))
 
     def head(self, count: int) -> Table:
         """Keep the first rows."""

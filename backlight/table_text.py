@@ -34,9 +34,7 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.names)
     for row in table.rows():
-        writer.writerow(
-            [json.dumps(v) if isinstance(v, list) else "" if v is None else v for v in row.values()]
-        )
+        writer.writerow([json.dumps(v) if isinstance(v, list) else "" if v is None else v for v in row.values()])
     return text.getvalue()
 
 

@@ -35,9 +35,7 @@ def test_kept_convolutions_are_not_folded_and_folded_ones_are_not_recorded() -> 
     classifier = Classifier.from_module(small_net(), size=8)
     kept = classifier.fast(keep=["4"])
     assert kept.probe.folded == {"0"}
-    assert torch.allclose(
-        kept.features(IMAGES, ["4"])["4"], classifier.features(IMAGES, ["4"])["4"], atol=1e-5
-    )
+    assert torch.allclose(kept.features(IMAGES, ["4"])["4"], classifier.features(IMAGES, ["4"])["4"], atol=1e-5)
     with pytest.raises(LayerError, match="folded"):
         kept.features(IMAGES, ["0"])
 

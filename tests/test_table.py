@@ -16,9 +16,7 @@ HOSTILE = ['<script>alert("1")</script>', "a|b*c_d", r"\input{x} & 50% $1 #2 ~ ^
 
 
 def table(n=5):
-    return Table.of(
-        id=[f"k{i}" for i in range(n)], label=np.arange(n) % 2, logits=torch.arange(3.0 * n).view(n, 3)
-    )
+    return Table.of(id=[f"k{i}" for i in range(n)], label=np.arange(n) % 2, logits=torch.arange(3.0 * n).view(n, 3))
 
 
 def test_columns_come_back_as_given():
