@@ -12,6 +12,7 @@ from torch import Tensor
 from backlight.errors import InputError, did_you_mean
 
 FLAT = 1e-6
+REDUCTIONS = ("magnitude", "sum", "relative", "positive")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +21,9 @@ class Attribution:
 
     `raw` [B,C,h,w] is signed and unscaled, at the method's own resolution (a class activation map before its
     ReLU has C = 1). `reduction` says how it becomes one value per pixel: `magnitude` (largest |value| over
-    channels), `sum` (signed, over channels) or `positive` (ReLU, then bilinear to the image). `gap` [B] is the
-    completeness gap relative to the change of the score. `forwards` and `backwards` are passes per image, all
+    channels), `sum` (signed, over channels), `relative` (the sum above the map's smallest, where only differences
+    mean something) or `positive` (ReLU, then bilinear to the image). `gap` [B] is the completeness gap relative
+    to the change of the score. `forwards` and `backwards` are passes per image, all
     shared ones included. `notes` say what a reader must know.
 
     >>> Attribution("gradcam", torch.ones(2, 1, 4, 4), "positive", image_size=(8, 8)).heat().shape
@@ -58,8 +60,10 @@ def reduce_map(raw: Tensor, reduction: str, image_size: tuple[int, int]) -> Tens
         return raw.abs().amax(1)
     if reduction == "sum":
         return raw.sum(1)
+    if reduction == "relative":
+        return raw.sum(1) - raw.sum(1).amin((1, 2), keepdim=True)
     if reduction != "positive":
-        raise InputError(f"reduction {reduction!r}", hint=did_you_mean(reduction, ("magnitude", "sum", "positive")))
+        raise InputError(f"reduction {reduction!r}", hint=did_you_mean(reduction, REDUCTIONS))
     return upsample(raw.relu(), image_size)[:, 0]
 
 
@@ -81,7 +85,9 @@ def finish(attribution: Attribution) -> Attribution:
     raw = attribution.raw.detach()
     raw = raw if raw.dtype == torch.float64 else raw.float()
     finite = torch.isfinite(raw).flatten(1).all(1)
-    heat = reduce_map(raw, attribution.reduction, attribution.image_size).nan_to_num(0, 0, 0).flatten(1)
+    # A map of which only differences count is flat when these are small beside its level.
+    level = "sum" if attribution.reduction == "relative" else attribution.reduction
+    heat = reduce_map(raw, level, attribution.image_size).nan_to_num(0, 0, 0).flatten(1)
     low, high = heat.amin(1), heat.amax(1)
     flat = high - low <= FLAT * torch.maximum(low.abs(), high.abs())
     notes = list(attribution.notes)

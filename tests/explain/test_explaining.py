@@ -155,3 +155,21 @@ def test_results_show_themselves() -> None:
     assert set(found) == {"saliency", "gradcam", "gradient_x_input"}
     with pytest.raises(InputError, match="saliency"):
         found["salience"]
+
+
+def test_reductions_and_flags() -> None:
+    from backlight.explain.attribution import Attribution, finish, reduce_map
+
+    raw = torch.tensor([[[[1.0, 2.0], [2.0, 4.0]], [[-3.0, 0.0], [0.0, 1.0]]]])
+    assert reduce_map(raw, "magnitude", (2, 2)).tolist() == [[[3, 2], [2, 4]]]
+    assert reduce_map(raw, "sum", (2, 2)).tolist() == [[[-2, 2], [2, 5]]]
+    assert reduce_map(raw, "relative", (2, 2)).tolist() == [[[0, 4], [4, 7]]]
+    with pytest.raises(InputError, match="magnitude"):
+        reduce_map(raw, "magnitud", (2, 2))
+    level = torch.full((1, 1, 2, 2), 5.0)
+    level[0, 0, 0, 0] += 1e-6
+    for reduction in ("sum", "relative", "positive"):
+        assert bool(finish(Attribution("m", level, reduction, (2, 2))).flat)
+    broken = finish(Attribution("m", torch.full((1, 1, 2, 2), float("nan")), "sum", (2, 2)))
+    assert not bool(broken.finite)
+    assert "NaN" in broken.notes[0]

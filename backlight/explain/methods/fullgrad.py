@@ -71,7 +71,7 @@ def fullgrad(session: Session) -> Attribution:
         if term.ndim == 4 and min(term.shape[2:]) > 1:
             raw = raw + _scaled(term, session.image_size)
     gap = relative_gap(total, session.score.double()).float()
-    return Attribution("fullgrad", raw, "sum", session.image_size, gap=gap, forwards=1, backwards=1)
+    return Attribution("fullgrad", raw, "relative", session.image_size, gap=gap, forwards=1, backwards=1)
 
 
 def _scaled(term: Tensor, size: tuple[int, int]) -> Tensor:

@@ -50,17 +50,12 @@ def integrated_gradients(
     if points:
         average = fixed_rule(path, points)
         spent = torch.full((len(session.images),), points)
-        notes = []
     else:
         average, spent = adaptive_rule(path, tolerance, max_points)
     raw = average.to(session.images) * path.difference
     gap = relative_gap(raw.double().flatten(1).sum(1), path.change)
-    if not points:
-        reached = int((gap <= tolerance).sum())
-        notes = [
-            f"{reached} of {len(gap)} images within {100 * tolerance:g} % of completeness, the others stopped at "
-            f"{max_points} points; {float(spent.float().mean()):.0f} points on average"
-        ]
+    missed = not points and bool((gap > tolerance).any())
+    above = f"stopped at {max_points} points above a gap of {100 * tolerance:g} % for some images: see their gap"
     return Attribution(
         "integrated_gradients",
         raw,
@@ -69,7 +64,7 @@ def integrated_gradients(
         gap=gap.float(),
         forwards=path.forwards / len(raw) + 1,
         backwards=float(spent.float().mean()),
-        notes=tuple(notes),
+        notes=(above,) if missed else (),
     )
 
 

@@ -85,7 +85,7 @@ def rise(
 
     total = sum_chunks(term, len(images), samples, size=session.chunk, device=images.device)
     raw = (total / (samples * keep)).to(images)
-    return Attribution("rise", raw, "sum", session.image_size, forwards=1 + samples)
+    return Attribution("rise", raw, "relative", session.image_size, forwards=1 + samples)
 
 
 def draw_masks(session: Session, rows: Tensor, sample: Tensor, cells: int, keep: float) -> Tensor:
