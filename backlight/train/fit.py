@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.engine import Engine, make_engine
@@ -79,21 +81,23 @@ def fit(
     >>> fit(classifier, train, val, folder, recipe=Recipe(epochs=2), runtime=Runtime(tensorboard=False)).epochs
     2
     """
-    started = open_run(
-        classifier,
-        train,
-        val,
-        run,
-        recipe=recipe,
-        seed=seed,
-        resume=resume,
-        force=force,
-        split_seed=split_seed,
-        runtime=runtime or Runtime(),
-        engine=engine or make_engine(str(classifier.device)),
-    )
-    _train(started, progress)
-    return _trained(started)
+    # Wherever the caller calls from: weights copied in inference mode could never be trained.
+    with torch.inference_mode(False), torch.enable_grad():
+        started = open_run(
+            classifier,
+            train,
+            val,
+            run,
+            recipe=recipe,
+            seed=seed,
+            resume=resume,
+            force=force,
+            split_seed=split_seed,
+            runtime=runtime or Runtime(),
+            engine=engine or make_engine(str(classifier.device)),
+        )
+        _train(started, progress)
+        return _trained(started)
 
 
 def _train(run: Run, progress: Progress | None) -> None:

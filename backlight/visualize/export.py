@@ -69,6 +69,7 @@ def write_made(
     Raises UsageError where a file exists and `force` is not given, FileError where one cannot be written.
 
     >>> import tempfile
+    >>> import torch
     >>> nothing = torch.zeros(1)
     >>> made = Pictures(torch.zeros(1, 3, 8, 8), ("cat",), "f", nothing, nothing, nothing.int(), ("steps",))
     >>> Path(write_made(lambda: made, ["cat"], Path(tempfile.mkdtemp()))[0].png).name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -97,7 +98,11 @@ def test_a_success_that_rounding_undoes_is_none(tmp_path: Path) -> None:
     assert all(one.distance == 0 for one in saved)
 
 
-@pytest.mark.parametrize("method", sorted(ATTACKS))
+def slow_if_whole(method: str) -> Any:
+    return pytest.param(method, marks=pytest.mark.slow) if method.startswith("autoattack") else method
+
+
+@pytest.mark.parametrize("method", [slow_if_whole(method) for method in sorted(ATTACKS)])
 def test_eps_zero_changes_nothing(method: str) -> None:
     card = ATTACKS[method]
     classifier, x = Classifier.from_module(sharp_net(), size=16), pictures(4)

@@ -33,7 +33,7 @@ def _style(classifier: Classifier, images: torch.Tensor, **more: object) -> Pict
 
 
 MAKERS: dict[str, Maker] = {
-    "lucid": lambda c, x, **more: class_image(c, [1, 2], steps=3, size=x.shape[2:], **more),
+    "lucid": lambda c, x, **more: class_image(c, [1, 2], steps=3, size=x.shape[2:], preset=STILL, **more),
     "cs231n": lambda c, x, **more: class_image(c, [1, 2], preset="cs231n", steps=3, size=x.shape[2:], **more),
     "feature": lambda c, x, **more: feature_image(c, "4", [1, 2], steps=3, size=x.shape[2:], preset=STILL, **more),
     "fool": lambda c, x, **more: fooling_image(c, x, "least-likely", steps=3, **more),

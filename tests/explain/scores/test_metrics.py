@@ -117,7 +117,9 @@ def test_average_drop_and_increase_by_hand() -> None:
 
 
 def test_infidelity_is_0_on_a_linear_model_whatever_the_unit() -> None:
-    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 4)).double()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 4)).double()
     one = judge(net=net, ones=False)
     weight = net[1].weight[0].detach().view(1, 3, SIDE, SIDE).expand(3, -1, -1, -1)
     found = score_maps(one, {"map": weight, "scaled": -7 * weight, "edges alone": edge_map(one.images)}, ["infidelity"])

@@ -1,0 +1,164 @@
+"""Every public function that takes a classifier leaves it, its gradients, modes and hooks, and the global RNG alone."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from backlight.attack import ATTACKS, Challenge, attack, evaluate_robustness
+from backlight.attack.robustness import Request
+from backlight.classifier import Classifier
+from backlight.data import load_data
+from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate.predict import predict
+from backlight.evaluate.samples import predict_dataset
+from backlight.explain import CATALOG, explain
+from backlight.explain.scores import METRICS, score
+from backlight.images import write_png
+from backlight.models import inspect_model
+from backlight.pixels import Adam, Ball, Box, Pixels, Sign, cross_entropy, optimize, read_objective, turns
+from backlight.targets import resolve_targets
+from backlight.train.fit import fit
+from backlight.train.recipe import Recipe
+from backlight.train.runtime import Runtime
+from backlight.visualize import class_image, dream, feature_image, fooling_image, invert, style_transfer
+from tests.unchanged import CALLERS, caller, small_net, unchanged
+
+SIDE = 16
+IMAGES = torch.linspace(0, 1, 3 * 3 * SIDE * SIDE).view(3, 3, SIDE, SIDE).round(decimals=2)
+LABELS = torch.tensor([0, 1, 2])
+MASKS = torch.zeros(3, SIDE, SIDE, dtype=torch.bool).index_fill(2, torch.arange(4), True)
+SHAPES = f"shapes:n=24,size={SIDE},classes=4"
+LAST = "6"
+ATTENTION = ("rollout", "gradient_attention", "legrad")
+ROBUST = Request("pgd", eps=0.1, options={"steps": 3})
+Call = Callable[[Classifier, Path], Any]
+
+
+def explaining(method: str) -> Call:
+    short = {"rise": "rise:samples=8", "occlusion": "occlusion:window=8,stride=8", "smoothgrad": "smoothgrad:samples=3"}
+    return lambda classifier, _: explain(classifier, IMAGES, methods=[short.get(method, method)])
+
+
+def attacking(method: str) -> Call:
+    target = "random" if ATTACKS[method].targeted == "always" else None
+    steps = {"steps": 4} if "steps" in ATTACKS[method].options else {}
+    # So large a ball that every attack succeeds at once: what matters here is what it leaves behind.
+    eps = None if ATTACKS[method].nearest or target else 1.0 - 1e-6
+    return lambda classifier, _: attack(classifier, IMAGES, method=method, eps=eps, target=target, **steps)
+
+
+def optimizing(classifier: Classifier, _: Path) -> None:
+    ball = Ball("linf", IMAGES, 0.1) & Box()
+    optimize(classifier, cross_entropy(LABELS), Pixels(IMAGES), Sign(0.05), steps=3, constraint=ball)
+
+
+def turning(classifier: Classifier, _: Path) -> None:
+    for run in turns(classifier, cross_entropy(LABELS), Pixels(IMAGES), Adam(0.05), steps=6, constraint=Box()):
+        if run.t == 3:
+            break  # a generator left half way must not keep the module frozen
+
+
+def predicting(classifier: Classifier, folder: Path) -> None:
+    write_png(folder / "one.png", IMAGES[0])
+    predict(classifier, [folder / "one.png"])
+
+
+def fitting(classifier: Classifier, folder: Path) -> None:
+    train, val = (load_data(SHAPES, split=part) for part in ("train", "val"))
+    settled = Runtime("float32", "contiguous", tensorboard=False)
+    fit(classifier, train, val, folder / "run", recipe=Recipe(epochs=1, batch_size=8), runtime=settled)
+
+
+CALLS: dict[str, Call] = {
+    "logits": lambda classifier, _: classifier.logits(IMAGES),
+    "features": lambda classifier, _: classifier.features(IMAGES, [LAST]),
+    "fast": lambda classifier, _: classifier.fast(),
+    "layers": lambda classifier, _: classifier.layers(),
+    "resolve_targets": lambda classifier, _: resolve_targets(classifier, classifier.logits(IMAGES), "second"),
+    "inspect_model": lambda classifier, _: inspect_model(classifier),
+    "optimize": optimizing,
+    "turns": turning,
+    "predict": predicting,
+    "predict_dataset": lambda classifier, _: predict_dataset(classifier, load_data(SHAPES, split="all"), batch_size=8),
+    "evaluate": lambda classifier, _: evaluate(classifier, load_data(SHAPES), tta=True),
+    "fit": fitting,
+    "read_objective": lambda classifier, _: read_objective(classifier, f"{LAST}:2"),
+    "Challenge.of": lambda classifier, _: Challenge.of(classifier, IMAGES, fast=True),
+    "evaluate_robustness": lambda classifier, _: evaluate_robustness(classifier, load_data(SHAPES), ROBUST),
+    "class_image": lambda classifier, _: class_image(classifier, [0, 2], steps=2),
+    "feature_image": lambda classifier, _: feature_image(classifier, LAST, [0, 3], copies=2, steps=2),
+    "invert": lambda classifier, _: invert(classifier, IMAGES[:1], LAST, steps=2),
+    "dream": lambda classifier, _: dream(classifier, IMAGES[:1], LAST, octaves=1, steps=2),
+    "fooling_image": lambda classifier, _: fooling_image(classifier, IMAGES, 1, steps=3),
+    "style_transfer": lambda classifier, _: style_transfer(classifier, IMAGES[:1], IMAGES[1:2], preset=quick_style()),
+    **{f"explain {name}": explaining(name) for name in CATALOG if name not in ATTENTION and ":" not in name},
+    **{f"attack {name}": attacking(name) for name in ATTACKS},
+    **{f"score {name}": (lambda c, _, name=name: score(c, IMAGES, metrics=[name], masks=MASKS)) for name in METRICS},
+}
+# These do not run the model on their own once its layers are known.
+NO_PASS = {"resolve_targets", "layers", "read_objective"}
+ONE_PASS = {"features", "logits", "predict", "inspect_model", "explain rise", "score pointing_game", "score mass"} | {
+    f"explain {name}" for name, card in CATALOG.items() if card.needs & {"gradient", "ReLU", "layer"}
+}
+
+
+def quick_style() -> Any:
+    from dataclasses import replace
+
+    from backlight.visualize.style_presets import preset_of
+
+    preset = preset_of("default")
+    return replace(preset, content_layer="4", style_layers=("0", "4"), scales=(1.0,), steps=2)
+
+
+def classifier_of(net: nn.Module) -> Classifier:
+    return Classifier.from_module(net, size=SIDE, labels=["circle", "square", "triangle", "star"])
+
+
+@pytest.mark.parametrize("state", CALLERS)
+@pytest.mark.parametrize("name", CALLS)
+def test_leaves_everything_as_it_was(name: str, state: str, tmp_path: Path) -> None:
+    net = small_net()
+    classifier = classifier_of(net)
+    if (name, state) == ("fit", "frozen"):
+        pytest.skip("a network whose every parameter is frozen cannot be trained")
+    with caller(net, state), unchanged(net):
+        CALLS[name](classifier, tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in NO_PASS])
+def test_leaves_everything_as_it_was_after_an_exception(name: str, tmp_path: Path) -> None:
+    net = small_net()
+    classifier = classifier_of(net)
+    classifier.layers()
+    passes = 0
+
+    def break_in_the_middle(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+        if passes >= (1 if name in ONE_PASS else 2):
+            raise RuntimeError("in the middle")
+
+    net[4].register_forward_hook(break_in_the_middle)
+    with pytest.raises(RuntimeError, match="in the middle"), unchanged(net):
+        CALLS[name](classifier, tmp_path)
+
+
+def test_every_public_function_that_takes_a_classifier_is_listed() -> None:
+    listed = {name.split(" ")[0] for name in CALLS}
+    elsewhere = {"write_report", "compare_random"}  # tests/report, tests/models
+    rooms = ("attack", "explain", "explain.scores", "visualize", "models", "pixels", "report")
+    for room in rooms:
+        module = importlib.import_module(f"backlight.{room}")
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if inspect.isfunction(thing) and "classifier" in inspect.signature(thing).parameters:
+                assert name in listed | elsewhere, f"backlight.{room}.{name} is not in CALLS"
