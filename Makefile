@@ -32,8 +32,10 @@ bench: setup
 report: setup
 	$(BIN)/backlight report --out report.html --force
 
+# GALLERY=0 builds every page but does not run the studies.
+GALLERY ?= 1
 docs: setup
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b html -D plot_gallery=$(GALLERY) docs docs/_build/html
 
 clean:
 	rm -rf .venv build docs/_build docs/api docs/gallery docs/sg_execution_times.rst report.html backlight-out
