@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from backlight.attack.challenge import Challenge
-from backlight.attack.referee import UNDECIDED, judge_logits
+from backlight.attack.referee import UNDECIDED
 from backlight.attack.stages import Stage, run_stage
 from backlight.attack.survival import survives
 from backlight.errors import FileError
@@ -86,8 +86,8 @@ def _reuse(challenge: Challenge, result: Result, broken_by: list[str], known: Bl
 
 
 def _tabulate(challenge: Challenge, ids: Sequence[str], result: Result, broken_by: list[str]) -> Table:
-    logits = judge_logits(challenge.classifier, result.images)
-    rows = torch.arange(len(logits), device=logits.device)
+    rows = torch.arange(len(result), device=result.images.device)
+    logits = challenge.referee.logits(result.images, rows)
     margin = challenge.referee.margin(logits, rows)
     columns: dict[str, Any] = {
         "label": challenge.labels,

@@ -25,7 +25,7 @@ from backlight.targets import Target, resolve_targets
 Ids = Tensor | Sequence[int] | Sequence[str] | None
 """The images' names, which key their random numbers; None for their places in the batch."""
 
-_LOOKED_AT_TOGETHER = 256 * 3 * 32 * 32
+_LOOKED_AT_TOGETHER = 128 * 3 * 32 * 32
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -104,7 +104,7 @@ class Evaluation:
             self.classifier.labels or data.label_names,
             len(data),
             audit,
-            self._checks(data),
+            self._checks(data) if self.request.checks else (),
             self._curve(mine, data) if self.request.curve else None,
             (*data.failed, *self.failed),
             time.perf_counter() - start,

@@ -6,7 +6,7 @@ and what is not finite, not in the ball or not in the box is never a success.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -61,11 +61,25 @@ class Referee:
     labels: Tensor
     threat: ThreatModel
     targets: Tensor | None = None
+    _seen: dict[str, Tensor] = field(default_factory=dict, init=False)
+
+    def logits(self, images: Tensor, rows: Tensor) -> Tensor:
+        """Look at pictures `[A,C,H,W]` of `rows`; the one last looked at in a row is not looked at again."""
+        if not self._seen:
+            self._seen["images"] = torch.full_like(self.originals, torch.nan)
+        known = (images == self._seen["images"][rows]).flatten(1).all(1)
+        new = (~known).nonzero()[:, 0]
+        found = judge_logits(self.classifier, images[new])
+        if "logits" not in self._seen:
+            self._seen["logits"] = found.new_zeros(len(self.originals), found.shape[1])
+        self._seen["images"][rows[new]], self._seen["logits"][rows[new]] = images[new], found
+        return self._seen["logits"][rows]
 
     def judge(self, images: Tensor, rows: Tensor | None = None) -> Verdict:
         """Judge pictures `[A,C,H,W]`, by default of all originals, else of those at `rows` (int64 `[A]`)."""
         rows = torch.arange(len(self.originals), device=images.device) if rows is None else rows
-        logits = judge_logits(self.classifier, images)
+        with torch.inference_mode(False), torch.no_grad():
+            logits = self.logits(images, rows)
         originals, mask = self.originals[rows], self.threat.mask_of(self.originals)
         inside = self.threat.inside(images, originals, None if mask is None else mask[rows])
         margin = self.margin(logits, rows)
@@ -108,7 +122,8 @@ def judge_logits(classifier: Classifier, images: Tensor) -> Tensor:
     size = max(1, min(_BATCH, _BATCH_VALUES // max(1, images[:1].numel())))
     with torch.inference_mode(False), torch.no_grad(), classifier.guard():
         if not len(images):
-            return torch.zeros(0, classifier.classes, device=images.device)
+            kind = torch.promote_types(classifier.dtype, torch.float32)
+            return torch.zeros(0, classifier.classes, dtype=kind, device=images.device)
         logits = []
         for part in images.split(size):
             filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)])

@@ -32,7 +32,8 @@ class Request:
 
     Audited runs the costly last stages of autoattack (FAB, Square) on `audit` random survivors only and bounds
     what they would have found among all. A budget stops after the block that uses it up. `curve` adds the accuracy
-    over eps. `options` are the attack's own (steps, step_size, objective).
+    over eps, `checks` looks for signs of masked gradients on some images. `options` are the attack's own (steps,
+    step_size, objective).
 
     >>> Request("pgd", options={"steps": 10}).mode
     'exact'
@@ -46,6 +47,7 @@ class Request:
     budget: float | None = None
     audit: int = 100
     curve: bool = False
+    checks: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -58,7 +58,7 @@ def robustness(
         "step_size": step_size,
         "objective": objective,
     }
-    request = Request(attack, norm, eps, target, mode, _seconds(budget), audit, curve, options)
+    request = Request(attack, norm, eps, target, mode, _seconds(budget), audit, curve, options=options)
     _ = request.stages(), request.checked, request.threat  # wrong options are told before anything is loaded
     path = require_new(output.out / "robustness.parquet", output.force or resume)
     cache = output.out / "robustness-blocks"

@@ -49,9 +49,11 @@ def _fill_together(slope: Tensor, speed: Tensor, room: Tensor, gap: Tensor) -> T
         rate = (weight * moving).sum(1)
         # Where nothing moves any more, all room is used; the time no longer matters.
         later = torch.where(rate > 0, time + (gap - reached).clamp(min=0) / rate.clamp(min=tiny), time)
-        if bool((later <= time * (1 + 4 * torch.finfo(time.dtype).eps)).all()):
+        # A row that has arrived stays as it is, however long the others take: no batch changes another's result.
+        grows = later > time * (1 + 4 * torch.finfo(time.dtype).eps)
+        if not bool(grows.any()):
             break
-        time = torch.maximum(time, later)
+        time = torch.where(grows, later, time)
     return torch.minimum(time[:, None] * speed, room)
 
 

@@ -72,9 +72,11 @@ class Square(Rule):
         state = accept(state, seen)
         kept = state["kept"]
         side = side_of(seen.t, kept.shape[2], kept.shape[3], self.share)
-        inside = window(seen.random, kept, side, "square")
-        signs = seen.random.sign(kept.shape[1], 1, 1, dtype=kept.dtype)
-        return Move(kept + inside * (2 * self.eps) * signs, state)
+        # One draw for place and signs: drawing costs more than the arithmetic.
+        drawn = seen.random.uniform(2 + kept.shape[1], stream="square", dtype=torch.float64)
+        inside = within(drawn[:, :2], kept, side)
+        signs = torch.where(drawn[:, 2:] < 0.5, -1.0, 1.0).to(kept.dtype)[:, :, None, None]
+        return Move(torch.where(inside, kept + (2 * self.eps) * signs, kept), state)
 
 
 def accept(state: State, seen: Seen) -> State:
@@ -88,19 +90,23 @@ def accept(state: State, seen: Seen) -> State:
 
 def window(random: Random, like: Tensor, side: int, stream: str) -> Tensor:
     """Draw one square per image, as a mask `[A,1,H,W]` of a given side anywhere inside."""
+    return within(random.uniform(2, stream=stream, dtype=torch.float64), like, side)
+
+
+def within(drawn: Tensor, like: Tensor, side: int) -> Tensor:
+    """Give the square that two numbers in [0,1) per image `[A,2]` place, as a mask `[A,1,H,W]`."""
     height, width = like.shape[2:]
-    places = corners(random, like, side, stream)
+    places = corners(drawn, like, side)
     rows, columns = torch.arange(height, device=like.device), torch.arange(width, device=like.device)
     down = (rows >= places[:, :1]) & (rows < places[:, :1] + side)
     across = (columns >= places[:, 1:]) & (columns < places[:, 1:] + side)
     return down[:, None, :, None] & across[:, None, None, :]
 
 
-def corners(random: Random, like: Tensor, side: int, stream: str) -> Tensor:
-    """Draw the upper left corner (row, column) of one square per image, int64 `[A,2]`."""
-    height, width = like.shape[2:]
-    top = random.integer(max(height - side, 1), 1, stream=(stream, "row"))
-    return torch.cat([top, random.integer(max(width - side, 1), 1, stream=(stream, "column"))], 1)
+def corners(drawn: Tensor, like: Tensor, side: int) -> Tensor:
+    """Give the upper left corner (row, column) that two numbers in [0,1) per image `[A,2]` place, int64 `[A,2]`."""
+    free = [max(extent - side, 1) for extent in like.shape[2:]]
+    return (drawn * torch.tensor(free, dtype=drawn.dtype, device=drawn.device)).long()
 
 
 def bump(side: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
@@ -186,7 +192,8 @@ class SquareL2(Square):
     def moved(self, offset: Tensor, side: int, random: Random) -> Tensor:
         """Give offsets `[A,C,H,W]` whose second window's mass went into a bump in the first."""
         channels = offset.shape[1]
-        into, emptied = corners(random, offset, side, "into"), window(random, offset, side, "emptied")
+        into = corners(random.uniform(2, stream="into", dtype=torch.float64), offset, side)
+        emptied = window(random, offset, side, "emptied")
         rows, columns = (into[:, k, None] + torch.arange(side, device=offset.device) for k in (0, 1))
         place = torch.arange(len(offset), device=offset.device)[:, None, None, None]
         channel = torch.arange(channels, device=offset.device)[None, :, None, None]
