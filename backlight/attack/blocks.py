@@ -138,7 +138,7 @@ class Cache:
         """Key a cache by the model's weights, the threat model but its eps, the attack, its options and the seed."""
         threat = challenge.threat
         things = (challenge.classifier, threat.norm, threat.lattice, threat.mask, attack, more, challenge.seed)
-        return cls(folder, fingerprint(*things), threat.size)
+        return cls(folder, fingerprint(fingerprint(*things)), threat.size)
 
     def find(self, ids: Sequence[str]) -> Block | None:
         """Read a finished block of these images; None where there is none."""

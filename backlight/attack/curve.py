@@ -24,7 +24,7 @@ SIZES: dict[str, tuple[float, ...]] = {
     "linf": tuple(level / 255 for level in (0, 0.5, 1, 2, 4, 6, 8, 12, 16)),
     "l2": (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
 }
-_NEAR = 1.5  # budget attacks run where the known distance is at most this many times eps
+_NEAR = 1.5  # budget attacks run where the known distance is at most this many times eps, or not known
 _TARGETS, _STEPS = 2, 30
 
 
@@ -80,7 +80,7 @@ def reach_of(challenge: Challenge, sizes: Sequence[float], *, steps: int = 100) 
     known = torch.where(nearest.success, far, torch.inf)
     reach, broken = known.clone(), []
     for eps in sorted(sizes):
-        near = (known > eps) & (known <= _NEAR * eps)
+        near = (known > eps) & ((known <= _NEAR * eps) | known.isinf())
         found = _attack(challenge, eps, near) if bool(near.any()) else torch.full_like(known, torch.inf)
         broken.append((known <= eps) | found.isfinite())
         reach = torch.minimum(reach, found)

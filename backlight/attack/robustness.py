@@ -12,7 +12,7 @@ import numpy as np
 from backlight.attack.adversarial import checked_options, threat_for
 from backlight.attack.audit import most_broken
 from backlight.attack.blocks import SURVIVED, WRONG_BEFORE
-from backlight.attack.catalog import ATTACKS, card_of
+from backlight.attack.catalog import card_of
 from backlight.attack.checks import Verdict, judge_table
 from backlight.attack.curve import Curve
 from backlight.attack.stages import PLANS, Stage
@@ -68,7 +68,7 @@ class Request:
             raise UsageError(f"an audited {self.attack}", expected="autoattack, whose last stages can be sampled")
         if self.attack in PLANS:
             return tuple(PLANS[self.attack])
-        return (Stage(self.attack, ATTACKS[self.attack].function),)
+        return (Stage(self.attack, card_of(self.attack).function),)
 
 
 @dataclass(frozen=True)
