@@ -24,7 +24,7 @@ from backlight.attack import Challenge, ThreatModel, attack
 from backlight.attack.auto import apgd
 from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.gradient import pgd
-from backlight.attack.robustness import Request
+from backlight.attack.robustness import RobustnessRequest
 from backlight.attack.stages import autoattack
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
@@ -164,7 +164,7 @@ def audited(name: str, count: int, goal: float) -> Iterator[Figure]:
     classifier, (images, labels) = load_net("robust"), test_images(count)
     peer, run = Normalized(classifier).eval(), autoattack_peer()
     data = Dataset.of((images * 255).round().to(torch.uint8), labels, [str(number) for number in range(10)])
-    request = Request("autoattack", "linf", EPS, mode="audited", audit=AUDITED, checks=False)
+    request = RobustnessRequest("autoattack", "linf", EPS, mode="audited", audit=AUDITED, checks=False)
     kept: list[Tensor] = []
     results = []
     ours = seconds(lambda: results.append(evaluate_robustness(classifier, data, request)))

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from backlight.attack import ATTACKS, Challenge, attack, evaluate_robustness
-from backlight.attack.robustness import Request
+from backlight.attack.robustness import RobustnessRequest
 from backlight.classifier import Classifier
 from backlight.data import load_data
 from backlight.evaluate.evaluate import evaluate
@@ -38,7 +38,7 @@ MASKS = torch.zeros(3, SIDE, SIDE, dtype=torch.bool).index_fill(2, torch.arange(
 SHAPES = f"shapes:n=24,size={SIDE},classes=4"
 LAST = "6"
 ATTENTION = ("rollout", "gradient_attention", "legrad")
-ROBUST = Request("pgd", eps=0.1, options={"steps": 3})
+ROBUST = RobustnessRequest("pgd", eps=0.1, options={"steps": 3})
 Call = Callable[[Classifier, Path], Any]
 
 

@@ -4,7 +4,8 @@ attack, AttackResult                one call: images in, adversarial images and 
 save_adversarial                    the same as PNG files, read back and judged again
 ThreatModel, Challenge, Referee     what is allowed, on what, and who decides
 ATTACKS                             every attack by name; each is a function of a challenge
-evaluate_robustness, Robustness     a whole data set: one table, and every number that follows from it
+evaluate_robustness, Robustness     a whole data set: one table, and every number that follows from it;
+                                    what is asked for is a RobustnessRequest
 """
 
 from backlight.attack.adversarial import AttackResult, attack
@@ -12,7 +13,7 @@ from backlight.attack.catalog import ATTACKS, AttackCard, card_of
 from backlight.attack.challenge import Challenge
 from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.referee import UNDECIDED, Referee, Verdict
-from backlight.attack.robustness import Robustness
+from backlight.attack.robustness import Robustness, RobustnessRequest
 from backlight.attack.saved import SavedAttack, save_adversarial
 from backlight.attack.threat import ThreatModel
 
@@ -24,6 +25,7 @@ __all__ = [
     "Challenge",
     "Referee",
     "Robustness",
+    "RobustnessRequest",
     "SavedAttack",
     "ThreatModel",
     "Verdict",

@@ -13,7 +13,7 @@ from backlight.attack.blocks import Block, Cache, attack_block
 from backlight.attack.challenge import Challenge
 from backlight.attack.checks import Verdict, check_model
 from backlight.attack.curve import Curve, default_sizes, join, reach_of
-from backlight.attack.robustness import Request, Robustness
+from backlight.attack.robustness import Robustness, RobustnessRequest
 from backlight.attack.stages import Stage
 from backlight.classifier import Classifier
 from backlight.data.dataset import Batch, Dataset
@@ -34,7 +34,7 @@ _CHECKED = 50  # images that the checks of the model look at
 def evaluate_robustness(
     classifier: Classifier,
     data: Dataset,
-    request: Request | None = None,
+    request: RobustnessRequest | None = None,
     *,
     seed: Seed = 0,
     cache: Path | None = None,
@@ -54,7 +54,8 @@ def evaluate_robustness(
     >>> from torch import nn
     >>> data = Dataset.of(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), [0, 1, 1, 0], ["a", "b"])
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
-    >>> found = evaluate_robustness(Classifier.from_module(net, size=8, labels=["a", "b"]), data, Request("fgsm"))
+    >>> classifier = Classifier.from_module(net, size=8, labels=["a", "b"])
+    >>> found = evaluate_robustness(classifier, data, RobustnessRequest("fgsm"))
     >>> found.robust_accuracy <= found.clean_accuracy
     True
     """
@@ -63,7 +64,14 @@ def evaluate_robustness(
     check_labels(classifier, data)
     sized = data.resized(classifier.resize) if classifier.resize is not None else data
     evaluation = Evaluation(
-        classifier, sized, request or Request(), seed, cache, engine or Engine(classifier.device), progress, block
+        classifier,
+        sized,
+        request or RobustnessRequest(),
+        seed,
+        cache,
+        engine or Engine(classifier.device),
+        progress,
+        block,
     )
     return evaluation.run()
 
@@ -74,7 +82,7 @@ class Evaluation:
 
     classifier: Classifier
     data: Dataset
-    request: Request
+    request: RobustnessRequest
     seed: Seed
     cache: Path | None
     engine: Engine

@@ -23,10 +23,10 @@ AMPLIFICATION = 10
 
 
 @dataclass(frozen=True)
-class Request:
+class AttackRequest:
     """Which attack with which options, in the words of the command line.
 
-    >>> Request("fgsm", eps="2/255").method
+    >>> AttackRequest("fgsm", eps="2/255").method
     'fgsm'
     """
 
@@ -68,7 +68,7 @@ class AttackedPicture:
 def attack_pictures(
     classifier: Classifier,
     paths: Sequence[Path],
-    request: Request,
+    request: AttackRequest,
     folder: Path,
     *,
     batch_size: int = 16,
@@ -87,7 +87,7 @@ def attack_pictures(
     >>> folder = Path(tempfile.mkdtemp())
     >>> write_png(folder / "gray.png", torch.full((3, 2, 2), 0.5))
     >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
-    >>> done, failed = attack_pictures(classifier, [folder / "gray.png"], Request("fgsm"), folder / "out")
+    >>> done, failed = attack_pictures(classifier, [folder / "gray.png"], AttackRequest("fgsm"), folder / "out")
     >>> Path(done[0].png).name
     'gray-fgsm.png'
     """

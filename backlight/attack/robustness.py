@@ -27,7 +27,7 @@ MODES = ("exact", "audited")
 
 
 @dataclass(frozen=True)
-class Request:
+class RobustnessRequest:
     """Which attack with which options, and how completely: mode `exact` or `audited`, a budget in seconds.
 
     Audited runs the costly last stages of autoattack (FAB, Square) on `audit` random survivors only and bounds
@@ -35,7 +35,7 @@ class Request:
     over eps, `checks` looks for signs of masked gradients on some images. `options` are the attack's own (steps,
     step_size, objective).
 
-    >>> Request("pgd", options={"steps": 10}).mode
+    >>> RobustnessRequest("pgd", options={"steps": 10}).mode
     'exact'
     """
 
@@ -80,7 +80,7 @@ class Robustness:
     """
 
     table: Table
-    request: Request
+    request: RobustnessRequest
     labels: tuple[str, ...]
     planned: int
     audit: tuple[int, int, int] | None = None

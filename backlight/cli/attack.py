@@ -33,14 +33,14 @@ def attack(
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files."""
     from backlight.attack.adversarial import threat_for
     from backlight.attack.catalog import card_of
-    from backlight.attack.export import Request, attack_pictures
+    from backlight.attack.export import AttackRequest, attack_pictures
     from backlight.images import find_pictures
     from backlight.progress import terminal_progress
 
     threat_for(card_of(method), norm, eps)  # wrong options are told before a model is loaded
     paths = find_pictures(pictures)[:limit]
     classifier = load_classifier(model, run.seed)
-    request = Request(method, norm, eps, steps, step_size, objective, target, run.seed)
+    request = AttackRequest(method, norm, eps, steps, step_size, objective, target, run.seed)
     done, failed = attack_pictures(
         classifier,
         paths,

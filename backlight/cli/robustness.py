@@ -45,7 +45,7 @@ def robustness(
 ) -> None:
     """Attack a data set and say how much of it withstands, what broke each image, and what to doubt."""
     from backlight.attack.evaluation import evaluate_robustness
-    from backlight.attack.robustness import Request
+    from backlight.attack.robustness import RobustnessRequest
     from backlight.data import load_data
     from backlight.engine import make_engine
     from backlight.files import require_new
@@ -58,7 +58,7 @@ def robustness(
         "step_size": step_size,
         "objective": objective,
     }
-    request = Request(attack, norm, eps, target, mode, _seconds(budget), audit, curve, options=options)
+    request = RobustnessRequest(attack, norm, eps, target, mode, _seconds(budget), audit, curve, options=options)
     _ = request.stages(), request.checked, request.threat  # wrong options are told before anything is loaded
     path = require_new(output.out / "robustness.parquet", output.force or resume)
     cache = output.out / "robustness-blocks"

@@ -21,7 +21,7 @@ from backlight.attack.blocks import Cache
 from backlight.attack.checks import check_model, judge_table, not_monotone
 from backlight.attack.curve import join, reach_of
 from backlight.attack.evaluation import evaluate_robustness
-from backlight.attack.robustness import Request
+from backlight.attack.robustness import RobustnessRequest
 from backlight.classifier import Classifier
 from backlight.cli.app import app
 from backlight.data.dataset import Dataset
@@ -43,7 +43,7 @@ def data(count: int = 30) -> Dataset:
     return Dataset.of(images, labels, [str(number) for number in range(5)])
 
 
-PGD = Request("pgd", eps="2/255", options={"steps": 8}, checks=False)
+PGD = RobustnessRequest("pgd", eps="2/255", options={"steps": 8}, checks=False)
 
 
 def test_numbers_follow_from_the_table() -> None:
@@ -83,7 +83,9 @@ def test_the_model_is_left_as_it_was() -> None:
     net = small_net(5)
     labels = [str(number) for number in range(5)]
     with unchanged(net):
-        evaluate_robustness(Classifier.from_module(net, size=16, labels=labels), data(4), Request("fgsm", curve=True))
+        evaluate_robustness(
+            Classifier.from_module(net, size=16, labels=labels), data(4), RobustnessRequest("fgsm", curve=True)
+        )
 
 
 def test_finished_blocks_are_read_back(tmp_path: Path) -> None:
@@ -113,7 +115,7 @@ def test_another_seed_or_model_does_not_read_them(tmp_path: Path) -> None:
 
 def test_a_larger_eps_begins_with_what_a_smaller_one_found(tmp_path: Path) -> None:
     small = evaluate_robustness(classifier_of(), data(), PGD, cache=tmp_path)
-    request = Request("pgd", eps="3/255", options={"steps": 8}, checks=False)
+    request = RobustnessRequest("pgd", eps="3/255", options={"steps": 8}, checks=False)
     cold, warm = (evaluate_robustness(classifier_of(), data(), request, cache=one) for one in (None, tmp_path))
     assert warm.table["forwards"].sum() < cold.table["forwards"].sum()
     broken = ~small.table["robust"].astype(bool)
@@ -193,9 +195,9 @@ def test_an_audited_run_says_so_and_bounds_what_it_left_out(monkeypatch: pytest.
         Stage("square", partial(square, steps=30)),
     )
     monkeypatch.setattr(robustness, "PLANS", {"autoattack": plan})
-    request = Request("autoattack", eps="1.5/255", mode="audited", audit=4, checks=False)
+    request = RobustnessRequest("autoattack", eps="1.5/255", mode="audited", audit=4, checks=False)
     found = evaluate_robustness(classifier_of(), data(), request)
-    exact = evaluate_robustness(classifier_of(), data(), Request("autoattack", eps="1.5/255", checks=False))
+    exact = evaluate_robustness(classifier_of(), data(), RobustnessRequest("autoattack", eps="1.5/255", checks=False))
     assert found.audit is not None
     survivors, tested, broken = found.audit
     assert tested == 4 < survivors
@@ -208,7 +210,7 @@ def test_an_audited_run_says_so_and_bounds_what_it_left_out(monkeypatch: pytest.
 
 
 def test_a_budget_stops_after_a_block_and_is_named() -> None:
-    request = Request("pgd", eps="2/255", options={"steps": 8}, budget=1e-6, checks=False)
+    request = RobustnessRequest("pgd", eps="2/255", options={"steps": 8}, budget=1e-6, checks=False)
     found = evaluate_robustness(classifier_of(), data(), request, block=10)
     assert len(found.table) == 10
     assert found.to_json()["planned"] == 30
@@ -216,7 +218,7 @@ def test_a_budget_stops_after_a_block_and_is_named() -> None:
 
 
 def test_the_curve_falls_and_reaches_the_clean_accuracy_at_zero() -> None:
-    request = Request("pgd", eps="2/255", options={"steps": 8}, curve=True, checks=False)
+    request = RobustnessRequest("pgd", eps="2/255", options={"steps": 8}, curve=True, checks=False)
     found = evaluate_robustness(classifier_of(), data(20), request)
     assert found.curve is not None
     accuracy = found.curve.accuracy
@@ -301,14 +303,14 @@ def test_a_rising_curve_is_reported() -> None:
 @pytest.mark.parametrize(
     "request_",
     [
-        Request("pgd", mode="audited"),
-        Request("autoattack", mode="sampled"),
-        Request("fgsm", options={"steps": 3}),
-        Request("nothing"),
-        Request("pgd", eps=8),
+        RobustnessRequest("pgd", mode="audited"),
+        RobustnessRequest("autoattack", mode="sampled"),
+        RobustnessRequest("fgsm", options={"steps": 3}),
+        RobustnessRequest("nothing"),
+        RobustnessRequest("pgd", eps=8),
     ],
 )
-def test_wrong_requests_are_refused(request_: Request) -> None:
+def test_wrong_requests_are_refused(request_: RobustnessRequest) -> None:
     with pytest.raises(UsageError):
         evaluate_robustness(classifier_of(), data(4), request_)
 

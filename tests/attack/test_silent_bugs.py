@@ -14,7 +14,7 @@ from backlight.attack.catalog import ATTACKS
 from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.gradient import pgd
 from backlight.attack.nearest import carlini_wagner, fmn
-from backlight.attack.robustness import Request
+from backlight.attack.robustness import RobustnessRequest
 from backlight.attack.rules.apgd import checkpoints
 from backlight.attack.rules.nearest import FMN
 from backlight.attack.stages import PLANS
@@ -183,7 +183,7 @@ def test_nan_logits_are_never_a_success() -> None:
 def test_success_flags_have_a_mean_after_resume(tmp_path: Path) -> None:
     # bool.mean() raised after hours, only when a state file was used.
     data = shapes()
-    runs = [evaluate_robustness(classifier_of(), data, Request("fgsm"), cache=tmp_path) for _ in range(2)]
+    runs = [evaluate_robustness(classifier_of(), data, RobustnessRequest("fgsm"), cache=tmp_path) for _ in range(2)]
     assert runs[0].robust_accuracy == runs[1].robust_accuracy
     assert isinstance(runs[1].to_json()["robust_accuracy"], float)
 

@@ -11,7 +11,7 @@ from tests.report.reading import Document
 
 
 def test_bars_are_as_long_as_their_values() -> None:
-    drawn = Document(bar_chart([("<before>", 0.8), ("after", 0.2), ("none", 0.0)], alt="a & b"))
+    drawn = Document(str(bar_chart([("<before>", 0.8), ("after", 0.2), ("none", 0.0)], alt="a & b")))
     bars = [float(one["width"]) for one in drawn.all("rect") if one.get("class") != "ground"]
     assert bars == [320.0, 80.0, 0.0]
     assert "<before>" in drawn.text
@@ -19,7 +19,7 @@ def test_bars_are_as_long_as_their_values() -> None:
 
 
 def test_lines_go_down_where_values_do() -> None:
-    drawn = Document(line_chart([Line(((0.0, 1.0), (1.0, 0.5), (2.0, 0.0)))], alt="", x_label="eps"))
+    drawn = Document(str(line_chart([Line(((0.0, 1.0), (1.0, 0.5), (2.0, 0.0)))], alt="", x_label="eps")))
     points = [tuple(map(float, one.split(","))) for one in drawn.all("polyline")[0]["points"].split()]
     (x0, y0), (x1, y1), (x2, y2) = points
     assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
@@ -35,7 +35,7 @@ def test_a_histogram_counts_every_value_once() -> None:
     counts = [int(found) for found in re.findall(r"<title>(\d+) from", drawn)]
     assert sum(counts) == len(values)
     assert counts[-1] == 2
-    document = Document(drawn)
+    document = Document(str(drawn))
     heights = [float(one["height"]) for one in document.all("rect")]
     assert max(heights) == heights[counts.index(max(counts))]
 
