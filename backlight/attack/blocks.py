@@ -6,7 +6,6 @@ adversarial pictures that a smaller one found.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +18,9 @@ from backlight.attack.challenge import Challenge
 from backlight.attack.referee import UNDECIDED
 from backlight.attack.stages import Stage, run_stage
 from backlight.attack.survival import survives
+from backlight.blocks import BlockFolder
 from backlight.errors import FileError
-from backlight.files import atomic
 from backlight.pixels import Result
-from backlight.pixels.describe import fingerprint
 from backlight.table import Table
 
 WRONG_BEFORE, SURVIVED = "clean", ""
@@ -122,15 +120,14 @@ def _in_top(logits: Tensor, labels: Tensor, count: int = 5) -> Tensor:
 
 @dataclass(frozen=True)
 class Cache:
-    """Keep finished blocks in a folder, by everything that decides about them.
+    """Keep finished blocks in a folder, by everything that decides about them; eps is the tag of a block.
 
     >>> import tempfile
-    >>> Cache(Path(tempfile.mkdtemp()), "key", 0.1).find(["a"]) is None
+    >>> Cache(BlockFolder(Path(tempfile.mkdtemp()), "key"), 0.1).find(["a"]) is None
     True
     """
 
-    folder: Path
-    key: str
+    blocks: BlockFolder
     eps: float
 
     @classmethod
@@ -138,55 +135,38 @@ class Cache:
         """Key a cache by the model's weights, the threat model but its eps, the attack, its options and the seed."""
         threat = challenge.threat
         things = (challenge.classifier, threat.norm, threat.lattice, threat.mask, attack, more, challenge.seed)
-        return cls(folder, fingerprint(fingerprint(*things)), threat.size)
+        return cls(BlockFolder.of(folder, *things), threat.size)
 
     def find(self, ids: Sequence[str]) -> Block | None:
         """Read a finished block of these images; None where there is none."""
-        return self._read(self._path(ids, self.eps))
+        return self._read(ids, _tag(self.eps))
 
     def smaller(self, ids: Sequence[str]) -> Block | None:
         """Read the finished block with the largest smaller eps; None where there is none."""
-        found = []
-        for path in self.folder.glob(f"{self._stem(ids)}-*.parquet"):
-            try:
-                eps = float(path.name.removesuffix(".parquet").rsplit("-", 1)[1])
-            except ValueError:
-                continue
-            if eps < self.eps:
-                found.append((eps, path))
-        return self._read(max(found)[1]) if found else None
+        found = [(float(tag), tag) for tag in self.blocks.tags(ids) if _is_number(tag) and float(tag) < self.eps]
+        return self._read(ids, max(found)[1]) if found else None
 
     def keep(self, ids: Sequence[str], block: Block) -> None:
-        """Write a finished block: pictures first, then the table that says it is finished."""
-        from safetensors.torch import save_file
+        """Write a finished block."""
+        self.blocks.write(ids, block.table, {"images": block.images}, _tag(self.eps))
 
-        path = self._path(ids, self.eps)
-        with atomic(_pictures(path)) as temporary:
-            save_file({"images": block.images.detach().cpu().contiguous()}, temporary)
-        block.table.write(path)
-
-    def _read(self, path: Path) -> Block | None:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        pictures = _pictures(path)
-        if not (path.is_file() and pictures.is_file()):
+    def _read(self, ids: Sequence[str], tag: str) -> Block | None:
+        found = self.blocks.read(ids, tag)
+        if found is None:
             return None
-        try:
-            images = load_file(pictures)["images"]
-        except (SafetensorError, KeyError) as error:
-            raise FileError(pictures, f"is no block of pictures ({error})", hint="delete it and run again") from error
-        table = Table.read(path)
-        if len(images) != len(table):
-            raise FileError(pictures, "does not fit the table beside it", hint="delete both and run again")
-        return Block(table, images)
-
-    def _stem(self, ids: Sequence[str]) -> str:
-        return f"{self.key[:16]}-{fingerprint(json.dumps(list(ids)))[:16]}"
-
-    def _path(self, ids: Sequence[str], eps: float) -> Path:
-        return self.folder / f"{self._stem(ids)}-{eps:.12f}.parquet"
+        images = found.tensors.get("images")
+        if images is None or len(images) != len(found.table):
+            raise FileError(self.blocks.folder, f"holds a block at eps {tag} whose pictures do not fit its table")
+        return Block(found.table, images)
 
 
-def _pictures(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".parquet") + ".safetensors")
+def _tag(eps: float) -> str:
+    return f"{eps:.12f}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
