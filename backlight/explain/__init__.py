@@ -9,11 +9,13 @@ rectifiers           guided backpropagation by interception
 attention            attention weights by interception
 methods/             the methods
 scores/              how far a map can be trusted
+study                `explain_data`: whole data sets; views reads their pictures, averages gathers maps by class
 """
 
 from backlight.explain.attribution import Attribution, Explanations
 from backlight.explain.catalog import CATALOG, Card, Method, method
 from backlight.explain.explaining import explain
 from backlight.explain.objective import Contrast
+from backlight.explain.study import explain_data
 
-__all__ = ["CATALOG", "Attribution", "Card", "Contrast", "Explanations", "Method", "explain", "method"]
+__all__ = ["CATALOG", "Attribution", "Card", "Contrast", "Explanations", "Method", "explain", "explain_data", "method"]

@@ -39,7 +39,10 @@ class Request:
 
 @dataclass(frozen=True)
 class WrittenMap:
-    """One map of one picture: its files, the layer it read, passes per image and completeness gap."""
+    """One map of one picture: its files, the layer it read, passes per image and completeness gap.
+
+    `seen` is false for a map that is the same everywhere or not finite: its overlay shows nothing.
+    """
 
     method: str
     layer: str | None
@@ -48,6 +51,7 @@ class WrittenMap:
     passes: float
     gap: float | None
     notes: tuple[str, ...]
+    seen: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class ExplainedPicture:
     maps: tuple[WrittenMap, ...]
 
     def to_json(self) -> dict[str, object]:
-        """Give `{"path", "target", "box", "maps": [{"method", "layer", "png", "npz", "passes", "gap", "notes"}]}`."""
+        """Give `{"path", "target", "box", "maps": [...]}`, each map with the fields of `WrittenMap`."""
         return {**vars(self), "maps": [vars(one) for one in self.maps]}
 
 
@@ -94,8 +98,8 @@ def explain_pictures(
     names = dict(zip(paths, unique_stems(paths), strict=True))
     for stem in names.values():
         for method in request.methods:
-            require_new(_file(folder, stem, method, "png"), force)
-            require_new(_file(folder, stem, method, "npz"), force)
+            require_new(map_file(folder, stem, method, "png"), force)
+            require_new(map_file(folder, stem, method, "npz"), force)
     done: list[ExplainedPicture] = []
     failed: list[Failed] = []
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="explain"):
@@ -105,9 +109,9 @@ def explain_pictures(
             stem = names[picture.path]
             maps = []
             for name, attribution in explanations.items():
-                png, npz = _file(folder, stem, name, "png"), _file(folder, stem, name, "npz")
+                png, npz = map_file(folder, stem, name, "png"), map_file(folder, stem, name, "npz")
                 write_png(png, drawn[name][row])
-                _write_raw(npz, attribution, row, picture)
+                write_raw(npz, attribution, row, picture)
                 maps.append(_written(attribution, row, png, npz))
             target = explanations.labels[row]
             done.append(ExplainedPicture(str(picture.path), target, tuple(picture.box), tuple(maps)))
@@ -127,11 +131,17 @@ def _explain(classifier: Classifier, pictures: list[Picture], request: Request) 
     )
 
 
-def _file(folder: Path, stem: str, method: str, suffix: str) -> Path:
+def map_file(folder: Path, stem: str, method: str, suffix: str) -> Path:
+    """Name the file of one map of one picture.
+
+    >>> map_file(Path("out"), "cat", "rise:samples=8", "png").name
+    'cat-rise-samples=8.png'
+    """
     return folder / f"{stem}-{re.sub(r'[^A-Za-z0-9_+.=]+', '-', method)}.{suffix}"
 
 
-def _write_raw(path: Path, attribution: Attribution, row: int, picture: Picture) -> None:
+def write_raw(path: Path, attribution: Attribution, row: int, picture: Picture) -> None:
+    """Write one map to an npz: `raw` [C,h,w], `heat` [H,W], `box` and `full_size` of the photograph."""
     with atomic(path) as temporary:
         np.savez_compressed(
             temporary,
@@ -145,4 +155,5 @@ def _write_raw(path: Path, attribution: Attribution, row: int, picture: Picture)
 def _written(attribution: Attribution, row: int, png: Path, npz: Path) -> WrittenMap:
     gap = None if attribution.gap is None else float(attribution.gap[row])
     passes = attribution.forwards + attribution.backwards
-    return WrittenMap(attribution.method, attribution.layer, str(png), str(npz), passes, gap, attribution.notes)
+    seen = bool(attribution.finite[row] & ~attribution.flat[row])
+    return WrittenMap(attribution.method, attribution.layer, str(png), str(npz), passes, gap, attribution.notes, seen)

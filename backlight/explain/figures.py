@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from backlight.explain.attribution import Attribution, Explanations
 
 MOST_SHOWN = 16
+OPACITY, FADED = 0.8, 0.3
 
 
 def draw(image: Tensor, heat: Tensor, *, signed: bool = False) -> Tensor:
-    """Draw one map [H,W] over its image [C,H,W]; a flat map leaves the image in gray: float [3,H,W].
+    """Draw one map [H,W] over its image [C,H,W] in gray, so that all color is the map's: float [3,H,W].
 
-    `signed` colors evidence for in one hue and evidence against in another, around zero.
+    `signed` colors evidence for in one hue and evidence against in another, around zero. A map that is flat or not
+    finite leaves the image faded, without any color.
 
     >>> draw(torch.zeros(3, 4, 4), torch.rand(4, 4)).shape
     torch.Size([3, 4, 4])
@@ -31,8 +33,8 @@ def draw(image: Tensor, heat: Tensor, *, signed: bool = False) -> Tensor:
     scaled = normalize_map(heat, signed=signed)
     backdrop = image[:3].mean(0, keepdim=True).expand(3, -1, -1).float()
     if scaled.flat or not scaled.finite:
-        return backdrop
-    return overlay(backdrop if image.shape[0] != 3 else image, scaled.values, table="signed" if signed else "heat")
+        return 0.5 + (backdrop - 0.5) * FADED
+    return overlay(backdrop, scaled.values, OPACITY, table="signed" if signed else "heat")
 
 
 def overlays(explanations: Explanations, method: str) -> list[Tensor]:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from backlight.report.sections import number, percent
 
 _WIDTH, _HEIGHT = 400, 220  # of lines and histograms; at 375 px one unit is a little less than a pixel
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 12, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 26, 12, 42
 _ROW = 38
 _EMPTY = Markup("")
 
@@ -109,6 +109,42 @@ def histogram(
                 _text(plot.x(low)), _text(plot.y(count)), width, _text(plot.y(0) - plot.y(count)), title
             )
     return _svg(alt, _HEIGHT, drawn)
+
+
+def interval_chart(
+    rows: Sequence[tuple[str, float, float, float, bool]], *, alt: str, text: Callable[[float], str] = number
+) -> Markup:
+    """Draw values with their intervals below one another, on a common scale from the lowest to the highest bound.
+
+    Each row is a name, the value, its lower and upper bound, and whether it is a control, which is drawn dashed.
+
+    >>> "<circle" in interval_chart([("gradcam", 0.4, 0.3, 0.5, False)], alt="Deletion")
+    True
+    """
+    known = [row for row in rows if all(map(math.isfinite, row[1:4]))]
+    if not known:
+        return _EMPTY
+    plot = _Plot(min(row[2] for row in known), max(row[3] for row in known), 1.0)
+    row = Markup(
+        '<text x="0" y="{}">{}</text><text x="{}" y="{}" class="end">{}</text>'
+        '<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<line class="line line-0{}" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<circle class="{}" cx="{}" cy="{}" r="4.5"><title>{}</title></circle>'
+    )
+    drawn = _EMPTY
+    for place, (name, value, low, high, control) in enumerate(known):
+        top = place * _ROW + 15
+        y, left, right = top + 12, _text(plot.x(low)), _text(plot.x(high))
+        title = f"{name}: {text(value)}, plausibly {text(low)} to {text(high)}"
+        ends = (_LEFT, _WIDTH - _RIGHT, y, y)
+        line, dot = (" dashed control", "control") if control else ("", "dot-0")
+        drawn += row.format(
+            top, name, _WIDTH, top, text(value), *ends, line, left, right, y, y, dot, _text(plot.x(value)), y, title
+        )
+    bottom = len(known) * _ROW + 14
+    words = Markup('<text x="{}" y="{}">{}</text><text x="{}" y="{}" class="end">{}</text>')
+    drawn += words.format(_LEFT, bottom, text(plot.left), _WIDTH - _RIGHT, bottom, text(plot.right))
+    return _svg(alt, bottom + 6, drawn)
 
 
 @dataclass(frozen=True)

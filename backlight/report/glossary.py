@@ -56,6 +56,22 @@ GLOSSARY: dict[str, str] = {
         "Projected gradient descent: many small steps of the same kind, from a random start, brought back "
         "within epsilon after each (Madry et al., 2018)."
     ),
+    "adversarial attack": (
+        "A search for a small change of a picture that makes the classifier answer wrongly. What cannot be "
+        "found by one search may be found by another: a picture that withstands is not proven safe."
+    ),
+    "threat model": "What an attacker is allowed to change, how much of it, and what counts as winning.",
+    "robust accuracy": (
+        "The share of pictures that are named right and still are after the attack. It can only be too high: "
+        "a stronger attack may break more."
+    ),
+    "margin": (
+        "By how much the logit of the right class lies above the best other one. The attack has won when it is "
+        "below zero."
+    ),
+    "undecided": (
+        "Pictures whose margin is so close to zero (below 0.0001) that another machine may count them otherwise."
+    ),
     "targeted attack": "An attack that wants one particular wrong answer, not just any.",
     "L2 distance": (
         "The length of a change: the root of the sum of all squared changes. Many tiny changes may add up to "
@@ -71,5 +87,13 @@ GLOSSARY: dict[str, str] = {
     "interval": (
         "The range in which the true accuracy plausibly lies, given that few pictures were looked at (95 %, "
         "Wilson). Few pictures, wide range."
+    ),
+    "controls": (
+        "Two maps that were made without the classifier: one drawn at random, one of the edges in the picture. A "
+        "score says something about a method only where it is better than both."
+    ),
+    "standard error": (
+        "How far a mean would typically move if other pictures of the same kind had been looked at. A difference of "
+        "less than two of them may be chance."
     ),
 }

@@ -4,7 +4,7 @@ score            `score`, one row per image, and `summarize`
 metrics          every metric: direction, needs, reference
 curves, road     hide or show pixels in the map's order
 faithful         small perturbations: infidelity, max-sensitivity
-localization     pointing game, mass inside a mask
+localization     pointing game, mass inside a mask, mass near the border
 randomization    does the map depend on the model?
 verdict          what the scores say, in sentences
 controls         a random map and an edge map
@@ -12,7 +12,17 @@ judge            the images, the class and the network's probability of it
 """
 
 from backlight.explain.scores.metrics import METRICS, Metric
-from backlight.explain.scores.score import Scores, score, score_maps, summarize
-from backlight.explain.scores.verdict import describe_location
+from backlight.explain.scores.score import Scores, score, score_explanations, score_maps, summarize
+from backlight.explain.scores.verdict import describe_location, describe_scores
 
-__all__ = ["METRICS", "Metric", "Scores", "describe_location", "score", "score_maps", "summarize"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Scores",
+    "describe_location",
+    "describe_scores",
+    "score",
+    "score_explanations",
+    "score_maps",
+    "summarize",
+]

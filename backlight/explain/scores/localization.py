@@ -1,13 +1,15 @@
-"""Metrics that compare a map with a mask of the object: pointing game and mass."""
+"""Metrics of where a map lies: pointing game and mass inside a mask of the object, and mass near the border."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.explain.scores.judge import Judge, heat_of
 
 REACH = 15 / 224
+BORDER = 0.1
 
 
 def pointing_game(judge: Judge, maps: Tensor) -> Tensor:
@@ -36,6 +38,22 @@ def mass(judge: Judge, maps: Tensor) -> Tensor:
     total = positive.sum((1, 2))
     inside = (positive * masks).sum((1, 2)) / total
     return inside.masked_fill((total <= 0) | ~masks.flatten(1).any(1), float("nan"))
+
+
+def border(judge: Judge, maps: Tensor) -> Tensor:
+    """Give the share of the map's positive mass in the outer tenth along each edge of the image, [B].
+
+    Neither high nor low is better: much more than a random map's share (36 % of a square image) says that the
+    background, or the padding of the network, is looked at. NaN for a map that is nowhere positive.
+    """
+    height, width = judge.size
+    inner = torch.zeros(height, width, dtype=torch.bool, device=maps.device)
+    down, across = round(BORDER * height), round(BORDER * width)
+    inner[down : height - down, across : width - across] = True
+    positive = heat_of(maps).double().clamp(min=0)
+    total = positive.sum((1, 2))
+    outside = (positive * ~inner).sum((1, 2)) / total
+    return outside.masked_fill(total <= 0, float("nan"))
 
 
 def _masks(judge: Judge) -> Tensor:

@@ -15,7 +15,7 @@ from backlight.explain.scores import curves, faithful, localization, randomizati
 class Metric:
     """One metric: `function(judge, maps)`, or `function(judge, maps, again)` where it explains again.
 
-    `better` is higher or lower; `needs` nothing, mask or again.
+    `better` is higher, lower, or empty for a description; `needs` nothing, mask or again.
     """
 
     name: str
@@ -35,6 +35,7 @@ _METRICS = (
     Metric("max_sensitivity", faithful.max_sensitivity, "lower", "again", "Yeh et al., 2019, arXiv:1901.09392"),
     Metric("pointing_game", localization.pointing_game, "higher", "mask", "Zhang et al., 2018, arXiv:1608.00507"),
     Metric("mass", localization.mass, "higher", "mask", "Wang et al., 2020, arXiv:1910.01279"),
+    Metric("border", localization.border, "", "", "the share of a tenth along each edge"),
     Metric(
         "model_randomization",
         randomization.model_randomization,

@@ -66,22 +66,65 @@ def score(
     >>> scores.table.names
     ['id', 'target', 'saliency.deletion', 'random.deletion', 'edges.deletion']
     """
-    chosen = [find_metric(name) for name in metrics]
-    if any(metric.needs == "mask" for metric in chosen):
-        _check_masks(masks, images)
+    check_metrics(metrics, masks, images)
     ids = [str(place) for place in range(len(images))] if ids is None else list(ids)
     random = random or Random(0, ids)
     found = explain(classifier, images, target, methods=methods, layer=layer, random=random, chunk=chunk)
+    table = score_explanations(
+        classifier,
+        found,
+        choose_methods(methods),
+        metrics,
+        masks=masks,
+        random=random,
+        options={"layer": layer, "chunk": chunk},
+    )
+    return Scores(found, Table.of({"id": ids, **table}))
+
+
+def score_explanations(
+    classifier: Classifier,
+    found: Explanations,
+    methods: Sequence[Method],
+    metrics: Sequence[str],
+    *,
+    random: Random,
+    masks: Tensor | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Score explanations that were made: the columns `target` and `METHOD.METRIC`, controls included.
+
+    `methods` and `options` (layer, chunk) are those that `explain` was called with, for metrics that explain again.
+
+    Raises UsageError where a function was explained, which has no probability.
+
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+    >>> classifier = Classifier.from_module(net, size=4)
+    >>> methods, random = choose_methods(["saliency"]), Random(0, ["a"])
+    >>> found = explain(classifier, torch.rand(1, 3, 4, 4), methods=methods, random=random)
+    >>> list(score_explanations(classifier, found, methods, ["border"], random=random))
+    ['target', 'saliency.border', 'random.border', 'edges.border']
+    """
     if found.target is None:
         raise UsageError("the target is a function", expected="a class, whose probability is scored")
-    options = {"layer": layer, "random": random, "chunk": chunk}
-    makers = {one.label: _again(one, found.target, options) for one in choose_methods(methods)}
+    options = dict(options or {})
+    again = {**options, "random": random, "quantity": found.quantity, "space": found.space}
+    makers = {one.label: _again(one, found.target, again) for one in methods}
     maps = {name: scored_map(found, name) for name in found}
     with torch.inference_mode(False), torch.no_grad(), classifier.guard():
-        judge = Judge(classifier, found.images, found.target, random, Chunk.of(chunk))
+        judge = Judge(classifier, found.images, found.target, random, Chunk.of(options.get("chunk", 32)))
         judge.masks = None if masks is None else masks.to(found.images.device).bool()
         columns = score_maps(judge, maps, metrics, makers)
-    return Scores(found, Table.of({"id": ids, "target": found.target.cpu(), **columns}))
+    return {"target": found.target.cpu(), **columns}
+
+
+def check_metrics(metrics: Sequence[str], masks: Tensor | None, images: Tensor) -> None:
+    """Raise UsageError for unknown metrics, InputError where one needs masks that are missing or do not fit.
+
+    >>> check_metrics(["deletion"], None, torch.zeros(1, 3, 4, 4))
+    """
+    if any(find_metric(name).needs == "mask" for name in metrics):
+        _check_masks(masks, images)
 
 
 def score_maps(

@@ -1,0 +1,258 @@
+"""Explain a whole data set block by block: resumable, in several processes, in the memory of one block."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backlight import __version__
+from backlight.blocks import BlockFolder
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.data.pictures import Failure
+from backlight.engine import Engine
+from backlight.errors import DataError
+from backlight.explain.attribution import Explanations
+from backlight.explain.averages import ClassAverages
+from backlight.explain.catalog import Method
+from backlight.explain.explaining import choose_methods, explain
+from backlight.explain.export import Request, map_file, write_raw
+from backlight.explain.figures import overlays
+from backlight.explain.scores.metrics import find_metric
+from backlight.explain.scores.score import DEFAULT_METRICS, score_explanations, summarize
+from backlight.explain.views import OBJECT, Views, read_views
+from backlight.images import write_png
+from backlight.pixels.describe import fingerprint
+from backlight.progress import Progress, reporting
+from backlight.random import Random
+from backlight.table import Table
+
+MAPS, BLOCKS = "maps", "explain-blocks"
+PLACES = ("border",)
+_MASKED = ("mass", "pointing_game")
+_BLOCK_VALUES = 8 * 3 * 224 * 224
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DataExplanations:
+    """A table with one row per image, `METHOD.METRIC` beside `random.METRIC` and `edges.METRIC`, and what follows.
+
+    `averages` are the average maps of classes (of the label where the data are labeled, else of the class
+    explained) and `labels` their names. `folder` is where overlays and raw maps are.
+    `failed` names pictures that could not be read.
+    """
+
+    table: Table
+    methods: tuple[str, ...]
+    request: Request
+    averages: ClassAverages
+    labels: tuple[str, ...]
+    data: Dataset
+    folder: Path | None
+    failed: tuple[Failure, ...] = ()
+    seconds: float = 0.0
+
+    def summary(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Summarize the scores over images, as `scores.summarize` does."""
+        return summarize(self.table)
+
+    def heat(self, name: str, method: str) -> Tensor | None:
+        """Read one map [H,W] of one image back; None where nothing was written."""
+        if self.folder is None:
+            return None
+        path = map_file(self.folder / MAPS, stem_of(name), method, "npz")
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as stored:
+            return torch.from_numpy(stored["heat"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the document of the verb `explain --data`."""
+        return {
+            "n": len(self.table),
+            "methods": self.summary(),
+            "skipped": [{"path": one.id, "error": one.error} for one in self.failed],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def explain_data(
+    classifier: Classifier,
+    data: Dataset,
+    request: Request,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    out: Path | None = None,
+    resume: bool = False,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+    batch_size: int = 32,
+) -> DataExplanations:
+    """Explain every picture of a data set, score the maps, and write overlays and raw maps into `out`.
+
+    Where maps lie (near the border; on the object, where the data have masks "object") is always told; `metrics`
+    are scored besides. At most `batch_size` pictures, fewer of large ones, are in memory at a time. Finished blocks
+    are kept in `out`; with `resume` those of the same model, request and pictures are read back. With several
+    processes each explains its share and all get the same result.
+
+    Raises DataError where no picture can be read, and as `explain` and `score` do.
+
+    >>> from backlight.data import load_data
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 8))
+    >>> data = load_data("shapes:n=3,size=8", split="all")
+    >>> found = explain_data(Classifier.from_module(net, size=8), data, Request(("saliency",)), metrics=["deletion"])
+    >>> len(found.table), sorted(found.summary()["saliency"])
+    (3, ['border', 'deletion', 'mass', 'pointing_game'])
+    """
+    located = (*PLACES, *(_MASKED if OBJECT in data.masks else ()))
+    wanted = tuple(dict.fromkeys((*(find_metric(name).name for name in metrics), *located)))
+    study = _Study(
+        classifier, data, request, choose_methods(request.methods), wanted, out, engine or Engine(classifier.device)
+    )
+    return study.run(resume, batch_size, progress)
+
+
+def stem_of(name: str) -> str:
+    """Turn an image's id into a file name of its own.
+
+    >>> stem_of("17"), stem_of("cats/a.jpg").startswith("cats-a.jpg-")
+    ('17', True)
+    """
+    if re.fullmatch(r"\w{1,80}", name, re.ASCII):
+        return name
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[-60:].lstrip('.-')}-{digest}"
+
+
+@dataclass
+class _Study:
+    """One run over a data set; `run` gives its outcome."""
+
+    classifier: Classifier
+    data: Dataset
+    request: Request
+    methods: list[Method]
+    metrics: tuple[str, ...]
+    out: Path | None
+    engine: Engine
+    failed: list[Failure] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.labels = tuple(one.label for one in self.methods)
+        self.blocks: BlockFolder | None = None
+        if self.out is not None:
+            request = self.request
+            asked = (request.methods, request.target, request.layer, request.quantity, request.seed)
+            things = (self.classifier, *(str(one) for one in (asked, self.metrics, __version__)))
+            self.blocks = BlockFolder.of(self.out / BLOCKS, *things)
+
+    def run(self, resume: bool, batch_size: int, progress: Progress | None) -> DataExplanations:
+        start = time.perf_counter()
+        rows, tables, averages = self.engine.shard(len(self.data)), list[Table](), ClassAverages(self.labels)
+        with reporting(progress, len(rows), f"explain {self.data.name}") as advance:
+            for part in rows.split(self._size(batch_size)):
+                views = read_views(self.classifier, self.data, part)
+                self.failed += views.failed
+                if views.pictures:
+                    table, here = self._block(views, resume)
+                    tables.append(table)
+                    averages.merge(here)
+                advance(len(part))
+        return self._gathered(tables, averages, start)
+
+    def _size(self, batch_size: int) -> int:
+        size = self.classifier.size or (224, 224)
+        return max(1, min(batch_size, _BLOCK_VALUES // (3 * size[0] * size[1])))
+
+    def _block(self, views: Views, resume: bool) -> tuple[Table, ClassAverages]:
+        tag = fingerprint(views.images, views.labels, views.masks)[:16]
+        if self.blocks is not None and resume and self._written(views):
+            found = self.blocks.read(views.ids, tag)
+            if found is not None:
+                return found.table, ClassAverages.from_tensors(self.labels, found.tensors)
+        table, averages = self._explained(views)
+        if self.blocks is not None:
+            self.blocks.write(views.ids, table, averages.to_tensors(), tag)
+        return table, averages
+
+    def _explained(self, views: Views) -> tuple[Table, ClassAverages]:
+        request, random = self.request, Random(self.request.seed, views.ids)
+        found = explain(
+            self.classifier,
+            views.images.to(self.classifier.device),
+            request.target,
+            methods=self.methods,
+            layer=request.layer,
+            quantity=request.quantity,
+            random=random,
+        )
+        scored = score_explanations(
+            self.classifier,
+            found,
+            self.methods,
+            self.metrics,
+            masks=views.masks,
+            random=random,
+            options={"layer": request.layer},
+        )
+        if self.out is not None:
+            self._write(views, found)
+        columns = {"label": views.labels} if self.data.labeled else {}
+        averages = ClassAverages(self.labels)
+        averages.add((views.labels if self.data.labeled else scored["target"]).tolist(), found)
+        return Table.of({"id": views.ids, **columns, **_flags(found), **scored}), averages
+
+    def _write(self, views: Views, found: Explanations) -> None:
+        for method, attribution in found.items():
+            drawn = overlays(found, method)
+            for row, picture in enumerate(views.pictures):
+                png, npz = self._files(views.ids[row], method)
+                write_png(png, drawn[row])
+                write_raw(npz, attribution, row, picture)
+
+    def _files(self, name: str, method: str) -> tuple[Path, Path]:
+        assert self.out is not None
+        folder, stem = self.out / MAPS, stem_of(name)
+        return map_file(folder, stem, method, "png"), map_file(folder, stem, method, "npz")
+
+    def _written(self, views: Views) -> bool:
+        return all(path.is_file() for name in views.ids for one in self.labels for path in self._files(name, one))
+
+    def _gathered(self, tables: list[Table], averages: ClassAverages, start: float) -> DataExplanations:
+        everything = self.engine.gather_objects((tables, averages, self.failed))
+        merged = [table for part, _, _ in everything for table in part]
+        if not merged:
+            raise DataError(f"{self.data.name} has no picture that can be read", expected="at least one")
+        table, total = Table.merge(merged), ClassAverages(self.labels)
+        for _, here, _ in everything:
+            total.merge(here)
+        known = set(table.ids)
+        return DataExplanations(
+            table.at([name for name in self.data.ids if name in known], exact=True),
+            self.labels,
+            self.request,
+            total,
+            self.data.label_names if self.data.labeled else self.classifier.labels,
+            self.data,
+            self.out,
+            (*self.data.failed, *(one for _, _, failed in everything for one in failed)),
+            time.perf_counter() - start,
+        )
+
+
+def _flags(found: Explanations) -> dict[str, Tensor]:
+    columns: dict[str, Tensor] = {}
+    for name, one in found.items():
+        columns[f"{name}.flat"] = one.flat.cpu()
+        if one.gap is not None:
+            columns[f"{name}.gap"] = one.gap.cpu()
+    return columns

@@ -1,0 +1,234 @@
+"""The section of a data set's explanations: how far its maps can be trusted, and what they look at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from markupsafe import Markup
+
+from backlight.classifier import Classifier
+from backlight.colors import colorize
+from backlight.evaluate.metrics import wilson
+from backlight.explain.scores import METRICS, describe_location, describe_scores
+from backlight.explain.scores.controls import CONTROLS
+from backlight.explain.scores.verdict import WORDS, tells, verdict
+from backlight.explain.study import DataExplanations
+from backlight.explain.views import read_views
+from backlight.render import normalize_map
+from backlight.report.charts import interval_chart
+from backlight.report.embed import exact_uri, layer_uri
+from backlight.report.sections import Section, number, percent, render
+from backlight.table import Table
+
+_SHOWN, _CLASSES, _METHODS = 3, 8, 4
+_TINY = 100  # pictures smaller than this are enlarged with their pixels kept apart
+_ASKS = {
+    "deletion": "How sure it stays of the class while the places that the map marks most are taken away first.",
+    "insertion": "How soon it is sure of the class when the places that the map marks most appear first.",
+    "road": "How much more is lost without the most marked places than without the least marked, filled in smoothly.",
+    "average_drop": "How much of its sureness is lost when the picture is dimmed where the map is dark.",
+    "average_increase": "In how many pictures it becomes surer when the picture is dimmed where the map is dark.",
+    "infidelity": "How badly the map predicts what noise does to the score: 0 is perfect, 1 is an empty map.",
+    "max_sensitivity": "How much the map changes when the picture changes so little that nobody sees it.",
+    "pointing_game": "In how many pictures the map's highest place lies on the object.",
+    "mass": "Which share of the map lies on the object.",
+    "model_randomization": "How alike the map stays when the network's weights are drawn anew: it should not.",
+}
+_CONVINCING = ("insertion", "deletion", "road", "average_drop", "infidelity")
+_T = 0.975
+
+
+@dataclass(frozen=True)
+class Against:
+    """A score's difference to a control, with its standard error, in words.
+
+    >>> Against("a random map", 0.1, 0.01, "better").word
+    'better'
+    """
+
+    control: str
+    difference: float | None
+    error: float | None
+    word: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """One method's mean by one metric with its 95 % interval, beside the controls.
+
+    >>> Score("gradcam", 0.5, (0.4, 0.6), ()).mean
+    0.5
+    """
+
+    method: str
+    mean: float
+    interval: tuple[float, float]
+    against: tuple[Against, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One metric: what it asks, which direction is better, every method's score, and the chart.
+
+    >>> Judged("deletion", "How sure it stays.", "lower", (), Markup("")).better
+    'lower'
+    """
+
+    metric: str
+    asks: str
+    better: str
+    scores: tuple[Score, ...]
+    chart: Markup
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture of the gallery: its name, what was explained, its score minus the random map's, picture and map.
+
+    >>> Shown("cat.jpg", "cat", 0.2, "", "").explained
+    'cat'
+    """
+
+    name: str
+    explained: str
+    advantage: float
+    picture: str
+    layer: str
+
+
+def explanations_section(study: DataExplanations, classifier: Classifier) -> Section:
+    """Write the section about the explanations of a data set.
+
+    >>> import torch
+    >>> from backlight import Classifier
+    >>> from backlight.data import load_data
+    >>> from backlight.explain.export import Request
+    >>> from backlight.explain.study import explain_data
+    >>> classifier = Classifier.from_module(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 8)), size=8)
+    >>> found = explain_data(classifier, load_data("shapes:n=2,size=8", split="all"), Request(("saliency",)))
+    >>> explanations_section(found, classifier).anchor
+    'explanations'
+    """
+    summary = study.summary()
+    by = next((name for name in _CONVINCING if name in next(iter(summary.values()), {})), None)
+    classes = _classes(study)
+    facts = {
+        "n": len(study.table),
+        "data": f"{study.data.name} ({study.data.split})",
+        "methods": study.methods,
+        "flat": [(one, int(study.table[f"{one}.flat"].sum())) for one in study.methods],
+        "target": study.request.target or "top",
+        "judged": list(_judged(study.table, summary, [name for name in METRICS if tells(name)])),
+        "located": list(_judged(study.table, summary, ["mass", "pointing_game"])),
+        "verdicts": describe_scores(summary),
+        "places": describe_location(summary),
+        "border": _border(summary),
+        "by": by,
+        "asks": _ASKS.get(by or "", ""),
+        "galleries": [(one, *_gallery(study, classifier, one, by)) for one in study.methods[:_METHODS]] if by else [],
+        "hidden": len(study.methods) - _METHODS,
+        "classes": classes[:_CLASSES],
+        "more": len(classes) - _CLASSES,
+        "tiny": max(classifier.size or (224, 224)) < _TINY,
+        "labeled": study.data.labeled,
+    }
+    return Section("explanations", f"Explanations of {study.data.name}", render("explanations.html", facts))
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Give the mean and its 95 % interval, by Student's t, of zeros and ones by Wilson.
+
+    Values that are not finite are left out.
+
+    >>> mean_interval(np.array([1.0, 2.0, 3.0, np.nan]))[0]
+    2.0
+    """
+    from scipy.stats import t
+
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return math.nan, (math.nan, math.nan)
+    mean = float(known.mean())
+    if np.isin(known, (0, 1)).all():
+        return mean, wilson(int(known.sum()), len(known))
+    if len(known) == 1:
+        return mean, (mean, mean)
+    half = float(t.ppf(_T, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known)))
+    return mean, (mean - half, mean + half)
+
+
+def _judged(table: Table, summary: dict[str, dict[str, dict[str, Any]]], names: list[str]) -> Iterator[Judged]:
+    for name in (one for one in names if all(one in entries for entries in summary.values())):
+        scores = tuple(_score(table, method, name, entries[name]) for method, entries in summary.items())
+        rows = [(one.method, one.mean, *one.interval, False) for one in scores]
+        for control in CONTROLS:
+            mean, bounds = mean_interval(table[f"{control}.{name}"])
+            rows.append((WORDS[control], mean, *bounds, True))
+        better = METRICS[name].better
+        alt = f"{name.replace('_', ' ')}, {better} is better: " + ", ".join(
+            f"{row[0]} {number(row[1])}" for row in rows
+        )
+        yield Judged(name, _ASKS[name], better, scores, interval_chart(rows, alt=alt))
+
+
+def _score(table: Table, method: str, metric: str, entry: dict[str, Any]) -> Score:
+    mean, bounds = mean_interval(table[f"{method}.{metric}"])
+    against = tuple(
+        Against(WORDS[one], entry[one]["difference"], entry[one]["standard_error"], verdict(entry, one))
+        for one in CONTROLS
+    )
+    return Score(method, mean, bounds, against)
+
+
+def _border(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+    sentences = []
+    for method, metrics in summary.items():
+        entry = metrics["border"]
+        if entry["mean"] is None:
+            continue
+        difference, error = entry["random"]["difference"], entry["random"]["standard_error"]
+        sure = error is not None and abs(difference) > 2 * error
+        than = "about as much as" if not sure else "more than" if difference > 0 else "less than"
+        share, chance = percent(entry["mean"]), percent(entry["random"]["mean"])
+        sentences.append(f"{method}: {share} of its mass, {than} the {chance} of a random map.")
+    return sentences
+
+
+def _gallery(study: DataExplanations, classifier: Classifier, method: str, by: str) -> tuple[list[Shown], list[Shown]]:
+    values = np.asarray(study.table[f"{method}.{by}"] - study.table[f"random.{by}"], dtype=float)
+    values = values if METRICS[by].better == "higher" else -values
+    order = [row for row in np.argsort(-values, kind="stable").tolist() if math.isfinite(values[row])]
+    shown = min(_SHOWN, (len(order) + 1) // 2)
+    best, worst = order[:shown], order[::-1][: min(shown, len(order) - shown)]
+    found = {row: _shown(study, classifier, method, row, float(values[row])) for row in (*best, *worst)}
+    return [found[row] for row in best], [found[row] for row in worst]
+
+
+def _shown(study: DataExplanations, classifier: Classifier, method: str, row: int, advantage: float) -> Shown:
+    name, target = study.table.ids[row], int(study.table["target"][row])
+    views = read_views(classifier, study.data, torch.tensor([study.data.ids.index(name)]))
+    heat = study.heat(name, method)
+    if heat is None or not views.pictures:
+        return Shown(name, classifier.label(target), advantage, "", "")
+    signed = bool((heat < 0).any())
+    layer = layer_uri(normalize_map(heat, signed=signed).values, "signed" if signed else "heat")
+    return Shown(name, classifier.label(target), advantage, exact_uri(views.pictures[0].image), layer)
+
+
+def _classes(study: DataExplanations) -> list[tuple[str, int, list[tuple[str, str]]]]:
+    """List the classes with their average maps, those with most pictures first."""
+    averages = study.averages
+    order = sorted(averages.counts, key=lambda one: (-int(averages.counts[one].max()), one))
+    found = []
+    for place, index in enumerate(order):
+        label = study.labels[index] if study.labels else str(index)
+        shown = list(averages.mean(index).items())[:_METHODS] if place < _CLASSES else []
+        maps = [(method, exact_uri(colorize(normalize_map(one).values, "heat"))) for method, one in shown]
+        found.append((label, int(averages.counts[index].max()), maps))
+    return found
