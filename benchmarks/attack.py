@@ -24,7 +24,7 @@ from backlight.attack import Challenge, ThreatModel, attack
 from backlight.attack.auto import apgd
 from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.gradient import pgd
-from backlight.attack.robustness import RobustnessRequest
+from backlight.attack.request import RobustnessRequest
 from backlight.attack.stages import autoattack
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset

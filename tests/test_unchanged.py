@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from backlight.attack import ATTACKS, Challenge, attack, evaluate_robustness
-from backlight.attack.robustness import RobustnessRequest
+from backlight.attack.request import RobustnessRequest
 from backlight.classifier import Classifier
 from backlight.data import load_data
 from backlight.evaluate.evaluate import evaluate

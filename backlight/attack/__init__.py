@@ -13,7 +13,8 @@ from backlight.attack.catalog import ATTACKS, AttackCard, card_of
 from backlight.attack.challenge import Challenge
 from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.referee import UNDECIDED, Referee, Verdict
-from backlight.attack.robustness import Robustness, RobustnessRequest
+from backlight.attack.request import RobustnessRequest
+from backlight.attack.robustness import Robustness
 from backlight.attack.saved import SavedAttack, save_adversarial
 from backlight.attack.threat import ThreatModel
 

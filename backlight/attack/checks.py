@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,6 +67,24 @@ def judge_table(table: Table, audit: tuple[int, int, int] | None = None, bound: 
         )
         found.append(Verdict("audited", words, "mode exact runs them on all"))
     return tuple(found)
+
+
+def weaker_than_known(table: Table, smallest: Mapping[str, float], threat: ThreatModel) -> tuple[Verdict, ...]:
+    """Report images that withstood although a change within eps is known to fool them, by their `smallest` one.
+
+    >>> weaker_than_known(Table.of(id=["a"], robust=[True]), {"a": 0.01}, ThreatModel("linf", 0.02))[0].name
+    'attack too weak'
+    """
+    robust = table["robust"].astype(bool)
+    fooled = np.array([smallest.get(name, np.inf) <= threat.size < np.inf for name in table.ids], dtype=bool)
+    missed = int((robust & fooled).sum())
+    if not missed:
+        return ()
+    words = (
+        f"the search for the smallest changes fooled {missed} of {int(robust.sum())} survivors within the same eps: "
+        f"robust accuracy is at most {float((robust & ~fooled).mean()):.2%}"
+    )
+    return (Verdict("attack too weak", words, "more steps, or autoattack, which tries several kinds of attack"),)
 
 
 def check_model(challenge: Challenge) -> tuple[Verdict, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from backlight.attack.blocks import Block, Cache, attack_block
 from backlight.attack.challenge import Challenge
 from backlight.attack.checks import Verdict, check_model
 from backlight.attack.curve import Curve, default_sizes, join, reach_of
-from backlight.attack.robustness import Robustness, RobustnessRequest
+from backlight.attack.extremes import Extremes, collect_extremes
+from backlight.attack.request import RobustnessRequest
+from backlight.attack.robustness import Robustness
 from backlight.attack.stages import Stage
 from backlight.classifier import Classifier
 from backlight.data.dataset import Batch, Dataset
@@ -41,12 +43,15 @@ def evaluate_robustness(
     engine: Engine | None = None,
     progress: Progress | None = None,
     block: int | None = None,
+    memory_format: str = "auto",
 ) -> Robustness:
     """Attack every image of a labeled data set and say how many withstand.
 
     Searches on a fast copy; the referee judges on the classifier itself. Finished blocks (of `block` images) are
     kept in the folder `cache` and read back by the next run of the same evaluation; one with a larger eps begins
-    with what they hold. With several processes each attacks its share and all get the same result.
+    with what they hold, and the pictures that a report shows are taken from them. With several processes each
+    attacks its share and all get the same result. `memory_format` is that of the fast copy, as `Classifier.fast` takes
+    it.
 
     Raises DataError for unlabeled data and foreign labels, UsageError for options that do not fit together.
 
@@ -72,6 +77,7 @@ def evaluate_robustness(
         engine or Engine(classifier.device),
         progress,
         block,
+        memory_format,
     )
     return evaluation.run()
 
@@ -88,12 +94,17 @@ class Evaluation:
     engine: Engine
     progress: Progress | None
     block: int | None
+    memory_format: str
     failed: list[Failure] = field(default_factory=list)
+    kept: list[tuple[Cache, list[str]]] = field(default_factory=list)
 
     @cached_property
     def search(self) -> Classifier:
-        """Give the faster copy that attacks look at."""
-        return self.classifier.fast()
+        """Give the faster copy that attacks look at; what one process measures as faster all use."""
+        if self.engine.world == 1:
+            return self.classifier.fast(memory_format=self.memory_format)
+        probe = self.engine.share(lambda: self.classifier.fast(memory_format=self.memory_format).probe)
+        return self.classifier.fast(memory_format=self.memory_format if probe is None else probe.memory_format)
 
     def run(self) -> Robustness:
         """Attack all blocks, or those that a budget allows, and audit the survivors where asked."""
@@ -102,11 +113,13 @@ class Evaluation:
         stages = [stage for stage in self.request.stages() if not (audited and stage.name in _AUDITED)]
         data = self._in_order()
         mine = data.take(self.engine.shard(len(data))) if self.engine.world > 1 else data
+        _ = self.search  # now, not in the first block: a process without images takes part in the choice too
         table = self._gathered(self._attack(mine, stages, start), data)
         audit = None
         if audited:
             table, audit = self._audited(data, table)
-        return Robustness(
+        failed = [one for part in self.engine.gather_objects(self.failed) for one in part]
+        found = Robustness(
             table,
             self.request,
             self.classifier.labels or data.label_names,
@@ -114,9 +127,14 @@ class Evaluation:
             audit,
             self._checks(data) if self.request.checks else (),
             self._curve(mine, data) if self.request.curve else None,
-            (*data.failed, *self.failed),
-            time.perf_counter() - start,
+            (*data.failed, *sorted(failed, key=lambda one: one.id)),
         )
+        pictures = None if self.cache is None else self._pictures(data, found)
+        return replace(found, pictures=pictures, seconds=time.perf_counter() - start)
+
+    def _pictures(self, data: Dataset, found: Robustness) -> Extremes | None:
+        blocks = (block for cache, ids in self.kept if (block := cache.find(ids)) is not None)
+        return collect_extremes(self.classifier, data, found.table, found.smallest, blocks, self.engine)
 
     def _in_order(self) -> Dataset:
         if self.request.budget is None:
@@ -142,7 +160,9 @@ class Evaluation:
         options = self.request.checked
         cache = None
         if self.cache is not None:
-            cache = Cache.of(self.cache, challenge, " ".join(names), sorted(options.items()), str(self.request.target))
+            content = (challenge.images, challenge.labels, challenge.targets)
+            cache = Cache.of(self.cache, challenge, " ".join(names), sorted(options.items()), content)
+            self.kept.append((cache, batch.ids))
             found = cache.find(batch.ids)
             if found is not None:
                 return found

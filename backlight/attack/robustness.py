@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from backlight.attack.adversarial import checked_options, threat_for
 from backlight.attack.audit import most_broken
 from backlight.attack.blocks import SURVIVED, WRONG_BEFORE
 from backlight.attack.catalog import card_of
-from backlight.attack.checks import Verdict, judge_table
+from backlight.attack.checks import Verdict, judge_table, weaker_than_known
 from backlight.attack.curve import Curve
-from backlight.attack.stages import PLANS, Stage
-from backlight.attack.threat import ThreatModel
+from backlight.attack.extremes import Extremes, distances_of
+from backlight.attack.request import RobustnessRequest
 from backlight.data.pictures import Failure
-from backlight.errors import UsageError
 from backlight.evaluate.metrics import wilson
 from backlight.table import Table
-from backlight.targets import Target
-
-MODES = ("exact", "audited")
-
-
-@dataclass(frozen=True)
-class RobustnessRequest:
-    """Which attack with which options, and how completely: mode `exact` or `audited`, a budget in seconds.
-
-    Audited runs the costly last stages of autoattack (FAB, Square) on `audit` random survivors only and bounds
-    what they would have found among all. A budget stops after the block that uses it up. `curve` adds the accuracy
-    over eps, `checks` looks for signs of masked gradients on some images. `options` are the attack's own (steps,
-    step_size, objective).
-
-    >>> RobustnessRequest("pgd", options={"steps": 10}).mode
-    'exact'
-    """
-
-    attack: str = "autoattack"
-    norm: str | None = None
-    eps: float | str | None = None
-    target: Target = None
-    mode: str = "exact"
-    budget: float | None = None
-    audit: int = 100
-    curve: bool = False
-    checks: bool = True
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def threat(self) -> ThreatModel:
-        """Fill in the attack's own norm and eps."""
-        return threat_for(card_of(self.attack), self.norm, self.eps)
-
-    @property
-    def checked(self) -> dict[str, Any]:
-        """Give the attack's options as numbers; raises UsageError for those that it does not understand."""
-        return checked_options(card_of(self.attack), self.options)
-
-    def stages(self) -> tuple[Stage, ...]:
-        """List the attacks to run one after the other; raises UsageError for a mode that does not fit."""
-        if self.mode not in MODES:
-            raise UsageError(f"mode {self.mode!r}", expected=" or ".join(MODES))
-        if self.mode == "audited" and self.attack != "autoattack":
-            raise UsageError(f"an audited {self.attack}", expected="autoattack, whose last stages can be sampled")
-        if self.attack in PLANS:
-            return tuple(PLANS[self.attack])
-        return (Stage(self.attack, card_of(self.attack).function),)
 
 
 @dataclass(frozen=True)
@@ -76,7 +26,8 @@ class Robustness:
     """A table with one row per attacked image and the numbers that follow from it.
 
     `planned` is how many images there were, `audit` (survivors, tested, broken) of an audited run. `failed` names
-    pictures that could not be read.
+    pictures that could not be read. `pictures` are the most and the least robust of each class, where the run kept
+    its blocks.
     """
 
     table: Table
@@ -88,14 +39,12 @@ class Robustness:
     curve: Curve | None = None
     failed: tuple[Failure, ...] = ()
     seconds: float = 0.0
+    pictures: Extremes | None = None
 
     @property
     def name(self) -> str:
         """Name the attack, with what makes it less than the whole."""
-        request = self.request
-        parts = [request.attack, "audited" if request.mode == "audited" else ""]
-        parts.append(f"within {request.budget:g} s" if request.budget is not None else "")
-        return ", ".join(part for part in parts if part)
+        return self.request.name
 
     @property
     def clean_accuracy(self) -> float:
@@ -108,11 +57,31 @@ class Robustness:
         return self._share(self.table["robust"])
 
     @property
+    def clean_top5(self) -> float:
+        """Give the share of images whose label is among the five best classes before any attack."""
+        return self._share(self.table["clean_top5"])
+
+    @property
+    def robust_top5(self) -> float:
+        """Give the share of images whose label is among the five best classes after the attack on the best one."""
+        return self._share(self.table["robust_top5"])
+
+    @property
     def interval(self) -> tuple[float, float]:
         """Give the 95 % Wilson interval of the robust accuracy; an audited run's reaches down by its bound."""
-        robust, count = int(self.table["robust"].sum()), len(self.table)
-        low, high = wilson(robust, count)
-        return (wilson(max(robust - self.audit_bound, 0), count)[0] if self.audit else low), high
+        return self.intervals["robust"]
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Give the 95 % Wilson intervals of the accuracies: clean, clean_top5, robust, robust_top5."""
+        table, count = self.table, len(self.table)
+        right = {"clean": table["prediction"] == table["label"], "clean_top5": table["clean_top5"]}
+        held = {"robust": table["robust"], "robust_top5": table["robust_top5"]}
+        found = {name: wilson(int(good.sum()), count) for name, good in right.items()}
+        for name, good in held.items():
+            least = max(int(good.sum()) - self.audit_bound, 0)
+            found[name] = (wilson(least, count)[0], wilson(int(good.sum()), count)[1])
+        return found
 
     @property
     def audit_bound(self) -> int:
@@ -140,6 +109,28 @@ class Robustness:
         return counts
 
     @property
+    def smallest(self) -> dict[str, float] | None:
+        """Give the smallest change known to fool each image by id, inf for none; None where nothing looked for it.
+
+        A curve and an attack that looks for the nearest success do.
+        """
+        if self.curve is not None:
+            found = distances_of(self.table)
+            return {name: min(far, found[name]) for name, far in self.curve.distances.items() if name in found}
+        nearest = card_of(self.request.attack).nearest and self.request.threat.eps is None
+        return distances_of(self.table) if nearest else None
+
+    @property
+    def median_smallest(self) -> float | None:
+        """Give the median of the smallest changes, over images that were right before; inf where most withstood."""
+        known = self.smallest
+        if known is None:
+            return None
+        right = self.table["broken_by"].astype(str) != WRONG_BEFORE
+        found = [known.get(name, np.inf) for name, counts in zip(self.table.ids, right) if counts]
+        return float(np.median(found)) if found else None
+
+    @property
     def median_distance(self) -> float | None:
         """Give the median size of the changes that broke an image; None where none was broken."""
         broken = self._broken
@@ -165,7 +156,8 @@ class Robustness:
     def verdicts(self) -> tuple[Verdict, ...]:
         """Say what makes the numbers doubtful, with the remedy."""
         found = judge_table(self.table, self.audit, self.audit_bound)
-        return (*found, *self.checks, *(() if self.curve is None else self.curve.verdicts))
+        stronger = () if self.smallest is None else weaker_than_known(self.table, self.smallest, self.request.threat)
+        return (*found, *stronger, *self.checks, *(() if self.curve is None else self.curve.verdicts))
 
     def to_json(self) -> dict[str, Any]:
         """Give the document of the verb `robustness`."""
@@ -179,12 +171,14 @@ class Robustness:
             "eps": threat.eps,
             "target": None if self.request.target is None else str(self.request.target),
             "clean_accuracy": self.clean_accuracy,
-            "clean_top5": self._share(table["clean_top5"]),
+            "clean_top5": self.clean_top5,
             "robust_accuracy": self.robust_accuracy,
-            "robust_top5": self._share(table["robust_top5"]),
+            "robust_top5": self.robust_top5,
             "interval": list(self.interval),
+            "intervals": {name: list(one) for name, one in self.intervals.items()},
             "by_attack": self.by_attack,
             "median_distance": self.median_distance,
+            "median_smallest": self.median_smallest,
             "survival": self.survival,
             "curve": None if self.curve is None else self.curve.to_json(),
             "undecided": [table.ids[row] for row in np.flatnonzero(table["undecided"])],

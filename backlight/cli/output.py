@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +30,7 @@ def warn(text: str) -> None:
 
 def emit(document: Any) -> None:
     """Print one JSON document; numbers that JSON cannot hold become null."""
-    typer.echo(json.dumps(_plain(document), ensure_ascii=False, indent=2, allow_nan=False))
+    typer.echo(json.dumps(plain_json(document), ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def finish(
@@ -51,11 +53,18 @@ def leave(failed: Sequence[Failed]) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def _plain(value: Any) -> Any:
+def resuming(*without: str) -> str:
+    """Write the command that goes on with this one: with --resume, and without the options that are named."""
+    words = [word for word in sys.argv[1:] if word not in (*without, "--resume")]
+    return shlex.join(["backlight", *words, "--resume"])
+
+
+def plain_json(value: Any) -> Any:
+    """Give a document as JSON can hold it: numbers that are not finite become null, paths text."""
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain_json(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [plain_json(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import re
+import json
+import shlex
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from backlight.cli.model import load_classifier
 from backlight.cli.options import Limit, ModelOptions, OutputOptions, RunOptions
-from backlight.cli.output import emit, leave, say
-from backlight.errors import UsageError
+from backlight.cli.output import emit, leave, plain_json, resuming, say, warn
+from backlight.errors import FileError, UsageError
 
 if TYPE_CHECKING:
+    from backlight.attack.request import RobustnessRequest
     from backlight.attack.robustness import Robustness
+    from backlight.classifier import Classifier
+    from backlight.data import Dataset
+    from backlight.intake import Failed
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TABLE, _DOCUMENT, _PAGE, _BLOCKS = "robustness.parquet", "robustness.json", "report.html", "robustness-blocks"
 
 
 def robustness(
@@ -44,46 +51,141 @@ def robustness(
     limit: Limit = None,
 ) -> None:
     """Attack a data set and say how much of it withstands, what broke each image, and what to doubt."""
-    from backlight.attack.evaluation import evaluate_robustness
-    from backlight.attack.robustness import RobustnessRequest
+    from backlight.attack.request import RobustnessRequest
     from backlight.data import load_data
-    from backlight.engine import make_engine
-    from backlight.files import require_new
-    from backlight.intake import Failed
-    from backlight.progress import terminal_progress
 
     counts = _counts(steps)
-    options: dict[str, Any] = {
-        "steps": max(counts) if counts else None,
-        "step_size": step_size,
-        "objective": objective,
-    }
+    options = {"steps": max(counts) if counts else None, "step_size": step_size, "objective": objective}
     request = RobustnessRequest(attack, norm, eps, target, mode, _seconds(budget), audit, curve, options=options)
     _ = request.stages(), request.checked, request.threat  # wrong options are told before anything is loaded
-    path = require_new(output.out / "robustness.parquet", output.force or resume)
-    cache = output.out / "robustness-blocks"
-    if not resume and cache.exists() and not output.force:
-        raise UsageError(f"{cache} holds finished blocks", hint="--resume to go on, --force to begin anew")
+    asked = _asked(request, model=model.model, data=data, split=split, limit=limit, seed=run.seed)
+    _check_folder(output, resume, asked)
     pictures = load_data(data, split=split, limit=limit)
     classifier = load_classifier(model, run.seed)
+    anew = output.force and not resume
+    found = _evaluate(classifier, pictures, request, run, output.out / _BLOCKS, anew, model.memory_format)
+    if found is None:
+        return
+    document = found.to_json() | ({"by_steps": found.over_steps(counts)} if len(counts) > 1 else {})
+    page = _write(output.out, classifier, found, document | {"request": asked}, counts, _data_name(pictures))
+    if run.json:
+        emit(document | {"html": str(page)})
+    else:
+        for line in (*_lines(found, counts), str(page)):
+            say(line)
+    leave(_failed(found))
+
+
+def _evaluate(
+    classifier: Classifier,
+    pictures: Dataset,
+    request: RobustnessRequest,
+    run: RunOptions,
+    blocks: Path,
+    anew: bool,
+    memory_format: str,
+) -> Robustness | None:
+    """Run the evaluation in this and all other processes; only the main one gets the outcome to tell of."""
+    from backlight.attack.evaluation import evaluate_robustness
+    from backlight.engine import make_engine
+    from backlight.progress import terminal_progress
+
     engine = make_engine(str(classifier.device))
-    found = evaluate_robustness(
-        classifier,
-        pictures,
-        request,
-        seed=run.seed,
-        cache=cache,
-        engine=engine,
-        progress=terminal_progress(run.quiet or not engine.is_main),
+    if engine.is_main and anew:
+        _forget_blocks(blocks)
+    engine.barrier()
+    try:
+        found = evaluate_robustness(
+            classifier,
+            pictures,
+            request,
+            seed=run.seed,
+            cache=blocks,
+            engine=engine,
+            progress=terminal_progress(run.quiet or not engine.is_main),
+            memory_format=memory_format,
+        )
+    except KeyboardInterrupt:
+        if engine.is_main:
+            warn(f"resume with: {resuming()}")
+        raise
+    return found if engine.is_main else None
+
+
+def _failed(found: Robustness) -> list[Failed]:
+    from backlight.intake import Failed
+
+    return [Failed(one.id, one.error) for one in found.failed]
+
+
+def _asked(request: RobustnessRequest, **where: Any) -> dict[str, Any]:
+    """Say what an evaluation is of, to tell one from another."""
+    threat = request.threat
+    what = {"attack": request.name, "norm": threat.norm, "eps": threat.eps, "target": request.target}
+    return plain_json(what | {"audit": request.audit, "options": request.checked} | where)
+
+
+def _check_folder(output: OutputOptions, resume: bool, asked: dict[str, Any]) -> None:
+    """Refuse to replace what is there, unless it is the same evaluation that goes on."""
+    from backlight.files import require_new
+
+    if output.force:
+        return
+    if not resume:
+        for name in (_TABLE, _DOCUMENT, _PAGE):
+            require_new(output.out / name)
+        if (output.out / _BLOCKS).exists():
+            hint = "--resume to go on, --force to begin anew"
+            raise UsageError(f"{output.out / _BLOCKS} holds finished blocks", hint=hint)
+        return
+    done = output.out / _DOCUMENT
+    before = _read_request(done) if done.is_file() else asked
+    differing = sorted(name for name in asked if before.get(name) != asked[name])
+    if differing:
+        found = f"{done} is of another {differing[0]}: {before.get(differing[0])}, not {asked[differing[0]]}"
+        raise UsageError(found, hint="--resume --force to replace it and begin with what its blocks hold")
+
+
+def _read_request(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))["request"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(path, f"is no result of this verb ({error})", hint="--resume --force replaces it") from error
+    return dict(found)
+
+
+def _data_name(data: Dataset) -> str:
+    # The last part only: the page may be sent to people whom the sender's folders do not concern.
+    return f"{data.name.rstrip('/').rsplit('/', 1)[-1]} ({data.split})"
+
+
+def _forget_blocks(folder: Path) -> None:
+    for kind in ("*.parquet", "*.safetensors"):
+        for path in folder.glob(kind):
+            path.unlink()
+
+
+def _write(
+    out: Path,
+    classifier: Classifier,
+    found: Robustness,
+    document: dict[str, Any],
+    counts: list[int],
+    data: str,
+) -> Path:
+    from backlight.files import write_text
+    from backlight.report import Options, write_report
+    from backlight.report.robustness import robustness_section
+
+    found.table.write(out / _TABLE)
+    section = robustness_section(found, data=data, steps=counts)
+    options = Options(command=shlex.join(["backlight", *sys.argv[1:]]))
+    made = write_report(
+        classifier, (), out / _PAGE, sections=[section], failed=_failed(found), options=options, force=True
     )
-    if engine.is_main:
-        found.table.write(path)
-        if run.json:
-            emit(found.to_json() | ({"by_steps": found.over_steps(counts)} if len(counts) > 1 else {}))
-        else:
-            for line in _lines(found, counts):
-                say(line)
-    leave([Failed(one.id, one.error) for one in found.failed])
+    # Last: that this file is there says that the others are of the same evaluation.
+    write_text(out / _DOCUMENT, json.dumps(plain_json(document), indent=2, allow_nan=False) + "\n")
+    return made.html
 
 
 def _counts(steps: str | None) -> list[int]:
@@ -99,12 +201,14 @@ def _counts(steps: str | None) -> list[int]:
 
 
 def _seconds(budget: str | None) -> float | None:
+    from backlight.grammar import parse_duration
+
     if budget is None:
         return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", budget.strip())
-    if match is None or float(match[1]) == 0:
+    seconds = parse_duration(budget)
+    if seconds == 0:
         raise UsageError(f"--budget {budget}", expected="a time such as 90s, 10m or 2h")
-    return float(match[1]) * _UNITS[match[2]]
+    return seconds
 
 
 def _lines(found: Robustness, counts: list[int]) -> Iterator[str]:

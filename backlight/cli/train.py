@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +9,7 @@ import typer
 
 from backlight.cli.model import read_size
 from backlight.cli.options import RUN_PANEL
-from backlight.cli.output import emit, say, warn
+from backlight.cli.output import emit, resuming, say, warn
 from backlight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +80,7 @@ def train(
             progress=terminal_progress(quiet) if engine.is_main else None,
         )
     except KeyboardInterrupt:
-        warn(f"resume with: {_resuming()}")
+        warn(f"resume with: {resuming('--force')}")
         raise
     if not engine.is_main:
         return
@@ -110,8 +108,3 @@ def _with_convolution(classifier: Classifier, conv: str) -> Classifier:
 
         classifier.module = replace_conv(classifier.module)
     return classifier
-
-
-def _resuming() -> str:
-    words = [word for word in sys.argv[1:] if word not in ("--resume", "--force")]
-    return shlex.join(["backlight", *words, "--resume"])

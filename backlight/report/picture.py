@@ -53,20 +53,20 @@ class Summary:
 
 def picture_section(study: PictureStudy, place: int, name: str, *, pictures: bool = True) -> tuple[Section, Summary]:
     """Write the section of one picture, the `place`-th of the page; without `pictures` numbers only."""
-    anchor, embed, sees = f"picture-{place}", _Embed(pictures), tuple(study.image.shape[-2:])
+    anchor, embed, sees = f"picture-{place}", Embed(pictures), tuple(study.image.shape[-2:])
     facts = {
         "anchor": anchor,
         "name": name,
         "study": study,
         "sees": sees,
-        "tiny": max(sees) < _TINY,
+        "tiny": is_tiny(sees),
         "exact": max(sees) <= LARGEST,
         "photograph": embed(photograph_uri, study.photograph),
         "crop": embed(exact_uri, study.image),
         "bars": bars(study.answers),
         "maps": [_map(one, embed) for one in study.maps],
         "agreement": agreement_sentence(study.agreement),
-        "attacks": [_fooling(one, embed) for one in study.attacks.shown],
+        "attacks": [fooling_facts(one, embed, noise=one.target is None) for one in study.attacks.shown],
         "pgd_steps": PGD_STEPS,
         "amplification": AMPLIFICATION,
     }
@@ -77,8 +77,21 @@ def picture_section(study: PictureStudy, place: int, name: str, *, pictures: boo
     return section, Summary(anchor, name, thumbnail, study.best, fooled, study.attacks.smallest)
 
 
-class _Embed:
-    """Embed a picture, or nothing on a page of numbers only."""
+def is_tiny(size: tuple[int, ...]) -> bool:
+    """Tell whether a picture of this height and width is enlarged with its pixels kept apart.
+
+    >>> is_tiny((32, 32)), is_tiny((224, 224))
+    (True, False)
+    """
+    return max(size) < _TINY
+
+
+class Embed:
+    """Embed a picture, or nothing on a page of numbers only.
+
+    >>> Embed(False)(exact_uri, None)
+    ''
+    """
 
     def __init__(self, pictures: bool) -> None:
         self.pictures = pictures
@@ -126,7 +139,7 @@ def bars(answers: Sequence[Prediction]) -> list[Bar]:
     ]
 
 
-def _map(one: MapStudy, embed: _Embed) -> Facts:
+def _map(one: MapStudy, embed: Embed) -> Facts:
     name = one.method.partition(":")[0]
     seen = one.finite and not one.flat
     return {
@@ -142,10 +155,19 @@ def _map(one: MapStudy, embed: _Embed) -> Facts:
     }
 
 
-def _fooling(one: Fooling, embed: _Embed) -> Facts:
+def fooling_facts(one: Fooling, embed: Embed, *, noise: bool) -> Facts:
+    """Embed the pictures of an attack: the result, what was added, and with `noise` that before it was made small.
+
+    >>> import torch
+    >>> before, after = Change("cat", 0, 0.9, 0.1), Change("dog", 1, 0.1, 0.9)
+    >>> image = torch.zeros(3, 4, 4)
+    >>> one = Fooling("pgd", image, image + 1 / 255, "linf", 0.01, 0.004, 3, True, before, after)
+    >>> fooling_facts(one, Embed(False), noise=True)["levels"]
+    1
+    """
     return {
         "one": one,
-        "noise": embed(exact_uri, (one.noise + 1) / 2) if one.target is None else "",
+        "noise": embed(exact_uri, (one.noise + 1) / 2) if noise else "",
         "amplified": embed(exact_uri, amplify(one.perturbation, AMPLIFICATION)),
         "result": embed(exact_uri, one.image),
         "changed": float((one.perturbation != 0).float().mean()),

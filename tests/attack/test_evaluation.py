@@ -21,7 +21,7 @@ from backlight.attack.blocks import Cache
 from backlight.attack.checks import check_model, judge_table, not_monotone
 from backlight.attack.curve import join, reach_of
 from backlight.attack.evaluation import evaluate_robustness
-from backlight.attack.robustness import RobustnessRequest
+from backlight.attack.request import RobustnessRequest
 from backlight.classifier import Classifier
 from backlight.cli.app import app
 from backlight.data.dataset import Dataset
@@ -185,7 +185,7 @@ def test_audit_and_budget_draws_depend_on_ids_alone() -> None:
 def test_an_audited_run_says_so_and_bounds_what_it_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     from functools import partial
 
-    from backlight.attack import robustness
+    from backlight.attack import request as requests
     from backlight.attack.auto import apgd, fab_t, square
     from backlight.attack.stages import Stage
 
@@ -194,7 +194,7 @@ def test_an_audited_run_says_so_and_bounds_what_it_left_out(monkeypatch: pytest.
         Stage("fab-t", partial(fab_t, steps=3, targets=2)),
         Stage("square", partial(square, steps=30)),
     )
-    monkeypatch.setattr(robustness, "PLANS", {"autoattack": plan})
+    monkeypatch.setattr(requests, "PLANS", {"autoattack": plan})
     request = RobustnessRequest("autoattack", eps="1.5/255", mode="audited", audit=4, checks=False)
     found = evaluate_robustness(classifier_of(), data(), request)
     exact = evaluate_robustness(classifier_of(), data(), RobustnessRequest("autoattack", eps="1.5/255", checks=False))

@@ -14,7 +14,7 @@ from backlight.attack.catalog import ATTACKS
 from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.gradient import pgd
 from backlight.attack.nearest import carlini_wagner, fmn
-from backlight.attack.robustness import RobustnessRequest
+from backlight.attack.request import RobustnessRequest
 from backlight.attack.rules.apgd import checkpoints
 from backlight.attack.rules.nearest import FMN
 from backlight.attack.stages import PLANS

@@ -1,0 +1,78 @@
+"""An evaluation of robustness in words: what was allowed, when the attacker wins, how complete the search was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backlight.attack.robustness import Robustness
+from backlight.attack.threat import ThreatModel
+from backlight.report.sections import number, percent
+from backlight.targets import Target
+
+
+def threat_words(threat: ThreatModel) -> str:
+    """Say what an attacker may change.
+
+    >>> threat_words(ThreatModel("linf", "8/255"))
+    'Every color value may move by at most 8/255 (0.03137) of the way from black to white.'
+    """
+    if threat.eps is None:
+        measured = {"linf": "its largest value", "l2": "the root of the sum of its squares", "l1": "its sum"}
+        return f"Nothing bounds the change: the attack looks for the smallest that fools, by {measured[threat.norm]}."
+    size = size_text(threat)(threat.size)
+    if threat.norm == "linf":
+        return f"Every color value may move by at most {size} ({threat.size:.4g}) of the way from black to white."
+    how = "squared, added up and the root taken," if threat.norm == "l2" else "added up,"
+    return f"All changes of a picture, {how} may reach {size}, where one value from black to white counts 1."
+
+
+def goal_words(target: Target) -> str:
+    """Say when the attacker wins.
+
+    >>> goal_words(None)
+    'The attacker wins by any wrong answer.'
+    """
+    if target is None:
+        return "The attacker wins by any wrong answer."
+    names = {"random": "a class drawn at random", "least-likely": "the class that seemed least likely before"}
+    aim = names.get(target, target) if isinstance(target, str) else "the class that was asked for"
+    return f"The attacker wins only by one answer: {aim}. Any other answer counts as withstanding."
+
+
+def mode_words(found: Robustness) -> list[str]:
+    """Say how completely an evaluation was run, in a paragraph for each thing that limits it.
+
+    >>> from backlight.attack.request import RobustnessRequest
+    >>> from backlight.table import Table
+    >>> mode_words(Robustness(Table.of(id=["a"]), RobustnessRequest("pgd"), (), 1))[0][:6]
+    'Exact:'
+    """
+    request, words = found.request, []
+    if found.audit is not None:
+        survivors, tested, broken = found.audit
+        words.append(
+            f"Audited: the costly last attacks ran on {tested:,} of {survivors:,} survivors, drawn at random, and "
+            f"broke {broken:,}. Run on all of them they would, with 95\xa0% confidence, break at most "
+            f"{found.audit_bound:,} more, {percent(found.audit_bound / len(found.table))} of all pictures; "
+            "the interval reaches down by that."
+        )
+    if request.budget is not None:
+        share = percent(len(found.table) / max(found.planned, 1))
+        words.append(
+            f"Within a budget of {request.budget:g} seconds: {len(found.table):,} of {found.planned:,} pictures "
+            f"({share}), drawn at random, were attacked. The numbers are of these."
+        )
+    return words or ["Exact: every attack ran on every picture that the ones before it had left standing."]
+
+
+def size_text(threat: ThreatModel) -> Callable[[float], str]:
+    """Give how sizes of changes are written in a threat model: in linf in 8-bit levels.
+
+    >>> size_text(ThreatModel("linf"))(8 / 255), size_text(ThreatModel("l2", 0.5))(0.25)
+    ('8/255', '0.25')
+    """
+
+    def text(size: float) -> str:
+        return f"{255 * size:.3g}/255" if threat.norm == "linf" and size else number(size)
+
+    return text
