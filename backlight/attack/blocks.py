@@ -6,7 +6,7 @@ adversarial pictures that a smaller one found.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,11 @@ def attack_block(
     options: Mapping[str, Any],
     *,
     known: Block | None = None,
+    watch: Callable[[str, Result], None] | None = None,
 ) -> Block:
     """Run the stages on the images that are left after each; begin with the adversarial pictures of `known`.
+
+    `watch` is told of every stage by name, "" for what stands before any, and of the result after it.
 
     >>> from torch import nn
     >>> from backlight import Classifier
@@ -57,6 +60,8 @@ def attack_block(
     broken_by = [WRONG_BEFORE if wrong else SURVIVED for wrong in result.success.tolist()]
     if known is not None:
         result, broken_by = _reuse(challenge, result, broken_by, known)
+    watch = watch or (lambda name, result: None)
+    watch("", result)
     for stage in stages:
         if bool(result.success.all()):
             break
@@ -64,6 +69,7 @@ def attack_block(
         for row in (found.success & ~result.success).nonzero()[:, 0].tolist():
             broken_by[row] = stage.name
         result = found
+        watch(stage.name, result)
     return Block(_tabulate(challenge, ids, result, broken_by), result.images)
 
 

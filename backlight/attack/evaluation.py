@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from backlight.engine import Engine
 from backlight.errors import DataError
 from backlight.evaluate.metrics import wilson
 from backlight.evaluate.samples import check_labels
+from backlight.pixels import Result
 from backlight.progress import Progress, reporting
 from backlight.random import Seed
 from backlight.table import Table
@@ -145,16 +146,22 @@ class Evaluation:
     def _attack(self, data: Dataset, stages: Sequence[Stage], start: float) -> list[Table]:
         tables: list[Table] = []
         with reporting(self.progress, len(data), f"{self.request.attack} on {data.name}") as advance:
+
+            def watch(name: str, result: Result) -> None:
+                advance(0, _under_way(tables, name, result))
+
             for batch in data.batches(self._block_size()):
                 self.failed += batch.failed
                 if len(batch.ids):
-                    tables.append(self._one_block(batch, stages).table)
+                    tables.append(self._one_block(batch, stages, watch).table)
                 advance(len(batch.ids) + len(batch.failed), running(tables))
                 if self.request.budget is not None and time.perf_counter() - start > self.request.budget:
                     break
         return tables
 
-    def _one_block(self, batch: Batch, stages: Sequence[Stage]) -> Block:
+    def _one_block(
+        self, batch: Batch, stages: Sequence[Stage], watch: Callable[[str, Result], None] | None = None
+    ) -> Block:
         challenge = self._challenge(batch)
         names = [stage.name for stage in stages]
         options = self.request.checked
@@ -167,7 +174,7 @@ class Evaluation:
             if found is not None:
                 return found
         known = None if cache is None else cache.smaller(batch.ids)
-        block = attack_block(challenge, batch.ids, stages, options, known=known)
+        block = attack_block(challenge, batch.ids, stages, options, known=known, watch=watch)
         if cache is not None:
             cache.keep(batch.ids, block)
         return block
@@ -244,6 +251,12 @@ def running(tables: Sequence[Table]) -> str:
     return (
         f"clean {100 * right / count:.1f} %, robust {100 * robust / count:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
     )
+
+
+def _under_way(tables: Sequence[Table], name: str, result: Result) -> str:
+    left, count = int((~result.success).sum()), len(result.success)
+    words = f"now {left} of {count} stand after {name}" if name else f"now {left} of {count} stand unattacked"
+    return f"{running(tables)}; {words}" if tables else words
 
 
 def _with_audit(table: Table, tested: Table) -> Table:
