@@ -157,10 +157,11 @@ def _wrapped(number: int) -> int:
 
 
 def _shift_right(bits: Tensor, count: int) -> Tensor:
-    return (bits >> count) & ((1 << (64 - count)) - 1)  # int64 shifts copy the sign bit
+    return (bits >> count).bitwise_and_((1 << (64 - count)) - 1)  # int64 shifts copy the sign bit
 
 
 def _mix(bits: Tensor) -> Tensor:
-    bits = (bits ^ _shift_right(bits, 30)) * _FIRST_FACTOR
-    bits = (bits ^ _shift_right(bits, 27)) * _SECOND_FACTOR
-    return bits ^ _shift_right(bits, 31)
+    # In place on what the shifts made: fresh memory for every step costs more than the step.
+    bits = _shift_right(bits, 30).bitwise_xor_(bits).mul_(_FIRST_FACTOR)
+    bits = _shift_right(bits, 27).bitwise_xor_(bits).mul_(_SECOND_FACTOR)
+    return _shift_right(bits, 31).bitwise_xor_(bits)

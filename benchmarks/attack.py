@@ -42,7 +42,7 @@ def standing(classifier: Classifier, images: Tensor, labels: Tensor) -> Tensor:
 
 def overhead(quick: bool) -> Iterator[Figure]:
     """Compare PGD where nothing is fooled with a bare loop of forward and input gradient on the same network."""
-    count, runs, steps = (64, 3, 10) if quick else (256, 5, 20)
+    count, runs, steps = (64, 3, 10) if quick else (256, 9, 20)
     classifier = load_net("robust").fast()
     images, _ = test_images(count)
     labels = classifier.logits(images).argmax(1)
@@ -61,7 +61,8 @@ def overhead(quick: bool) -> Iterator[Figure]:
                 with torch.no_grad():
                     classifier.record(part, ("logits",))
 
-    times = in_turn({"ours": lambda: pgd(challenge, steps=steps), "bare": bare}, runs)
+    # The fastest of several: what disturbs a run only ever adds to it, and 5 % is less than such disturbances.
+    times = in_turn({"ours": lambda: pgd(challenge, steps=steps), "bare": bare}, runs, pick=min)
     share = 100 * (times["ours"] / times["bare"] - 1)
     yield at_most("overhead", share, 5.0, unit="%", n=count, note=f"PGD-{steps} over a bare loop, nothing fooled")
 

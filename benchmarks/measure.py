@@ -48,8 +48,10 @@ def seconds(work: Work) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(works: dict[str, Work], runs: int, warm: bool = True) -> dict[str, float]:
-    """Run every work `runs` times, one after the other in each round, and give each one's median seconds."""
+def in_turn(
+    works: dict[str, Work], runs: int, warm: bool = True, pick: Callable[[list[float]], float] = statistics.median
+) -> dict[str, float]:
+    """Run every work `runs` times, one after the other in each round; give each one's median, or `pick`, of seconds."""
     if warm:
         for work in works.values():
             work()
@@ -57,7 +59,7 @@ def in_turn(works: dict[str, Work], runs: int, warm: bool = True) -> dict[str, f
     for _ in range(runs):
         for name, work in works.items():
             times[name].append(seconds(work))
-    return {name: statistics.median(found) for name, found in times.items()}
+    return {name: pick(found) for name, found in times.items()}
 
 
 def faster(

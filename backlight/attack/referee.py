@@ -61,7 +61,14 @@ class Referee:
     labels: Tensor
     threat: ThreatModel
     targets: Tensor | None = None
+    clean: Tensor | None = None
+    """The originals' logits `[B,K]` where they are known: originals are then not looked at again."""
     _seen: dict[str, Tensor] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        if self.clean is not None:
+            with torch.inference_mode(False), torch.no_grad():
+                self._seen.update(images=self.originals.clone(), logits=self.clean.clone())
 
     def logits(self, images: Tensor, rows: Tensor) -> Tensor:
         """Look at pictures `[A,C,H,W]` of `rows`; the one last looked at in a row is not looked at again."""
@@ -81,7 +88,8 @@ class Referee:
         with torch.inference_mode(False), torch.no_grad():
             logits = self.logits(images, rows)
         originals, mask = self.originals[rows], self.threat.mask_of(self.originals)
-        inside = self.threat.inside(images, originals, None if mask is None else mask[rows])
+        distance = self.threat.distance(images, originals)
+        inside = self.threat.inside(images, originals, None if mask is None else mask[rows], distance=distance)
         margin = self.margin(logits, rows)
         prediction = logits.argmax(1)
         sound = inside & logits.isfinite().all(1)
@@ -89,7 +97,7 @@ class Referee:
             fooled = prediction != self.labels[rows]
         else:
             fooled = prediction == self.targets[rows]
-        return Verdict(prediction, margin, self.threat.distance(images, originals), inside, fooled & sound)
+        return Verdict(prediction, margin, distance, inside, fooled & sound)
 
     def margin(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Give how far logits `[A,K]` are on the attacker's side, in logits: `[A]`."""

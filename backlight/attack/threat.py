@@ -97,15 +97,18 @@ class ThreatModel(Brief):
         """
         return length(images.double() - originals.double(), self.norm)
 
-    def inside(self, images: Tensor, originals: Tensor, mask: Tensor | None = None) -> Tensor:
+    def inside(
+        self, images: Tensor, originals: Tensor, mask: Tensor | None = None, *, distance: Tensor | None = None
+    ) -> Tensor:
         """Tell which images `[A,C,H,W]` are finite, in the box, in the ball, on the lattice, in the mask: `[A]`.
 
-        `mask` is this threat model's mask for these A images. The ball has a slack of 1e-5 of its size plus
-        1e-6 for float32 rounding; the box has none.
+        `mask` is this threat model's mask for these A images, `distance` theirs where it is known already. The ball
+        has a slack of 1e-5 of its size plus 1e-6 for float32 rounding; the box has none.
         """
         flat = images.flatten(1)
         good = flat.isfinite().all(1) & ((flat >= 0) & (flat <= 1)).all(1)
-        good = good & (self.distance(images, originals) <= self.size * (1 + _RELATIVE) + _ABSOLUTE)
+        distance = self.distance(images, originals) if distance is None else distance
+        good = good & (distance <= self.size * (1 + _RELATIVE) + _ABSOLUTE)
         if self.lattice:
             levels = flat * _LEVELS
             good = good & ((levels - levels.round()).abs() < _ON_LEVEL).all(1)

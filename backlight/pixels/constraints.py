@@ -14,7 +14,7 @@ from torch import Tensor
 
 from backlight.errors import InputError
 from backlight.pixels.describe import Brief
-from backlight.pixels.geometry import Epsilon, check_norm, length, per_image, read_epsilon, rows_of
+from backlight.pixels.geometry import Epsilon, check_norm, length, per_image, read_epsilon, rows_of, take_rows
 
 
 class Constraint(Brief):
@@ -71,7 +71,7 @@ class Box(Constraint):
 
 
 def _project_linf(params: Tensor, center: Tensor, epsilon: float | Tensor) -> Tensor:
-    return torch.minimum(torch.maximum(params, center - epsilon), center + epsilon)
+    return params.clamp(center - epsilon, center + epsilon)
 
 
 def _project_l2(params: Tensor, center: Tensor, epsilon: float | Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class Ball(Constraint):
         """Move each image to the nearest point of its ball."""
         assert not isinstance(self.epsilon, str)
         epsilon = rows_of(self.epsilon, rows, params)
-        return PROJECTIONS[self.norm](params, self.images[rows], epsilon)
+        return PROJECTIONS[self.norm](params, take_rows(self.images, rows), epsilon)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -149,4 +149,4 @@ class Mask(Constraint):
 
     def project(self, params: Tensor, rows: Tensor, t: int) -> Tensor:
         """Put the originals back outside of the mask."""
-        return torch.where(self.mask[rows], params, self.images[rows])
+        return torch.where(take_rows(self.mask, rows), params, take_rows(self.images, rows))

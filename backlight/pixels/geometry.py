@@ -45,6 +45,18 @@ def read_epsilon(epsilon: Epsilon, norm: str) -> float | Tensor:
     return epsilon
 
 
+def take_rows(values: Tensor, rows: Tensor) -> Tensor:
+    """Take some rows `[A]` of a per-image tensor `[B,...]`; all of them in order are the tensor itself, not a copy.
+
+    >>> images = torch.rand(3, 1, 2, 2)
+    >>> take_rows(images, torch.arange(3)) is images, take_rows(images, torch.tensor([2])).shape
+    (True, torch.Size([1, 1, 2, 2]))
+    """
+    if len(rows) == len(values) and bool((rows == torch.arange(len(rows), device=rows.device)).all()):
+        return values
+    return values[rows]
+
+
 def rows_of(values: float | Tensor, rows: Tensor, like: Tensor) -> float | Tensor:
     """Take some rows of a per-image tensor and shape them `[A,1,...]` to go with `like`; share the rest.
 
@@ -73,8 +85,8 @@ def length(difference: Tensor, norm: str) -> Tensor:
     (tensor([5.]), tensor([4.]))
     """
     flat = difference.flatten(1)
-    if norm == "linf":  # ten times as fast as vector_norm on CPU
-        return flat.abs().amax(1)
+    if norm == "linf":  # reads twice and writes nothing; vector_norm takes ten times as long on CPU
+        return torch.maximum(flat.amax(1), -flat.amin(1))
     return torch.linalg.vector_norm(flat, ORDERS[norm], dim=1)
 
 

@@ -15,7 +15,6 @@ from backlight.pixels.geometry import length
 from backlight.pixels.measure import Measure
 from backlight.pixels.problem import Problem
 from backlight.pixels.transforms import Transforms
-from backlight.pixels.verdicts import finite
 from backlight.pixels.view import View
 from backlight.random import Random
 
@@ -43,7 +42,8 @@ class Look(NamedTuple):
     @property
     def finite(self) -> Tensor:
         """Tell where the objective is a number."""
-        return self.value.isfinite() & self.clean.isfinite()
+        found = self.value.isfinite()
+        return found if self.clean is self.value else found & self.clean.isfinite()
 
     @property
     def largest_slope(self) -> Tensor | None:
@@ -113,7 +113,7 @@ class _Place(NamedTuple):
     ) -> tuple[View, Tensor, Tensor | None]:
         """Give the view, the objective's value there and, where wanted, its gradient in the parameters."""
         with torch.set_grad_enabled(wants):
-            leaf = self.params.clone().requires_grad_(wants)
+            leaf = self.params.detach().requires_grad_(wants)
             view = self.view(leaf, layers, show)
             value = self.problem.objective(view)
             if not wants:
@@ -128,7 +128,8 @@ def _judge(
 ) -> Look:
     """Judge the untransformed pictures."""
     with torch.no_grad():
-        success, stop = _verdict(problem.success, view), _verdict(problem.stop, view)
+        success = _verdict(problem.success, view)
+        stop = success if problem.stop is problem.success else _verdict(problem.stop, view)
         if isinstance(problem.keep, Measure):
             score = problem.keep(view)
         else:
@@ -144,4 +145,4 @@ def _verdict(measure: Measure | None, view: View) -> Tensor:
     if verdict.dtype != torch.bool:
         raise InputError(f"{measure} gives numbers", expected="yes or no", hint=f"{measure} > 0")
     # Whatever the measure makes of logits that are not finite, they answer nothing.
-    return verdict & finite(view.logits) if "logits" in view.layers else verdict
+    return verdict & view.finite if "logits" in view.layers else verdict

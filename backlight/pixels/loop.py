@@ -198,7 +198,8 @@ def _record(run: Run, look: Look) -> Tensor:
     kept.backwards[rows] += look.backwards
     best = finite & better(look.success, look.score, kept.success[rows], kept.score[rows])
     places = rows[best]
-    kept.images[places] = look.images[best]
+    # Where all are better, picking them would only copy the pictures once more.
+    kept.images[places] = look.images if len(places) == len(rows) else look.images[best]
     kept.value[places] = look.clean[best].to(kept.value.dtype)
     kept.score[places] = look.score[best].to(kept.score.dtype)
     kept.success[places] = look.success[best]

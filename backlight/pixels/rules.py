@@ -40,7 +40,7 @@ class Sign(Rule):
         if self.momentum:
             direction = self.momentum * state["momentum"] + _mean_one(direction)
             state = {"momentum": direction}
-        return Move(seen.params + at_turn(self.size, seen.t) * direction.sign(), state)
+        return Move(seen.params.add(direction.sign(), alpha=at_turn(self.size, seen.t)), state)
 
 
 def _mean_one(gradient: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def misclassified(labels: Classes) -> Measure:
     """
 
     def verdict(view: View) -> Tensor:
-        return (view.logits.argmax(1) != classes_of(view, labels)) & finite(view.logits)
+        return (view.logits.argmax(1) != classes_of(view, labels)) & view.finite
 
     return Measure(verdict, f"misclassified({brief(labels)})")
 
@@ -34,7 +34,7 @@ def predicted(targets: Classes) -> Measure:
     """
 
     def verdict(view: View) -> Tensor:
-        return (view.logits.argmax(1) == classes_of(view, targets)) & finite(view.logits)
+        return (view.logits.argmax(1) == classes_of(view, targets)) & view.finite
 
     return Measure(verdict, f"predicted({brief(targets)})")
 
@@ -46,13 +46,3 @@ def confidence() -> Measure:
     confidence() > 0.99
     """
     return Measure(lambda view: view.logits.softmax(1).amax(1), "confidence()")
-
-
-def finite(values: Tensor) -> Tensor:
-    """Tell per image whether all its values `[A,...]` are finite: `[A]`.
-
-    >>> import torch
-    >>> finite(torch.tensor([[1.0, 2.0], [torch.nan, 2.0]]))
-    tensor([ True, False])
-    """
-    return values.isfinite().flatten(1).all(1)

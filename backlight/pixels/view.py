@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import overload
 
 import torch
@@ -41,6 +42,7 @@ class View:
         self.batch = len(images) if batch is None else batch
         self._classifier = classifier
         self._outputs: dict[str, Tensor] | None = None
+        self._picked: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -64,6 +66,11 @@ class View:
         """Give the logits `[A,classes]`; they must be declared as the layer "logits"."""
         return self["logits"]
 
+    @cached_property
+    def finite(self) -> Tensor:
+        """Tell for which images all logits are finite: bool `[A]`."""
+        return self.logits.isfinite().all(1)
+
     @overload
     def pick(self, values: Tensor) -> Tensor: ...
     @overload
@@ -85,7 +92,12 @@ class View:
             return values
         if len(values) not in (1, self.batch):
             raise InputError(f"{len(values)} values for {self.batch} images", expected="one value, or one per image")
-        values = values.to(self.images.device)
+        # Objective and verdicts ask for the same labels; the first tensor is held, so that its id stays its own.
+        if id(values) not in self._picked:
+            self._picked[id(values)] = (values, self._pick(values.to(self.images.device)))
+        return self._picked[id(values)][1]
+
+    def _pick(self, values: Tensor) -> Tensor:
         if self.batch > 1 and len(values) == self.batch:
             return values[self.rows]
         # Autograd cannot save a tensor that was made in inference mode.
