@@ -1,7 +1,23 @@
+import importlib
+import inspect
+import pkgutil
 import subprocess
 import sys
 
 import backlight
+
+
+def exported() -> dict[str, object]:
+    """List what the packages export: the public names, as the API pages show them."""
+    found = pkgutil.walk_packages(backlight.__path__, "backlight.")
+    packages = [backlight, *(importlib.import_module(one.name) for one in found if one.ispkg)]
+    return {f"{one.__name__}.{name}": getattr(one, name) for one in packages for name in getattr(one, "__all__", ())}
+
+
+def test_every_public_function_and_class_has_an_example() -> None:
+    names = {name: thing for name, thing in exported().items() if inspect.isfunction(thing) or inspect.isclass(thing)}
+    assert len(names) > 150
+    assert [name for name, thing in names.items() if ">>>" not in (inspect.getdoc(thing) or "")] == []
 
 
 def test_every_public_name_is_listed_once_and_can_be_imported() -> None:

@@ -26,7 +26,15 @@ _WORTH_A_COPY = 10  # steps from which making the fast copy pays for itself
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AttackResult:
-    """Hold what an attack found for each of B images, as the referee judged it on the untouched model."""
+    """Hold what an attack found for each of B images, as the referee judged it on the untouched model.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
+    >>> result = attack(classifier, torch.rand(4, 3, 2, 2), eps="8/255", steps=5)
+    >>> result.perturbation.shape, len(result.stopped)
+    (torch.Size([4, 3, 2, 2]), 4)
+    """
 
     method: str
     threat: ThreatModel

@@ -19,6 +19,9 @@ class AttackCard:
     first; `options` are the names it understands besides the challenge; `nearest` says that it looks for the
     smallest change rather than for any within eps; `targeted` is `no`, `yes` (if asked) or `always`. `passes` is
     the cost per image in words.
+
+    >>> ATTACKS["pgd"].norms
+    ('linf', 'l2', 'l1')
     """
 
     name: str

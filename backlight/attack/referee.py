@@ -29,6 +29,10 @@ class Verdict:
     `prediction` int64, `margin` (above 0 where fooled: the best other logit minus the label's, or the target's
     minus the best other), `distance` in the threat model's norm, `inside` whether the picture is allowed,
     `success` fooled and inside.
+
+    >>> one = torch.ones(1)
+    >>> Verdict(one.long(), margin=1e-6 * one, distance=one, inside=one.bool(), success=one.bool()).undecided
+    tensor([True])
     """
 
     prediction: Tensor

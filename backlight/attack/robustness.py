@@ -28,6 +28,18 @@ class Robustness:
     `planned` is how many images there were, `audit` (survivors, tested, broken) of an audited run. `failed` names
     pictures that could not be read. `pictures` are the most and the least robust of each class, where the run kept
     its blocks.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack import evaluate_robustness
+    >>> from backlight.data import Dataset
+    >>> data = Dataset.of(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), [0, 1, 1, 0], ["a", "b"])
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> classifier = Classifier.from_module(net, size=8, labels=["a", "b"])
+    >>> found = evaluate_robustness(classifier, data, RobustnessRequest("fgsm"))
+    >>> found.planned, found.clean_accuracy
+    (4, 0.5)
     """
 
     table: Table

@@ -21,6 +21,9 @@ class SavedAttack:
 
     `label_before` and `label_after` are predicted classes, `distance` is in the norm and pixel units, `margin` in
     logits (above 0 where fooled).
+
+    >>> SavedAttack(Path("1.png"), 3, 5, target=None, success=True, distance=0.03, margin=1.2, steps=7).label_after
+    5
     """
 
     path: Path

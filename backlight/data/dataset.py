@@ -24,6 +24,11 @@ class Batch(NamedTuple):
     """Some images, float [A,C,H,W] in [0,1], with labels int64 [A], ids, and rows int64 [A] in the data set.
 
     `failed` names the pictures that were asked for and could not be read; they have no place in the rest.
+
+    >>> data = Dataset.of(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), labels=[0, 1, 1, 0], label_names=["a", "b"])
+    >>> batch = data[[3, 1]]
+    >>> batch.images.shape, batch.labels.tolist(), batch.ids
+    (torch.Size([2, 3, 8, 8]), [0, 1], ['3', '1'])
     """
 
     images: Tensor

@@ -24,7 +24,11 @@ SMALL = 128 * 128  # below it threads wait for each other longer than they decod
 
 
 class Failure(NamedTuple):
-    """Name a picture that could not be used, and why."""
+    """Name a picture that could not be used, and why.
+
+    >>> Failure("cats/7.jpg", "the file is empty").id
+    'cats/7.jpg'
+    """
 
     id: str
     error: str

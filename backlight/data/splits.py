@@ -23,6 +23,11 @@ class Splits:
 
     `parts` maps "train", "val" and "test" to non-empty data sets and `whole` is all of it. `found` holds what the
     data itself set apart, or "all" of it; the other parts were drawn by `seed`.
+
+    >>> whole = Dataset.of(torch.zeros(20, 3, 8, 8, dtype=torch.uint8), labels=[0, 1] * 10, label_names=["a", "b"])
+    >>> splits = make_splits({"all": whole})
+    >>> len(splits.pick("train")), len(splits.pick("val")), len(splits.pick())
+    (16, 2, 2)
     """
 
     parts: Mapping[str, Dataset]

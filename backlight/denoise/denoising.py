@@ -28,6 +28,9 @@ class Denoised:
     """Denoised pictures `[B,C,H,W]`, their losses and those of the noisy ones `[B]`, and how they came about.
 
     `stopped` says per picture why its solver ended: "converged", "exact", "steps" or "diverged".
+
+    >>> denoise(torch.full((1, 1, 16, 16), 0.5), data_norm="l2", smooth_norm="l2", alpha=1.0)
+    Denoised(1 pictures by cosine transform: exact)
     """
 
     images: Tensor

@@ -105,6 +105,14 @@ class Explanations(Mapping[str, Attribution]):
     `images` [B,C,H,W] in [0,1], `logits` [B,classes], `score` [B] is what was explained, `target` [B] the
     class (None where a function was explained), `labels` its name. `forwards` and `backwards` count the passes
     per image of the whole call. Shows itself in a notebook; `.figure()` gives a matplotlib figure.
+
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.explain import explain
+    >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
+    >>> found = explain(classifier, torch.rand(4, 3, 2, 2), methods=["saliency", "gradient_x_input"])
+    >>> list(found), found["saliency"].heat().shape
+    (['saliency', 'gradient_x_input'], torch.Size([4, 2, 2]))
     """
 
     images: Tensor = field(repr=False)

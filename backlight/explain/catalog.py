@@ -19,6 +19,9 @@ class Card:
 
     `needs` is some of gradient (at the pixels), layer, ReLU, biases, attention, or nothing; `passes` the cost
     per image in words, the shared pass included.
+
+    >>> CATALOG["gradcam"].needs
+    frozenset({'layer'})
     """
 
     name: str

@@ -17,7 +17,12 @@ LEVELS = 255
 
 
 class Parametrization(Protocol):
-    """Map parameters to pictures; what `rows` of the batch need is looked up inside."""
+    """Map parameters to pictures; what `rows` of the batch need is looked up inside.
+
+    >>> moved: Parametrization = Pixels(torch.zeros(2, 3, 4, 4))
+    >>> moved.images(moved.start(torch.tensor([1]), Random(0, [1])), torch.tensor([1])).shape
+    torch.Size([1, 3, 4, 4])
+    """
 
     @property
     def pixels(self) -> bool:

@@ -18,7 +18,15 @@ Schedule = float | Callable[[int], float]
 
 
 class Seen(NamedTuple):
-    """All that a rule is told about the A images still here; it never sees the model."""
+    """All that a rule is told about the A images still here; it never sees the model.
+
+    >>> import torch
+    >>> point = torch.zeros(2, 3)
+    >>> value, gradient = torch.zeros(2), torch.ones(2, 3)
+    >>> seen = Seen(0, 10, point, value, gradient, value > 0, Random(0, [0, 1]), lambda params: params)
+    >>> seen.gradient.shape
+    torch.Size([2, 3])
+    """
 
     t: int
     """The turn: one number for all, since images leave and none joins."""
@@ -43,7 +51,12 @@ class Seen(NamedTuple):
 
 
 class Move(NamedTuple):
-    """What a rule answers."""
+    """What a rule answers.
+
+    >>> import torch
+    >>> Move(torch.zeros(2, 3), None).done is None
+    True
+    """
 
     params: Tensor
     """The next point to look at `[A,...]`; the loop projects it."""

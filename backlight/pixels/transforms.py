@@ -13,7 +13,12 @@ from backlight.random import Random
 
 
 class Transforms(Protocol):
-    """Show each picture in a random view of it; with `samples` above 1 the gradient is their mean."""
+    """Show each picture in a random view of it; with `samples` above 1 the gradient is their mean.
+
+    >>> views: Transforms = Jitter(2, samples=4)
+    >>> views.samples
+    4
+    """
 
     @property
     def samples(self) -> int:

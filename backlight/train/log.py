@@ -59,6 +59,12 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
     """Read the lines of a log; a last line that was cut off in the middle is left out.
 
     Raises FileError for files that are no log.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "log.jsonl"
+    >>> _ = path.write_text('{"kind": "epoch", "step": 9, "loss": 1.5}\\n{"kind": "ep')
+    >>> read_log(path)
+    [{'kind': 'epoch', 'step': 9, 'loss': 1.5}]
     """
     try:
         texts = Path(path).read_text(encoding="utf-8").splitlines()

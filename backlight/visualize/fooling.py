@@ -45,7 +45,14 @@ PRESETS = {
 
 @dataclass(frozen=True, eq=False)
 class Fooling(Pictures):
-    """Fooling pictures: `originals`, `targets` and `success` `[B]`, and the l2 `distance` in pixel units `[B]`."""
+    """Fooling pictures: `originals`, `targets` and `success` `[B]`, and the l2 `distance` in pixel units `[B]`.
+
+    >>> from torch import nn
+    >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(48, 3)), size=4)
+    >>> made = fooling_image(classifier, torch.rand(2, 3, 4, 4), 1, preset="cs231n")
+    >>> bool(made.distance[0] >= made.difference[0].abs().max())
+    True
+    """
 
     originals: Tensor = torch.zeros(0)
     targets: Tensor = torch.zeros(0)

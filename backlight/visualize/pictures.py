@@ -58,6 +58,10 @@ class Pictures:
 
     `start` and `objective` are the objective at the first and the kept look `[B]`, `steps` the steps taken,
     `stopped` says why each ended; `terms` are parts of the objective, `frames` pictures on the way.
+
+    >>> one = torch.zeros(1)
+    >>> Pictures(torch.zeros(1, 3, 4, 4), ("tabby",), "logit(281)", one, one + 5, one, ("steps",))
+    Pictures(1 of logit(281): tabby)
     """
 
     images: Tensor

@@ -16,6 +16,9 @@ class Metric:
     """One metric: `function(judge, maps)`, or `function(judge, maps, again)` where it explains again.
 
     `better` is higher, lower, or empty for a description; `needs` nothing, mask or again.
+
+    >>> METRICS["mass"].better, METRICS["mass"].needs
+    ('higher', 'mask')
     """
 
     name: str

@@ -28,7 +28,13 @@ DEFAULT_METRICS = ("deletion", "insertion", "road", "average_drop", "average_inc
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """The explanations and a table of their scores, `METHOD.METRIC`, one row per image."""
+    """The explanations and a table of their scores, `METHOD.METRIC`, one row per image.
+
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+    >>> classifier = Classifier.from_module(net, size=4)
+    >>> list(score(classifier, torch.rand(2, 3, 4, 4), methods=["saliency"], metrics=["border"]).summary())
+    ['saliency']
+    """
 
     explanations: Explanations = field(repr=False)
     table: Table
@@ -133,6 +139,11 @@ def score_maps(
     """Score maps [B,c,H,W] by name, and the two controls, by every metric: `NAME.METRIC` to float64 [B].
 
     `makers` explain again, for the metrics that need it. Flat and non-finite maps get NaN.
+
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+    >>> judge = Judge(Classifier.from_module(net, size=4), torch.rand(1, 3, 4, 4), torch.tensor([0]), Random(0, [0]))
+    >>> list(score_maps(judge, {"mine": torch.rand(1, 1, 4, 4)}, ["border"]))
+    ['mine.border', 'random.border', 'edges.border']
     """
     explainers: dict[str, Explainer] = {**(makers or {}), **{name: control(name, judge.random) for name in CONTROLS}}
     everything = {**maps, **{name: explainers[name](judge.classifier, judge.images, 0) for name in CONTROLS}}
