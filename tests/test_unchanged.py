@@ -19,11 +19,13 @@ from backlight.data import load_data
 from backlight.evaluate.evaluate import evaluate
 from backlight.evaluate.predict import predict
 from backlight.evaluate.samples import predict_dataset
-from backlight.explain import CATALOG, explain
-from backlight.explain.scores import METRICS, score
+from backlight.explain import CATALOG, explain, explain_data, method
+from backlight.explain.export import Request
+from backlight.explain.scores import METRICS, score, score_explanations
 from backlight.images import write_png
 from backlight.models import inspect_model
 from backlight.pixels import Adam, Ball, Box, Pixels, Sign, cross_entropy, optimize, read_objective, turns
+from backlight.random import Random
 from backlight.targets import resolve_targets
 from backlight.train.fit import fit
 from backlight.train.recipe import Recipe
@@ -44,6 +46,7 @@ Call = Callable[[Classifier, Path], Any]
 
 def explaining(method: str) -> Call:
     short = {"rise": "rise:samples=8", "occlusion": "occlusion:window=8,stride=8", "smoothgrad": "smoothgrad:samples=3"}
+    short |= {"lime": "lime:samples=5", "kernelshap": "kernelshap:samples=6"}
     return lambda classifier, _: explain(classifier, IMAGES, methods=[short.get(method, method)])
 
 
@@ -77,6 +80,12 @@ def fitting(classifier: Classifier, folder: Path) -> None:
     fit(classifier, train, val, folder / "run", recipe=Recipe(epochs=1, batch_size=8), runtime=settled)
 
 
+def scoring(classifier: Classifier, _: Path) -> None:
+    methods, random = [method("saliency")], Random(0, [0, 1, 2])
+    found = explain(classifier, IMAGES, methods=methods, random=random)
+    score_explanations(classifier, found, methods, ["max_sensitivity"], random=random)
+
+
 CALLS: dict[str, Call] = {
     "logits": lambda classifier, _: classifier.logits(IMAGES),
     "features": lambda classifier, _: classifier.features(IMAGES, [LAST]),
@@ -99,15 +108,17 @@ CALLS: dict[str, Call] = {
     "dream": lambda classifier, _: dream(classifier, IMAGES[:1], LAST, octaves=1, steps=2),
     "fooling_image": lambda classifier, _: fooling_image(classifier, IMAGES, 1, steps=3),
     "style_transfer": lambda classifier, _: style_transfer(classifier, IMAGES[:1], IMAGES[1:2], preset=quick_style()),
+    "explain_data": lambda classifier, _: explain_data(classifier, load_data(SHAPES), Request(("saliency", "gradcam"))),
+    "score_explanations": scoring,
     **{f"explain {name}": explaining(name) for name in CATALOG if name not in ATTENTION and ":" not in name},
     **{f"attack {name}": attacking(name) for name in ATTACKS},
     **{f"score {name}": (lambda c, _, name=name: score(c, IMAGES, metrics=[name], masks=MASKS)) for name in METRICS},
 }
 # These do not run the model on their own once its layers are known.
 NO_PASS = {"resolve_targets", "layers", "read_objective"}
-ONE_PASS = {"features", "logits", "predict", "inspect_model", "explain rise", "score pointing_game", "score mass"} | {
-    f"explain {name}" for name, card in CATALOG.items() if card.needs & {"gradient", "ReLU", "layer"}
-}
+ONE_PASS = {"features", "logits", "predict", "inspect_model", "explain rise"}
+ONE_PASS |= {f"score {name}" for name in ("pointing_game", "mass", "border")}
+ONE_PASS |= {f"explain {name}" for name, card in CATALOG.items() if card.needs & {"gradient", "ReLU", "layer"}}
 
 
 def quick_style() -> Any:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from backlight.errors import UsageError, did_you_mean
 from backlight.explain.attribution import Attribution
-from backlight.explain.methods import cam, channels, fullgrad, gradients, noise, path, perturbation, transformers
+from backlight.explain.methods import (
+    cam,
+    captum_classes,
+    channels,
+    fullgrad,
+    gradients,
+    noise,
+    path,
+    perturbation,
+    superpixels,
+    transformers,
+)
 from backlight.grammar import parse_number, parse_spec
 
 
@@ -17,7 +29,7 @@ from backlight.grammar import parse_number, parse_spec
 class Card:
     """One method as the verb `methods` prints it.
 
-    `needs` is some of gradient (at the pixels), layer, ReLU, biases, attention, or nothing; `passes` the cost
+    `needs` is some of gradient (at the pixels), layer, ReLU, biases, attention, captum, or nothing; `passes` the cost
     per image in words, the shared pass included.
 
     >>> CATALOG["gradcam"].needs
@@ -210,6 +222,30 @@ _CARDS = (
         "Petsiuk et al., 2018, arXiv:1806.07421",
         "fine detail: the masks are soft blobs; few samples leave visible noise",
     ),
+    _card(
+        "lime",
+        superpixels.lime,
+        "nothing",
+        "1 + `samples` (1000) forwards",
+        "Ribeiro et al., 2016, arXiv:1602.04938",
+        "fine detail: a superpixel has one value; other seeds, widths and superpixels give other maps",
+    ),
+    _card(
+        "kernelshap",
+        superpixels.kernelshap,
+        "nothing",
+        "3 + `samples` (2000) forwards",
+        "Lundberg and Lee, 2017, arXiv:1705.07874",
+        "fine detail: a superpixel has one value; hidden superpixels are a sight the model never trained on",
+    ),
+    _card(
+        "captum:NAME",
+        captum_classes.attribute,
+        "captum",
+        "those of the class NAME of captum.attr, as captum:DeepLift or captum:GradientShap:n_samples=20",
+        "Kokhlikyan et al., 2020, arXiv:2009.07896",
+        "networks with a module that runs twice, or with layers that the class has no rule for: it says so",
+    ),
 )
 CATALOG: Mapping[str, Card] = {card.name: card for card in _CARDS}
 
@@ -223,6 +259,8 @@ def method(spec: str, **options: Any) -> Method:
     Traceback (most recent call last):
     backlight.errors.UsageError: no method 'salience'; try: saliency
     """
+    if spec.strip().startswith(captum_classes.PREFIX):
+        return _captum_method(spec, options)
     parsed = parse_spec(spec)
     if parsed.name not in CATALOG:
         raise UsageError(f"no method {parsed.name!r}", hint=did_you_mean(parsed.name, CATALOG))
@@ -232,11 +270,30 @@ def method(spec: str, **options: Any) -> Method:
         for name, parameter in inspect.signature(card.function).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    for key in (*parsed.options, *options):
+    return Method(spec, card, _checked(card.name, parsed.options, options, allowed))
+
+
+def _captum_method(spec: str, options: Mapping[str, Any]) -> Method:
+    parsed = parse_spec(spec.strip().removeprefix(captum_classes.PREFIX))
+    found = captum_classes.captum_class(parsed.name)
+    general = CATALOG[f"{captum_classes.PREFIX}NAME"]
+    card = replace(
+        general,
+        name=f"{captum_classes.PREFIX}{parsed.name}",
+        function=partial(captum_classes.attribute, found=found),
+        needs=frozenset({"layer"} if captum_classes.needs_layer(found) else ()),
+    )
+    allowed = captum_classes.allowed_options(found)
+    return Method(spec, card, _checked(card.name, parsed.options, options, allowed))
+
+
+def _checked(
+    name: str, written: Mapping[str, str], options: Mapping[str, Any], allowed: Mapping[str, Any]
+) -> dict[str, Any]:
+    for key in (*written, *options):
         if key not in allowed:
-            raise UsageError(f"{card.name} has no option {key!r}", hint=did_you_mean(key, allowed) if allowed else "")
-    read = {key: _read(f"{card.name}:{key}", text, allowed[key]) for key, text in parsed.options.items()}
-    return Method(spec, card, {**read, **options})
+            raise UsageError(f"{name} has no option {key!r}", hint=did_you_mean(key, allowed) if allowed else "")
+    return {**{key: _read(f"{name}:{key}", text, allowed[key]) for key, text in written.items()}, **options}
 
 
 def _read(where: str, text: str, default: object) -> object:

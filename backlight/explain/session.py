@@ -135,6 +135,12 @@ class Session:
         """Give the normalized input, in the precision of the images."""
         return (images - self._per_channel(self.classifier.mean)) / self._per_channel(self.classifier.std)
 
+    def pixels(self, values: Tensor) -> Tensor:
+        """Give back the pixels of values in the space asked for."""
+        if self.question.space != "input":
+            return values
+        return values * self._per_channel(self.classifier.std) + self._per_channel(self.classifier.mean)
+
     def to_pixels(self, difference: Tensor) -> Tensor:
         """Turn a difference in the space asked for into one of pixels."""
         return difference * self._per_channel(self.classifier.std) if self.question.space == "input" else difference

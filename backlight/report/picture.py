@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from backlight.evaluate.predict import Prediction
-from backlight.explain import CATALOG
+from backlight.explain import method
 from backlight.render import amplify, normalize_map
 from backlight.report.agreement import Agreement
 from backlight.report.attacks import PGD_STEPS, Change, Fooling, Tried
@@ -140,13 +140,12 @@ def bars(answers: Sequence[Prediction]) -> list[Bar]:
 
 
 def _map(one: MapStudy, embed: Embed) -> Facts:
-    name = one.method.partition(":")[0]
     seen = one.finite and not one.flat
     return {
         "method": one.method,
         "words": _WORDS.get(one.method),
         "layer": one.layer,
-        "avoid": CATALOG[name].avoid,
+        "avoid": method(one.method).card.avoid,
         "finite": one.finite,
         "seen": seen,
         "heat": embed(layer_uri, normalize_map(one.heat).values, "heat") if seen else "",
