@@ -1,5 +1,7 @@
 """Pages that are made from the library: the API by rooms, and the table of methods."""
 
+import importlib
+import inspect
 import pkgutil
 from pathlib import Path
 
@@ -38,12 +40,26 @@ def _rooms() -> dict[str, list[str]]:
 
 def _room_page(name: str, modules: list[str]) -> str:
     lines = [_title(name if name == "backlight" else f"backlight.{name}", "=")]
+    lines += _exports("backlight") if name == "backlight" else []
     for module in modules:
         if module != f"backlight.{name}":
             lines += [_title(module.removeprefix("backlight."), "-")]
         # What a package re-exports is shown where it is defined.
         lines += [f".. automodule:: {module}", "   :no-members:" if _is_package(module) else "   :members:", ""]
+        lines += _exports(module) if _is_package(module) else []
     return "\n".join(lines)
+
+
+def _exports(module: str) -> list[str]:
+    """Link what a package exports, so that a page begins with what most readers came for."""
+    package = importlib.import_module(module)
+    found = {name: getattr(package, name) for name in getattr(package, "__all__", ())}
+    links = [
+        f":py:obj:`{name} <{thing.__module__}.{thing.__qualname__}>`"
+        for name, thing in found.items()
+        if inspect.isfunction(thing) or inspect.isclass(thing)
+    ]
+    return [f"``from {module} import`` " + ", ".join(links) + ".", ""] if links else []
 
 
 def _is_package(module: str) -> bool:
@@ -53,8 +69,8 @@ def _is_package(module: str) -> bool:
 def _index_page(rooms: dict[str, list[str]]) -> str:
     lines = [
         _title("API", "="),
-        "Every public name with what it takes, gives and raises, and one example that the tests run. Images are float",
-        "``[B, C, H, W]`` in [0, 1] everywhere.",
+        "Every name that a package exports has an example that the tests run. It is shown where it is defined, among",
+        "the parts that it is made of. Images are float ``[B, C, H, W]`` in [0, 1] everywhere.",
         "",
     ]
     return "\n".join([*lines, ".. toctree::", "   :maxdepth: 2", "", *(f"   {name}" for name in rooms), ""])

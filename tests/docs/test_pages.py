@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import textwrap
@@ -68,6 +69,16 @@ def test_every_method_named_on_a_page_exists() -> None:
     text = (DOCS / "choose_a_method.rst").read_text(encoding="utf-8")
     named = set(re.findall(r"``([a-z0-9_+-]+)``", text))
     assert named
+    assert named <= known, sorted(named - known)
+
+
+def test_every_function_named_on_the_page_of_equivalents_exists() -> None:
+    rooms = ("pixels", "attack", "explain", "visualize")
+    known = {name for room in rooms for name in importlib.import_module(f"backlight.{room}").__all__}
+    text = (DOCS / "coming_from.rst").read_text(encoding="utf-8")
+    ours = "".join(re.findall(r"^     - (.*(?:\n       .*)*)", text, re.MULTILINE))
+    named = {call for code in re.findall(r"``([^`]+)``", ours) for call in re.findall(r"(?<![.\w])(\w+)\(", code)}
+    assert {"explain", "attack", "class_image"} <= named
     assert named <= known, sorted(named - known)
 
 
