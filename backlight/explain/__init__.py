@@ -1,7 +1,7 @@
 """Which pixels speak for a class, by every attribution method that matters, from shared passes.
 
 explaining           `explain`, the one call
-catalog              every method with its needs, cost, reference and when not to use it
+catalog, choosing    every method with its needs, cost, reference and when not to use it; from names to them
 attribution          the results; figures draws them, export writes them
 session, recorded    what methods work on: one recorded pass
 objective, layout    what is explained; where a layer's rows and columns are
@@ -13,7 +13,8 @@ study                `explain_data`: whole data sets; views reads their pictures
 """
 
 from backlight.explain.attribution import Attribution, Explanations
-from backlight.explain.catalog import CATALOG, Card, Method, method
+from backlight.explain.catalog import CATALOG, Card
+from backlight.explain.choosing import Method, method
 from backlight.explain.explaining import explain
 from backlight.explain.objective import Contrast
 from backlight.explain.study import explain_data

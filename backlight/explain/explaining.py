@@ -13,7 +13,7 @@ from backlight.chunks import Chunk, in_chunks
 from backlight.classifier import Classifier
 from backlight.errors import InputError, UsageError
 from backlight.explain.attribution import Attribution, Explanations, finish
-from backlight.explain.catalog import Method, method
+from backlight.explain.choosing import Method, method
 from backlight.explain.layout import choose_layer, last_tokens
 from backlight.explain.methods.fullgrad import bias_layers
 from backlight.explain.objective import Contrast, Scorer

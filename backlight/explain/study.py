@@ -23,7 +23,7 @@ from backlight.engine import Engine
 from backlight.errors import DataError
 from backlight.explain.attribution import Explanations
 from backlight.explain.averages import ClassAverages
-from backlight.explain.catalog import Method
+from backlight.explain.choosing import Method
 from backlight.explain.explaining import choose_methods, explain
 from backlight.explain.export import Request, map_file, write_raw
 from backlight.explain.figures import overlays

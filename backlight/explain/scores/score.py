@@ -15,7 +15,7 @@ from backlight.chunks import Chunk
 from backlight.classifier import Classifier
 from backlight.errors import InputError, UsageError
 from backlight.explain.attribution import Explanations
-from backlight.explain.catalog import Method
+from backlight.explain.choosing import Method
 from backlight.explain.explaining import choose_methods, explain
 from backlight.explain.scores.controls import CONTROLS, control
 from backlight.explain.scores.judge import Explainer, Judge
