@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from backlight.attack import Challenge, ThreatModel
 from backlight.attack.auto import apgd, apgd_t, fab, fab_t, square
+from backlight.attack.curve import join, reach_of
 from backlight.attack.gradient import fgm, pgd
 from backlight.attack.nearest import carlini_wagner, ddn, deepfool, fmn
+from backlight.attack.stages import STANDARD, Stage, autoattack
 from backlight.classifier import Classifier
 from backlight.pixels.geometry import length
 
@@ -21,11 +23,12 @@ SIZE = 3 * 4 * 4
 class Linear:
     """A linear classifier with weights over two orders of magnitude, images with exact 0 and 1 among them."""
 
-    def __init__(self, classes: int, seed: int = 0, count: int = 40) -> None:
+    def __init__(self, classes: int, seed: int = 0, count: int = 40, scale: float = 1.0) -> None:
         draw = torch.Generator().manual_seed(seed)
         kind = {"generator": draw, "dtype": torch.float64}
-        self.weight = torch.randn(classes, SIZE, **kind) * torch.logspace(-1.5, 0.5, SIZE, dtype=torch.float64)
-        self.bias = 0.1 * torch.randn(classes, **kind)
+        spread = torch.logspace(-1.5, 0.5, SIZE, dtype=torch.float64)
+        self.weight = scale * torch.randn(classes, SIZE, **kind) * spread
+        self.bias = scale * 0.1 * torch.randn(classes, **kind)
         net = nn.Sequential(nn.Flatten(), nn.Linear(SIZE, classes).double())
         with torch.no_grad():
             net[1].weight.copy_(self.weight)
@@ -122,6 +125,48 @@ def test_among_many_classes_the_distance_is_never_too_small_and_mostly_exact(nam
     assert result.success.all()
     assert (ratio > 1 - 1e-9).all()
     assert ratio.median() < 1.01
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_among_six_classes_the_distance_to_the_nearest_is_found_within_one_percent(name: str, norm: str) -> None:
+    # DDN and FMN descend to one class and stay with it, so they are told which is nearest; logits of ten times the
+    # size leave the distances as they are and keep the other classes out of DDN's cross-entropy.
+    linear = Linear(6, count=12, scale=10.0)
+    challenge = linear.challenge(norm, None)
+    if name in ("ddn", "fmn"):
+        nearest = torch.stack([linear.distance_to(rival, norm) for rival in range(6)]).argmin(0).tolist()
+        challenge = Challenge.of(linear.classifier, linear.images, threat=ThreatModel(norm, None), target=nearest)
+    result = NEAREST[name][0](challenge)
+    ratio = challenge.threat.distance(result.images, linear.images) / exact(linear, norm)
+    assert result.success.all()
+    assert (ratio > 1 - 1e-9).all()
+    assert (ratio < 1.01).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_robust_accuracy_of_autoattack_is_exact(classes: int, norm: str) -> None:
+    linear = Linear(classes)
+    distances = linear.distances(norm)
+    eps = float(distances.quantile(0.5))
+    clear = (distances / eps - 1).abs() > (0.02 if norm == "l2" else 0.01)
+    short = {"square": {"steps": 30}, "fab-t": {"steps": 15}}
+    plan = [Stage(one.name, partial(one.function, **short.get(one.name, {"steps": 40}))) for one in STANDARD]
+    result = autoattack(linear.challenge(norm, eps), plan=plan)
+    assert torch.equal(result.success[clear], (distances < eps)[clear])
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_curve_of_a_linear_model_is_exact(norm: str) -> None:
+    linear = Linear(3)
+    distances = linear.distances(norm)
+    middles = distances.sort().values
+    sizes = [float((middles[row] * middles[row + 1]).sqrt()) for row in (5, 15, 25, 35)]
+    clear = all(float((distances / size - 1).abs().min()) > 1e-3 for size in sizes)
+    reach = reach_of(linear.challenge(norm, None), sizes, steps=200)
+    accuracy = join([reach], sizes, norm, [str(row) for row in range(40)]).accuracy
+    assert clear
+    assert list(accuracy) == [float((distances > size).double().mean()) for size in sizes]
 
 
 def exact(linear: Linear, norm: str) -> Tensor:

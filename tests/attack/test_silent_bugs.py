@@ -68,7 +68,7 @@ def test_no_improvement_is_judged_by_values_not_by_an_alias() -> None:
     # A list that aliased the best values made APGD halve its step too often; see also the authors' trace.
     from tests.attack.rules import test_apgd
 
-    test_apgd.test_step_sizes_equal_those_of_the_authors_code(test_apgd.dlr, test_apgd._DLR)
+    test_apgd.test_step_sizes_equal_those_of_the_authors_code(test_apgd.dlr, test_apgd._DLR, "linf", 0.3)
 
 
 def test_a_point_inside_the_ball_is_not_rescaled() -> None:
