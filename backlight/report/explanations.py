@@ -22,11 +22,11 @@ from backlight.explain.views import read_views
 from backlight.render import normalize_map
 from backlight.report.charts import interval_chart
 from backlight.report.embed import exact_uri, layer_uri
+from backlight.report.picture import is_tiny
 from backlight.report.sections import Section, number, percent, render
 from backlight.table import Table
 
 _SHOWN, _CLASSES, _METHODS = 3, 8, 4
-_TINY = 100  # pictures smaller than this are enlarged with their pixels kept apart
 _ASKS = {
     "deletion": "How sure it stays of the class while the places that the map marks most are taken away first.",
     "insertion": "How soon it is sure of the class when the places that the map marks most appear first.",
@@ -134,7 +134,7 @@ def explanations_section(study: DataExplanations, classifier: Classifier) -> Sec
         "hidden": len(study.methods) - _METHODS,
         "classes": classes[:_CLASSES],
         "more": len(classes) - _CLASSES,
-        "tiny": max(classifier.size or (224, 224)) < _TINY,
+        "tiny": is_tiny(classifier.size or (224, 224)),
         "labeled": study.data.labeled,
     }
     return Section("explanations", f"Explanations of {study.data.name}", render("explanations.html", facts))

@@ -225,3 +225,68 @@ def test_vit_explain_gradients_meet_the_attention_of_their_own_block() -> None:
         expected = torch.autograd.grad(value.sum(), weights, retain_graph=True)[0]
         assert torch.equal(found[f"attention {place}"], expected)
     assert not torch.allclose(found["attention 0"], found["attention 2"])
+
+
+def test_pytorch_grad_cam_gradients_meet_the_activations_of_their_own_layer_in_any_order() -> None:
+    classifier, x = wrap(distinct_relu_net()), images(2)
+    options = {"methods": ["layercam"], "target": 2}
+    forth, back = (explain(classifier, x, layer=order, **options)["layercam"].raw for order in (["0", "6"], ["6", "0"]))
+    assert torch.allclose(forth, back, atol=1e-12)
+    alone = [explain(classifier, x, layer=one, **options)["layercam"].heat() for one in ("0", "6")]
+    expected = sum(heat / heat.amax((1, 2), keepdim=True) for heat in alone) / 2
+    assert torch.allclose(forth[:, 0], expected, atol=1e-9)
+
+
+def test_pytorch_grad_cam_a_fused_map_is_not_scaled_a_second_time() -> None:
+    classifier, x = wrap(distinct_relu_net()), images(2)
+    fused = explain(classifier, x, 2, methods=["layercam"], layer=["0", "6"])["layercam"].raw
+    assert bool((fused.amax((1, 2, 3)) < 1).all())  # two peaks in different places: scaled again, it would reach 1
+
+
+def test_pytorch_grad_cam_brightness_is_changed_in_pixels_not_in_normalized_values() -> None:
+    # Its test-time copies are the normalized tensor times 0.9 and 1.1; copies here are made before the normalization.
+    seen: list[Tensor] = []
+
+    class Watching(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(x.detach())
+            return x.mean((2, 3))
+
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
+    classifier = Classifier.from_module(Watching(), mean=mean, std=std, size=16)
+    assert classifier.classes == 3
+    seen.clear()
+    x, random = images(1).float(), Random(0, [0])
+    explain(classifier, x, 0, methods=["smoothgrad:samples=1,level=0.2"], random=random)
+    scale, shift = (torch.tensor(one).view(1, 3, 1, 1) for one in (std, mean))
+    noise = seen[-1] * scale + shift - x
+    drawn = random.fork(("smoothgrad", 0)).normal(3, 16, 16)
+    assert torch.allclose(noise, 0.2 * (x.max() - x.min()) * drawn, atol=1e-5)
+
+
+def test_pair_the_ends_of_the_path_do_not_count_twice() -> None:
+    class Squares(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.square().sum((2, 3))
+
+    classifier, x = Classifier.from_module(Squares(), size=4), images(1, 4)
+    classifier.module.double()
+    spec = "integrated_gradients:points=2"
+    found = explain(classifier, x, 1, methods=[spec])[spec].raw
+    expected = torch.zeros_like(x)
+    expected[:, 1] = x[:, 1].square()
+    assert torch.allclose(found.double(), expected, atol=1e-6)
+
+
+def test_quantus_areas_need_no_function_that_numpy_dropped() -> None:
+    class First(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            lit = x[:, :, 0, 0].mean(1)
+            return torch.stack([100 * lit - 50, 50 - 100 * lit], 1)
+
+    judge = Judge(Classifier.from_module(First(), size=4), torch.ones(1, 3, 4, 4), torch.tensor([0]), Random(0, [0]))
+    maps = torch.zeros(1, 1, 4, 4)
+    maps[..., 0, 0] = 1
+    found = score_maps(judge, {"map": maps}, ["deletion"])["map.deletion"]
+    # One pixel of 16 decides and goes between the first and the second of 20 steps (round(16 / 20) = 1).
+    assert found[0] == pytest.approx(0.5 / 20, abs=1e-6)
