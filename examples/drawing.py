@@ -36,20 +36,24 @@ def start(columns: int = 1, rows: int = 1, width: float = 3.4, height: float = 2
 
 
 def pictures(
-    rows: Sequence[Sequence[Tensor]], titles: Sequence[Sequence[str]] = (), names: Sequence[str] = (), size: float = 1.7
+    rows: Sequence[Sequence[Tensor | None]],
+    titles: Sequence[Sequence[str]] = (),
+    names: Sequence[str] = (),
+    size: float = 1.7,
 ) -> Any:
-    """Show pictures [3,H,W] or [H,W] in rows; `titles` above each, `names` left of each row."""
+    """Show pictures [3,H,W] or [H,W] in rows, None for an empty place; `titles` above each, `names` left of rows."""
     columns = max(len(row) for row in rows)
-    figure, axes = start(columns, len(rows), size, size + (0.3 if titles else 0.05))
+    lines = sum(max((title.count("\n") + 1 for title in row if title), default=0) for row in titles)
+    figure, _ = start(columns, len(rows), size, size + 0.05 + 0.16 * lines / len(rows))
     for place, axis in enumerate(figure.axes):
         row, column = divmod(place, columns)
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
         axis.spines[:].set_visible(False)
-        if column < len(rows[row]):
-            image = rows[row][column].detach().float().cpu().clamp(0, 1)
-            shown = image.movedim(0, -1) if image.ndim == 3 else image
-            axis.imshow(shown, cmap="gray", vmin=0, vmax=1)
+        shown = rows[row][column] if column < len(rows[row]) else None
+        if shown is not None:
+            image = shown.detach().float().cpu().clamp(0, 1)
+            axis.imshow(image.movedim(0, -1) if image.ndim == 3 else image, cmap="gray", vmin=0, vmax=1)
         if row < len(titles) and column < len(titles[row]):
             axis.set_title(titles[row][column], fontsize=8)
         if column == 0 and row < len(names):
@@ -70,11 +74,11 @@ def curves(
     axis.xaxis.get_major_locator().set_params(integer=True)
 
 
-def matrix(axis: Any, cells: Tensor, title: str = "", digits: int = 0, color: str = "Blues") -> None:
-    """Show a matrix with its numbers in the cells."""
-    reach = float(cells.abs().max()) or 1.0
+def matrix(axis: Any, cells: Tensor, title: str = "", digits: int = 0, reach: float = 0.0) -> None:
+    """Show a matrix with its numbers in the cells; the darkest color is `reach`, by default the largest value."""
+    reach = reach or float(cells.abs().max()) or 1.0
     low = -reach if bool((cells < 0).any()) else 0.0
-    axis.imshow(cells, cmap="RdBu_r" if low else color, vmin=low, vmax=reach * (1 if low else 1.6))
+    axis.imshow(cells, cmap="RdBu_r" if low else "Blues", vmin=low, vmax=reach * (1 if low else 1.6))
     for row, values in enumerate(cells.tolist()):
         for column, value in enumerate(values):
             axis.text(column, row, f"{value:.{digits}f}", ha="center", va="center", fontsize=8, color=INK)

@@ -23,12 +23,12 @@ line = torch.linspace(-2 * torch.pi, 2 * torch.pi, 400, dtype=torch.float64)
 left.plot(line, line.cos(), color=drawing.GRAY, label="cosine")
 left.plot(points, found.derivative, "o", color=drawing.BLUE, markersize=3, label="derivative of the sum")
 left.plot(torch.pi / 4, quarter.derivative, "D", color=drawing.ORANGE, label=r"at $\pi/4$")
-left.set(xlabel="x", title="12 terms, 100 random points", ylim=(-1.3, 1.9))
+left.set(xlabel="x", ylabel="derivative", title="12 terms, 100 random points", ylim=(-1.3, 1.9))
 left.legend(loc="upper center", ncols=3, fontsize=7, columnspacing=0.8)
 for color, terms in zip(drawing.CYCLE, (4, 6, 8, 10, 12)):
     errors = (derivative_of_sine(line, terms).derivative - line.cos()).abs()
     right.semilogy(line, errors.clamp(min=1e-17), color=color, label=f"{terms} terms")
-right.set(xlabel="x", title="distance to the cosine", ylim=(1e-17, 1e9))
+right.set(xlabel="x", ylabel="distance", title="distance to the cosine", ylim=(1e-17, 1e9))
 right.legend(fontsize=7, ncols=2)
 
 # %%

@@ -17,9 +17,11 @@ boundaries = ("zero", "reflect", "circular", "replicate")
 figure, axes = drawing.start(4, width=2.1, height=2.3)
 for axis, boundary in zip(axes, boundaries):
     matrix = conv1d_matrix(kernel, 6, boundary)
-    drawing.matrix(axis, matrix, boundary)
+    drawing.matrix(axis, matrix, f"{boundary} beyond the ends", reach=6)
+    axis.set_xlabel("input")
     print(f"{boundary:9} row sums {[int(value) for value in matrix.sum(1)]}")
     assert (matrix.sum(1) == 9).all() == (boundary != "zero")
+axes[0].set_ylabel("output")
 
 # %%
 # What the run found
@@ -45,10 +47,10 @@ for _ in range(60):
 figure, (left, middle, right) = drawing.start(3, width=2.7, height=2.4)
 first = conv1d_forward(conv1d_matrix(kernel, 6), signal) - wanted
 slopes = conv1d_gradients(kernel, signal, grad_output=first)
-drawing.matrix(left, slopes.matrix, "dC/dM", digits=0)
+drawing.matrix(left, slopes.matrix, "dC/dM before the step")
 drawing.matrix(middle, conv1d_matrix(kernel - eta * slopes.weight, 6), "M after one step", digits=1)
 right.semilogy(costs, color=drawing.BLUE)
-right.set(xlabel="step", title="cost C")
+right.set(xlabel="step", ylabel="cost C", title="the cost falls at every step")
 
 # %%
 # dC/dM has numbers in every cell, as if each could move alone; the kernel shares its three taps among them, so

@@ -30,13 +30,17 @@ for row, (image, per_row) in enumerate(zip(images, axes)):
 for axis, title in zip(axes[0], ("photograph", "all 1000 logits", "20 highest probabilities")):
     axis.set_title(title)
 axes[0][1].legend(fontsize=7)
+axes[-1][1].set_xlabel("logit")
+axes[-1][2].set_xlabel("rank of the class")
+for per_row in axes:
+    per_row[2].set_ylabel("probability")
 
 # %%
 # What the run found
 # ------------------
-# Both spread their logits about equally wide. But random weights say nearly the same about every photograph:
-# their logits hardly move from one to the next. Trained weights move all of them, and lift one class far above
-# the rest; the probabilities show it on a logarithmic scale.
+# Both spread most of their logits about equally wide. But random weights say nearly the same about every
+# photograph: their logits hardly move from one to the next. Trained weights move all of them, and lift a few classes
+# far above the rest: the bars far to the right, and the steep fall of the probabilities on a logarithmic scale.
 
 for row, name in enumerate(names):
     best = logits["trained"][row].argmax().item()

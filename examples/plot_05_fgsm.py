@@ -28,15 +28,15 @@ for row in range(len(images)):
     sign = amplify(result.perturbation[row], 0.5 / 0.007)
     rows.append([images[row], sign, result.images[row]])
     left, right = caption(before, row, result.label_before[row]), caption(after, row, result.label_after[row])
-    titles.append([left, "sign of the\ngradient", right])
+    titles.append([f"original: {left}", "sign of the\ngradient", f"result: {right}"])
 figure = drawing.pictures(rows, titles, size=2.0)
 
 # %%
 # What the run found
 # ------------------
-# One step changes the predicted class of most of the photographs (or takes its probability down), and no value
-# by more than 0.007. The sign of the gradient shows no object: it is a pattern of single pixels, spread over
-# the whole picture.
+# One step takes the probability of the predicted class down on every photograph, and on most far enough that another
+# class is predicted, while no value moves by more than 0.007. The sign of the gradient shows no object: it is a
+# pattern of single pixels, spread over the whole picture.
 
 fooled = int(result.success.sum())
 print(f"{fooled} of {len(images)} predictions changed; largest change {float(result.distance.max()):.4f}")
@@ -44,5 +44,5 @@ print(f"passes: {result.forwards.tolist()} forward, {result.backwards.tolist()} 
 drops = before.max(1).values - after.gather(1, result.label_before[:, None])[:, 0]
 print("loss of probability of the first class:", [round(float(drop), 3) for drop in drops])
 assert float(result.distance.max()) <= 0.007 + 1e-6
-assert fooled >= 1
+assert fooled > len(images) / 2
 assert bool((drops > 0).all())

@@ -31,21 +31,25 @@ masks = {name: test.mask(name, range(len(test))) for name in ("patch", "object")
 # with the share that a random map has there by chance:
 
 method = "smoothgrad:samples=10"
-mass = {}
+mass, chance = {}, {}
 for name, run in runs.items():
     for place, mask in masks.items():
         scores = score(run.classifier, batch.images, methods=[method], metrics=["mass"], masks=mask)
-        mass[name, place] = torch.as_tensor(scores.table[f"{method}.mass"])
+        mass[name, place] = torch.tensor(scores.table[f"{method}.mass"])
+        chance[place] = scores.summary()[method]["mass"]["random"]["mean"]
         print(f"{name:9} on the {place:6}: {drawing.interval(mass[name, place])[0]:.3f}", end="  ")
-        print(f"by chance {scores.summary()[method]['mass']['random']['mean']:.3f}")
+        print(f"by chance {chance[place]:.3f}")
 
 figure, axis = drawing.start(width=4.2)
 for color, (name, shift) in zip(drawing.CYCLE, (("shortcut", -0.18), ("honest", 0.18))):
     found = [drawing.interval(mass[name, place]) for place in masks]
     places = torch.arange(2) + shift
-    axis.bar(places, [mean for mean, _ in found], 0.36, yerr=[half for _, half in found], color=color, label=name)
+    axis.bar(
+        places, [mean for mean, _ in found], 0.36, yerr=[half for _, half in found], capsize=3, color=color, label=name
+    )
+axis.hlines(chance.values(), [-0.4, 0.6], [0.4, 1.4], color=drawing.INK, linestyle="--", linewidth=1, label="by chance")
 axis.set(xticks=[0, 1], xticklabels=["on the patch", "on the object"], ylabel="share of the explanation")
-axis.legend(title="trained with")
+axis.legend(title="network trained")
 
 rows, titles = [batch.images[:6]], [[test.label_names[label] for label in batch.labels[:6].tolist()]]
 for run in runs.values():

@@ -3,7 +3,8 @@ What does the network think a class looks like?
 ===============================================
 
 From noise, pixels climb the logit of a class. Two restraints are switched on and off: an l2 penalty, which
-discourages large values, and a blur now and then, which discourages fine patterns.
+discourages large values, and a blur now and then, which discourages fine patterns. Beside them stands the way that is
+usual today: the picture is a spectrum of decorrelated colors, and is moved and turned before each look.
 """
 
 import dataclasses
@@ -21,14 +22,15 @@ labels = ["tarantula", "goldfish"]
 target = torch.tensor([classifier.class_index(label) for label in labels])
 steps = setting.choose(40, 200)
 plain = Classic(lr=0.5, l2=0.0, blur_every=10**9)
+decay, blur = {"l2": 0.05}, {"blur_every": 3, "blur_sigma": 0.7}
 presets = {
     "neither": plain,
-    "l2": dataclasses.replace(plain, l2=1e-3),
-    "blur": dataclasses.replace(plain, blur_every=3, blur_sigma=0.7),
-    "both": dataclasses.replace(plain, l2=1e-3, blur_every=3, blur_sigma=0.7),
+    "l2": dataclasses.replace(plain, **decay),
+    "blur": dataclasses.replace(plain, **blur),
+    "both": dataclasses.replace(plain, **decay, **blur),
+    "spectra, moved views": Lucid(),
 }
 made = {name: class_image(classifier, labels, preset=preset, steps=steps, size=128) for name, preset in presets.items()}
-made["Fourier, moved views"] = class_image(classifier, labels, preset=Lucid(lr=0.001), steps=steps, size=128)
 
 rows = [[found.images[row] for found in made.values()] for row in range(len(labels))]
 figure = drawing.pictures(rows, [list(made), []], labels, size=1.7)
@@ -48,12 +50,16 @@ def roughness(images):
     return float(spatial_gradients(images).magnitude.mean())
 
 
+values = {}
 for name, found in made.items():
-    print(f"{name:21} spread {spread(found.images):.3f}, roughness {roughness(found.images):.3f}", end=" ")
     logits = classifier.logits(found.images).gather(1, target[:, None])[:, 0]
+    values[name] = (spread(found.images), roughness(found.images), float(logits.min()))
+    print(f"{name:21} spread {values[name][0]:.3f}, roughness {values[name][1]:.3f}", end=", ")
     print(f"logits {[round(float(value), 1) for value in logits]}")
-assert spread(made["l2"].images) <= spread(made["neither"].images)
-assert roughness(made["blur"].images) < roughness(made["neither"].images)
+assert values["l2"][0] < 0.8 * values["neither"][0]
+assert values["blur"][1] < 0.5 * values["neither"][1]
+assert values["spectra, moved views"][2] > values["neither"][2]
+assert values["both"][0] < min(values["l2"][0], values["blur"][0])
 
 # %%
 # With the saliency map in place of the gradient
@@ -78,18 +84,24 @@ for name in ("gradient", "saliency map"):
 figure, axis = drawing.start(width=4.0)
 for color, (name, (logits, _)) in zip(drawing.CYCLE, paths.items()):
     axis.plot(logits, color=color, label=f"along the {name}")
-axis.set(xlabel="step", ylabel="mean logit of the class")
+axis.set(xlabel="step", ylabel="logit of the class, mean of two", title="12 steps of l2 length 2 from faint noise")
 axis.legend()
 figure = drawing.pictures(
-    [[*paths["gradient"][1], *paths["saliency map"][1]]], [["gradient"] * 2 + ["saliency map"] * 2]
+    [images for _, images in paths.values()], [labels, []], [f"along the\n{one}" for one in paths]
 )
 
 # %%
 # What the run found
+# ------------------
+# The l2 penalty discourages values far from gray, the blur discourages that neighbors differ. Without either, the
+# logit rises on what people take for noise; with either, lines and forms begin to show; the spectra show most of them
+# and reach higher logits too. The saliency map in place of the gradient only makes the picture brighter: the logit
+# does not rise.
 
 first, last = paths["gradient"][0][0], {name: logits[-1] for name, (logits, _) in paths.items()}
 print(f"mean logit {first:.1f} at the start; after 12 steps", {name: round(value, 1) for name, value in last.items()})
 print(f"brightness {float(begin.mean()):.3f} at the start;", end=" ")
 print({name: round(float(images.mean()), 3) for name, (_, images) in paths.items()})
-assert last["gradient"] > last["saliency map"] + 5
-assert float(paths["saliency map"][1].mean()) > float(begin.mean())
+assert last["gradient"] > first + 5
+assert last["saliency map"] < first + 1
+assert float(paths["saliency map"][1].mean()) > float(begin.mean()) + 0.05 > float(paths["gradient"][1].mean())

@@ -1,10 +1,12 @@
 """What the examples share: how large the run is, which data and networks it uses.
 
 BACKLIGHT_GALLERY=full    train longer, on more pictures (default: quick, minutes for the whole gallery)
-BACKLIGHT_DATA=FOLDER     in the full setting, train on FOLDER/cifar10_jpeg.npz instead of drawn shapes
+BACKLIGHT_DATA=DATA       in the full setting, small pictures of one size for the studies of confusion and of PGD:
+                          CIFAR batches, a folder of class folders, an .npz, or a folder that holds cifar10_jpeg.npz
 BACKLIGHT_MODEL=SPEC      the pretrained network, such as torchvision:vgg16 or timm:resnet18 (default: embedded)
 """
 
+import copy
 import functools
 import os
 import tempfile
@@ -32,6 +34,20 @@ def choose(quick: Any, full: Any) -> Any:
     return full if FULL else quick
 
 
+def small_pictures() -> str:
+    """Name the data that the reader names in the full setting, else shapes to be drawn."""
+    named = os.environ.get("BACKLIGHT_DATA")
+    if FULL and named:
+        return str(Path(named, "cifar10_jpeg.npz")) if Path(named, "cifar10_jpeg.npz").exists() else named
+    return choose(
+        "shapes:n=2000,size=32,classes=8@train=0:960,val=960:1200,test=1200:2000",
+        "shapes:n=12000,size=32,classes=8@train=0:8000,val=8000:9000,test=9000:12000",
+    )
+
+
+SMALL_PICTURES = small_pictures()
+
+
 def pretrained() -> backlight.Classifier:
     """Load the network that the reader names, by default the embedded one."""
     return backlight.load(os.environ.get("BACKLIGHT_MODEL", "efficientnet_lite0"))
@@ -43,10 +59,9 @@ def photographs(classifier: backlight.Classifier, *names: str) -> Tensor:
 
 
 @functools.cache
-def data(quick: str) -> Splits:
-    """Load the drawn shapes of a specification; in the full setting CIFAR-10 where the reader names it."""
-    real = Path(os.environ.get("BACKLIGHT_DATA", "nowhere"), "cifar10_jpeg.npz")
-    return load_splits(real if FULL and real.exists() else quick)
+def data(spec: str) -> Splits:
+    """Load a data set with its parts once."""
+    return load_splits(spec)
 
 
 @functools.cache
@@ -71,6 +86,15 @@ def train(model: str, spec: str, epochs: int, seed: int = 0, **changes: Any) -> 
         model, random=True, size=(height, width), labels=training.label_names, mean=0.5, std=0.25, seed=seed
     )
     return train_classifier(classifier, training, validation, recipe(epochs, **changes), seed)
+
+
+def train_further(run: Trained, spec: str, epochs: int, **changes: Any) -> Trained:
+    """Go on with a copy of a trained network."""
+    given = run.classifier
+    twin = backlight.Classifier.from_module(
+        copy.deepcopy(given.module), mean=given.mean, std=given.std, size=given.size, labels=given.labels
+    )
+    return train_classifier(twin, part(spec, "train"), part(spec, "val"), recipe(epochs, **changes))
 
 
 def train_classifier(
