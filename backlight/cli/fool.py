@@ -42,6 +42,7 @@ def fool(
             ),
             [f"{stems[path]}-fool"],
             output.out,
+            title=f"A picture that {classifier.name} takes for something else",
             sheet=f"{stems[path]}-fool-x10",
             force=output.force,
         )

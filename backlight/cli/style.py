@@ -58,6 +58,7 @@ def style(
         ),
         ["-".join([content.stem, *(path.stem for path in styles)])],
         output.out,
+        title=f"{content.stem} in the style of {', '.join(path.stem for path in styles)}",
         force=output.force,
     )
     finish([one.to_json() for one in done], [], as_json=run.json, text=lambda: map(describe, done))

@@ -76,6 +76,7 @@ def _classes(
         lambda: class_image(classifier, indices, preset=preset, steps=steps, watch=watch, seed=run.seed),
         stems,
         output.out,
+        title=f"What {classifier.name} imagines when it hears a label",
         sheet="classes" if len(indices) > 1 else "",
         force=output.force,
     )
@@ -108,6 +109,7 @@ def _features(
             ),
             [f"feature-{file_stem(layer)}-{channel}" for channel in channels],
             output.out,
+            title=f"What excites channels of {layer} in {classifier.name}",
             sheet=f"features-{file_stem(layer)}" if len(channels) > 1 else "",
             force=output.force,
         )
@@ -133,12 +135,17 @@ def _pictures(
     make: Callable = invert if what == "invert" else dream
     read = read_for(classifier) if longest is None else lambda path: read_sized(path, longest, classifier.channels)
     more = {} if steps is None else {"steps": steps}
+    titles = {
+        "invert": f"What {layer} of {classifier.name} still knows of a picture",
+        "dream": f"A picture with more of what {layer} of {classifier.name} sees in it",
+    }
     done = []
     for path, image in read_each(find_pictures([Path(one) for one in subjects]), read, failed):
         done += write_made(
             lambda image=image: make(classifier, image, layer, watch=watch, seed=run.seed, **more),  # type: ignore[misc]
             [f"{path.stem}-{what}-{file_stem(layer)}"],
             output.out,
+            title=titles[what],
             force=output.force,
         )
     return done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,23 @@ from backlight.files import require_new
 from backlight.images import open_picture, to_tensor, write_png
 from backlight.intake import Failed, unique_stems
 from backlight.progress import Progress, reporting
+from backlight.render import amplify
+from backlight.report.made import Shown, made_section
+from backlight.report.page import write_page
+
+_ABOUT = "The result is near the noisy picture and smooth; alpha says how much smoothness counts beside nearness."
 
 
 @dataclass(frozen=True)
 class DenoisedPicture:
     """One denoised file: the loss before and after, how it came about, and PSNR and SSIM where a clean one is given.
 
-    >>> DenoisedPicture("a.png", "a-denoised.png", 1.0, 2.0, 0.7, "primal-dual", 50, "converged", 0.1).to_json()["psnr"]
+    >>> DenoisedPicture("a.png", "b.png", "b.html", 1.0, 2.0, 0.7, "exact", 0, "exact", 0.1).to_json()["psnr"]
     """
 
     path: str
     png: str
+    html: str
     objective: float
     start: float
     alpha: float
@@ -50,7 +56,7 @@ def denoise_pictures(
     progress: Progress | None = None,
     **options: Any,
 ) -> tuple[list[DenoisedPicture], list[Failed]]:
-    """Denoise whole picture files in their own size and write `STEM-denoised.png` into `folder`.
+    """Denoise whole picture files in their own size; write `STEM-denoised.png` and a page of each into `folder`.
 
     `options` are those of `denoise`; `reference` is a clean picture to compare with. A file that cannot be read,
     or that has another size than the reference, is noted and the others go on.
@@ -66,6 +72,8 @@ def denoise_pictures(
     """
     stems = unique_stems(paths)
     targets = [require_new(folder / f"{stem}-denoised.png", force) for stem in stems]
+    for target in targets:
+        require_new(target.with_suffix(".html"), force)
     clean = None if reference is None else to_tensor(open_picture(reference))[None]
     done: list[DenoisedPicture] = []
     failed: list[Failed] = []
@@ -87,6 +95,7 @@ def denoise_pictures(
                 DenoisedPicture(
                     path=str(path),
                     png=str(target),
+                    html=str(target.with_suffix(".html")),
                     objective=float(found.loss),
                     start=float(found.start),
                     alpha=float(found.alpha),
@@ -98,5 +107,18 @@ def denoise_pictures(
                     ssim=None if score is None else score.ssim[0],
                 )
             )
+            shown = Shown(
+                path.name, found.images[0], tuple(_facts(done[-1])), noisy[0], amplify(found.images[0] - noisy[0])
+            )
+            page = made_section([shown], "Before and after", _ABOUT)
+            write_page(done[-1].html, [page], title=f"{path.name} without its noise", seconds=seconds)
             advance()
     return done, failed
+
+
+def _facts(one: DenoisedPicture) -> Iterator[tuple[str, str]]:
+    yield "minimized, from and to", f"{one.start:.5g} to {one.objective:.5g}"
+    yield "alpha, how smooth", f"{one.alpha:.3g}"
+    yield "by", f"{one.solver} in {one.steps} steps ({one.stopped})"
+    if one.psnr is not None and one.ssim is not None:
+        yield "beside the clean picture", f"PSNR {one.psnr:.2f} dB, SSIM {one.ssim:.3f}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
 from markupsafe import Markup
 
+from backlight.files import write_text
 from backlight.intake import Failed
 from backlight.report.picture import Summary
 from backlight.report.sections import Section, render, shown_path
@@ -32,6 +34,8 @@ class Page:
     failed: tuple[Failed, ...]
     left: int
     seconds: float
+    title: str = ""
+    """What stands above it all; left out for what a page about a classifier says."""
 
     def html(self) -> str:
         """Assemble the document; a content security policy forbids whatever is not in it."""
@@ -46,6 +50,28 @@ class Page:
             "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
         }
         return str(render("page.html", facts))
+
+
+def write_page(
+    path: str | os.PathLike[str],
+    sections: Sequence[Section],
+    *,
+    title: str,
+    seconds: float,
+    failed: Sequence[Failed] = (),
+) -> None:
+    """Write a page of sections alone, without a classifier's own, as a whole or not at all.
+
+    Raises FileError where it cannot be written.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "page.html"
+    >>> write_page(path, [], title="Pictures", seconds=1.0)
+    >>> "<title>Pictures</title>" in path.read_text("utf-8")
+    True
+    """
+    write_text(path, Page("", (), (), tuple(sections), tuple(failed), 0, seconds, title).html())
 
 
 def _contents(page: Page) -> Sequence[tuple[str, str]]:

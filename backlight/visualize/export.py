@@ -17,8 +17,10 @@ from backlight.errors import FileError
 from backlight.files import require_new
 from backlight.images import open_picture, round_to_8bit, to_tensor, write_png
 from backlight.intake import Failed, unique_stems
+from backlight.report.made import made_section
+from backlight.report.page import write_page
 from backlight.visualize.fooling import Fooling
-from backlight.visualize.gallery import contact_sheet, frame_sheet
+from backlight.visualize.gallery import contact_sheet, frame_sheet, shown_pictures
 from backlight.visualize.pictures import Pictures
 
 _LONGEST_NAME = 60
@@ -59,12 +61,14 @@ def write_made(
     stems: Sequence[str],
     folder: Path,
     *,
+    title: str,
     sheet: str = "",
     force: bool = False,
 ) -> list[Made]:
-    """Make pictures and write each as `STEM.png` into `folder`, with a contact sheet and the frames kept.
+    """Make pictures and write each as `STEM.png` into `folder`, with a contact sheet, the frames kept, and a page.
 
-    Equal stems are numbered; the sheet is left out where `sheet` is empty. Every name is checked before any work.
+    Equal stems are numbered; the sheet is left out where `sheet` is empty. The page is named as the sheet, or as the
+    first picture, and headed by `title`. Every name is checked before any work.
 
     Raises UsageError where a file exists and `force` is not given, FileError where one cannot be written.
 
@@ -72,28 +76,30 @@ def write_made(
     >>> import torch
     >>> nothing = torch.zeros(1)
     >>> made = Pictures(torch.zeros(1, 3, 8, 8), ("cat",), "f", nothing, nothing, nothing.int(), ("steps",))
-    >>> Path(write_made(lambda: made, ["cat"], Path(tempfile.mkdtemp()))[0].png).name
+    >>> Path(write_made(lambda: made, ["cat"], Path(tempfile.mkdtemp()), title="A cat")[0].png).name
     'cat.png'
     """
     stems = unique_stems([f"{stem}.png" for stem in stems])
     targets = [require_new(folder / f"{stem}.png", force) for stem in stems]
-    page = require_new(folder / f"{sheet}.png", force) if sheet else None
+    contact = require_new(folder / f"{sheet}.png", force) if sheet else None
+    page = require_new(folder / f"{sheet or stems[0]}.html", force)
     began = time.perf_counter()
     pictures = make()
     seconds = time.perf_counter() - began
     for target, image in zip(targets, pictures.images, strict=True):
         write_png(target, image)
-    if page is not None:
-        write_png(page, contact_sheet(pictures))
+    if contact is not None:
+        write_png(contact, contact_sheet(pictures))
+    write_page(page, [made_section(shown_pictures(pictures), "Pictures")], title=title, seconds=seconds)
     written = []
     for row, (stem, target) in enumerate(zip(stems, targets, strict=True)):
-        more = _more(pictures, row)
+        more = _more(pictures, row) | {"html": str(page)}
         if pictures.frames:
             path = require_new(folder / f"{stem}-iterations.png", force)
             write_png(path, frame_sheet(pictures, row))
             more["iterations_png"] = str(path)
-        if page is not None:
-            more["sheet"] = str(page)
+        if contact is not None:
+            more["sheet"] = str(contact)
         objective, steps = float(pictures.objective[row]), int(pictures.steps[row])
         share = seconds / len(pictures)
         written.append(Made(str(target), pictures.names[row], objective, steps, pictures.stopped[row], share, more))

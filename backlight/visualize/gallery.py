@@ -1,7 +1,8 @@
-"""Made pictures laid out: contact sheets, sheets of a picture on its way, and a section for a report."""
+"""Made pictures laid out: contact sheets, sheets of a picture on its way, and what a page shows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -12,7 +13,7 @@ from backlight.visualize.fooling import Fooling
 from backlight.visualize.pictures import Pictures
 
 if TYPE_CHECKING:
-    from backlight.report.sections import Section
+    from backlight.report.made import Shown
 
 _WIDEST = 6
 
@@ -53,31 +54,40 @@ def frame_sheet(pictures: Pictures, row: int = 0) -> Image.Image:
     return grid(shown, _columns(len(shown)), [frame.label for frame in pictures.frames])
 
 
-def gallery_section(pictures: Pictures, title: str, anchor: str = "pictures") -> Section:
-    """Give a section for `backlight.report`: the pictures with their names and how far each one came.
+def shown_pictures(pictures: Pictures) -> list[Shown]:
+    """Give the pictures as a page shows them: with what was reached, how, and from what.
 
     >>> import torch
     >>> nothing = torch.zeros(1)
-    >>> made = Pictures(torch.zeros(1, 3, 8, 8), ("<b>",), "logit(3)", nothing, nothing, nothing.int(), ("steps",))
-    >>> "&lt;b&gt;" in gallery_section(made, "Classes").html
-    True
+    >>> made = Pictures(torch.zeros(1, 3, 8, 8), ("cat",), "logit(3)", nothing, nothing, nothing.int(), ("steps",))
+    >>> shown_pictures(made)[0].name
+    'cat'
     """
-    from backlight.report.embed import exact_uri
-    from backlight.report.sections import Section, number, render
+    from backlight.report.made import Shown
 
-    columns = (pictures.images, pictures.names, pictures.start, pictures.objective, pictures.steps, pictures.stopped)
-    facts = [
-        {
-            "uri": exact_uri(image.cpu()),
-            "name": name,
-            "start": number(float(start)),
-            "objective": number(float(objective)),
-            "steps": int(steps),
-            "stopped": stopped,
-        }
-        for image, name, start, objective, steps, stopped in zip(*columns, strict=True)
+    fooling = pictures if isinstance(pictures, Fooling) else None
+    return [
+        Shown(
+            name,
+            pictures.images[row].cpu(),
+            tuple(_facts(pictures, row)),
+            None if fooling is None else fooling.originals[row].cpu(),
+            None if fooling is None else fooling.amplified[row].cpu(),
+            tuple((frame.label, frame.images[row].cpu()) for frame in pictures.frames),
+        )
+        for row, name in enumerate(pictures.names)
     ]
-    return Section(anchor, title, render("gallery.html", {"pictures": facts, "formula": pictures.formula}))
+
+
+def _facts(pictures: Pictures, row: int) -> Iterator[tuple[str, str]]:
+    start, objective = float(pictures.start[row]), float(pictures.objective[row])
+    yield "raised", pictures.formula
+    yield "from, to", f"{start:.4g} to {objective:.4g} in {int(pictures.steps[row])} steps ({pictures.stopped[row]})"
+    if isinstance(pictures, Fooling):
+        yield "the target is the answer", "yes" if pictures.success[row] else "no"
+        yield "l2 length of the change", f"{float(pictures.distance[row]):.3g} in [0,1] pixels"
+    for term in pictures.terms:
+        yield term.name, f"{float(term.before[row]):.4g} to {float(term.after[row]):.4g}"
 
 
 def _columns(count: int) -> int:
