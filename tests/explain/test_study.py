@@ -230,20 +230,18 @@ def test_the_model_is_left_as_it_was() -> None:
         explain_data(Classifier.from_module(net, size=16), load_data(SHAPES, split="all"), Request(("saliency",)))
 
 
-def command(folder: Path, *more: str) -> list[str]:
+MANY, SOME = (SHAPES.replace("n=10", f"n={count}") for count in (16, 8))
+
+
+def command(folder: Path, data: str, *more: str) -> list[str]:
     (folder / "factory.py").write_text(FACTORY)
-    words = ["explain", "--model", f"{folder / 'factory.py'}:small", "--data", SHAPES.replace("n=10", "n=16")]
-    return [
-        *words,
-        "--split",
-        "all",
-        "--methods",
-        "gradcam,smoothgrad:samples=2",
-        "--score",
-        "--batch-size",
-        "2",
-        *more,
-    ]
+    words = ["explain", "--model", f"{folder / 'factory.py'}:small", "--data", data, "--split", "all", "--quiet"]
+    return [*words, "--json", "--methods", "gradcam,smoothgrad:samples=2", "--batch-size", "1", *more]
+
+
+def at_once(data: str, **options: Any) -> Table:
+    request = Request(("gradcam", "smoothgrad:samples=2"), "top")
+    return explain_data(classifier_of(), load_data(data, split="all"), request, batch_size=4, **options).table
 
 
 @pytest.fixture
@@ -254,7 +252,7 @@ def backlight(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
 def test_killed_and_resumed_it_gives_the_same_table(backlight: CommandLine, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     out = tmp_path / "out"
-    words = [sys.executable, "-m", "backlight", *command(tmp_path, "--quiet", "--json", "--out", str(out))]
+    words = [sys.executable, "-m", "backlight", *command(tmp_path, MANY, "--out", str(out))]
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while not list((out / "explain-blocks").glob("*.parquet")):
             try:
@@ -274,13 +272,7 @@ def test_killed_and_resumed_it_gives_the_same_table(backlight: CommandLine, tmp_
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     document = resumed.json
     assert document["n"] == 16
-    expected = explain_data(
-        classifier_of(),
-        load_data(SHAPES.replace("n=10", "n=16"), split="all"),
-        Request(("gradcam", "smoothgrad:samples=2"), "top"),
-        batch_size=2,
-    ).table
-    assert close(Table.read(document["table"]), expected)
+    assert close(Table.read(document["table"]), at_once(MANY, metrics=()))
 
 
 _TOGETHER = """
@@ -295,14 +287,8 @@ except SystemExit as end:
 
 
 def test_two_processes_write_the_table_that_one_does(tmp_path: Path) -> None:
-    words = ["backlight", *command(tmp_path, "--quiet", "--json", "--out", str(tmp_path / "two"))]
+    words = ["backlight", *command(tmp_path, SOME, "--score", "--out", str(tmp_path / "two"))]
     document = json.loads(run_processes(_TOGETHER.format(words=words)))
-    assert document["n"] == 16
-    expected = explain_data(
-        classifier_of(),
-        load_data(SHAPES.replace("n=10", "n=16"), split="all"),
-        Request(("gradcam", "smoothgrad:samples=2"), "top"),
-        batch_size=5,
-    ).table
-    assert close(Table.read(document["table"]), expected)
-    assert len(list((tmp_path / "two" / "maps").glob("*.png"))) == 32
+    assert document["n"] == 8
+    assert close(Table.read(document["table"]), at_once(SOME))
+    assert len(list((tmp_path / "two" / "maps").glob("*.png"))) == 16
