@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backlight.cli.model import load_classifier
 from backlight.cli.options import Limit, ModelOptions, OutputOptions, RunOptions
-from backlight.cli.output import emit, leave, plain_json, resuming, say, warn
-from backlight.errors import FileError, UsageError
+from backlight.cli.output import emit, leave, resuming, say, warn
+from backlight.cli.robustness_folder import (
+    BLOCKS,
+    asked_of,
+    check_folder,
+    data_name,
+    failed_pictures,
+    forget_blocks,
+    write_results,
+)
+from backlight.errors import UsageError
 
 if TYPE_CHECKING:
     from backlight.attack.request import RobustnessRequest
     from backlight.attack.robustness import Robustness
     from backlight.classifier import Classifier
     from backlight.data import Dataset
-    from backlight.intake import Failed
-
-_TABLE, _DOCUMENT, _PAGE, _BLOCKS = "robustness.parquet", "robustness.json", "report.html", "robustness-blocks"
 
 
 def robustness(
@@ -47,7 +50,9 @@ def robustness(
     ] = None,
     curve: Annotated[bool, typer.Option("--curve", help="Also the accuracy over eps.")] = False,
     split: Annotated[str | None, typer.Option(help="train | val | test | all; test, else all, if left out.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the finished blocks in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the blocks in --out; with --force also at a larger eps.")
+    ] = False,
     limit: Limit = None,
 ) -> None:
     """Attack a data set and say how much of it withstands, what broke each image, and what to doubt."""
@@ -58,22 +63,22 @@ def robustness(
     options = {"steps": max(counts) if counts else None, "step_size": step_size, "objective": objective}
     request = RobustnessRequest(attack, norm, eps, target, mode, _seconds(budget), audit, curve, options=options)
     _ = request.stages(), request.checked, request.threat  # wrong options are told before anything is loaded
-    asked = _asked(request, model=model.model, data=data, split=split, limit=limit, seed=run.seed)
-    _check_folder(output, resume, asked)
+    asked = asked_of(request, model=model.model, data=data, split=split, limit=limit, seed=run.seed)
+    check_folder(output, resume, asked)
     pictures = load_data(data, split=split, limit=limit)
     classifier = load_classifier(model, run.seed)
     anew = output.force and not resume
-    found = _evaluate(classifier, pictures, request, run, output.out / _BLOCKS, anew, model.memory_format)
+    found = _evaluate(classifier, pictures, request, run, output.out / BLOCKS, anew, model.memory_format)
     if found is None:
         return
     document = found.to_json() | ({"by_steps": found.over_steps(counts)} if len(counts) > 1 else {})
-    page = _write(output.out, classifier, found, document | {"request": asked}, counts, _data_name(pictures))
+    page = write_results(output.out, classifier, found, document | {"request": asked}, counts, data_name(pictures))
     if run.json:
         emit(document | {"html": str(page)})
     else:
         for line in (*_lines(found, counts), str(page)):
             say(line)
-    leave(_failed(found))
+    leave(failed_pictures(found))
 
 
 def _evaluate(
@@ -92,7 +97,7 @@ def _evaluate(
 
     engine = make_engine(str(classifier.device))
     if engine.is_main and anew:
-        _forget_blocks(blocks)
+        forget_blocks(blocks)
     engine.barrier()
     try:
         found = evaluate_robustness(
@@ -110,82 +115,6 @@ def _evaluate(
             warn(f"resume with: {resuming()}")
         raise
     return found if engine.is_main else None
-
-
-def _failed(found: Robustness) -> list[Failed]:
-    from backlight.intake import Failed
-
-    return [Failed(one.id, one.error) for one in found.failed]
-
-
-def _asked(request: RobustnessRequest, **where: Any) -> dict[str, Any]:
-    """Say what an evaluation is of, to tell one from another."""
-    threat = request.threat
-    what = {"attack": request.name, "norm": threat.norm, "eps": threat.eps, "target": request.target}
-    return plain_json(what | {"audit": request.audit, "options": request.checked} | where)
-
-
-def _check_folder(output: OutputOptions, resume: bool, asked: dict[str, Any]) -> None:
-    """Refuse to replace what is there, unless it is the same evaluation that goes on."""
-    from backlight.files import require_new
-
-    if output.force:
-        return
-    if not resume:
-        for name in (_TABLE, _DOCUMENT, _PAGE):
-            require_new(output.out / name)
-        if (output.out / _BLOCKS).exists():
-            hint = "--resume to go on, --force to begin anew"
-            raise UsageError(f"{output.out / _BLOCKS} holds finished blocks", hint=hint)
-        return
-    done = output.out / _DOCUMENT
-    before = _read_request(done) if done.is_file() else asked
-    differing = sorted(name for name in asked if before.get(name) != asked[name])
-    if differing:
-        found = f"{done} is of another {differing[0]}: {before.get(differing[0])}, not {asked[differing[0]]}"
-        raise UsageError(found, hint="--resume --force to replace it and begin with what its blocks hold")
-
-
-def _read_request(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))["request"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileError(path, f"is no result of this verb ({error})", hint="--resume --force replaces it") from error
-    return dict(found)
-
-
-def _data_name(data: Dataset) -> str:
-    # The last part only: the page may be sent to people whom the sender's folders do not concern.
-    return f"{data.name.rstrip('/').rsplit('/', 1)[-1]} ({data.split})"
-
-
-def _forget_blocks(folder: Path) -> None:
-    for kind in ("*.parquet", "*.safetensors"):
-        for path in folder.glob(kind):
-            path.unlink()
-
-
-def _write(
-    out: Path,
-    classifier: Classifier,
-    found: Robustness,
-    document: dict[str, Any],
-    counts: list[int],
-    data: str,
-) -> Path:
-    from backlight.files import write_text
-    from backlight.report import Options, write_report
-    from backlight.report.robustness import robustness_section
-
-    found.table.write(out / _TABLE)
-    section = robustness_section(found, data=data, steps=counts)
-    options = Options(command=shlex.join(["backlight", *sys.argv[1:]]))
-    made = write_report(
-        classifier, (), out / _PAGE, sections=[section], failed=_failed(found), options=options, force=True
-    )
-    # Last: that this file is there says that the others are of the same evaluation.
-    write_text(out / _DOCUMENT, json.dumps(plain_json(document), indent=2, allow_nan=False) + "\n")
-    return made.html
 
 
 def _counts(steps: str | None) -> list[int]:
@@ -230,6 +159,8 @@ def _lines(found: Robustness, counts: list[int]) -> Iterator[str]:
         )
     if found.median_distance is not None:
         yield f"  median {found.request.threat.norm} distance of the broken  {found.median_distance:.4g}"
+        if found.median_smallest is not None:
+            yield f"  median of the smallest that fool  {found.median_smallest:.4g}"
         yield "  " + ", ".join(f"{share:.1%} still fool as {kind.upper()}" for kind, share in found.survival.items())
     yield f"  {document['forwards']:,} forwards, {document['backwards']:,} backwards, {found.seconds:.1f} s"
     for verdict in found.verdicts:

@@ -186,6 +186,15 @@ def test_nothing_is_overwritten_unasked_and_force_begins_anew(
     assert all(path.stat().st_mtime_ns > before[path] for path in before)
 
 
+def test_a_document_that_is_none_is_named(backlight: CommandLine, where: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for text in ("{", "[]", '{"request": 3}'):
+        (tmp_path / "out" / "robustness.json").write_text(text)
+        ran = backlight(*arguments(where, tmp_path / "out"), "--resume")
+        assert ran.status == 2
+        assert "robustness.json" in ran.err
+
+
 def test_other_pictures_under_the_same_names_are_attacked_anew(
     backlight: CommandLine, where: Path, tmp_path: Path
 ) -> None:
