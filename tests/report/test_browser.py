@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from backlight import Classifier
+from backlight.attack import RobustnessRequest, evaluate_robustness
+from backlight.data.dataset import Dataset
 from backlight.images import to_tensor
 from backlight.report import write_report
+from backlight.report.robustness import robustness_section
+from tests.attack.nets import pictures, sharp_net
 from tests.report.reading import read, stored
 
 SWITCHES = [
@@ -39,6 +44,21 @@ def file(classifier: Classifier, photographs: list[Path], tmp_path_factory: pyte
     out = tmp_path_factory.mktemp("browser") / "report.html"
     write_report(classifier, photographs, out)
     return out
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the page of a robustness evaluation, all classes unfolded."""
+    folder = tmp_path_factory.mktemp("attacked")
+    labels = [f"a class with quite a long name {number}" for number in range(5)]
+    classifier = Classifier.from_module(sharp_net(), size=16, labels=labels)
+    images = (pictures(12) * 255).round().to(torch.uint8)
+    data = Dataset.of(images, classifier.logits(images.float() / 255).argmax(1), labels)
+    request = RobustnessRequest("pgd", eps="2/255", options={"steps": 8}, curve=True)
+    found = evaluate_robustness(classifier, data, request, cache=folder / "blocks")
+    section = robustness_section(found, steps=(1, 3, 8))
+    write_report(classifier, (), folder / "report.html", sections=[section])
+    return folder / "report.html"
 
 
 class Shown:
@@ -81,6 +101,21 @@ def test_nothing_is_asked_for_and_nothing_sticks_out(
         assert corner > 200 if scheme == "light" else corner < 60
         broken = "[...document.images].filter(image => !image.naturalWidth).length"
         assert shown.page.evaluate(broken) == 0
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1400, "light")])
+def test_a_robustness_page_fits_and_its_handles_wipe(browser: Any, attacked: Path, width: int, scheme: str) -> None:
+    with Shown(browser, attacked, width, color_scheme=scheme) as shown:
+        shown.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert shown.complaints == []
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+        charts = "[...document.querySelectorAll('svg.chart')].map(one => one.getBoundingClientRect().width)"
+        widths = shown.page.evaluate(charts)
+        assert len(widths) == 4
+        assert all(200 < one <= width for one in widths)
+        shown.page.locator(".extremes .pair input").first.focus()
+        shown.page.keyboard.press("End")
+        assert shown.style(".extremes .pair .over", "clipPath") == "inset(0px 0px 0px 100%)"
 
 
 def test_the_opacity_slider_moves_by_keyboard(browser: Any, file: Path) -> None:
