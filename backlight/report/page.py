@@ -78,8 +78,9 @@ def _contents(page: Page) -> Sequence[tuple[str, str]]:
     pictures = [(one.anchor, f"{place}. {one.title}") for place, one in enumerate(page.pictures, 1)]
     glance = [("glance", "At a glance")] if page.summaries else []
     skipped = [("skipped", "Skipped files")] if page.failed else []
+    terms = [("terms", "Terms")] if page.model else []
     others = [(one.anchor, one.title) for one in page.others]
-    return [*glance, *pictures, *others, *skipped, ("terms", "Terms")]
+    return [*glance, *pictures, *others, *skipped, *terms]
 
 
 def _asset(name: str) -> str:
