@@ -99,7 +99,12 @@ def histogram(
     right = float(found.max()) * (1 + 1e-9) or 1.0
     counts, edges = np.histogram(found, bins=bins, range=(0.0, right))
     plot = _Plot(0.0, right, float(counts.max()))
-    drawn = plot.axes(x_label, [float(edge) for edge in edges[:: bins // 4]], x_text, lambda count: f"{count:.0f}")
+    drawn = plot.axes(
+        x_label,
+        [float(edge) for edge in edges[:: bins // 4]],
+        x_text,
+        lambda count: f"{count:.0f}" if count == int(count) else "",
+    )
     bar = Markup('<rect x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>')
     for count, low, high in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist()):
         if count:
