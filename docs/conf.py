@@ -21,18 +21,20 @@ exclude_patterns = ["_build", "README.md", "gallery/*.ipynb", "gallery/*.zip"]
 
 html_theme = "alabaster"
 html_title = "Backlight"
+html_show_copyright = False
 html_static_path = ["_static"]
 html_css_files = ["backlight.css"]
 html_theme_options = {
     "description": "Train, measure, explain, attack and harden image classifiers",
     "fixed_sidebar": True,
-    "page_width": "1120px",
-    "sidebar_width": "230px",
+    "page_width": "1180px",
+    "sidebar_width": "215px",
     "font_family": "system-ui, sans-serif",
     "head_font_family": "system-ui, sans-serif",
 }
 html_sidebars = {"**": ["about.html", "searchfield.html", "navigation.html"]}
 pygments_style = "friendly"
+default_role = "literal"  # `names` look the same on pages as in docstrings
 
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}

@@ -77,7 +77,7 @@ def _index_page(rooms: dict[str, list[str]]) -> str:
 
 
 def _table(entries: list[Entry]) -> str:
-    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 14 14 24 24 24", ""]
+    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 17 11 21 29 22", ""]
     rows = [("name", "needs", "passes per image", "do not use it for", "reference")]
     rows += [(f"``{one.name}``", one.needs, one.cost, one.avoid, one.reference) for one in entries]
     for row in rows:

@@ -8,8 +8,8 @@ _COLUMNS = re.compile(r"\S {3,}\S")
 
 
 def process(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Convert a docstring in place, paragraph by paragraph."""
-    lines[:] = convert(lines)
+    """Convert a docstring in place, paragraph by paragraph; what Python writes for a tuple's fields says nothing."""
+    lines[:] = [] if lines[:1] and lines[0].startswith("Alias for field number") else convert(lines)
 
 
 def convert(lines: list[str]) -> list[str]:
