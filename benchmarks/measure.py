@@ -33,19 +33,36 @@ class Figure:
     note: str = ""
 
 
+@dataclass
+class Clock:
+    """What the figures are read from: wall time, or with `--cpu-time` the processor time of this process."""
+
+    read: Callable[[], float] = time.perf_counter
+
+
+CLOCK = Clock()
+
+
 def arguments(description: str) -> argparse.Namespace:
-    """Read the options that every benchmark has: `--quick` and `--only NAME`."""
+    """Read the options that every benchmark has: `--quick`, `--only NAME` and `--cpu-time`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="less work and fewer runs, to see that it runs")
     parser.add_argument("--only", default="", help="only figures whose name contains this")
-    return parser.parse_args()
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="processor time on one thread, where the machine does other work too"
+    )
+    given = parser.parse_args()
+    if given.cpu_time:
+        torch.set_num_threads(1)
+        CLOCK.read = time.process_time
+    return given
 
 
 def seconds(work: Work) -> float:
-    """Time one run of `work` in seconds of wall time."""
-    start = time.perf_counter()
+    """Time one run of `work` in seconds."""
+    start = CLOCK.read()
     work()
-    return time.perf_counter() - start
+    return CLOCK.read() - start
 
 
 def in_turn(
@@ -117,7 +134,9 @@ def _row(figure: Figure) -> tuple[str, ...]:
 
 def machine() -> str:
     """Name what the figures were measured on."""
-    return f"{os.cpu_count()} cores {platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    clock = "wall time" if CLOCK.read is time.perf_counter else "processor time"
+    threads = torch.get_num_threads()
+    return f"{os.cpu_count()} cores {platform.machine()}, torch {torch.__version__}, {threads} threads, {clock}"
 
 
 def data_folder() -> Path | None:
