@@ -14,7 +14,7 @@ from backlight.layers import conv1d_forward, conv1d_gradients, conv1d_matrix
 kernel = torch.tensor([3.0, 3.0, 3.0])
 boundaries = ("zero", "reflect", "circular", "replicate")
 
-figure, axes = drawing.start(4, width=2.1, height=2.3)
+figure, axes = drawing.start(4, width=2.1, height=2.7)
 for axis, boundary in zip(axes, boundaries):
     matrix = conv1d_matrix(kernel, 6, boundary)
     drawing.matrix(axis, matrix, f"{boundary} beyond the ends", reach=6)
