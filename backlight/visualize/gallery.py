@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,8 @@ def shown_pictures(pictures: Pictures) -> list[Shown]:
 
 def _facts(pictures: Pictures, row: int) -> Iterator[tuple[str, str]]:
     start, objective = float(pictures.start[row]), float(pictures.objective[row])
-    yield "raised", pictures.formula
+    # The batch's numbers say nothing about one picture of it.
+    yield "raised", re.sub(r"tensor\[[^]]*\]", "its class", pictures.formula)
     yield "from, to", f"{start:.4g} to {objective:.4g} in {int(pictures.steps[row])} steps ({pictures.stopped[row]})"
     if isinstance(pictures, Fooling):
         yield "the target is the answer", "yes" if pictures.success[row] else "no"
