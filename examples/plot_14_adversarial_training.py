@@ -54,18 +54,18 @@ axis.legend(ncols=2, title="test pictures")
 # %%
 # What the run found
 # ------------------
-# Training further on attacked pictures keeps more of them right under attack, and fewer without one; training further
-# as before does neither. Share and blend give up less and gain less; between these two, so many pictures show no
-# difference. The price in time: two steps of the attack are two more passes for each attacked picture. Lines on the
-# bars are 95 % Wilson intervals.
+# Training further on attacked pictures keeps more of them right under attack, and fewer without one. What further
+# training as before, share and blend change can be told from "before" only where the intervals do not overlap, as
+# printed. The price in time: two steps of the attack are two more passes for each attacked picture. Lines on the bars
+# are 95 % Wilson intervals.
 
 bounds = {label: wilson(count, len(test)) for label, count in robust.items()}
 for label, run in runs.items():
     name, (low, high) = label.replace("\n", " "), bounds[label]
     print(f"{name:27} clean {clean[label] / len(test):.2f}, under attack {robust[label] / len(test):.2f}", end=" ")
-    print(f"({low:.2f} to {high:.2f}), trained at {run.images_per_second:.0f} images/s")
-assert bounds["every picture"][0] > bounds["before"][1]
+    first, last = bounds["before"]
+    told = "more than before" if low > last else "fewer than before" if high < first else "intervals overlap"
+    told = "" if label == "before" else f"{told}; "
+    print(f"({low:.2f} to {high:.2f}); {told}trained at {run.images_per_second:.0f} images/s")
+assert robust["every picture"] > 1.2 * robust["before"]
 assert clean["every picture"] < clean["as before"]
-assert bounds["as before"][0] < bounds["before"][1]
-for label in list(adversaries)[2:]:
-    assert robust["before"] < robust[label] < robust["every picture"]
