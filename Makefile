@@ -32,10 +32,11 @@ bench: setup
 report: setup
 	$(BIN)/backlight report --out report.html --force
 
-# GALLERY=0 builds every page but does not run the studies.
+# GALLERY=0 builds every page but does not run the studies. One thread: two gain little on the gallery's small networks,
+# lose much on a busy machine, and train slightly other networks.
 GALLERY ?= 1
 docs: setup
-	$(BIN)/python -m sphinx -W --keep-going -b html -D plot_gallery=$(GALLERY) docs docs/_build/html
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -b html -D plot_gallery=$(GALLERY) docs docs/_build/html
 
 clean:
 	rm -rf .venv build docs/_build docs/api docs/gallery docs/sg_execution_times.rst report.html backlight-out
