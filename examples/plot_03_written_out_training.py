@@ -17,7 +17,7 @@ import backlight
 from backlight.evaluate.metrics import wilson
 from backlight.layers import replace_conv, unfold_conv2d
 
-SPEC = "shapes:n=780,size=24,classes=4@train=0:480,val=480:780"
+SPEC = "shapes:n=1100,size=24,classes=4@train=0:800,val=800:1100"
 epochs = setting.choose(4, 15)
 training, validation = setting.part(SPEC, "train"), setting.part(SPEC, "val")
 options = {"random": True, "size": 24, "labels": training.label_names, "mean": 0.5, "std": 0.25}
