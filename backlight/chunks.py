@@ -18,6 +18,10 @@ from backlight.errors import InputError
 
 T = TypeVar("T")
 
+# On a CPU what a network keeps for its gradient should go back to the allocator without going back to the system:
+# with twice as many images page faults took a third of the time of small networks, and of large ones even more.
+_ON_CPU, _ELSEWHERE, _FEWEST = 64 * 3 * 32 * 32, 64 * 3 * 224 * 224, 4
+
 
 @dataclass
 class Chunk:
@@ -38,6 +42,16 @@ class Chunk:
     def of(size: int | Chunk) -> Chunk:
         """Wrap a number; an existing `Chunk` passes through."""
         return size if isinstance(size, Chunk) else Chunk(size)
+
+    @staticmethod
+    def fitting(images: Tensor) -> Chunk:
+        """Choose how many of some images `[B,C,H,W]` a network looks at together: 64 of 32 px, 4 of 224 px on a CPU.
+
+        >>> Chunk.fitting(torch.zeros(1, 3, 32, 32)), Chunk.fitting(torch.zeros(1, 3, 224, 224))
+        (Chunk(size=64), Chunk(size=4))
+        """
+        values = _ON_CPU if images.device.type == "cpu" else _ELSEWHERE
+        return Chunk(max(_FEWEST, values // max(1, images[:1].numel())))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -32,7 +32,6 @@ from backlight.models import load
 
 SIX = ("saliency", "gradient_x_input", "gradcam", "layercam", "guided_backprop", "guided_gradcam")
 LAYER = "bn2"
-CHUNK = 16
 
 
 def photographs(classifier: Classifier, count: int) -> Tensor:
@@ -63,7 +62,7 @@ class Work:
 
     def ours(self, methods: tuple[str, ...], classifier: Classifier | None = None) -> Explanations:
         """Explain in the network's input space, as the peers do."""
-        options = {"methods": methods, "space": "input", "layer": LAYER, "chunk": CHUNK}
+        options = {"methods": methods, "space": "input", "layer": LAYER}
         return explain(classifier or self.fast, self.images, self.target, **options)
 
     def captum(self, attributor: Callable[..., object], **options: object) -> Tensor:
@@ -146,7 +145,7 @@ def paths(count: int) -> Iterator[Figure]:
     deltas: list[Tensor] = []
 
     def ours(rows: slice) -> None:
-        part = explain(work.fast, work.images[rows], work.target[rows], methods=["integrated_gradients"], chunk=CHUNK)
+        part = explain(work.fast, work.images[rows], work.target[rows], methods=["integrated_gradients"])
         found.append(part["integrated_gradients"])
 
     def theirs(rows: slice) -> None:

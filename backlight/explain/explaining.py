@@ -33,7 +33,7 @@ def explain(
     space: str = "pixel",
     quantity: str = "logit",
     random: Random | None = None,
-    chunk: int | Chunk = 32,
+    chunk: int | Chunk | None = None,
 ) -> Explanations:
     """Explain what in `images` [B,C,H,W] speaks for a class.
 
@@ -41,7 +41,8 @@ def explain(
     the logits. `methods` are names of the catalog, with options as `smoothgrad:samples=25`. `layer` names what
     class activation maps read (chosen automatically; several are fused). `space` says whether gradients are
     with respect to pixels or to the normalized input, `quantity` whether the logit, the probability or the loss
-    is explained. `random` keys all noise by image; `chunk` bounds the images in one pass.
+    is explained. `random` keys all noise by image; `chunk` bounds the images in one pass, by default to
+    what suits the machine.
 
     Raises InputError, UsageError or LayerError before any long work.
 
@@ -66,7 +67,7 @@ def explain(
             Question(_own(target), quantity, space),
             chosen,
             _watch(classifier, chosen, layer),
-            Chunk.of(chunk),
+            Chunk.fitting(images) if chunk is None else Chunk.of(chunk),
         )
         with classifier.guard():
             answers = list(in_chunks(lambda rows: plan.run(images, random, rows), len(images), plan.chunk))

@@ -76,12 +76,13 @@ class Session:
         *,
         random: Random,
         watch: Watch = Watch(),  # noqa: B008 - an immutable tuple
-        chunk: int | Chunk = 32,
+        chunk: int | Chunk | None = None,
     ) -> None:
         if question.space not in SPACES:
             raise UsageError(f"space {question.space!r}", hint=did_you_mean(question.space, SPACES))
         self.classifier, self.images, self.question = classifier, images, question
-        self.random, self.chunk, self.watch = random, Chunk.of(chunk), watch
+        self.random, self.watch = random, watch
+        self.chunk = Chunk.fitting(images) if chunk is None else Chunk.of(chunk)
         self.recorded = Recorded(
             classifier, images, watch.recorded(), rectify=watch.rectify, attend=bool(watch.tokens), pixels=watch.pixels
         )

@@ -107,7 +107,8 @@ def turns(
     images may leave, `keep` which picture stays: "best" (by the objective), "last", or by a measure; an answer
     always beats a picture that is none. `random` is a seed and the images' ids, whose places in the batch
     serve for None: pass ids wherever the batch is a part of a data set. `rows` (bool `[B]` or places) limits
-    the run to some images. `chunk` bounds how many are looked at together. Give a saved `run` to go on from it.
+    the run to some images. `chunk` bounds how many are looked at together, by default to
+    what suits the machine. Give a saved `run` to go on from it.
 
     The same `Run` is yielded each time and changes from turn to turn.
 
@@ -126,8 +127,8 @@ def turns(
     problem = Problem(
         classifier, objective, parametrization, rule, steps, constraint, transforms, success, stop, keep, random
     )
-    size = Chunk.of(max(1, len(parametrization)) if chunk is None else chunk)
     run = _begin(problem, rows) if run is None else _resume(problem, run)
+    size = Chunk.fitting(run.result.images) if chunk is None else Chunk.of(chunk)
     return _turns(problem, run, size)
 
 

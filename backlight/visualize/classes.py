@@ -12,8 +12,6 @@ from backlight.pixels import logit
 from backlight.visualize.pictures import Pictures, Size, Watch, climb, size_of
 from backlight.visualize.presets import Preset, preset_of
 
-_TOGETHER = 16
-
 
 def class_image(
     classifier: Classifier,
@@ -55,7 +53,6 @@ def class_image(
         description="class images",
         keep="last",
         random=((seed, "class image"), _distinct(indices)),
-        chunk=_TOGETHER,
     )
 
 

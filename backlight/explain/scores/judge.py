@@ -35,7 +35,7 @@ class Judge:
     images: Tensor = field(repr=False)
     target: Tensor
     random: Random
-    chunk: Chunk = field(default_factory=lambda: Chunk(32))
+    chunk: int | Chunk | None = None
     masks: Tensor | None = field(default=None, repr=False)
     forwards: int = 0
 
@@ -43,6 +43,11 @@ class Judge:
     def size(self) -> tuple[int, int]:
         """Give the images' height and width."""
         return self.images.shape[2], self.images.shape[3]
+
+    @cached_property
+    def together(self) -> Chunk:
+        """Bound how many changed images are looked at together."""
+        return Chunk.fitting(self.images) if self.chunk is None else Chunk.of(self.chunk)
 
     @cached_property
     def before(self) -> Tensor:
@@ -65,7 +70,7 @@ class Judge:
             return values.gather(1, self.target[rows][:, None])[:, 0]
 
         self.forwards += count * variants
-        return torch.cat(list(in_chunks(run, count * variants, self.chunk))).view(count, variants)
+        return torch.cat(list(in_chunks(run, count * variants, self.together))).view(count, variants)
 
 
 def heat_of(maps: Tensor) -> Tensor:

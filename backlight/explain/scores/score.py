@@ -55,7 +55,7 @@ def score(
     ids: Sequence[str] | None = None,
     layer: str | Sequence[str] | None = None,
     random: Random | None = None,
-    chunk: int | Chunk = 32,
+    chunk: int | Chunk | None = None,
 ) -> Scores:
     """Explain images [B,C,H,W] and score the maps beside a random map and an edge map.
 
@@ -118,7 +118,7 @@ def score_explanations(
     makers = {one.label: _again(one, found.target, again) for one in methods}
     maps = {name: scored_map(found, name) for name in found}
     with torch.inference_mode(False), torch.no_grad(), classifier.guard():
-        judge = Judge(classifier, found.images, found.target, random, Chunk.of(options.get("chunk", 32)))
+        judge = Judge(classifier, found.images, found.target, random, options.get("chunk"))
         judge.masks = None if masks is None else masks.to(found.images.device).bool()
         columns = score_maps(judge, maps, metrics, makers)
     return {"target": found.target.cpu(), **columns}
