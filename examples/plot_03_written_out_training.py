@@ -103,9 +103,9 @@ for axis, values, label, digits in (
 # What the run found
 # ------------------
 # The convolutions differ in the last bits of their sums only. At small rates the two curves lie on each other; a large
-# rate lets these bits grow, and the curves part a little, which is no difference in accuracy that so many pictures could
-# show. Written out, a layer is slower than torch's, and keeps no more than it for the backward pass: columns are computed
-# again there, where the textbook's are stored.
+# rate lets these bits grow and the curves part a little, which is no difference in accuracy that so many pictures
+# could show. Written out, a layer is slower than torch's, and keeps no more than it for the backward pass: columns
+# are computed again there, where the textbook's are stored.
 
 for name, (seconds, megabytes) in measured.items():
     print(f"{name:12} one layer {1000 * seconds:6.1f} ms, keeps {megabytes:5.1f} MB")
