@@ -21,6 +21,8 @@ _EMPTY = Markup("")
 class Line:
     """One line of a chart: its points (x, y), its name where there are several, and whether it is only drawn dashed.
 
+    `color` numbers the page's colors of lines; left out, it is the line's place.
+
     >>> Line(((0.0, 1.0), (1.0, 0.5))).dashed
     False
     """
@@ -28,6 +30,7 @@ class Line:
     points: tuple[tuple[float, float], ...]
     name: str = ""
     dashed: bool = False
+    color: int | None = None
 
 
 def bar_chart(bars: Sequence[tuple[str, float]], *, alt: str, text: Callable[[float], str] = percent) -> Markup:
@@ -57,8 +60,13 @@ def line_chart(
     x_text: Callable[[float], str] = number,
     y_text: Callable[[float], str] = percent,
     high: float | None = 1.0,
+    marks: Sequence[float] | None = None,
+    chosen: tuple[float, str] | None = None,
 ) -> Markup:
     """Draw lines over a common scale; y goes from 0 to `high`, or to the largest value where it is None.
+
+    `marks` are the values of x that are written, all points' own if left out; `chosen` is a place on x that is marked
+    by an upright line with its name.
 
     >>> "polyline" in line_chart([Line(((0.0, 0.9), (0.1, 0.3)))], alt="Accuracy over eps", x_label="eps")
     True
@@ -69,8 +77,11 @@ def line_chart(
     right = max(x for x, _ in points)
     top = max(max(y for _, y in points), 1e-12) if high is None else high
     plot = _Plot(min(x for x, _ in points), right, top)
-    drawn = plot.axes(x_label, sorted({x for x, _ in points}), x_text, y_text)
-    for place, line in enumerate(lines):
+    drawn = plot.axes(x_label, sorted({x for x, _ in points}) if marks is None else marks, x_text, y_text)
+    if chosen is not None:
+        drawn += plot.upright(*chosen)
+    for order, line in enumerate(lines):
+        place = order if line.color is None else line.color
         path = " ".join(f"{_text(plot.x(x))},{_text(plot.y(y))}" for x, y in line.points)
         style = f"line line-{place}{' dashed' if line.dashed else ''}"
         drawn += Markup('<polyline class="{}" points="{}"/>').format(style, path)
@@ -181,6 +192,13 @@ class _Plot:
         for mark in self._apart(marks, x_text):
             drawn += words.format(_text(self.x(mark)), _HEIGHT - _BOTTOM + 17, x_text(mark))
         return drawn + words.format((_LEFT + _WIDTH - _RIGHT) // 2, _HEIGHT - 6, label)
+
+    def upright(self, value: float, name: str) -> Markup:
+        x, bottom = _text(self.x(value)), _HEIGHT - _BOTTOM
+        form = Markup(
+            '<line class="axis dashed" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" class="middle">{}</text>'
+        )
+        return form.format(x, x, _TOP, bottom, x, _TOP - 4, name)
 
     def _apart(self, marks: Sequence[float], x_text: Callable[[float], str]) -> list[float]:
         # Names that would touch are left out, from the right, where most of the room is.

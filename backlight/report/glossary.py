@@ -96,4 +96,24 @@ GLOSSARY: dict[str, str] = {
         "How far a mean would typically move if other pictures of the same kind had been looked at. A difference of "
         "less than two of them may be chance."
     ),
+    "precision": "Of the pictures that it gives a class, the share that really is of that class.",
+    "F1": "One number for a class: the harmonic mean of the share it finds (accuracy) and its precision.",
+    "confusion matrix": "A table that counts, for each true class, what its pictures are taken for.",
+    "calibration error": (
+        "By how much certainty and correctness differ on average, in groups of equal certainty (expected calibration "
+        "error, 15 groups). Zero means: of all pictures of which it is 80 % sure, 80 % are right."
+    ),
+    "loss": (
+        "How surprised the classifier is by the right class: minus the logarithm of its probability. Training makes it "
+        "small; unlike accuracy it also punishes being sure and wrong."
+    ),
+    "epoch": "One pass of training over all training pictures.",
+    "validation": (
+        "Pictures that are kept out of training and only used to choose among epochs and settings. The test pictures "
+        "are used for nothing but the final number."
+    ),
+    "McNemar test": (
+        "How likely a split at least this uneven would be if both models were equally good, from the pictures that "
+        "only one of them gets right (exact, two-sided). Below 0.05 is usually not called chance."
+    ),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backlight.evaluate.metrics import accuracy, confusion, per_class, wilson
+from backlight.evaluate.metrics import accuracy, balanced_accuracy, confusion, per_class, top_k, wilson
+from backlight.report.calibration import calibration_facts
 from backlight.report.sections import Facts, Section, TableSection, render
 from backlight.table import Table
 
@@ -15,7 +16,9 @@ _SHOWN = 20
 class ClassRow:
     """One class: how many pictures, the share that is right with its 95 % interval, and what it is taken for.
 
-    >>> ClassRow("cat", 10, 0.9, (0.6, 0.98), "dog", 1).accuracy
+    `precision` is the share of its predictions that are right, None where it is never predicted.
+
+    >>> ClassRow("cat", 10, 0.9, (0.6, 0.98), 0.8, 0.85, "dog", 1).accuracy
     0.9
     """
 
@@ -23,6 +26,8 @@ class ClassRow:
     n: int
     accuracy: float
     interval: tuple[float, float]
+    precision: float | None
+    f1: float | None
     mistaken_for: str
     mistaken: int
 
@@ -44,7 +49,10 @@ def accuracy_by_class(table: Table, labels: tuple[str, ...]) -> list[ClassRow]:
         wrong[index] = 0
         most = int(wrong.argmax())
         taken, times = (labels[most], int(wrong[most])) if wrong[most] else ("", 0)
-        rows.append(ClassRow(labels[index], score.n, right / score.n, wilson(right, score.n), taken, times))
+        interval = wilson(right, score.n)
+        rows.append(
+            ClassRow(labels[index], score.n, right / score.n, interval, score.precision, score.f1, taken, times)
+        )
     return sorted(rows, key=lambda row: (row.accuracy, -row.n))
 
 
@@ -54,6 +62,8 @@ def _accuracy_facts(table: Table, labels: tuple[str, ...]) -> Facts:
     return {
         "n": len(table),
         "accuracy": accuracy(table),
+        "balanced": balanced_accuracy(confusion(table, len(labels))),
+        "top5": top_k(table, 5) if "logits" in table and len(labels) > 5 else None,
         "interval": wilson(right, len(table)),
         "first": rows[:_SHOWN],
         "more": rows[_SHOWN:],
@@ -62,6 +72,13 @@ def _accuracy_facts(table: Table, labels: tuple[str, ...]) -> Facts:
 
 TABLE_SECTIONS: tuple[TableSection, ...] = (
     TableSection("accuracy", "Accuracy by class", frozenset({"label", "prediction"}), "accuracy.html", _accuracy_facts),
+    TableSection(
+        "calibration",
+        "How sure it is, and how sure it should be",
+        frozenset({"label", "prediction", "confidence"}),
+        "calibration.html",
+        calibration_facts,
+    ),
 )
 
 

@@ -29,6 +29,8 @@ from backlight.report.study import METHODS, study_pictures
 class Options:
     """What goes into a report; `pictures` false makes a page of numbers only, `command` is shown on the page.
 
+    `title` stands above it all; left out, it is that of a page of pictures.
+
     >>> Options().methods
     ('saliency', 'gradcam', 'guided_backprop', 'guided_gradcam')
     """
@@ -39,6 +41,7 @@ class Options:
     pictures: bool = True
     memory_format: str = "auto"
     command: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,5 +191,6 @@ class _Draft:
             tuple(Failed(self.names.get(Path(one.path), one.path), one.error) for one in self.failed),
             left,
             self.seconds,
+            self.options.title,
         )
         write_text(self.target, page.html())

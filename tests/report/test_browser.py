@@ -14,9 +14,13 @@ from PIL import Image
 from backlight import Classifier
 from backlight.attack import RobustnessRequest, evaluate_robustness
 from backlight.data.dataset import Dataset
+from backlight.evaluate.evaluate import evaluate
 from backlight.images import to_tensor
 from backlight.report import write_report
+from backlight.report.evaluation import evaluation_sections
 from backlight.report.robustness import robustness_section
+from backlight.report.training import training_section
+from backlight.train.history import History
 from tests.attack.nets import pictures, sharp_net
 from tests.report.reading import read, stored
 
@@ -59,6 +63,21 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     section = robustness_section(found, steps=(1, 3, 8))
     write_report(classifier, (), folder / "report.html", sections=[section])
     return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the page of an evaluation and of a run."""
+    out = tmp_path_factory.mktemp("evaluated") / "report.html"
+    labels = [f"a class with quite a long name {number}" for number in range(5)]
+    images = (pictures(30) * 255).round().to(torch.uint8)
+    data = Dataset.of(images, [row % 5 for row in range(30)], labels)
+    classifier = Classifier.from_module(sharp_net(), size=16, labels=labels)
+    line = {"kind": "epoch", "loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4}
+    history = History("a run", {}, tuple({**line, "epoch": number} for number in range(1, 40)))
+    sections = [*evaluation_sections(evaluate(classifier, data), data), training_section([history, history])]
+    write_report(classifier, (), out, sections=sections)
+    return out
 
 
 class Shown:
@@ -116,6 +135,23 @@ def test_a_robustness_page_fits_and_its_handles_wipe(browser: Any, attacked: Pat
         shown.page.locator(".extremes .pair input").first.focus()
         shown.page.keyboard.press("End")
         assert shown.style(".extremes .pair .over", "clipPath") == "inset(0px 0px 0px 100%)"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1400, "light")])
+def test_an_evaluation_page_fits_and_its_cells_open(browser: Any, evaluated: Path, width: int, scheme: str) -> None:
+    with Shown(browser, evaluated, width, color_scheme=scheme) as shown:
+        shown.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert shown.complaints == []
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert shown.page.locator(".opened:visible").count() == 0
+        cell = shown.page.locator(".matrix .turned a").first
+        name = cell.get_attribute("href").lstrip("#")
+        cell.focus()
+        shown.page.keyboard.press("Enter")
+        assert [one.get_attribute("id") for one in shown.page.locator(".opened:visible").all()] == [name]
+        pictures = shown.page.locator(f"#{name} svg.shot")
+        assert pictures.count() == int(cell.text_content())
+        assert pictures.first.bounding_box()["width"] > 60
 
 
 def test_the_opacity_slider_moves_by_keyboard(browser: Any, file: Path) -> None:

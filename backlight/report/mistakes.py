@@ -1,0 +1,149 @@
+"""Which classes are taken for which: a heat map whose cells open their pictures, and the worst class both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backlight.evaluate.evaluate import Evaluation
+from backlight.evaluate.metrics import Confused, suspected_label_errors, top_losses
+from backlight.report.gallery import Shown, Thumbnail, shown_rows
+from backlight.report.sections import Facts
+from backlight.table import Table
+
+_CLASSES, _PER_CELL, _PER_WAY, _LOSSES = 20, 8, 10, 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the confusion matrix: how many pictures, their share of the true class, and some of them.
+
+    >>> Cell("cell-0-1", "cat", "dog", 3, 0.3, ()).left
+    3
+    """
+
+    anchor: str
+    true: str
+    predicted: str
+    count: int
+    share: float
+    shown: tuple[Shown, ...]
+
+    @property
+    def left(self) -> int:
+        """Count the pictures that are not shown."""
+        return self.count - len(self.shown)
+
+    @property
+    def right(self) -> bool:
+        """Tell whether the prediction is the truth."""
+        return self.true == self.predicted
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The pictures of an evaluation by what they are and what they were taken for, most confident mistakes first.
+
+    >>> columns = {"label": [0, 0], "prediction": [0, 1], "confidence": [0.9, 0.8], "logits": [[2.0, 0.0]] * 2}
+    >>> found = Mistakes(Evaluation(Table.of(id=["a", "b"], loss=[0.1, 2.0], **columns), ("cat", "dog")))
+    >>> found.classes, found.cell(0, 1).ids, found.worst
+    ([0, 1], ['b'], (0, 1))
+    """
+
+    evaluation: Evaluation
+
+    @property
+    def classes(self) -> list[int]:
+        """Give the classes of the matrix in order: those that occur, or of many the ones with most mistakes."""
+        counts = self.evaluation.confusion
+        wrong = counts - np.diag(np.diag(counts))
+        involved = wrong.sum(0) + wrong.sum(1)
+        occurring = np.flatnonzero(counts.sum(0) + counts.sum(1))
+        most = sorted(occurring.tolist(), key=lambda index: (-int(involved[index]), index))[:_CLASSES]
+        return sorted(most)
+
+    @property
+    def worst(self) -> tuple[int, int] | None:
+        """Give the least accurate class and the one that it is most confused with, both ways counted, if any."""
+        counts = self.evaluation.confusion
+        totals = counts.sum(1)
+        wrong = counts - np.diag(np.diag(counts))
+        if not wrong.any():
+            return None
+        shares = np.where(totals > 0, np.diag(counts) / np.maximum(totals, 1), 2.0)
+        first = int(shares.argmin())
+        return first, int((wrong[first] + wrong[:, first]).argmax())
+
+    def cell(self, true: int, predicted: int) -> Table:
+        """Give the pictures of one cell: mistakes the most confident first, right ones the least confident first."""
+        table = self.evaluation.table
+        rows = table.where((table["label"] == true) & (table["prediction"] == predicted))
+        return rows.sort("confidence", descending=true != predicted)
+
+    def wanted(self) -> list[str]:
+        """List the ids that the page would like to show, the most telling first."""
+        ids: list[str] = []
+        if self.worst is not None:
+            first, second = self.worst
+            ids += self.cell(first, second).head(_PER_WAY).ids + self.cell(second, first).head(_PER_WAY).ids
+        ids += top_losses(self.evaluation.table, _LOSSES).ids
+        ids += suspected_label_errors(self.evaluation.table).head(_LOSSES).ids
+        counts = self.evaluation.confusion
+        pairs = [(true, other) for true in self.classes for other in self.classes if counts[true, other]]
+        pairs.sort(key=lambda pair: (pair[0] == pair[1], -int(counts[pair])))
+        cells = [self.cell(*pair).head(_PER_CELL).ids for pair in pairs]
+        # The first of every cell before the second of any: where room ends, most cells still open.
+        return ids + [cell[place] for place in range(_PER_CELL) for cell in cells if place < len(cell)]
+
+    def shown_cell(self, true: int, predicted: int, thumbnails: Mapping[str, Thumbnail], most: int) -> Cell:
+        """Make a cell with at most so many pictures."""
+        found, labels = self.evaluation, self.evaluation.labels
+        count, total = int(found.confusion[true, predicted]), int(found.confusion[true].sum())
+        shown = shown_rows(self.cell(true, predicted).head(most), labels, thumbnails, told=False)
+        anchor = f"cell-{true}-{predicted}"
+        return Cell(anchor, labels[true], labels[predicted], count, count / total if total else 0.0, shown)
+
+
+def mistakes_facts(mistakes: Mistakes, thumbnails: Mapping[str, Thumbnail]) -> Facts:
+    """Give what the section of the confusion matrix shows."""
+    found, classes = mistakes.evaluation, mistakes.classes
+    rows = [
+        (found.labels[true], [mistakes.shown_cell(true, other, thumbnails, _PER_CELL) for other in classes])
+        for true in classes
+    ]
+    wrong = [cell.share for _, cells in rows for cell in cells if not cell.right]
+    return {
+        "largest": max(wrong, default=0.0) or 1.0,
+        "labels": [found.labels[index] for index in classes],
+        "rows": rows,
+        "classes": int((found.confusion.sum(0) + found.confusion.sum(1) > 0).sum()),
+        "pairs": [_pair(found, pair) for pair in found.most_confused],
+        "worst": _worst(mistakes, thumbnails),
+    }
+
+
+def losses_facts(found: Evaluation, thumbnails: Mapping[str, Thumbnail]) -> Facts:
+    """Give what the section of single pictures shows: the highest losses, and labels that may be wrong."""
+    suspects = suspected_label_errors(found.table)
+    return {
+        "losses": shown_rows(top_losses(found.table, _LOSSES), found.labels, thumbnails),
+        "suspects": shown_rows(suspects.head(_LOSSES), found.labels, thumbnails),
+        "suspected": len(suspects),
+    }
+
+
+def _worst(mistakes: Mistakes, thumbnails: Mapping[str, Thumbnail]) -> Facts | None:
+    if mistakes.worst is None:
+        return None
+    first, second = mistakes.worst
+    found = mistakes.evaluation
+    ways = [mistakes.shown_cell(*pair, thumbnails, _PER_WAY) for pair in ((first, second), (second, first))]
+    score = found.per_class[found.labels[first]]
+    return {"label": found.labels[first], "partner": found.labels[second], "accuracy": score.accuracy, "ways": ways}
+
+
+def _pair(found: Evaluation, pair: Confused) -> tuple[Confused, str]:
+    places = {name: index for index, name in enumerate(found.labels)}
+    return pair, f"cell-{places[pair.true]}-{places[pair.predicted]}"
