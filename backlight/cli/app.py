@@ -10,9 +10,11 @@ import typer
 from backlight import __version__
 from backlight.cli import data
 from backlight.cli.attack import attack
+from backlight.cli.calibrate import calibrate
 from backlight.cli.denoise import denoise
 from backlight.cli.evaluate import evaluate
 from backlight.cli.explain import explain
+from backlight.cli.export import export
 from backlight.cli.fool import fool
 from backlight.cli.inspect import inspect
 from backlight.cli.methods import methods
@@ -37,6 +39,8 @@ VERBS: dict[Callable[..., None], str] = {
     inspect: "backlight inspect cat.jpg --compare-random",
     train: "backlight train --data photos/ --model classic_cnn --out runs/first --epochs 10",
     evaluate: "backlight evaluate --model runs/first --data photos/ --split test",
+    calibrate: "backlight calibrate runs/first --data photos/",
+    export: "backlight export runs/first --format onnx --out models/",
     robustness: "backlight robustness --model runs/first --data photos/ --attack pgd --eps 2/255 --limit 200",
     models: "backlight models --search resnet",
     methods: "backlight methods --bibtex > references.bib",

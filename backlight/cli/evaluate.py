@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from backlight.cli.model import load_classifier
 from backlight.cli.options import DEFAULT_MODEL, Limit, ModelOptions, OutputOptions, RunOptions, WeightOptions
-from backlight.cli.output import emit, leave, say
+from backlight.cli.output import data_name, emit, given_command, leave, say, warn
 from backlight.errors import UsageError
 
 if TYPE_CHECKING:
+    from backlight.classifier import Classifier
+    from backlight.data import Dataset
     from backlight.evaluate.compare import Comparison
     from backlight.evaluate.evaluate import Evaluation
     from backlight.evaluate.slices import Slice
+    from backlight.intake import Failed
+    from backlight.report.sections import Section
 
 _SHOWN = 10
+_TABLE, _PAGE = "samples.parquet", "report.html"
 
 
 def evaluate(
@@ -32,10 +39,15 @@ def evaluate(
     tta: Annotated[bool, typer.Option("--tta", help="Average over shifted and mirrored views.")] = False,
     slice_: Annotated[str | None, typer.Option("--slice", help="FILE.csv:column: accuracy per value.")] = None,
     table: Annotated[bool, typer.Option("--table", help="Write the table of samples into --out.")] = False,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="At the temperature that `calibrate` found for the run.")
+    ] = False,
     limit: Limit = None,
 ) -> None:
     """Say how good a classifier is on a data set, where it fails, and whether a second one is better."""
     from backlight.data import load_data
+    from backlight.engine import make_engine
+    from backlight.evaluate.calibrate import at_temperature, read_temperature
     from backlight.evaluate.compare import compare
     from backlight.evaluate.evaluate import evaluate as evaluate_classifier
     from backlight.evaluate.slices import read_slices
@@ -47,26 +59,76 @@ def evaluate(
     if len(names) > 2 or (len(names) == 2 and weights.weights):
         raise UsageError(f"{len(names)} models with these weights", expected="one, or two models by name")
     values = read_slices(slice_) if slice_ else None
-    path = require_new(output.out / "samples.parquet", output.force) if table else None
+    temperatures = [read_temperature(name) if calibrated else 1.0 for name in names]
+    for file in (_TABLE, _PAGE) if table else (_PAGE,):
+        require_new(output.out / file, output.force)
     pictures = load_data(data, split=split, limit=limit)
     found: list[Evaluation] = []
-    for name in names:
+    classifiers: list[Classifier] = []
+    for name, temperature in zip(names, temperatures):
         classifier = load_classifier(ModelOptions(**vars(weights), model=name), run.seed)
-        found.append(
-            evaluate_classifier(
-                classifier, pictures, batch_size=run.batch_size, tta=tta, progress=terminal_progress(run.quiet)
-            )
+        engine = make_engine(str(classifier.device))
+        progress = terminal_progress(run.quiet or not engine.is_main)
+        one = evaluate_classifier(
+            classifier, pictures, batch_size=run.batch_size, tta=tta, engine=engine, progress=progress
         )
+        found.append(replace(one, table=at_temperature(one.table, temperature)) if calibrated else one)
+        classifiers.append(classifier)
+    if not engine.is_main:
+        return
     comparison = compare(found[0].table, found[1].table) if len(found) == 2 else None
     slices = found[0].slices(values) if values is not None else []
-    if path is not None:
-        found[0].table.write(path)
+    failed = [Failed(one.id, one.error) for one in found[0].failed]
+    if table:
+        found[0].table.write(output.out / _TABLE)
+    sections = _sections(found, comparison, slices, pictures, names)
+    page = _write_page(classifiers[0], output.out / _PAGE, sections, failed)
     if run.json:
-        emit(_document(found, comparison, slices))
+        emit(_document(found, comparison, slices) | {"html": page})
     else:
-        for line in _lines(found, comparison, slices):
+        for line in (*_lines(found, comparison, slices), *([str(page)] if page else [])):
             say(line)
-    leave([Failed(one.id, one.error) for one in found[0].failed])
+    leave(failed)
+
+
+def _sections(
+    found: list[Evaluation],
+    comparison: Comparison | None,
+    slices: list[Slice],
+    pictures: Dataset,
+    names: list[str],
+) -> list[Section]:
+    from backlight.models.run import is_run
+    from backlight.report.comparison import comparison_section
+    from backlight.report.evaluation import evaluation_sections
+    from backlight.report.training import training_section
+    from backlight.train.history import read_history
+
+    sections = evaluation_sections(found[0], pictures, name=data_name(pictures), slices=slices)
+    if comparison is not None:
+        told = _told_apart(names)
+        compared = comparison_section(found[0], found[1], comparison, pictures, told)
+        # What follows is about one of the two only, and has to say so.
+        sections = [compared, *(replace(one, title=f"{told[0]}: {one.title}") for one in sections)]
+    histories = [read_history(name) for name in names if is_run(name)]
+    return [*sections, training_section(histories)] if histories else sections
+
+
+def _told_apart(names: list[str]) -> tuple[str, str]:
+    first, second = (Path(name).name for name in names)
+    return (first, second) if first != second else (f"{first} (first)", f"{second} (second)")
+
+
+def _write_page(classifier: Classifier, path: Path, sections: list[Section], failed: list[Failed]) -> Path | None:
+    from backlight.errors import ModelError
+    from backlight.report import Options, write_report
+
+    try:
+        options = Options(command=given_command(), title=f"How good {classifier.name} is, and where it fails")
+        return write_report(classifier, (), path, sections=sections, failed=failed, options=options, force=True).html
+    except ModelError as error:  # one class, or an unknown input size: the numbers stand all the same
+        warn(f"no page was written: {error}")
+        return None
 
 
 def _document(found: list[Evaluation], comparison: Comparison | None, slices: list[Slice]) -> dict[str, Any]:

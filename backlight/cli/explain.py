@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ import typer
 
 from backlight.cli.model import load_classifier
 from backlight.cli.options import Limit, ModelOptions, OutputOptions, RunOptions
-from backlight.cli.output import emit, finish, leave, say
+from backlight.cli.output import emit, finish, given_command, leave, say
 from backlight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -176,14 +174,13 @@ def _write(classifier: Classifier, found: DataExplanations, out: Path, failed: l
 
     found.table.write(out / _TABLE)
     found.averages.write(out / _AVERAGES, found.labels)
-    command = shlex.join(["backlight", *sys.argv[1:]])
     write_report(
         classifier,
         (),
         out / _PAGE,
         sections=[explanations_section(found, classifier)],
         failed=failed,
-        options=Options(seed=found.request.seed, command=command),
+        options=Options(seed=found.request.seed, command=given_command()),
         force=True,
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from backlight.data import Dataset
     from backlight.intake import Failed
 
 ALL_DONE, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -57,6 +58,17 @@ def resuming(*without: str) -> str:
     """Write the command that goes on with this one: with --resume, and without the options that are named."""
     words = [word for word in sys.argv[1:] if word not in (*without, "--resume")]
     return shlex.join(["backlight", *words, "--resume"])
+
+
+def data_name(data: Dataset) -> str:
+    """Name a data set and its split for the page."""
+    # The last part only: the page may be sent to people whom the sender's folders do not concern.
+    return f"{data.name.rstrip('/').rsplit('/', 1)[-1]} ({data.split})"
+
+
+def given_command() -> str:
+    """Write the command that was given, for the page that it makes."""
+    return shlex.join(["backlight", *sys.argv[1:]])
 
 
 def plain_json(value: Any) -> Any:

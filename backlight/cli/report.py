@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +9,7 @@ import typer
 
 from backlight.cli.model import load_classifier
 from backlight.cli.options import DEFAULT_OUT, Limit, ModelOptions, RunOptions
-from backlight.cli.output import emit, leave, say, warn
+from backlight.cli.output import data_name, emit, given_command, leave, say, warn
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
@@ -61,7 +59,7 @@ def report(
         min(run.batch_size, 4),
         with_pictures,
         model.memory_format,
-        shlex.join(["backlight", *sys.argv[1:]]),
+        given_command(),
     )
     try:
         made = write_report(
@@ -86,9 +84,9 @@ def _data_sections(
     from backlight.data import load_data
     from backlight.evaluate.evaluate import evaluate
     from backlight.intake import Failed
-    from backlight.report.tables import table_sections
+    from backlight.report.evaluation import evaluation_sections
 
     data = load_data(spec, split=split)
     found = evaluate(classifier, data, batch_size=batch_size, progress=progress)
     failed = [Failed(one.id, one.error) for one in found.failed]
-    return table_sections(found.table, found.labels, f"{data.name} ({data.split})"), failed
+    return evaluation_sections(found, data, name=data_name(data)), failed

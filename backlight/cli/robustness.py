@@ -10,12 +10,11 @@ import typer
 
 from backlight.cli.model import load_classifier
 from backlight.cli.options import Limit, ModelOptions, OutputOptions, RunOptions
-from backlight.cli.output import emit, leave, resuming, say, warn
+from backlight.cli.output import data_name, emit, leave, resuming, say, warn
 from backlight.cli.robustness_folder import (
     BLOCKS,
     asked_of,
     check_folder,
-    data_name,
     failed_pictures,
     forget_blocks,
     write_results,

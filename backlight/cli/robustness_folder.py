@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backlight.cli.options import OutputOptions
-from backlight.cli.output import plain_json
+from backlight.cli.output import given_command, plain_json
 from backlight.errors import FileError, UsageError
 
 if TYPE_CHECKING:
     from backlight.attack.request import RobustnessRequest
     from backlight.attack.robustness import Robustness
     from backlight.classifier import Classifier
-    from backlight.data import Dataset
     from backlight.intake import Failed
 
 TABLE, DOCUMENT, PAGE, BLOCKS = "robustness.parquet", "robustness.json", "report.html", "robustness-blocks"
@@ -57,12 +54,6 @@ def _read_request(path: Path) -> dict[str, Any]:
         raise FileError(path, f"is no result of this verb ({error})", hint="--resume --force replaces it") from error
 
 
-def data_name(data: Dataset) -> str:
-    """Name a data set and its split for the page."""
-    # The last part only: the page may be sent to people whom the sender's folders do not concern.
-    return f"{data.name.rstrip('/').rsplit('/', 1)[-1]} ({data.split})"
-
-
 def forget_blocks(folder: Path) -> None:
     """Delete finished blocks, and nothing else."""
     for kind in ("*.parquet", "*.safetensors"):
@@ -85,7 +76,7 @@ def write_results(
 
     found.table.write(out / TABLE)
     section = robustness_section(found, data=data, steps=counts)
-    options = Options(command=shlex.join(["backlight", *sys.argv[1:]]))
+    options = Options(command=given_command())
     made = write_report(
         classifier, (), out / PAGE, sections=[section], failed=failed_pictures(found), options=options, force=True
     )

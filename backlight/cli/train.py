@@ -9,12 +9,13 @@ import typer
 
 from backlight.cli.model import read_size
 from backlight.cli.options import RUN_PANEL
-from backlight.cli.output import emit, resuming, say, warn
+from backlight.cli.output import emit, given_command, resuming, say, warn
 from backlight.errors import UsageError
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
     from backlight.data import Splits
+    from backlight.train.fit import Trained
 
 _NEEDED = ("train", "val")
 
@@ -84,13 +85,26 @@ def train(
         raise
     if not engine.is_main:
         return
+    page = _write_page(trained)
     if json:
-        emit(trained.to_json())
+        emit(trained.to_json() | {"html": page})
         return
     say(f"{out}: epoch {trained.best_epoch} of {trained.epochs} is the best by validation")
     say(f"  val accuracy {trained.val_accuracy:.2%}, loss {trained.val_loss:.4f}")
     say(f"  {trained.images_per_second:.0f} images a second, {trained.seconds:.0f} s")
-    say(f"  {out / 'curves.png'}\n  backlight evaluate --model {out} --data {data}")
+    say(f"  {page}\n  backlight evaluate --model {out} --data {data}")
+
+
+def _write_page(trained: Trained) -> Path:
+    from backlight.report import Options, write_report
+    from backlight.report.training import training_section
+    from backlight.train.history import read_history
+
+    section = training_section([read_history(trained.run)])
+    options = Options(command=given_command(), title=f"How {trained.classifier.name} was trained")
+    # The page belongs to the run like its log: whoever may go on with one may replace the other.
+    page = trained.run / "report.html"
+    return write_report(trained.classifier, (), page, sections=[section], options=options, force=True).html
 
 
 def _parts(splits: Splits) -> Splits:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
-from backlight.errors import DataError
+from backlight.errors import DataError, FileError
 from backlight.evaluate.calibration import coverage_curve, fit_temperature, reliability
 from backlight.evaluate.metrics import mean_loss
 from backlight.evaluate.samples import tabulate
+from backlight.files import write_text
 from backlight.table import Table
+
+CALIBRATION = "calibration.json"
+"""The file in a run folder that holds what `calibrate` found."""
 
 _COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 
@@ -63,9 +72,7 @@ def calibrate(table: Table) -> Calibration:
         raise DataError(f"a table with the columns {table.names}", expected="logits and loss of labeled pictures")
     logits, labels = torch.tensor(table["logits"]), torch.tensor(table["label"])
     temperature = fit_temperature(logits, labels)
-    after = tabulate(table.ids, labels, logits / temperature)
-    # Division can make two logits equal; what is predicted must not depend on that.
-    after = after.with_columns(prediction=table["prediction"])
+    after = at_temperature(table, temperature)
     return Calibration(
         temperature,
         mean_loss(table),
@@ -74,3 +81,68 @@ def calibrate(table: Table) -> Calibration:
         reliability(after).ece,
         after,
     )
+
+
+def at_temperature(table: Table, temperature: float) -> Table:
+    """Give a table of samples as it would be with all logits divided by a temperature; predictions stay.
+
+    >>> data = tabulate(["a"], torch.tensor([0]), torch.tensor([[4.0, 0.0]]))
+    >>> at_temperature(data, 2.0)["logits"].tolist()
+    [[2.0, 0.0]]
+    """
+    after = tabulate(table.ids, torch.tensor(table["label"]), torch.tensor(table["logits"]) / temperature)
+    # Division can make two logits equal; what is predicted must not depend on that.
+    return after.with_columns(prediction=table["prediction"])
+
+
+def write_calibration(run: str | Path, document: Mapping[str, Any]) -> Path:
+    """Write what was found into a run folder, with the fingerprint of the weights that it holds for.
+
+    Raises FileError where it cannot be written or the run has no weights.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "best.safetensors").write_bytes(b"weights")
+    >>> _ = write_calibration(folder, {"temperature": 1.5})
+    >>> read_temperature(folder)
+    1.5
+    """
+    path = Path(run) / CALIBRATION
+    whole = {**document, "weights": _fingerprint(Path(run))}
+    write_text(path, json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return path
+
+
+def read_temperature(run: str | Path) -> float:
+    """Read the temperature that the verb `calibrate` left in a run folder.
+
+    Raises FileError where there is none, and where it was found for other weights than the run has now.
+
+    >>> import tempfile
+    >>> read_temperature(tempfile.mkdtemp())
+    Traceback (most recent call last):
+    ...
+    backlight.errors.FileError: ...
+    """
+    path = Path(run) / CALIBRATION
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        temperature, weights = float(document["temperature"]), document["weights"]
+    except FileNotFoundError:
+        raise FileError(path, "does not exist", hint=f"backlight calibrate {run}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileError(path, f"cannot be read ({error})", expected="what `backlight calibrate` wrote") from None
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise FileError(path, f"holds the temperature {temperature}", expected="a number above 0")
+    if weights != _fingerprint(Path(run)):
+        raise FileError(path, "was found for other weights", hint=f"backlight calibrate {run} --force")
+    return temperature
+
+
+def _fingerprint(run: Path) -> str:
+    path = run / "best.safetensors"
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})", expected="the weights of a run") from None

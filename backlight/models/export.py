@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,11 @@ def _read_state(classifier: Classifier, images: Tensor, path: Path) -> Tensor:
 
 def _write_onnx(classifier: Classifier, images: Tensor, path: Path) -> None:
     try:
+        # The exporter needs it, and says so in an error like any other.
+        importlib.import_module("onnx")
+    except ImportError:
+        raise ModelError("onnx is not installed", hint='pip install "backlight[export]"') from None
+    try:
         with warnings.catch_warnings():
             # The newer exporter needs one more package; this one writes the same operators.
             warnings.simplefilter("ignore")
@@ -126,8 +132,6 @@ def _write_onnx(classifier: Classifier, images: Tensor, path: Path) -> None:
                 output_names=["logits"],
                 dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
             )
-    except ImportError as error:
-        raise ModelError(f"onnx is not installed ({error})", hint='pip install "backlight[export]"') from None
     # Whatever the exporter meets that ONNX cannot say ends here, under many types.
     except Exception as error:
         raise ModelError(f"{classifier.name} cannot be written as ONNX: {str(error).splitlines()[0]}") from error

@@ -17,6 +17,15 @@ from backlight.errors import FileError, UsageError
 from backlight.files import write_bytes, write_text
 
 FORMAT = 1
+_REPLACED = (
+    "state.pt",
+    "log.jsonl",
+    "best.safetensors",
+    "last.safetensors",
+    "curves.png",
+    "report.html",
+    "calibration.json",
+)
 
 
 class RunFolder:
@@ -36,7 +45,7 @@ class RunFolder:
         """Write `run.json`; raises UsageError where a run is already, unless `force` replaces it."""
         if (self.path / "run.json").exists() and not force:
             raise UsageError(f"{self.path} already holds a run", hint="--resume to go on, or --force to replace it")
-        for name in ("state.pt", "log.jsonl", "best.safetensors", "last.safetensors", "curves.png"):
+        for name in _REPLACED:
             (self.path / name).unlink(missing_ok=True)
         for stale in (*self.path.glob("epoch-*.safetensors"), *self.path.glob("tensorboard/events.*")):
             stale.unlink()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import CommandLine
+from tests.report.reading import read
 
 SHAPES = "shapes:n=120,size=16,classes=3"
 TRAINING = ("--data", SHAPES, "--epochs", 1, "--set", "batch_size=32", "--quiet", "--memory-format", "contiguous")
@@ -26,19 +27,35 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_can_be_evaluated_and_used_as_a_model(backlight: CommandLine, run: Path) -> None:
-    found = backlight("evaluate", "--model", run, "--data", SHAPES, "--json").json
+def test_a_run_can_be_evaluated_and_used_as_a_model(backlight: CommandLine, run: Path, tmp_path: Path) -> None:
+    found = backlight("evaluate", "--model", run, "--data", SHAPES, "--out", tmp_path, "--json").json
     assert found["split"] == "test"
     assert sum(map(sum, found["confusion"])) == found["n"] == 12
     assert found["labels"] == ["circle", "square", "triangle"]
     assert backlight("inspect", "--model", run, "--json").json["head"]["classes"] == 3
+    page = read(tmp_path / "report.html")
+    assert found["html"] == str(tmp_path / "report.html")
+    assert {"accuracy", "confusion", "calibration", "losses", "training", "model"} <= set(page.ids)
+    again = backlight("evaluate", "--model", run, "--data", SHAPES, "--out", tmp_path)
+    assert again.status == 2
+    assert "report.html" in again.err
 
 
-def test_two_models_are_compared(backlight: CommandLine, run: Path) -> None:
-    found = backlight("evaluate", "--model", run, "--model", run, "--data", SHAPES, "--json").json
+def test_a_run_has_a_page(run: Path) -> None:
+    page = read(run / "report.html")
+    assert "Epoch" in page.text
+    assert "still improving" in page.text  # its only epoch is its last
+    assert "How classic_cnn was trained" in page.text
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_two_models_are_compared(backlight: CommandLine, run: Path, tmp_path: Path) -> None:
+    both = ("--model", run, "--model", run)
+    found = backlight("evaluate", *both, "--data", SHAPES, "--out", tmp_path, "--json").json
     assert found["comparison"]["difference"] == 0
     assert found["comparison"]["p"] == 1
-    three = backlight("evaluate", "--model", run, "--model", run, "--model", run, "--data", SHAPES)
+    assert "the very same pictures" in read(tmp_path / "report.html").text
+    three = backlight("evaluate", *both, "--model", run, "--data", SHAPES)
     assert three.status == 2
 
 
@@ -54,6 +71,21 @@ def test_accuracy_by_slice_and_the_table(backlight: CommandLine, run: Path, tmp_
     assert {one["value"] for one in slices} <= {"day", "night"}
     assert sum(one["n"] for one in slices) == ran.json["n"]
     assert (tmp_path / "out" / "samples.parquet").is_file()
+    assert "night" in read(tmp_path / "out" / "report.html").text
+
+
+def test_a_model_of_unknown_size_is_evaluated_without_a_page(backlight: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "any.py").write_text(
+        "import torch\nfrom backlight import Classifier\n"
+        "def net():\n"
+        "    layers = torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 3)\n"
+        "    return Classifier.from_module(torch.nn.Sequential(*layers), labels=['circle', 'square', 'triangle'])\n"
+    )
+    ran = backlight("evaluate", "--model", f"{tmp_path / 'any.py'}:net", "--data", SHAPES, "--out", tmp_path, "--json")
+    assert ran.status == 0
+    assert ran.json["n"] == 12
+    assert ran.json["html"] is None
+    assert "no page was written" in ran.err
 
 
 def test_a_run_is_not_replaced_unasked_and_resumes(backlight: CommandLine, run: Path) -> None:

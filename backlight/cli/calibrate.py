@@ -1,0 +1,76 @@
+"""The verb `calibrate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backlight.cli.options import Limit, RunOptions
+from backlight.cli.output import emit, leave, plain_json, say, warn
+from backlight.errors import DataError
+
+if TYPE_CHECKING:
+    from backlight.evaluate.calibrate import Calibration
+
+
+def calibrate(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")],
+    run: RunOptions,
+    data: Annotated[
+        str | None, typer.Option(help="DATA whose val part is used; that of the run if left out.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:1 | mps.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace the temperature that was found before.")] = False,
+    limit: Limit = None,
+) -> None:
+    """Find the temperature at which a run's confidence means what it says, on its validation pictures."""
+    from backlight.data import load_data
+    from backlight.evaluate.calibrate import CALIBRATION, write_calibration
+    from backlight.evaluate.calibrate import calibrate as find_temperature
+    from backlight.evaluate.evaluate import evaluate
+    from backlight.files import require_new
+    from backlight.intake import Failed
+    from backlight.models import load
+    from backlight.progress import terminal_progress
+    from backlight.train.folder import RunFolder
+
+    known = RunFolder(folder).info.get("data") or {}
+    target = require_new(folder / CALIBRATION, force)
+    spec = data or str(known.get("name", ""))
+    pictures = load_data(spec, split="val")
+    same = pictures.fingerprint() == known.get("val")
+    if data is None and not same:
+        raise DataError(
+            f"the val part of {spec} is not the one that {folder} was chosen on", hint="--data with the run's data"
+        )
+    found = evaluate(
+        load(str(folder), device=device),
+        pictures.limited(limit),
+        batch_size=run.batch_size,
+        progress=terminal_progress(run.quiet),
+    )
+    result = find_temperature(found.table)
+    document: dict[str, Any] = plain_json({"run": str(folder), "data": spec, "own_val": same, **result.to_json()})
+    write_calibration(folder, document)
+    if run.json:
+        emit(document)
+    else:
+        if not same:
+            warn("these are other pictures than those that the run was chosen on")
+        for line in _lines(result, folder, spec, target):
+            say(line)
+    leave([Failed(one.id, one.error) for one in found.failed])
+
+
+def _lines(found: Calibration, folder: Path, data: str, target: Path) -> Iterator[str]:
+    yield f"{len(found.after)} validation pictures: temperature {found.temperature:.4g}"
+    yield f"  calibration error  {found.ece_before:.2%} before, {found.ece_after:.2%} after"
+    yield f"  loss               {found.loss_before:.4f} before, {found.loss_after:.4f} after"
+    yield "  accuracy on the share of pictures of which it is most sure"
+    yield from (f"    {one['coverage']:7.1%}  {one['accuracy']:.2%}" for one in found.coverage())
+    yield f"  {target}"
+    yield "  after is on the pictures that it was found on; on others:"
+    yield f"  backlight evaluate --model {folder} --data {data} --calibrated"
