@@ -116,8 +116,12 @@ def shared_pass(count: int, runs: int) -> Iterator[Figure]:
 
 
 def hidden_squares(count: int, runs: int) -> Iterator[Figure]:
-    """Time occlusion by squares of 32 pixels, 16 apart, and compare the maps."""
-    work = Work(count)
+    """Time occlusion by squares of 32 pixels, 16 apart, on one photograph and on some, and compare the maps."""
+    for photographs_together in sorted({1, count}):
+        yield _hidden_squares(Work(photographs_together), runs)
+
+
+def _hidden_squares(work: Work, runs: int) -> Figure:
     spec = "occlusion:window=32,stride=16,baseline=mean"
     squares = {"sliding_window_shapes": (3, 32, 32), "strides": (3, 16, 16)}
     found: dict[str, Tensor] = {}
@@ -131,7 +135,8 @@ def hidden_squares(count: int, runs: int) -> Iterator[Figure]:
     medians = in_turn({"ours": ours, "captum": theirs}, runs, warm=False)
     same = difference(found["ours"].expand_as(found["captum"]), found["captum"])
     note = f"maps differ by {same:.0e} of the largest value"
-    yield faster("occlusion", medians["ours"], medians["captum"], "captum", goal=2, n=count, note=note)
+    count = len(work.images)
+    return faster("occlusion", medians["ours"], medians["captum"], "captum", goal=2, n=count, note=note)
 
 
 def paths(count: int) -> Iterator[Figure]:
