@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from backlight.data import load_data
 from tests.cli.running import CommandLine
 from tests.report.reading import read
 
@@ -39,6 +40,12 @@ def test_a_run_can_be_evaluated_and_used_as_a_model(backlight: CommandLine, run:
     again = backlight("evaluate", "--model", run, "--data", SHAPES, "--out", tmp_path)
     assert again.status == 2
     assert "report.html" in again.err
+
+
+def test_train_learns_from_train_and_chooses_by_val(run: Path) -> None:
+    data = json.loads((run / "run.json").read_text())["data"]
+    for part in ("train", "val"):
+        assert data[part] == load_data(SHAPES, split=part).fingerprint()
 
 
 def test_a_run_has_a_page(run: Path) -> None:

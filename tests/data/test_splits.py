@@ -75,3 +75,15 @@ def test_labels_are_names_and_a_new_name_is_an_error():
 def test_parts_with_other_classes_do_not_join():
     with pytest.raises(DataError):
         join([dataset([0]), dataset([0, 1])])
+
+
+def test_the_parts_share_no_picture_and_are_the_whole_together():
+    whole = Dataset.of(torch.zeros(90, 3, 2, 2, dtype=torch.uint8), [row % 3 for row in range(90)], ["a", "b", "c"])
+    for found in ({"all": whole}, {"train": whole.take(range(60)), "test": whole.take(range(60, 90))}):
+        parts = make_splits(found).parts
+        assert set(parts) == {"train", "val", "test"}
+        ids = [name for part in parts.values() for name in part.ids]
+        assert sorted(ids) == sorted(whole.ids)
+        for name, part in parts.items():
+            assert part.split == name
+            assert part.labels.tolist() == [int(key) % 3 for key in part.ids]

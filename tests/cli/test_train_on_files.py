@@ -1,0 +1,101 @@
+"""train and evaluate on what people have: files of every kind, broken ones among them, and hostile names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backlight.data import load_splits
+from tests.cli.running import CommandLine
+from tests.report.reading import read
+
+HOSTILE = "<script>alert(1)<"
+SETTINGS = (
+    "--epochs",
+    1,
+    "--set",
+    "batch_size=8",
+    "--quiet",
+    "--precision",
+    "float32",
+    "--memory-format",
+    "contiguous",
+)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give class folders with grey, color, transparent, palette and 16-bit files, and one that is broken."""
+    folder, numbers = tmp_path_factory.mktemp("mixed"), np.random.default_rng(0)
+    for name in (HOSTILE, "dog"):
+        (folder / name).mkdir()
+        for row in range(20):
+            level = int(numbers.integers(0, 100)) + (120 if name == "dog" else 0)
+            values = (numbers.integers(0, 30, (20, 24, 4)) + level).astype(np.uint8)
+            kinds = {
+                "L": Image.fromarray(values[..., 0]),
+                "RGB": Image.fromarray(values[..., :3]),
+                "RGBA": Image.fromarray(values),
+                "LA": Image.fromarray(values[..., :2], "LA"),
+                "P": Image.fromarray(values[..., :3]).quantize(16),
+                "I;16": Image.fromarray(values[..., 0].astype(np.uint16) * 257),
+            }
+            list(kinds.values())[row % len(kinds)].save(folder / name / f"{row}.png")
+    (folder / "dog" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs") / "run"
+
+
+def test_grey_transparent_and_broken_files_train_and_are_evaluated(
+    backlight: CommandLine, mixed: Path, run: Path, tmp_path: Path
+) -> None:
+    ran = backlight("train", "--data", mixed, "--size", "16", *SETTINGS, "--out", run, "--json")
+    assert ran.status == 0, ran.err
+    info = json.loads((run / "run.json").read_text())
+    assert set(info["labels"]) == {HOSTILE, "dog"}
+    parts = load_splits(str(mixed)).parts
+    holder = next(name for name, part in parts.items() if "dog/broken.png" in part.ids)
+    assert ("broken.png" in json.dumps(info["data"]["failed"])) == (holder in ("train", "val"))
+    for part in ("train", "val"):
+        assert info["data"][f"{part}_pictures"] == len(parts[part]) - (part == holder)
+
+    done = backlight("evaluate", "--model", run, "--data", mixed, "--split", "all", "--out", tmp_path, "--json")
+    assert done.status == 1  # one picture of 41 failed
+    assert "broken.png" in done.err
+    assert done.json["n"] == 40
+    assert done.json["labels"] == info["labels"]
+    for page in (read(run / "report.html"), read(tmp_path / "report.html")):
+        assert len(page.all("script")) == 1
+    assert HOSTILE in read(tmp_path / "report.html").text
+
+
+def test_an_array_file_with_objects_inside_is_refused_and_nothing_is_begun(
+    backlight: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "evil.npz"
+    np.savez(path, X=np.array([{"a": 1}] * 4, dtype=object), y=np.zeros(4, dtype=np.int64))
+    for verb, more in (("train", SETTINGS), ("evaluate", ())):
+        ran = backlight(verb, "--data", path, *more, "--out", tmp_path / "out")
+        assert ran.status == 2
+        assert "evil.npz" in ran.err
+        assert not (tmp_path / "out").exists()
+
+
+def test_one_picture_and_labels_that_are_not_whole(backlight: CommandLine, tmp_path: Path) -> None:
+    pixels = np.zeros((4, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "half.npz", X=pixels, y=np.array([0, 1, 0.5, 1]))
+    ran = backlight("train", "--data", tmp_path / "half.npz", *SETTINGS, "--out", tmp_path / "out")
+    assert ran.status == 2
+    np.savez(tmp_path / "one.npz", X=pixels[:1], y=np.array([0]))
+    ran = backlight("train", "--data", tmp_path / "one.npz", *SETTINGS, "--out", tmp_path / "out")
+    assert ran.status == 2
+    assert "val" in ran.err
+    assert not (tmp_path / "out").exists()
