@@ -3,9 +3,9 @@
 python benchmarks/attack.py [--quick] [--only NAME]
 
 Figures: overhead, pgd-undefended, pgd-undefended-classic (a network four times as costly), pgd-robust, pgd-robust-bn,
-apgd-robust, apgd-robust-bn, autoattack-undefended, autoattack-robust, autoattack-audited, autoattack-1000. AutoAttack is compared with the authors' code where
-BACKLIGHT_AUTOATTACK names a checkout of it (github.com/fra31/auto-attack), else with torchattacks' four attacks at the
-published parameters.
+apgd-robust, apgd-robust-bn, autoattack-undefended, autoattack-robust, autoattack-audited, autoattack-1000. AutoAttack
+is compared with the authors' code where BACKLIGHT_AUTOATTACK names a checkout of it (github.com/fra31/auto-attack),
+else with torchattacks' four attacks at the published parameters.
 """
 
 from __future__ import annotations
