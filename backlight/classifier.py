@@ -17,6 +17,7 @@ from backlight.errors import InputError, LayerError, ModelError, did_you_mean
 from backlight.guard import untouched
 from backlight.images import Picture, Resize, read_image
 from backlight.recording import LOGITS, Layer, list_layers, record_layers, split_call
+from backlight.wrapping import as_module, per_channel
 
 if TYPE_CHECKING:
     from backlight.fast import Probe
@@ -79,11 +80,11 @@ class Classifier:
         Traceback (most recent call last):
         backlight.errors.ModelError: the model returns probabilities...
         """
-        means, stds = _per_channel(mean, std)
+        means, stds = per_channel(mean, std)
         if resize is None and size is not None:
             sides = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
             resize = Resize(min(sides), sides)
-        network = _as_module(module)
+        network = as_module(module)
         classifier = cls(
             network,
             mean=means,
@@ -269,43 +270,33 @@ class Classifier:
 
         return make_fast(self, keep=frozenset(keep), memory_format=memory_format)
 
+    def replace(
+        self,
+        *,
+        module: nn.Module | None = None,
+        resize: Resize | None = None,
+        name: str | None = None,
+        probe: Probe | None = None,
+    ) -> Classifier:
+        """Give the same classifier with another module, resize rule, name or probe.
+
+        A probe belongs to its module: with another module it is dropped unless one is given.
+
+        >>> before = Classifier.from_module(nn.Flatten(), labels=["a", "b"])
+        >>> before.replace(module=nn.Linear(2, 2)).labels
+        ('a', 'b')
+        """
+        return Classifier(
+            self.module if module is None else module,
+            mean=self.mean,
+            std=self.std,
+            resize=resize or self.resize,
+            labels=self.labels,
+            name=name or self.name,
+            outputs=self.outputs,
+            probe=self.probe if probe is None and module is None else probe,
+        )
+
     def __repr__(self) -> str:
         size = f"{self.size[0]}x{self.size[1]}" if self.size else "any size"
         return f"Classifier({self.name}, {self.channels} channels, {size}, {len(self.labels) or '?'} labels)"
-
-
-class _Function(nn.Module):
-    """Give a plain callable the shape of a module."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.function(images)
-
-
-def _as_module(module: nn.Module | Callable[[Tensor], Tensor]) -> nn.Module:
-    if not isinstance(module, nn.Module):
-        if not callable(module):
-            raise ModelError(
-                f"{type(module).__name__} is not callable", expected="a module or function: images to logits"
-            )
-        return _Function(module)
-    if isinstance(module, torch._dynamo.OptimizedModule):
-        return module._orig_mod
-    return module
-
-
-def _per_channel(
-    mean: float | Sequence[float], std: float | Sequence[float]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    means = (float(mean),) if isinstance(mean, (int, float)) else tuple(float(value) for value in mean)
-    stds = (float(std),) if isinstance(std, (int, float)) else tuple(float(value) for value in std)
-    if len(stds) == 1:
-        stds = stds * len(means)
-    if len(means) == 1:
-        means = means * len(stds)
-    if len(means) != len(stds) or not means or min(stds) <= 0:
-        raise InputError(f"mean {means} and std {stds}", expected="one value per channel, std above 0")
-    return means, stds

@@ -72,7 +72,7 @@ def make_fast(classifier: Classifier, *, keep: frozenset[str], memory_format: st
     if classifier.probe is not None and not classifier.probe.reason:
         return classifier
     if classifier.size is None:
-        return _rewrap(classifier, classifier.module, Probe("contiguous", reason="its input size is unknown"))
+        return classifier.replace(probe=Probe("contiguous", reason="its input size is unknown"))
     # Weights made in inference mode could never be differentiated through.
     with torch.inference_mode(False), torch.no_grad():
         return _copy_and_fold(classifier, keep, memory_format)
@@ -82,17 +82,17 @@ def _copy_and_fold(classifier: Classifier, keep: frozenset[str], memory_format: 
     try:
         module = copy.deepcopy(classifier.module)
     except (RuntimeError, TypeError, NotImplementedError) as error:
-        return _rewrap(classifier, classifier.module, Probe("contiguous", reason=f"it cannot be copied ({error})"))
+        return classifier.replace(probe=Probe("contiguous", reason=f"it cannot be copied ({error})"))
     module.requires_grad_(False)
     for part in module.modules():
         part.training = False
     images = _images(classifier)
     folded = _fold(module, classifier.normalize(images[:1]), keep)
-    private = _rewrap(classifier, module, Probe("contiguous", folded))
+    private = classifier.replace(module=module, probe=Probe("contiguous", folded))
     difference = _difference(classifier, private, images[:2])
     if not difference <= TOLERANCE:
         reason = f"folding changed the logits by {difference:.1e} of their range"
-        return _rewrap(classifier, classifier.module, Probe("contiguous", reason=reason))
+        return classifier.replace(probe=Probe("contiguous", reason=reason))
     return _choose_format(private, Probe("contiguous", folded, difference), images, memory_format)
 
 
@@ -104,19 +104,6 @@ def _images(classifier: Classifier) -> Tensor:
     count = max(2, min(_PROBE_IMAGES, _PROBE_VALUES // (classifier.channels * height * width)))
     draw = Random("fast", torch.arange(count))
     return draw.uniform(classifier.channels, height, width, dtype=torch.float32).to(classifier.device)
-
-
-def _rewrap(classifier: Classifier, module: nn.Module, probe: Probe) -> Classifier:
-    return Classifier(
-        module,
-        mean=classifier.mean,
-        std=classifier.std,
-        resize=classifier.resize,
-        labels=classifier.labels,
-        name=classifier.name,
-        outputs=classifier.outputs,
-        probe=probe,
-    )
 
 
 def _fold(module: nn.Module, inputs: Tensor, keep: frozenset[str]) -> frozenset[str]:

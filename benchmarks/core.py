@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from attack_peers import Normalized
 from cifar_nets import load_net, test_images
 from measure import Figure, arguments, at_most, data_folder, faster, in_turn, seconds, show
 from torch import Tensor
@@ -34,19 +35,6 @@ def bare_pgd(classifier: Classifier, images: Tensor, labels: Tensor) -> Tensor:
         moved = current.detach() + STEP * gradient.sign()
         current = torch.min(torch.max(moved, images - EPS), images + EPS).clamp(0, 1)
     return current.detach()
-
-
-class Normalized(torch.nn.Module):
-    """What the peers attack: the same network with the normalization in front."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        super().__init__()
-        self.network = classifier.module
-        for name, values in (("mean", classifier.mean), ("std", classifier.std)):
-            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - self.mean) / self.std)
 
 
 def accuracy(classifier: Classifier, images: Tensor, labels: Tensor) -> float:

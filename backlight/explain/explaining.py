@@ -134,16 +134,7 @@ def _sized(classifier: Classifier, images: Tensor) -> Classifier:
     if classifier.size is not None:
         return classifier
     height, width = images.shape[2], images.shape[3]
-    return Classifier(
-        classifier.module,
-        mean=classifier.mean,
-        std=classifier.std,
-        resize=Resize(min(height, width), (height, width)),
-        labels=classifier.labels,
-        name=classifier.name,
-        outputs=classifier.outputs,
-        probe=classifier.probe,
-    )
+    return classifier.replace(resize=Resize(min(height, width), (height, width)))
 
 
 def _watch(classifier: Classifier, chosen: list[Method], layer: str | Sequence[str] | None) -> Watch:

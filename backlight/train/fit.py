@@ -20,7 +20,7 @@ from backlight.train.log import read_log
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 from backlight.train.schedule import rate
-from backlight.train.setup import Run, open_run, with_module
+from backlight.train.setup import Run, open_run
 
 
 @dataclass(frozen=True)
@@ -150,5 +150,5 @@ def _trained(run: Run) -> Trained:
         epochs=run.journal.epoch,
         images_per_second=run.journal.images_per_second,
         seconds=round(counters.seconds, 3),
-        classifier=with_module(run.classifier, module.eval()),
+        classifier=run.classifier.replace(module=module.eval()),
     )

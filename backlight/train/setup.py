@@ -67,7 +67,7 @@ def open_run(
     check_labels(classifier, val)
     train, val = _ready(train, classifier), _ready(val, classifier)
     folder = RunFolder(path)
-    private = with_module(classifier, copy.deepcopy(classifier.module).to(engine.device))
+    private = classifier.replace(module=copy.deepcopy(classifier.module).to(engine.device))
     if resume:
         info = folder.info
         recipe, seed = _same_run(info, recipe, train), int(info["seed"])
@@ -97,24 +97,6 @@ def open_run(
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
     journal = Journal(recipe, batches, engine, log_every=runtime.log_every, log=log, counters=counters)
     return Run(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
-
-
-def with_module(classifier: Classifier, module: nn.Module) -> Classifier:
-    """Give the same classifier with another module.
-
-    >>> before = Classifier.from_module(nn.Flatten(), labels=["a", "b"])
-    >>> with_module(before, nn.Linear(2, 2)).labels
-    ('a', 'b')
-    """
-    return Classifier(
-        module,
-        mean=classifier.mean,
-        std=classifier.std,
-        resize=classifier.resize,
-        labels=classifier.labels,
-        name=classifier.name,
-        outputs=classifier.outputs,
-    )
 
 
 def _ready(data: Dataset, classifier: Classifier) -> Dataset:
@@ -188,7 +170,7 @@ def _pictures(
     if head is None:
 
         def look() -> Table:
-            trained = with_module(classifier, trainer.evaluated)
+            trained = classifier.replace(module=trainer.evaluated)
             return predict_dataset(trained, val, engine=engine).table
 
         return Batches(train, order, recipe.augment, engine), look

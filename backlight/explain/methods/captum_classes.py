@@ -186,15 +186,7 @@ def _private_copy(classifier: Classifier) -> Classifier:
             part.inplace = False  # type: ignore[assignment]
         if isinstance(part, (nn.Flatten, nn.Identity)):
             part.rule = EpsilonRule()  # relevance passes through; captum's LRP has no rule for them
-    return Classifier(
-        module,
-        mean=classifier.mean,
-        std=classifier.std,
-        resize=classifier.resize,
-        labels=classifier.labels,
-        name=classifier.name,
-        outputs=classifier.outputs,
-    )
+    return classifier.replace(module=module)
 
 
 def _check_shared(classifier: Classifier, name: str) -> None:

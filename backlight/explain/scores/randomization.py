@@ -46,15 +46,7 @@ def randomize(classifier: Classifier, share: float) -> Classifier:
                 draw = Random(("model_randomization", name, own), [0]).normal(*parameter.shape, dtype=torch.float64)[0]
                 spread = parameter.double().std(correction=0) if parameter.numel() > 1 else parameter.double().abs()
                 parameter.copy_((parameter.double().mean() + spread * draw.to(parameter.device)).to(parameter.dtype))
-    return Classifier(
-        module,
-        mean=classifier.mean,
-        std=classifier.std,
-        resize=classifier.resize,
-        labels=classifier.labels,
-        name=f"{classifier.name}, randomized",
-        outputs=classifier.outputs,
-    )
+    return classifier.replace(module=module, name=f"{classifier.name}, randomized")
 
 
 def spearman(left: Tensor, right: Tensor) -> Tensor:
