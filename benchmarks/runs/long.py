@@ -61,8 +61,7 @@ RUNS = {
     "adversarial": LongRun(
         "classic_cnn",
         "default",
-        ("epochs=5", f"adversary={PGD3}", "lr=0.001", "label_smoothing=0", "weight_decay=0.0005", "crop=0"),
-        pictures=20000,
+        ("epochs=10", f"adversary={PGD3}", "lr=0.001", "label_smoothing=0", "weight_decay=0.0005"),
         goal="PGD-20 accuracy at 8/255 >= 0.25 within an hour",
     ),
     "default": LongRun("classic_cnn", "default", goal="val accuracy >= 0.78"),
@@ -131,6 +130,7 @@ def run(name: str, one: LongRun, folder: Path) -> dict[str, object]:
         "run": f"runs/{name}",
         "test": {key: tested[key] for key in shown},
         "robust": robust_accuracy(trained.classifier, parts["test"]) if one.data == CIFAR else None,
+        "probe": json.loads((folder / "run.json").read_text())["probe"],
         "threads": torch.get_num_threads(),
         "commit": _commit(),
         "versions": versions(),
