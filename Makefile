@@ -39,4 +39,4 @@ docs: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -b html -D plot_gallery=$(GALLERY) docs docs/_build/html
 
 clean:
-	rm -rf .venv build docs/_build docs/api docs/gallery docs/sg_execution_times.rst report.html backlight-out
+	rm -rf .venv build docs/_build docs/api docs/measured docs/gallery docs/sg_execution_times.rst report.html backlight-out

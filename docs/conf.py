@@ -9,6 +9,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "examples")]
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import generated  # noqa: E402
+import measured  # noqa: E402
 import plain_text  # noqa: E402
 
 import backlight  # noqa: E402
@@ -69,4 +70,5 @@ sphinx_gallery_conf = {
 def setup(app: object) -> None:
     """Connect what turns docstrings and catalogs into pages."""
     generated.write(HERE)
+    measured.write(HERE)
     app.connect("autodoc-process-docstring", plain_text.process)  # type: ignore[attr-defined]

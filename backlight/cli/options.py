@@ -54,15 +54,21 @@ class ModelOptions(WeightOptions):
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """How a verb runs and what it prints."""
+class PrintOptions:
+    """From which random numbers a verb works and what it prints."""
 
     seed: Annotated[int, typer.Option(help="Every random number follows from it.", rich_help_panel=RUN_PANEL)] = 0
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.", rich_help_panel=RUN_PANEL)] = 32
     json: Annotated[
         bool, typer.Option("--json", help="One JSON document on standard output.", rich_help_panel=RUN_PANEL)
     ] = False
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=RUN_PANEL)] = False
+
+
+@dataclass(frozen=True)
+class RunOptions(PrintOptions):
+    """How a verb runs and what it prints."""
+
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.", rich_help_panel=RUN_PANEL)] = 32
 
 
 @dataclass(frozen=True)

@@ -2,48 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backlight.cli.model import read_size
-from backlight.cli.options import RUN_PANEL
-from backlight.cli.output import emit, given_command, resuming, say, warn
+from backlight.cli.options import RUN_PANEL, PrintOptions
+from backlight.cli.output import emit, given_command, leave, resuming, say, warn
 from backlight.errors import UsageError
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
     from backlight.data import Splits
     from backlight.train.fit import Trained
+    from backlight.train.recipe import Recipe
 
 _NEEDED = ("train", "val")
+_RECIPE = "Recipe"
+
+
+@dataclass(frozen=True)
+class RecipeOptions:
+    """The recipe, and what of it is changed on the command line."""
+
+    recipe: Annotated[str | None, typer.Option(help="classic | default | FILE.json", rich_help_panel=_RECIPE)] = None
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value of the recipe; may be repeated.", rich_help_panel=_RECIPE),
+    ] = None
+    epochs: Annotated[int | None, typer.Option(min=1, help="Same as --set epochs=N.", rich_help_panel=_RECIPE)] = None
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Same as --set batch_size=N.", rich_help_panel=_RECIPE)
+    ] = None
+    lr: Annotated[float | None, typer.Option(help="Same as --set lr=X.", rich_help_panel=_RECIPE)] = None
+    adversary: Annotated[
+        str | None, typer.Option(help="As in pgd:eps=8/255,steps=3,share=1.0.", rich_help_panel=_RECIPE)
+    ] = None
+    freeze: Annotated[
+        int | None, typer.Option(help="Layers kept as they are; -1: all but the last.", rich_help_panel=_RECIPE)
+    ] = None
+
+    def read(self, resume: bool) -> Recipe | None:
+        """Give the recipe; None where a resumed run is to take that of its folder, which none was named against."""
+        from backlight.train.recipe import read_recipe
+
+        given = {name: value for name, value in vars(self).items() if name not in ("recipe", "set_")}
+        settings = [*(self.set_ or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+        if resume and self.recipe is None and not settings:
+            return None
+        return read_recipe(self.recipe or "default", settings)
 
 
 def train(
     data: Annotated[str, typer.Option(help="DATA: a folder, .npz, .parquet, CIFAR batches, shapes:...")],
     out: Annotated[Path, typer.Option(help="The run's folder.")],
+    recipe: RecipeOptions,
+    shown: PrintOptions,
     model: Annotated[str, typer.Option(help="One of our networks, timm:NAME, or efficientnet_lite0.")] = "classic_cnn",
-    recipe: Annotated[str | None, typer.Option(help="classic | default | FILE.json")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe; may be repeated.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Same as --set epochs=N.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Same as --set lr=X.")] = None,
-    adversary: Annotated[str | None, typer.Option(help="As in pgd:eps=8/255,steps=3,share=1.0.")] = None,
-    freeze: Annotated[int | None, typer.Option(help="Layers kept as they are; -1: all but the last.")] = None,
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from published weights.")] = False,
     conv: Annotated[str, typer.Option(help="torch | unfold: which convolution trains.")] = "torch",
     size: Annotated[str | None, typer.Option(help="Input size; the pictures' own if left out.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only N training pictures, spread evenly.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
     save_every: Annotated[str, typer.Option(help="Time between two saved states, as in 60s.")] = "60s",
     precision: Annotated[str, typer.Option(help="auto | float32 | bfloat16")] = "auto",
     memory_format: Annotated[str, typer.Option(help="auto | contiguous | channels_last")] = "auto",
     device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:1 | mps")] = "auto",
-    seed: Annotated[int, typer.Option(help="Every random number follows from it.", rich_help_panel=RUN_PANEL)] = 0,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the run in --out.", rich_help_panel=RUN_PANEL)
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.", rich_help_panel=RUN_PANEL)] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=RUN_PANEL)] = False,
 ) -> None:
     """Train a classifier, choose the best epoch by validation, and keep all of it in a run folder."""
     from backlight.data import load_splits
@@ -51,48 +80,52 @@ def train(
     from backlight.grammar import parse_duration
     from backlight.progress import terminal_progress
     from backlight.train.fit import fit
-    from backlight.train.recipe import read_recipe
     from backlight.train.runtime import Runtime
     from backlight.train.start import start_classifier
 
-    given = {"epochs": epochs, "lr": lr, "adversary": adversary, "freeze": freeze}
-    settings = [*(set_ or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    # A resumed run takes its recipe from its folder; naming one anyway is checked against that.
-    chosen = None if resume and recipe is None and not settings else read_recipe(recipe or "default", settings)
+    chosen = recipe.read(resume)
     runtime = Runtime(precision, memory_format, save_every=parse_duration(save_every))
     engine = make_engine(device)
-    splits = _parts(load_splits(data))
+    splits = _checked(load_splits(data))
+    pictures = splits.parts["train"].limited(limit)
     start = start_classifier(
-        model, splits.parts["train"], pretrained=pretrained, seed=seed, size=read_size(size), device=engine.device
+        model, pictures, pretrained=pretrained, seed=shown.seed, size=read_size(size), device=engine.device
     )
     try:
         trained = fit(
             _with_convolution(start, conv),
-            splits.parts["train"],
+            pictures,
             splits.parts["val"],
             out,
             recipe=chosen,
-            seed=seed,
+            seed=shown.seed,
             resume=resume,
             force=force,
             split_seed=splits.seed,
             runtime=runtime,
             engine=engine,
-            progress=terminal_progress(quiet) if engine.is_main else None,
+            progress=terminal_progress(shown.quiet) if engine.is_main else None,
         )
     except KeyboardInterrupt:
         warn(f"resume with: {resuming('--force')}")
         raise
-    if not engine.is_main:
-        return
+    if engine.is_main:
+        _tell(trained, data, shown.json)
+
+
+def _tell(trained: Trained, data: str, json: bool) -> None:
+    from backlight.intake import Failed
+    from backlight.train.folder import RunFolder
+
     page = _write_page(trained)
     if json:
         emit(trained.to_json() | {"html": page})
-        return
-    say(f"{out}: epoch {trained.best_epoch} of {trained.epochs} is the best by validation")
-    say(f"  val accuracy {trained.val_accuracy:.2%}, loss {trained.val_loss:.4f}")
-    say(f"  {trained.images_per_second:.0f} images a second, {trained.seconds:.0f} s")
-    say(f"  {page}\n  backlight evaluate --model {out} --data {data}")
+    else:
+        say(f"{trained.run}: epoch {trained.best_epoch} of {trained.epochs} is the best by validation")
+        say(f"  val accuracy {trained.val_accuracy:.2%}, loss {trained.val_loss:.4f}")
+        say(f"  {trained.images_per_second:.0f} images a second, {trained.seconds:.0f} s")
+        say(f"  {page}\n  backlight evaluate --model {trained.run} --data {data}")
+    leave([Failed(*one) for one in RunFolder(trained.run).info["data"]["failed"]])
 
 
 def _write_page(trained: Trained) -> Path:
@@ -107,7 +140,7 @@ def _write_page(trained: Trained) -> Path:
     return write_report(trained.classifier, (), page, sections=[section], options=options, force=True).html
 
 
-def _parts(splits: Splits) -> Splits:
+def _checked(splits: Splits) -> Splits:
     missing = [part for part in _NEEDED if part not in splits.parts]
     if missing:
         raise UsageError(f"{splits.whole.name} has no {missing[0]} part", expected="labeled pictures to train on")

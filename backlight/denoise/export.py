@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from backlight.denoise.denoising import denoise
 from backlight.denoise.quality import quality
 from backlight.errors import FileError
@@ -80,40 +82,40 @@ def denoise_pictures(
     with reporting(progress, len(paths), "denoise") as advance:
         for path, target in zip(paths, targets, strict=True):
             try:
-                noisy = to_tensor(open_picture(path))[None]
-                if clean is not None and clean.shape != noisy.shape:
-                    raise FileError(path, "the clean picture has another size", expected=f"{list(clean.shape[2:])}")
+                done.append(_denoise_file(path, target, clean, options))
             except FileError as error:
                 failed.append(Failed(str(path), str(error).removeprefix(f"{error.path}: ")))
-                continue
-            began = time.perf_counter()
-            found = denoise(noisy, **options)
-            seconds = time.perf_counter() - began
-            write_png(target, found.images[0])
-            score = None if clean is None else quality(found.images, clean)
-            done.append(
-                DenoisedPicture(
-                    path=str(path),
-                    png=str(target),
-                    html=str(target.with_suffix(".html")),
-                    objective=float(found.loss),
-                    start=float(found.start),
-                    alpha=float(found.alpha),
-                    solver=found.solver,
-                    steps=int(found.steps),
-                    stopped=found.stopped[0],
-                    seconds=seconds,
-                    psnr=None if score is None else score.psnr[0],
-                    ssim=None if score is None else score.ssim[0],
-                )
-            )
-            shown = Shown(
-                path.name, found.images[0], tuple(_facts(done[-1])), noisy[0], amplify(found.images[0] - noisy[0])
-            )
-            page = made_section([shown], "Before and after", _ABOUT)
-            write_page(done[-1].html, [page], title=f"{path.name} without its noise", seconds=seconds)
             advance()
     return done, failed
+
+
+def _denoise_file(path: Path, target: Path, clean: Tensor | None, options: dict[str, Any]) -> DenoisedPicture:
+    noisy = to_tensor(open_picture(path))[None]
+    if clean is not None and clean.shape != noisy.shape:
+        raise FileError(path, "the clean picture has another size", expected=f"{list(clean.shape[2:])}")
+    began = time.perf_counter()
+    found = denoise(noisy, **options)
+    seconds = time.perf_counter() - began
+    write_png(target, found.images[0])
+    score = None if clean is None else quality(found.images, clean)
+    done = DenoisedPicture(
+        path=str(path),
+        png=str(target),
+        html=str(target.with_suffix(".html")),
+        objective=float(found.loss),
+        start=float(found.start),
+        alpha=float(found.alpha),
+        solver=found.solver,
+        steps=int(found.steps),
+        stopped=found.stopped[0],
+        seconds=seconds,
+        psnr=None if score is None else score.psnr[0],
+        ssim=None if score is None else score.ssim[0],
+    )
+    shown = Shown(path.name, found.images[0], tuple(_facts(done)), noisy[0], amplify(found.images[0] - noisy[0]))
+    page = made_section([shown], "Before and after", _ABOUT)
+    write_page(done.html, [page], title=f"{path.name} without its noise", seconds=seconds)
+    return done
 
 
 def _facts(one: DenoisedPicture) -> Iterator[tuple[str, str]]:

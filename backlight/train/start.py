@@ -9,7 +9,7 @@ from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.errors import DataError, ModelError
+from backlight.errors import DataError, FileError, ModelError
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.loader import as_classifier
@@ -33,8 +33,9 @@ def start_classifier(
     """Build the model that `spec` names for the classes of a data set.
 
     A new network takes pictures of the data's own size where they have one, else of its own; its weights depend
-    on `seed` alone. A `pretrained` one keeps its published weights and input size but for the last linear layer. `size`
-    (height, width) replaces either. `speed_cnn` gets its whitening filters from the data.
+    on `seed` alone. A `pretrained` one keeps its published weights and input size but for the last linear layer; of
+    pictures smaller than that nothing is cut off. `size` (height, width) replaces either. `speed_cnn` gets its
+    whitening filters from the data.
 
     Raises UsageError for unknown specifications, DataError for data without label names, ModelError where
     published weights cannot be had.
@@ -47,9 +48,12 @@ def start_classifier(
     if not data.label_names or not len(data):
         raise DataError(f"{data.name} has no labeled pictures", expected="pictures with class names")
     blueprint = find_blueprint(spec, seed)
-    sides = size or (None if pretrained else _common_size(data))
+    common = _common_size(data)
+    sides = size or (None if pretrained else common)
     if sides is not None:
         blueprint = replace(blueprint, resize=_resize(blueprint, sides))
+    if pretrained and common is not None:
+        blueprint = replace(blueprint, resize=_uncropped(blueprint.resize, common))
     channels = len(blueprint.mean)
     if pretrained:
         module = _pretrained(blueprint, ModelShape(None, sides, channels), len(data.label_names), seed)
@@ -73,8 +77,16 @@ def _pretrained(blueprint: Blueprint, shape: ModelShape, classes: int, seed: int
 def _common_size(data: Dataset) -> tuple[int, int] | None:
     """Look at some pictures: the size (height, width) that they share, or None."""
     rows = torch.linspace(0, len(data) - 1, min(_LOOKED_AT, len(data))).long()
-    sizes = {(image.shape[1], image.shape[2]) for row in rows for image in [data.pictures.one(int(row))]}
+    sizes = {size for row in rows if (size := _size(data, int(row))) is not None}
     return sizes.pop() if len(sizes) == 1 else None
+
+
+def _size(data: Dataset, row: int) -> tuple[int, int] | None:
+    try:
+        image = data.pictures.one(row)
+    except FileError:  # named where all pictures are read, before training
+        return None
+    return image.shape[1], image.shape[2]
 
 
 def _resize(blueprint: Blueprint, size: tuple[int, int]) -> Resize:
@@ -83,6 +95,13 @@ def _resize(blueprint: Blueprint, size: tuple[int, int]) -> Resize:
         return Resize(min(size), size)
     shorter = None if rule.shorter_side is None else round(rule.shorter_side * min(size) / min(rule.size))
     return replace(rule, size=size, shorter_side=shorter)
+
+
+def _uncropped(rule: Resize | None, pictures: tuple[int, int]) -> Resize | None:
+    """Cut nothing off pictures that have to be enlarged: they have no margin to lose, as a photograph has."""
+    if rule is None or rule.squash or min(pictures) >= min(rule.size):
+        return rule
+    return replace(rule, shorter_side=None)
 
 
 def _known(rule: Resize | None) -> Resize:

@@ -57,13 +57,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_grey_transparent_and_broken_files_train_and_are_evaluated(
     backlight: CommandLine, mixed: Path, run: Path, tmp_path: Path
 ) -> None:
-    ran = backlight("train", "--data", mixed, "--size", "16", *SETTINGS, "--out", run, "--json")
-    assert ran.status == 0, ran.err
+    ran = backlight("train", "--data", mixed, *SETTINGS, "--out", run, "--json")
     info = json.loads((run / "run.json").read_text())
     assert set(info["labels"]) == {HOSTILE, "dog"}
     parts = load_splits(str(mixed)).parts
     holder = next(name for name, part in parts.items() if "dog/broken.png" in part.ids)
+    assert info["size"] == [20, 24]
     assert ("broken.png" in json.dumps(info["data"]["failed"])) == (holder in ("train", "val"))
+    assert ("broken.png" in ran.err) == (holder in ("train", "val"))
+    assert ran.status == int(holder in ("train", "val")), ran.err
     for part in ("train", "val"):
         assert info["data"][f"{part}_pictures"] == len(parts[part]) - (part == holder)
 

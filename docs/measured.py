@@ -1,0 +1,62 @@
+"""Tables and curves of the recorded training runs, drawn from `benchmarks/results` so that no page can go stale."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from backlight.train.curves import draw_curves
+from backlight.train.log import read_log
+
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
+CURVES = {
+    "cifar": ("classic", "residual", "default", "cct", "vit-full"),
+    "vit": ("vit-global", "vit-global-nopos", "vit-windows", "vit-windows-nopos"),
+    "shapes": ("shapes-simple", "shapes-simple-bn", "shapes-deep"),
+}
+_HEADER = ("run", "epochs", "pictures", "val accuracy", "test accuracy (95 %)", "images/s")
+
+
+def write(folder: Path) -> None:
+    """Write `measured/` below `folder`: a table and a picture of curves per group of runs, and one on robustness."""
+    target = folder / "measured"
+    target.mkdir(exist_ok=True)
+    for group, names in CURVES.items():
+        runs = {name: result for name in names if (result := _read(name))}
+        (target / f"{group}.inc").write_text(_table([_HEADER, *map(_row, runs.values())]), encoding="utf-8")
+        draw_curves({name: read_log(RESULTS / f"{name}.jsonl") for name in runs}, target / f"{group}.svg")
+    (target / "robust.inc").write_text(_table(_robust_rows("default", "adversarial")), encoding="utf-8")
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = RESULTS / f"{name}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _row(result: dict[str, Any]) -> tuple[str, ...]:
+    low, high = result["test"]["accuracy_interval"]
+    return (
+        f"``{result['name']}`` ({result['model']})",
+        str(result["epochs"]),
+        f"{result['train_pictures']:,}",
+        f"{result['val_accuracy']:.1%}",
+        f"{result['test']['accuracy']:.1%} ({low:.1%} to {high:.1%})",
+        f"{result['images_per_second']:.0f}",
+    )
+
+
+def _robust_rows(before: str, after: str) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("trained", "clean accuracy", "accuracy under PGD-20, 8/255", "pictures", "minutes")]
+    for name, label in ((before, "plainly"), (after, "on PGD-3, 8/255")):
+        result = _read(name)
+        if result:
+            robust, minutes = result["robust"], result["seconds"] / 60
+            cells = f"{robust['clean']:.1%}", f"{robust['pgd20']:.1%}", f"{robust['n']:,}", f"{minutes:.0f}"
+            rows.append((f"{label} (``{name}``)", *cells))
+    return rows
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for first, *others in rows:
+        lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
+    return "\n".join(lines) + "\n"

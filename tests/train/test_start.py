@@ -1,0 +1,52 @@
+"""What training starts from: a network made for the data, or published weights with another head."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from backlight.classifier import Classifier
+from backlight.data.load import load_data
+from backlight.errors import DataError, ModelError
+from backlight.models import load
+from backlight.train.start import start_classifier
+
+
+def shapes(size: int, classes: int = 5) -> Classifier:
+    data = load_data(f"shapes:n=20,size={size},classes={classes}")
+    return start_classifier("efficientnet_lite0", data, pretrained=True)
+
+
+def test_a_pretrained_model_keeps_all_but_its_head() -> None:
+    published, started = load(), shapes(300)
+    before, after = (dict(one.module.named_parameters()) for one in (published, started))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {after[name].shape[0] for name in changed} == {5}
+    assert len(changed) == 2
+    assert started.mean == published.mean
+    assert started.resize == published.resize
+
+
+def test_nothing_is_cut_off_pictures_that_have_to_be_enlarged() -> None:
+    small, border = shapes(32), torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    border[..., 0] = 255  # the outermost column: an eighth of the picture would be cut off with it
+    assert small.resize is not None
+    assert small.size == (224, 224)
+    data = load_data("shapes:n=20,size=32,classes=5").relabeled(small.labels or ())
+    framed = data.of(border, [0], data.label_names).resized(small.resize)
+    assert framed[:1].images[0, :, :, 0].min() > 0.9
+
+
+def test_a_new_network_depends_on_its_seed_alone() -> None:
+    data = load_data("shapes:n=20,size=16,classes=3")
+    weights = [start_classifier("classic_cnn", data, seed=seed).module.state_dict() for seed in (1, 1, 2)]
+    same = [all(torch.equal(weights[0][name], other[name]) for name in other) for other in weights[1:]]
+    assert same == [True, False]
+
+
+def test_what_cannot_be_started() -> None:
+    data = load_data("shapes:n=20,size=16,classes=3")
+    with pytest.raises(ModelError, match="pretrained"):
+        start_classifier("classic_cnn", data, pretrained=True)
+    with pytest.raises(DataError, match="no labeled pictures"):
+        start_classifier("classic_cnn", data.take(torch.arange(0)))
