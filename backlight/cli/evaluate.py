@@ -17,6 +17,7 @@ from backlight.errors import UsageError
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
     from backlight.data import Dataset
+    from backlight.engine import Engine
     from backlight.evaluate.compare import Comparison
     from backlight.evaluate.evaluate import Evaluation
     from backlight.evaluate.slices import Slice
@@ -49,11 +50,9 @@ def evaluate(
     from backlight.engine import make_engine
     from backlight.evaluate.calibrate import at_temperature, read_temperature
     from backlight.evaluate.compare import compare
-    from backlight.evaluate.evaluate import evaluate as evaluate_classifier
-    from backlight.evaluate.slices import read_slices
+    from backlight.evaluate.slices import read_slices, require_values
     from backlight.files import require_new
     from backlight.intake import Failed
-    from backlight.progress import terminal_progress
 
     names = model or [DEFAULT_MODEL]
     if len(names) > 2 or (len(names) == 2 and weights.weights):
@@ -63,17 +62,13 @@ def evaluate(
     for file in (_TABLE, _PAGE) if table else (_PAGE,):
         require_new(output.out / file, output.force)
     pictures = load_data(data, split=split, limit=limit)
-    found: list[Evaluation] = []
-    classifiers: list[Classifier] = []
-    for name, temperature in zip(names, temperatures):
-        classifier = load_classifier(ModelOptions(**vars(weights), model=name), run.seed)
-        engine = make_engine(str(classifier.device))
-        progress = terminal_progress(run.quiet or not engine.is_main)
-        one = evaluate_classifier(
-            classifier, pictures, batch_size=run.batch_size, tta=tta, engine=engine, progress=progress
-        )
-        found.append(replace(one, table=at_temperature(one.table, temperature)) if calibrated else one)
-        classifiers.append(classifier)
+    if values is not None:
+        require_values(pictures.ids, values)
+    classifiers = [load_classifier(ModelOptions(**vars(weights), model=name), run.seed) for name in names]
+    engine = make_engine(str(classifiers[0].device))
+    found = [_evaluation(one, pictures, run, tta, engine) for one in classifiers]
+    if calibrated:
+        found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
     if not engine.is_main:
         return
     comparison = compare(found[0].table, found[1].table) if len(found) == 2 else None
@@ -89,6 +84,16 @@ def evaluate(
         for line in (*_lines(found, comparison, slices), *([str(page)] if page else [])):
             say(line)
     leave(failed)
+
+
+def _evaluation(classifier: Classifier, pictures: Dataset, run: RunOptions, tta: bool, engine: Engine) -> Evaluation:
+    from backlight.evaluate.evaluate import evaluate as evaluate_classifier
+    from backlight.progress import terminal_progress
+
+    progress = terminal_progress(run.quiet or not engine.is_main)
+    return evaluate_classifier(
+        classifier, pictures, batch_size=run.batch_size, tta=tta, engine=engine, progress=progress
+    )
 
 
 def _sections(

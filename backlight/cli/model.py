@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def load_classifier(options: ModelOptions, seed: int) -> Classifier:
-    """Load what the options name; torch is imported here and not before."""
+    """Load what the options name, on this process's device; torch is imported here and not before."""
+    from backlight.engine import make_engine
     from backlight.models import load
 
     return load(
@@ -24,7 +25,7 @@ def load_classifier(options: ModelOptions, seed: int) -> Classifier:
         std=_numbers("--std", options.std),
         size=read_size(options.size),
         seed=seed,
-        device=options.device,
+        device=make_engine(options.device).device,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +66,17 @@ def read_slices(spec: str) -> dict[str, str]:
     return values
 
 
+def require_values(ids: Sequence[str], values: Mapping[str, str]) -> None:
+    """Raise DataError when no picture has a value.
+
+    >>> require_values(["a.png"], {"a.png": "day"})
+    """
+    if not any(identity in values for identity in ids):
+        some = list(ids[:1])
+        hint = did_you_mean(some[0], values) if some else ""
+        raise DataError("no picture has a value", expected=f"ids such as {some}", hint=hint)
+
+
 def accuracy_by_slice(table: Table, values: Mapping[str, str]) -> list[Slice]:
     """Give the accuracy of each slice, worst first; pictures without a value stand under an empty one.
 
@@ -75,10 +86,8 @@ def accuracy_by_slice(table: Table, values: Mapping[str, str]) -> list[Slice]:
     >>> [(one.value, one.accuracy) for one in accuracy_by_slice(table, {"a": "day", "b": "night"})]
     [('night', 0.0), ('day', 1.0)]
     """
+    require_values(table.ids, values)
     found = [values.get(identity, "") for identity in table.ids]
-    if not any(identity in values for identity in table.ids):
-        some = table.ids[:1]
-        raise DataError("no picture has a value", expected=f"ids such as {some}", hint=did_you_mean(some[0], values))
     right = table["label"] == table["prediction"]
     groups = np.array(found, dtype=object)
     slices = []

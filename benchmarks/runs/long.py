@@ -90,13 +90,14 @@ def main() -> None:
         for name, one in RUNS.items():
             print(name, one)
         return
+    commit = _commit()  # of the code that is loaded: by the end of a run others may have been made
     for name in given.names or RUNS:
         if not (RESULTS / f"{name}.json").exists():
-            result = run(name, RUNS[name], given.out / name)
+            result = run(name, RUNS[name], given.out / name, commit)
             print(json.dumps({"finished": name, **result}), flush=True)
 
 
-def run(name: str, one: LongRun, folder: Path) -> dict[str, object]:
+def run(name: str, one: LongRun, folder: Path, commit: str) -> dict[str, object]:
     """Start or resume a run, then measure it on test and write what it came to."""
     data = one.data if one.data.startswith("shapes") else str(_data_folder() / one.data)
     parts = load_splits(data).parts
@@ -132,7 +133,7 @@ def run(name: str, one: LongRun, folder: Path) -> dict[str, object]:
         "robust": robust_accuracy(trained.classifier, parts["test"]) if one.data == CIFAR else None,
         "probe": json.loads((folder / "run.json").read_text())["probe"],
         "threads": torch.get_num_threads(),
-        "commit": _commit(),
+        "commit": commit,
         "versions": versions(),
         "command": f"python benchmarks/runs/long.py {name}",
     }

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from backlight.data import load_data
+from backlight.table import Table
 from tests.cli.running import CommandLine
+from tests.processes import run_processes
 from tests.report.reading import read
 
 SHAPES = "shapes:n=120,size=16,classes=3"
@@ -79,6 +81,52 @@ def test_accuracy_by_slice_and_the_table(backlight: CommandLine, run: Path, tmp_
     assert sum(one["n"] for one in slices) == ran.json["n"]
     assert (tmp_path / "out" / "samples.parquet").is_file()
     assert "night" in read(tmp_path / "out" / "report.html").text
+
+
+def test_a_file_of_slices_about_other_pictures_is_told_before_any_is_looked_at(
+    backlight: CommandLine, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "when.csv").write_text("id,when\nother.png,day\n")
+    monkeypatch.setattr("backlight.evaluate.evaluate.predict_dataset", lambda *_, **__: pytest.fail("looked"))
+    ran = backlight(
+        "evaluate", "--model", run, "--data", SHAPES, "--slice", f"{tmp_path / 'when.csv'}:when", "--out", tmp_path
+    )
+    assert ran.status == 2
+    assert "no picture has a value" in ran.err
+
+
+PROCESSES = """
+import sys
+from backlight.cli import main
+for words in {commands!r}:
+    sys.argv = ["backlight", *words]
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, stop.code
+"""
+
+
+def test_verbs_in_two_processes_say_once_what_one_says(tmp_path: Path) -> None:
+    def commands(name: str) -> list[list[str]]:
+        run, out, words = str(tmp_path / f"run {name}"), str(tmp_path / name), [*map(str, TRAINING)]
+        plain = ["--precision", "float32", "--json"]
+        looked = ["evaluate", "--model", run, "--data", SHAPES, "--table", "--json", "--quiet", "--out", out]
+        return [["train", *words, *plain, "--out", run], looked]
+
+    printed = {
+        name: run_processes(PROCESSES.format(commands=commands(name)), world)
+        for name, world in (("one", 1), ("two", 2))
+    }
+    # One document per verb, from the main process alone.
+    found = {
+        name: [json.loads(line) for line in text.replace("}\n{", "}\0{").split("\0")] for name, text in printed.items()
+    }
+    assert [len(one) for one in found.values()] == [2, 2]
+    tables = [Table.read(tmp_path / name / "samples.parquet") for name in ("one", "two")]
+    assert tables[0].ids == tables[1].ids
+    assert tables[0]["prediction"].tolist() == tables[1]["prediction"].tolist()
+    assert found["one"][1]["confusion"] == found["two"][1]["confusion"]
 
 
 def test_a_model_of_unknown_size_is_evaluated_without_a_page(backlight: CommandLine, tmp_path: Path) -> None:
