@@ -13,7 +13,7 @@ CURVES = {
     "vit": ("vit-global", "vit-global-nopos", "vit-windows", "vit-windows-nopos"),
     "shapes": ("shapes-simple", "shapes-simple-bn", "shapes-deep"),
 }
-_HEADER = ("run", "epochs", "pictures", "val accuracy", "test accuracy (95 %)", "images/s")
+_HEADER = ("run", "pictures", "epochs", "the best", "val accuracy", "test accuracy (95 % interval)", "test top-5")
 
 
 def write(folder: Path) -> None:
@@ -33,14 +33,16 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _row(result: dict[str, Any]) -> tuple[str, ...]:
-    low, high = result["test"]["accuracy_interval"]
+    tested = result["test"]
+    low, high = map(_percent, tested["accuracy_interval"])
     return (
         f"``{result['name']}`` ({result['model']})",
-        str(result["epochs"]),
         f"{result['train_pictures']:,}",
-        f"{result['val_accuracy']:.1%}",
-        f"{result['test']['accuracy']:.1%} ({low:.1%} to {high:.1%})",
-        f"{result['images_per_second']:.0f}",
+        str(result["epochs"]),
+        str(result["best_epoch"]),
+        _percent(result["val_accuracy"]),
+        f"{_percent(tested['accuracy'])} ({low} to {high})",
+        _percent(tested["top5"]),
     )
 
 
@@ -50,9 +52,13 @@ def _robust_rows(before: str, after: str) -> list[tuple[str, ...]]:
         result = _read(name)
         if result:
             robust, minutes = result["robust"], result["seconds"] / 60
-            cells = f"{robust['clean']:.1%}", f"{robust['pgd20']:.1%}", f"{robust['n']:,}", f"{minutes:.0f}"
+            cells = _percent(robust["clean"]), _percent(robust["pgd20"]), f"{robust['n']:,}", f"{minutes:.0f}"
             rows.append((f"{label} (``{name}``)", *cells))
     return rows
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

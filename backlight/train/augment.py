@@ -131,8 +131,10 @@ class Augmentation:
 
     def _affine(self, random: _Draws, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         height, width = images.shape[2:]
-        reach = torch.tensor([width, height], device=images.device) * self.translate
-        shift = (random.between("translate", -1, 1, 2) * reach).round()
+        shift = torch.zeros(len(images), 2, device=images.device)
+        if self.translate:
+            reach = torch.tensor([width, height], device=images.device) * self.translate
+            shift = (random.between("translate", -1, 1, 2) * reach).round()
         degrees = random.between("degrees", -self.degrees, self.degrees)
         return degrees, shift, random.between("scale", *self.scale)
 

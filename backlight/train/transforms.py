@@ -53,17 +53,22 @@ def affine(images: Tensor, degrees: Tensor, shift: Tensor, scale: Tensor) -> Ten
     >>> torch.allclose(still, picture, atol=1e-6)
     True
     """
-    count, _, height, width = images.shape
+    height, width = images.shape[2:]
     angle = degrees.double() * (math.pi / 180)
     cos, sin = angle.cos() / scale, angle.sin() / scale
     right, down = shift.double().unbind(1)
-    matrix = torch.stack([cos, sin, -cos * right - sin * down, -sin, cos, sin * right - cos * down], 1)
-    half = torch.tensor([width, height], dtype=torch.float64, device=images.device) / 2
-    x = torch.arange(width, dtype=torch.float64, device=images.device) + 0.5 - half[0]
-    y = torch.arange(height, dtype=torch.float64, device=images.device) + 0.5 - half[1]
-    points = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones_like(x).expand(height, width)], 2)
-    grid = points.view(1, -1, 3) @ matrix.view(count, 2, 3).mT / half
-    return F.grid_sample(images, grid.view(count, height, width, 2).to(images.dtype), align_corners=False)
+    x = torch.arange(width, dtype=torch.float64, device=images.device) + (1 - width) / 2
+    y = torch.arange(height, dtype=torch.float64, device=images.device) + (1 - height) / 2
+    # A place's source is a sum of what its column and its row give: large tensors are only added, never multiplied.
+    across = _outer(cos, x - right[:, None], sin, y - down[:, None], width / 2, images.dtype)
+    along = _outer(-sin, x - right[:, None], cos, y - down[:, None], height / 2, images.dtype)
+    return F.grid_sample(images, torch.stack([across, along], 3), align_corners=False)
+
+
+def _outer(a: Tensor, x: Tensor, b: Tensor, y: Tensor, half: float, dtype: torch.dtype) -> Tensor:
+    """Compute (a x + b y) / half for every row and column, `[B,H,W]`."""
+    columns, rows = a[:, None] * x / half, b[:, None] * y / half
+    return columns.to(dtype)[:, None, :] + rows.to(dtype)[:, :, None]
 
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
     python benchmarks/runs/long.py --out runs classic residual        start or resume these
     python benchmarks/runs/long.py --list                             name them all
+    python benchmarks/runs/long.py --table                            what the finished ones came to, as Markdown
 
 Data is CIFAR-10 below BACKLIGHT_DATA (default ../shared/data). A run that was interrupted goes on where it was. A
 finished run leaves `benchmarks/results/NAME.json` (figures, commit, versions) and `NAME.jsonl` (its log). Recipes
@@ -85,7 +86,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="which runs, in this order; default all")
     parser.add_argument("--out", type=Path, default=ROOT / "runs", help="where the run folders are")
     parser.add_argument("--list", action="store_true", help="list the runs and end")
+    parser.add_argument("--table", action="store_true", help="print the results as Markdown and end")
     given = parser.parse_args()
+    if given.table:
+        print("\n".join(table_rows()))
+        return
     if given.list:
         for name, one in RUNS.items():
             print(name, one)
@@ -141,6 +146,26 @@ def run(name: str, one: LongRun, folder: Path, commit: str) -> dict[str, object]
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     shutil.copy(folder / "log.jsonl", RESULTS / f"{name}.jsonl")
     return result
+
+
+def table_rows() -> list[str]:
+    """Write each finished run as a row: model and recipe, best epoch, val, test with its interval, and robustness."""
+    rows = []
+    for name in RUNS:
+        if not (RESULTS / f"{name}.json").exists():
+            continue
+        result = json.loads((RESULTS / f"{name}.json").read_text())
+        tested, robust = result["test"], result["robust"]
+        low, high = (f"{100 * bound:.1f}" for bound in tested["accuracy_interval"])
+        cells = (
+            f"`{name}`: `{result['model']}`, {result['train_pictures']:,} pictures, seed {result['seed']}",
+            f"{result['best_epoch']} of {result['epochs']}",
+            f"{100 * result['val_accuracy']:.1f} %",
+            f"{100 * tested['accuracy']:.1f} % ({low} to {high})",
+            f"{100 * robust['pgd20']:.1f} %" if robust else "",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
 
 
 def robust_accuracy(classifier: Classifier, test: Dataset) -> dict[str, float | int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
@@ -97,3 +98,16 @@ def test_the_gallery_has_every_study_and_asserts_its_findings() -> None:
     assert len(studies) == 18
     texts = {study.name: study.read_text(encoding="utf-8") for study in studies}
     assert not [name for name, text in texts.items() if not re.search(r"^ *assert ", text, re.MULTILINE)]
+
+
+def test_the_figures_of_long_runs_are_those_that_were_recorded() -> None:
+    spec = importlib.util.spec_from_file_location("long", ROOT / "benchmarks" / "runs" / "long.py")
+    assert spec is not None
+    assert spec.loader is not None
+    long = importlib.util.module_from_spec(spec)
+    sys.modules["long"] = long  # dataclasses look their module up
+    spec.loader.exec_module(long)
+    rows = long.table_rows()
+    assert len(rows) == len(list((ROOT / "benchmarks" / "results").glob("*.json")))
+    page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
+    assert [row for row in rows if row not in page] == []
