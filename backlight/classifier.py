@@ -275,10 +275,11 @@ class Classifier:
         *,
         module: nn.Module | None = None,
         resize: Resize | None = None,
+        labels: tuple[str, ...] | None = None,
         name: str | None = None,
         probe: Probe | None = None,
     ) -> Classifier:
-        """Give the same classifier with another module, resize rule, name or probe.
+        """Give the same classifier with another module, resize rule, labels, name or probe.
 
         A probe belongs to its module: with another module it is dropped unless one is given.
 
@@ -291,7 +292,7 @@ class Classifier:
             mean=self.mean,
             std=self.std,
             resize=resize or self.resize,
-            labels=self.labels,
+            labels=self.labels if labels is None else labels,
             name=name or self.name,
             outputs=self.outputs,
             probe=self.probe if probe is None and module is None else probe,

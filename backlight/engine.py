@@ -7,13 +7,13 @@ Started by `python` there is one process and accelerate is not even imported; st
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backlight.errors import DataError, InputError, UsageError
 
@@ -101,6 +101,30 @@ class Engine:
         total = value.detach().clone()
         torch.distributed.all_reduce(total)
         return total
+
+    def broadcast(self, tensors: Sequence[Tensor]) -> None:
+        """Overwrite tensors by what the main process has in them."""
+        if self.world == 1:
+            return
+        with torch.no_grad():
+            for kind in dict.fromkeys(one.dtype for one in tensors):
+                group = [one for one in tensors if one.dtype == kind]
+                flat = torch.cat([one.flatten() for one in group])
+                torch.distributed.broadcast(flat, src=0)
+                for one, part in zip(group, flat.split([one.numel() for one in group])):
+                    one.copy_(part.view_as(one))
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """Wrap a module so that its gradients are the mean over all processes; alone it stays as it is.
+
+        Buffers are not shared: `broadcast` does that when they have changed.
+        """
+        if self.world == 1:
+            return module
+        devices = None if self.device.type == "cpu" else [self.device]
+        return nn.parallel.DistributedDataParallel(
+            module, devices, gradient_as_bucket_view=True, broadcast_buffers=False
+        )
 
     def autocast(self, precision: str = "float32") -> AbstractContextManager[object]:
         """Open mixed precision for a forward pass: float32 (none), bfloat16 or float16.

@@ -11,11 +11,13 @@ import typer
 from backlight.cli.model import read_size
 from backlight.cli.options import RUN_PANEL, PrintOptions
 from backlight.cli.output import emit, given_command, leave, resuming, say, warn
-from backlight.errors import UsageError
+from backlight.errors import FileError, UsageError
 
 if TYPE_CHECKING:
+    import torch
+
     from backlight.classifier import Classifier
-    from backlight.data import Splits
+    from backlight.data import Dataset, Splits
     from backlight.train.fit import Trained
     from backlight.train.recipe import Recipe
 
@@ -44,27 +46,69 @@ class RecipeOptions:
         int | None, typer.Option(help="Layers kept as they are; -1: all but the last.", rich_help_panel=_RECIPE)
     ] = None
 
-    def read(self, resume: bool) -> Recipe | None:
-        """Give the recipe; None where a resumed run is to take that of its folder, which none was named against."""
-        from backlight.train.recipe import read_recipe
+    def read(self, resumed: Path | None) -> Recipe:
+        """Give the recipe; of a run that is resumed, its own, with what is changed here so that it can be refused."""
+        from backlight.train.folder import RunFolder
+        from backlight.train.recipe import Recipe, change_recipe, find_recipe
 
         given = {name: value for name, value in vars(self).items() if name not in ("recipe", "set_")}
         settings = [*(self.set_ or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-        if resume and self.recipe is None and not settings:
-            return None
-        return read_recipe(self.recipe or "default", settings)
+        if self.recipe is None and resumed is not None:
+            return change_recipe(Recipe.from_json(RunFolder(resumed).info["recipe"]), settings)
+        return change_recipe(find_recipe(self.recipe or "default"), settings)
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """What training starts from; what a resumed run leaves out is as the run has it."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(help="One of our networks, timm:NAME, or efficientnet_lite0; classic_cnn if left out."),
+    ] = None
+    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from published weights.")] = False
+    conv: Annotated[str | None, typer.Option(help="torch | unfold: which convolution trains; torch if left out.")] = (
+        None
+    )
+    size: Annotated[str | None, typer.Option(help="Input size; the pictures' own if left out.")] = None
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only N training pictures, spread evenly.")] = None
+
+    def resumed(self, run: Path, seed: int) -> StartOptions:
+        """Give what the run was started from, as it stands in its folder."""
+        from backlight.train.folder import RunFolder
+
+        info = RunFolder(run).info
+        stored = info.get("start")
+        if not isinstance(stored, dict) or set(stored) != set(vars(self)):
+            raise FileError(run / "run.json", "does not say what it was started from", expected="a run of `train`")
+        for name, value in {**vars(self), "seed": seed}.items():
+            before = info["seed"] if name == "seed" else stored[name]
+            if value and value != before:
+                raise UsageError(f"--{name} {value}", expected=f"{before}, as the run was started with")
+        return StartOptions(**stored)
+
+    def build(self, data: Dataset, seed: int, device: torch.device) -> Classifier:
+        """Build the classifier."""
+        from backlight.train.start import start_classifier
+
+        model = self.model or "classic_cnn"
+        size = read_size(self.size)
+        start = start_classifier(model, data, pretrained=self.pretrained, seed=seed, size=size, device=device)
+        if self.conv not in (None, "torch", "unfold"):
+            raise UsageError(f"--conv {self.conv!r}", expected="torch or unfold")
+        if self.conv == "unfold":
+            from backlight.layers import replace_conv
+
+            return start.replace(module=replace_conv(start.module))
+        return start
 
 
 def train(
     data: Annotated[str, typer.Option(help="DATA: a folder, .npz, .parquet, CIFAR batches, shapes:...")],
     out: Annotated[Path, typer.Option(help="The run's folder.")],
+    start: StartOptions,
     recipe: RecipeOptions,
     shown: PrintOptions,
-    model: Annotated[str, typer.Option(help="One of our networks, timm:NAME, or efficientnet_lite0.")] = "classic_cnn",
-    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from published weights.")] = False,
-    conv: Annotated[str, typer.Option(help="torch | unfold: which convolution trains.")] = "torch",
-    size: Annotated[str | None, typer.Option(help="Input size; the pictures' own if left out.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only N training pictures, spread evenly.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
     save_every: Annotated[str, typer.Option(help="Time between two saved states, as in 60s.")] = "60s",
     precision: Annotated[str, typer.Option(help="auto | float32 | bfloat16")] = "auto",
@@ -81,19 +125,18 @@ def train(
     from backlight.progress import terminal_progress
     from backlight.train.fit import fit
     from backlight.train.runtime import Runtime
-    from backlight.train.start import start_classifier
 
-    chosen = recipe.read(resume)
+    if resume and force:
+        raise UsageError("--resume and --force", expected="one of them: to go on, or to replace the run")
+    chosen = recipe.read(out if resume else None)
     runtime = Runtime(precision, memory_format, save_every=parse_duration(save_every))
+    start = start.resumed(out, shown.seed) if resume else start
     engine = make_engine(device)
     splits = _checked(load_splits(data))
-    pictures = splits.parts["train"].limited(limit)
-    start = start_classifier(
-        model, pictures, pretrained=pretrained, seed=shown.seed, size=read_size(size), device=engine.device
-    )
+    pictures = splits.parts["train"].limited(start.limit)
     try:
         trained = fit(
-            _with_convolution(start, conv),
+            start.build(pictures, shown.seed, engine.device),
             pictures,
             splits.parts["val"],
             out,
@@ -101,7 +144,7 @@ def train(
             seed=shown.seed,
             resume=resume,
             force=force,
-            split_seed=splits.seed,
+            notes={"split_seed": splits.seed, "start": vars(start)},
             runtime=runtime,
             engine=engine,
             progress=terminal_progress(shown.quiet) if engine.is_main else None,
@@ -145,13 +188,3 @@ def _checked(splits: Splits) -> Splits:
     if missing:
         raise UsageError(f"{splits.whole.name} has no {missing[0]} part", expected="labeled pictures to train on")
     return splits
-
-
-def _with_convolution(classifier: Classifier, conv: str) -> Classifier:
-    if conv not in ("torch", "unfold"):
-        raise UsageError(f"--conv {conv!r}", expected="torch or unfold")
-    if conv == "unfold":
-        from backlight.layers import replace_conv
-
-        classifier.module = replace_conv(classifier.module)
-    return classifier

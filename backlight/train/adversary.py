@@ -92,6 +92,6 @@ class Adversary:
             steps=self.steps,
             constraint=Ball(self.norm, clean, self.eps) & Box(),
             keep="last",
-            random=((random.seed, "start"), picks.ids),
+            random=((random.seed, "start", random.t), picks.ids),
         )
         return images.index_copy(0, chosen.to(images.device), torch.lerp(clean, found.images, self.blend))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +25,7 @@ class Average:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        self._model = AveragedModel(copy.deepcopy(module), avg_fn=self._blend, use_buffers=True)
+        self._model = AveragedModel(module, avg_fn=self._blend, use_buffers=True)
 
     @property
     def module(self) -> nn.Module:

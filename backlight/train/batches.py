@@ -12,6 +12,7 @@ from backlight.data.dataset import Dataset
 from backlight.data.pictures import Memory
 from backlight.engine import Engine
 from backlight.random import hash_ids
+from backlight.train.ahead import ReadAhead
 from backlight.train.augment import Augmentation
 from backlight.train.order import Order
 
@@ -32,22 +33,26 @@ class Batch:
     others: Tensor | None = None
     own: Tensor | None = None
 
-    def loss(self, logits: Tensor, part: slice, smoothing: float) -> Tensor:
-        """Compute the cross-entropy of each picture of a part of the batch, `[A]`.
+    def loss(self, logits: Tensor, part: slice, smoothing: float, weights: Tensor | None = None) -> Tensor:
+        """Compute the cross-entropy of each picture of a part of the batch, `[A]`; `weights` is one per class.
 
         >>> batch = Batch(torch.zeros(2, 3, 1, 1), torch.tensor([0, 1]), torch.arange(2), torch.arange(2), size=2)
         >>> batch.loss(torch.zeros(2, 2), slice(0, 2), 0.1)
         tensor([0.6931, 0.6931])
         """
-        losses = F.cross_entropy(logits, self.labels[part], reduction="none", label_smoothing=smoothing)
+        losses = _weighted(logits, self.labels[part], smoothing, weights)
         if self.others is None or self.own is None:
             return losses
-        second = F.cross_entropy(logits, self.others[part], reduction="none", label_smoothing=smoothing)
-        return torch.lerp(second, losses, self.own[part])
+        return torch.lerp(_weighted(logits, self.others[part], smoothing, weights), losses, self.own[part])
+
+
+def _weighted(logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+    losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    return losses if weights is None else losses * weights[labels]
 
 
 class Batches:
-    """Give the batch of any step; nothing is remembered between two of them.
+    """Give the batch of any step, a function of its number alone.
 
     With several processes each gets its share of the step's batch, as `Engine.shard` deals it.
 
@@ -68,32 +73,37 @@ class Batches:
         self.engine = engine or Engine(torch.device("cpu"))
         self.device = self.engine.device
         self._keys = hash_ids(list(data.ids))
-        self._pixels: Tensor | None = None
-        if self.device.type != "cpu" and isinstance(data.pictures, Memory):
+        self._table: Tensor | None = None
+        if isinstance(data.pictures, Memory):
             # The whole table as 8-bit values lies on the device: no picture travels during training.
-            self._pixels = data.pictures.images.to(self.device)
+            self._table = data.pictures.images.to(self.device)
+        # Streamed pictures are read and decoded a step ahead; changing them stays here, where random numbers are drawn.
+        self._ahead = ReadAhead[tuple[int, str], Tensor](lambda place: self.data.read(self._rows(*place)))
 
     def __call__(self, step: int) -> Batch:
         """Read, change and mix the pictures of a step."""
-        epoch = self.order.epoch(step)
-        rows = self._mine(self.order.rows(step))
-        images, labels = self._read(rows, epoch)
+        images, labels, rows = self._read(step, "order")
         keys = self._keys[rows]
         if not self.augmentation.mixes:
             return Batch(images, labels, rows, keys, self.order.size)
-        partners = self._mine(self.order.rows(step, "partners"))
-        other_images, others = self._read(partners, epoch)
-        mixed, own = self.augmentation.mix(images, other_images, keys, seed=self.order.seed, epoch=epoch)
+        other_images, others, _ = self._read(step, "partners")
+        seed, epoch = self.order.seed, self.order.epoch(step)
+        mixed, own = self.augmentation.mix(images, other_images, keys, seed=seed, epoch=epoch)
         return Batch(mixed, labels, rows, keys, self.order.size, others, own)
 
-    def _mine(self, rows: Tensor) -> Tensor:
+    def _rows(self, step: int, purpose: str) -> Tensor:
+        rows = self.order.rows(step, purpose)
         return rows[self.engine.shard(len(rows))]
 
-    def _read(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
-        if self._pixels is None:
-            pixels = self.data.read(rows).to(self.device)
-        else:
-            pixels = self._pixels[rows.to(self.device)]
-        images = pixels.float() / torch.full((), 255.0, device=self.device)
-        images = self.augmentation.apply(images, self._keys[rows], seed=self.order.seed, epoch=epoch)
-        return images, self.data.labels[rows].to(self.device)
+    def _read(self, step: int, purpose: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Give pictures, changed, with their labels and rows."""
+        rows = self._rows(step, purpose)
+        images = self._pixels(step, purpose, rows).float() / torch.full((), 255.0, device=self.device)
+        seed, epoch = self.order.seed, self.order.epoch(step)
+        images = self.augmentation.apply(images, self._keys[rows], seed=seed, epoch=epoch)
+        return images, self.data.labels[rows].to(self.device), rows
+
+    def _pixels(self, step: int, purpose: str, rows: Tensor) -> Tensor:
+        if self._table is not None:
+            return self._table[rows.to(self.device)]
+        return self._ahead((step, purpose), following=(step + 1, purpose)).to(self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from backlight.engine import Engine, make_engine
 from backlight.evaluate.metrics import accuracy, mean_loss, top_k
 from backlight.progress import Progress, reporting
 from backlight.train.curves import draw_curves
+from backlight.train.interrupt import held_interrupt
 from backlight.train.log import read_log
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
@@ -56,7 +58,7 @@ def fit(
     seed: int = 0,
     resume: bool = False,
     force: bool = False,
-    split_seed: int | None = None,
+    notes: Mapping[str, Any] | None = None,
     runtime: Runtime | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
@@ -65,11 +67,13 @@ def fit(
 
     Which pictures a step sees and how they are changed follows from the seed and the step's number, the learning
     rate from the number alone. So a run that is killed at any moment and resumed ends with the same weights, bit
-    by bit. The caller's module stays as it is. A resumed run takes recipe and seed from its folder; `split_seed`,
-    by which the parts were drawn, is only noted there.
+    by bit. The caller's module stays as it is. A resumed run takes recipe, seed and weights from its folder, and
+    has to get the model and the pictures that it was started with. `notes` is kept in `run.json` as it is. After
+    Ctrl-C the step that was being taken is finished and saved.
 
-    Raises UsageError for a folder that already holds a run and for a resumed run with another recipe, DataError
-    for data that does not fit the classifier, ModelError when the loss is no longer finite, FileError for files.
+    Raises UsageError for a folder that already holds a run and for a resumed run with another recipe or model,
+    DataError for data that does not fit the classifier, ModelError for a model without anything to train and when
+    the loss is no longer finite, FileError for files.
 
     >>> import tempfile
     >>> from torch import nn
@@ -92,11 +96,20 @@ def fit(
             seed=seed,
             resume=resume,
             force=force,
-            split_seed=split_seed,
+            notes=notes or {},
             runtime=runtime or Runtime(),
             engine=engine or make_engine(str(classifier.device)),
         )
-        _train(started, progress)
+        try:
+            _train(started, progress)
+        except KeyboardInterrupt:
+            # Other processes may be steps ahead or behind; at an epoch's end validation may have been cut off.
+            if started.engine.world == 1 and not started.journal.at_epoch_end:
+                started.journal.read_losses()
+                _save(started)
+            raise
+        finally:
+            started.journal.close()
         return _trained(started)
 
 
@@ -105,9 +118,10 @@ def _train(run: Run, progress: Progress | None) -> None:
     with reporting(progress, journal.total, "train") as advance:
         advance(journal.step)
         while not journal.over:
-            start, step = time.perf_counter(), journal.step
-            outcome = run.trainer.step(run.batches(step), step, rate(run.recipe, step, journal.total))
-            journal.count(outcome, time.perf_counter() - start)
+            with held_interrupt():
+                start, step = time.perf_counter(), journal.step
+                outcome = run.trainer.step(run.batches(step), step, rate(run.recipe, step, journal.total))
+                journal.count(outcome, start)
             if journal.at_epoch_end:
                 _end_epoch(run)
             if journal.at_epoch_end or (journal.settled and time.monotonic() - saved >= run.runtime.save_every):
@@ -128,10 +142,10 @@ def _end_epoch(run: Run) -> None:
 
 
 def _save(run: Run) -> None:
-    """Write the state, which is all that resuming needs, and the last weights for others to use."""
+    """Write the last weights for others to use, then the state, which is all that resuming needs."""
     if run.engine.is_main:
-        run.folder.save_state({"counters": run.journal.state(), "trainer": run.trainer.state_dict()})
         run.folder.save_weights("last", run.trainer.evaluated)
+        run.folder.save_state({"counters": run.journal.state(), "trainer": run.trainer.state_dict()})
 
 
 def _trained(run: Run) -> Trained:

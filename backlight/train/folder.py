@@ -33,7 +33,7 @@ class RunFolder:
 
     >>> import tempfile
     >>> folder = RunFolder(Path(tempfile.mkdtemp()) / "run")
-    >>> folder.create({"model": "classic_cnn"})
+    >>> folder.create({"model": "classic_cnn"}, {"counters": {}, "trainer": {}})
     >>> folder.info["model"]
     'classic_cnn'
     """
@@ -41,14 +41,21 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def create(self, info: Mapping[str, Any], *, force: bool = False) -> None:
-        """Write `run.json`; raises UsageError where a run is already, unless `force` replaces it."""
+    def require_new(self, force: bool = False) -> None:
+        """Raise UsageError where a run is already, unless `force` replaces it, or where no folder can be."""
         if (self.path / "run.json").exists() and not force:
             raise UsageError(f"{self.path} already holds a run", hint="--resume to go on, or --force to replace it")
+        above = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        if not above.is_dir():
+            raise UsageError(f"{above} is a file", expected="the folder of a run")
+
+    def create(self, info: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+        """Write the first state, then `run.json`: what can be opened can be resumed. What an old run left goes."""
         for name in _REPLACED:
             (self.path / name).unlink(missing_ok=True)
         for stale in (*self.path.glob("epoch-*.safetensors"), *self.path.glob("tensorboard/events.*")):
             stale.unlink()
+        self.save_state(state)
         whole = {"format": FORMAT, **info, "versions": versions()}
         write_text(self.path / "run.json", json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
 
@@ -78,17 +85,18 @@ class RunFolder:
         torch.save(dict(state), buffer)
         write_bytes(self.path / "state.pt", buffer.getvalue())
 
-    def load_state(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-        """Read `state.pt` without running code, or give None where nothing was saved yet."""
+    def load_state(self, device: torch.device | str = "cpu") -> dict[str, Any]:
+        """Read `state.pt` without running code."""
         path = self.path / "state.pt"
         if not path.exists():
-            return None
+            raise FileError(path, "does not exist", expected="the state of a run", hint="--force to begin anew")
         try:
             state = torch.load(path, map_location=device, weights_only=True)
         # Any exception: a hostile or broken file decides which one the restricted unpickler ends with.
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise FileError(path, f"cannot be read ({reason})", expected="the state of a run") from None
+            reason = (str(error).splitlines() or [""])[0]
+            named = reason if " " in reason else f"{type(error).__name__} {reason}".strip()
+            raise FileError(path, f"cannot be read ({named})", expected="the state of a run") from None
         if not isinstance(state, dict) or not {"counters", "trainer"} <= set(state):
             raise FileError(path, "is not the state of a run", expected="counters and trainer")
         return state
@@ -97,7 +105,9 @@ class RunFolder:
         """Write a module's weights as `NAME.safetensors`, under the names that the plain module has."""
         from safetensors.torch import save
 
-        weights = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+        # Copies: names that share their weights would be refused.
+        form = torch.contiguous_format
+        weights = {key: value.detach().cpu().clone(memory_format=form) for key, value in module.state_dict().items()}
         write_bytes(self.path / f"{name}.safetensors", save(weights, {"format": "pt"}))
 
     def load_weights(self, name: str, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:

@@ -36,15 +36,23 @@ class History:
     @property
     def chosen(self) -> Mapping[str, Any]:
         """Give the first epoch that is best by validation: by loss, or by accuracy where the recipe selects by it."""
-        by_accuracy = self.recipe.get("select") == "accuracy"
-        scores = [-line["val_accuracy"] if by_accuracy else line["val_loss"] for line in self.epochs]
-        places = [place for place, score in enumerate(scores) if not math.isnan(score)] or [0]
-        return self.epochs[min(places, key=lambda place: scores[place])]
+        select = str(self.recipe.get("select", "loss"))
+        return max(self.epochs, key=lambda line: merit(select, line["val_loss"], line["val_accuracy"]))
 
     @property
     def improving(self) -> bool:
         """Tell whether the last epoch is the best, so that more of them might be better still."""
         return bool(self.chosen["epoch"] == self.epochs[-1]["epoch"])
+
+
+def merit(select: str, loss: float, accuracy: float) -> float:
+    """Say how good an epoch is by validation, by its `loss` or its `accuracy`: higher is better, no number is worst.
+
+    >>> merit("loss", 0.5, 0.9), merit("accuracy", float("nan"), 0.9), merit("loss", float("nan"), 0.9)
+    (-0.5, 0.9, -inf)
+    """
+    value = accuracy if select == "accuracy" else -loss
+    return -math.inf if math.isnan(value) else value
 
 
 def read_history(run: str | Path) -> History:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from backlight.engine import Engine
 from backlight.errors import ModelError
 from backlight.train.batches import Batches
+from backlight.train.history import merit
 from backlight.train.log import Log, peak_memory
 from backlight.train.recipe import Recipe
 from backlight.train.schedule import rate
@@ -18,21 +20,44 @@ from backlight.train.trainer import Outcome
 
 
 @dataclass
-class Counters:
-    """What is saved beside the weights: `step`, which decides how a run goes on, and sums for log and choice.
+class Sums:
+    """What some steps came to together: how many, how long, their losses, and the pictures that were right.
 
-    >>> Counters().step
-    0
+    >>> Sums().loss
+    0.0
+    """
+
+    steps: int = 0
+    seconds: float = 0.0
+    loss: float = 0.0
+    correct: int = 0
+    top5: int = 0
+
+
+@dataclass
+class Counters:
+    """What is saved beside the weights: `step`, which decides how a run goes on, and what log and choice need.
+
+    >>> Counters.from_state(Counters(step=3, epoch=Sums(steps=3)).to_state()).epoch.steps
+    3
     """
 
     step: int = 0
     seconds: float = 0.0
     step_seconds: float = 0.0
-    epoch_loss: float = 0.0
-    epoch_correct: int = 0
     best_epoch: int = 0
     best_loss: float = float("inf")
     best_accuracy: float = -1.0
+    epoch: Sums = field(default_factory=Sums)
+
+    def to_state(self) -> dict[str, Any]:
+        """Give the counters as plain data."""
+        return asdict(self)
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any]) -> Counters:
+        """Take plain data back."""
+        return Counters(**{**state, "epoch": Sums(**state["epoch"])})
 
 
 class Journal:
@@ -49,7 +74,7 @@ class Journal:
         self.per_epoch = batches.order.steps_per_epoch
         self.total = recipe.epochs * self.per_epoch
         self._pending: list[Outcome] = []
-        self._stretch = Counters()
+        self._stretch = Sums()
         self._seconds_before, self._started = counters.seconds, time.monotonic()
 
     @property
@@ -73,19 +98,23 @@ class Journal:
         waited = self.epoch - self.counters.best_epoch
         return self.step >= self.total or (self.at_epoch_end and 0 < self.recipe.patience <= waited)
 
-    def count(self, outcome: Outcome, seconds: float) -> None:
-        """Count a step that was taken in so many seconds.
+    def count(self, outcome: Outcome, started: float) -> None:
+        """Count a step that was begun when `time.perf_counter()` gave `started`.
 
         Raises ModelError when a loss is not finite; the state on disk is from before.
         """
-        for counters in (self.counters, self._stretch):
-            counters.step += 1
-            counters.step_seconds += seconds
+        self.counters.step += 1
         self._pending.append(outcome)
         # Reading a loss waits for the device and for the other processes, so it is done once in a while only.
         alone = self.engine.world == 1 and outcome.loss.device.type == "cpu"
         if alone or self.step % self.log_every == 0:
             self.read_losses()
+        # Measured after the waiting: a device that works on when the step has returned is not done yet.
+        seconds = time.perf_counter() - started
+        self.counters.step_seconds += seconds
+        for sums in (self.counters.epoch, self._stretch):
+            sums.steps += 1
+            sums.seconds += seconds
         if self.step % self.log_every == 0:
             self._end_stretch()
 
@@ -93,26 +122,28 @@ class Journal:
         """Read the losses of the steps since the last reading."""
         if not self._pending:
             return
-        losses = self.engine.sum(torch.stack([one.loss for one in self._pending])).tolist()
-        correct = self.engine.sum(torch.stack([one.correct for one in self._pending])).tolist()
+        losses, correct, top5 = (
+            self.engine.sum(torch.stack(column)).tolist() for column in zip(*self._pending, strict=True)
+        )
         self._pending.clear()
-        for step, (loss, right) in enumerate(zip(losses, correct), self.step - len(losses)):
+        for step, loss in enumerate(losses, self.step - len(losses)):
             if not abs(loss) < float("inf"):
                 raise self._not_finite(step, loss)
-            for counters in (self.counters, self._stretch):
-                counters.epoch_loss += loss
-                counters.epoch_correct += right
+        for sums in (self.counters.epoch, self._stretch):
+            sums.loss += sum(losses)
+            sums.correct += sum(correct)
+            sums.top5 += sum(top5)
 
     def end_epoch(self, scores: dict[str, float]) -> bool:
         """Write the epoch's line with its validation scores; tell whether it is the best epoch so far."""
         self.read_losses()
         counters, loss, score = self.counters, scores["val_loss"], scores["val_accuracy"]
-        better = loss < counters.best_loss if self.recipe.select == "loss" else score > counters.best_accuracy
-        if better or not counters.best_epoch:
+        best = merit(self.recipe.select, counters.best_loss, counters.best_accuracy)
+        if merit(self.recipe.select, loss, score) > best or not counters.best_epoch:
             counters.best_epoch, counters.best_loss, counters.best_accuracy = self.epoch, loss, score
-        self._write("epoch", self.per_epoch, counters, scores)
+        self._write("epoch", counters.epoch, scores)
         self.note = f"epoch {self.epoch}: val accuracy {score:.3f}"
-        counters.epoch_loss, counters.epoch_correct = 0.0, 0
+        counters.epoch = Sums()
         return counters.best_epoch == self.epoch
 
     @property
@@ -123,34 +154,40 @@ class Journal:
     def state(self) -> dict[str, Any]:
         """Give the counters as plain data, when they are settled."""
         self.counters.seconds = self._seconds_before + time.monotonic() - self._started
-        return asdict(self.counters)
+        return self.counters.to_state()
 
     @property
     def images_per_second(self) -> float:
         """Give the mean speed of the steps, validation left out."""
         return round(self.step * self.batches.order.size / max(self.counters.step_seconds, 1e-9), 1)
 
-    def _end_stretch(self) -> None:
-        self._write("step", self._stretch.step, self._stretch, {})
-        self.note = f"loss {self._stretch.epoch_loss / self._stretch.step:.3f}"
-        self._stretch = Counters()
+    def close(self) -> None:
+        """End the log."""
+        if self.log is not None:
+            self.log.close()
 
-    def _write(self, kind: str, steps: int, sums: Counters, scores: dict[str, float]) -> None:
+    def _end_stretch(self) -> None:
+        self._write("step", self._stretch, {})
+        memory = peak_memory(self.batches.device) / 1024**3
+        self.note = f"loss {self._stretch.loss / self._stretch.steps:.3f}, memory {memory:.1f} GiB"
+        self._stretch = Sums()
+
+    def _write(self, kind: str, sums: Sums, scores: dict[str, float]) -> None:
         if self.log is None:
             return
-        images = steps * self.batches.order.size
-        speed = sums.step * self.batches.order.size / max(sums.step_seconds, 1e-9)
+        images = sums.steps * self.batches.order.size
         self.log.write(
             {
                 "kind": kind,
                 "step": self.step,
                 "epoch": self.batches.order.epoch(self.step - 1) + 1,
-                "loss": sums.epoch_loss / steps,
-                "accuracy": sums.epoch_correct / images,
+                "loss": sums.loss / sums.steps,
+                "accuracy": sums.correct / images,
+                "top5": sums.top5 / images,
                 **scores,
                 "lr": rate(self.recipe, self.step - 1, self.total),
                 "seconds": round(self.state()["seconds"], 3),
-                "images_per_second": round(speed, 1),
+                "images_per_second": round(images / max(sums.seconds, 1e-9), 1),
                 "peak_memory": peak_memory(self.batches.device),
             }
         )

@@ -53,7 +53,7 @@ def freeze(module: nn.Module, count: int) -> frozenset[str]:
 
 
 def hold_frozen(module: nn.Module, frozen: frozenset[str]) -> None:
-    """Fix named parameters, and the normalization statistics of every part whose parameters are all fixed.
+    """Fix named parameters, and put the layers before the first free one at rest.
 
     >>> net = nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 2, 1)).train()
     >>> hold_frozen(net, frozenset({"0.weight", "0.bias"}))
@@ -63,10 +63,23 @@ def hold_frozen(module: nn.Module, frozen: frozenset[str]) -> None:
     for name, parameter in module.named_parameters():
         if name in frozen:
             parameter.requires_grad_(False)
-    for name, part in module.named_modules():
-        own = [f"{name}.{inner}".lstrip(".") for inner, _ in part.named_parameters()]
-        if own and set(own) <= frozen:
-            part.eval()
+    rest_frozen(module, frozen)
+
+
+def rest_frozen(module: nn.Module, frozen: frozenset[str]) -> None:
+    """Put all layers before the first free one into evaluation mode: statistics, and dropout that has no parameters.
+
+    >>> net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Linear(2, 2)).train()
+    >>> rest_frozen(net, frozenset({"0.weight", "0.bias"}))
+    >>> [part.training for part in net]
+    [False, False, True]
+    """
+    if not frozen:
+        return
+    for prefix, part in _parts(module, ""):
+        if any(prefix + name not in frozen for name, _ in part.named_parameters()):
+            return
+        part.eval()
 
 
 def find_head(module: nn.Module) -> str:

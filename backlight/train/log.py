@@ -99,4 +99,5 @@ def peak_memory(device: torch.device) -> int:
 def _board(folder: Path, step: int) -> SummaryWriter:
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), purge_step=step)
+    # It drops its own step as well as all later ones.
+    return SummaryWriter(str(folder), purge_step=step + 1)

@@ -40,6 +40,8 @@ class Optimizer:
             return [torch.optim.Adam(groups, recipe.lr)]
         if recipe.optimizer == "adamw":
             return [torch.optim.AdamW(groups, recipe.lr)]
+        if not hasattr(torch.optim, "Muon"):
+            raise UsageError(f"torch {torch.__version__} has no Muon", expected="torch 2.9 or newer", hint="adamw")
         outer = {id(parameter) for name in _ends(module) for parameter in [module.get_parameter(name)]}
         inner = [_only(group, lambda p: p.ndim >= 2 and id(p) not in outer) for group in groups]
         rest = [_only(group, lambda p: p.ndim < 2 or id(p) in outer) for group in groups]
@@ -55,14 +57,14 @@ class Optimizer:
         """Give the parameter's own memory as a matrix, which is all that torch's Muon takes."""
         if parameter.ndim == 2:
             return parameter
-        view = parameter.detach().view(len(parameter), -1).requires_grad_()
+        view = _flattened(parameter.detach(), parameter).requires_grad_()
         self._views.append((view, parameter))
         return view
 
     def step(self, rate: float) -> None:
         """Move once at a learning rate, and let the gradients go."""
         for view, parameter in self._views:
-            view.grad = None if parameter.grad is None else parameter.grad.reshape(view.shape)
+            view.grad = None if parameter.grad is None else _flattened(parameter.grad, parameter)
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = rate * group["factor"]
@@ -86,14 +88,23 @@ def _groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     scales = _own_scales(module)
     layers = layer_groups(module)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    seen = set[int]()  # layers that share a parameter both name it, and it is to move once
     for depth, names in enumerate(layers):
         factor = recipe.layer_decay ** (len(layers) - 1 - depth)
         for name in names:
             parameter = module.get_parameter(name)
-            if parameter.requires_grad:
+            if parameter.requires_grad and id(parameter) not in seen:
+                seen.add(id(parameter))
                 decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
                 groups.setdefault((factor * scales.get(name, 1.0), decay), []).append(parameter)
     return [{"params": params, "factor": factor, "weight_decay": decay} for (factor, decay), params in groups.items()]
+
+
+def _flattened(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """Flatten filters to a matrix, its columns in the order of the parameter's memory: of that it is a view."""
+    strides = parameter.stride()
+    order = sorted(range(1, parameter.ndim), key=lambda axis: -strides[axis])
+    return tensor.permute(0, *order).reshape(len(tensor), -1)
 
 
 def _own_scales(module: nn.Module) -> Mapping[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -79,11 +79,15 @@ class Order:
             return self._drawn(epoch, part, purpose)
         return _permutation(self.seed, epoch, len(self.labels), purpose)[part].clone()
 
+    @cached_property
+    def _classes(self) -> tuple[Tensor, Tensor]:
+        """Give all rows by class, and the classes' sizes."""
+        return self.labels.argsort(stable=True), self.labels.bincount()
+
     def _drawn(self, epoch: int, part: slice, purpose: str) -> Tensor:
         places = torch.arange(part.start, part.stop)
         random = Random((self.seed, purpose, "balanced"), places, epoch)
-        by_class = self.labels.argsort(stable=True)
-        counts = self.labels.bincount()
+        by_class, counts = self._classes
         starts, present = counts.cumsum(0) - counts, counts.nonzero()[:, 0]
         chosen = present[random.integer(len(present), stream="class")]
         member = (random.uniform(stream="member", dtype=torch.float64) * counts[chosen]).long()

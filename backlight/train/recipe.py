@@ -135,7 +135,15 @@ def read_recipe(name: str | Path = "default", settings: Iterable[str] = ()) -> R
     >>> recipe.lr, recipe.augment.scale, recipe.augment.flip
     (0.01, (0.9, 1.1), 'none')
     """
-    recipe = _find(name)
+    return change_recipe(find_recipe(name), settings)
+
+
+def change_recipe(recipe: Recipe, settings: Iterable[str]) -> Recipe:
+    """Change a recipe by settings `key=value`; raises as `read_recipe` does.
+
+    >>> change_recipe(CLASSIC, ["lr=0.01"]).lr
+    0.01
+    """
     for setting in settings:
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not (key and equals):
@@ -149,7 +157,12 @@ def read_recipe(name: str | Path = "default", settings: Iterable[str] = ()) -> R
     return recipe
 
 
-def _find(name: str | Path) -> Recipe:
+def find_recipe(name: str | Path) -> Recipe:
+    """Find a recipe by name or in a JSON file; raises as `read_recipe` does.
+
+    >>> find_recipe("classic") == CLASSIC
+    True
+    """
     if str(name) in RECIPES:
         return RECIPES[str(name)]
     path = Path(name)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
@@ -55,7 +55,7 @@ def open_run(
     seed: int,
     resume: bool,
     force: bool,
-    split_seed: int | None,
+    notes: Mapping[str, Any],
     runtime: Runtime,
     engine: Engine,
 ) -> Run:
@@ -67,18 +67,19 @@ def open_run(
     check_labels(classifier, val)
     train, val = _ready(train, classifier), _ready(val, classifier)
     folder = RunFolder(path)
-    private = classifier.replace(module=copy.deepcopy(classifier.module).to(engine.device))
+    private = _private(classifier, train, engine)
     if resume:
         info = folder.info
-        recipe, seed = _same_run(info, recipe, train), int(info["seed"])
+        recipe, seed = _same_run(info, recipe, private, train, val), int(info["seed"])
         choice = Choice.from_json(info["probe"])
     else:
+        if engine.is_main:
+            folder.require_new(force)
         recipe = recipe or Recipe()
         images = train[:64].images.to(engine.device)
         choice = engine.share(lambda: choose(private, images, runtime))
-        if engine.is_main:
-            info = _describe(classifier, recipe, choice, train, val)
-            folder.create({**info, "seed": seed, "split_seed": split_seed}, force=force)
+        info = {**_describe(private, recipe, choice, train, val), "seed": seed, **notes}
+    _check_sizes(recipe, private, train, engine)
     choice.prepare(private.module)
     order = Order(train.labels, recipe.batch_size, seed, recipe.balance)
     head = cached_head(private.module, recipe)
@@ -86,14 +87,15 @@ def open_run(
         private,
         recipe,
         seed=seed,
-        network=_wrapped(private.module if head is None else private.module.get_submodule(head), engine),
-        features=head is not None,
-        processes=engine.world,
+        head=head,
+        engine=engine,
         autocast=choice.autocast,
         class_weights=_class_weights(train, recipe),
     )
     batches, scores = _pictures(private, train, val, order, recipe, trainer, engine, head)
     counters = _restore(folder, trainer, engine) if resume else Counters()
+    if engine.is_main and not resume:
+        folder.create(info, {"counters": counters.to_state(), "trainer": trainer.state_dict()})
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
     journal = Journal(recipe, batches, engine, log_every=runtime.log_every, log=log, counters=counters)
     return Run(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
@@ -119,8 +121,31 @@ def _ready(data: Dataset, classifier: Classifier) -> Dataset:
     return ready
 
 
-def _same_run(info: dict[str, Any], recipe: Recipe | None, train: Dataset) -> Recipe:
+def _private(classifier: Classifier, train: Dataset, engine: Engine) -> Classifier:
+    """Copy what is trained; a classifier without labels gets those of its pictures."""
+    module = copy.deepcopy(classifier.module).to(engine.device)
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ModelError(f"{classifier.name} has nothing to train", expected="parameters that require gradients")
+    return classifier.replace(module=module, labels=classifier.labels or train.label_names)
+
+
+def _check_sizes(recipe: Recipe, classifier: Classifier, train: Dataset, engine: Engine) -> None:
+    size = min(recipe.batch_size, len(train))
+    if size < engine.world:
+        raise UsageError(f"batches of {size} for {engine.world} processes", expected="at least one picture for each")
+    if classifier.size is not None and recipe.augment.crop >= min(classifier.size):
+        raise UsageError(f"crop={recipe.augment.crop} of {min(classifier.size)} pixels", expected="less than them")
+
+
+def _same_run(
+    info: dict[str, Any], recipe: Recipe | None, classifier: Classifier, train: Dataset, val: Dataset
+) -> Recipe:
     stored = Recipe.from_json(info["recipe"])
+    size = list(classifier.size or ())
+    if (classifier.name, size) != (info["model"], info["size"]):
+        raise UsageError(
+            f"{classifier.name} of size {size}", expected=f"{info['model']} of size {info['size']}, as in the run"
+        )
     if recipe is not None and recipe != stored:
         changed = {key for key, value in recipe.to_json().items() if value != stored.to_json()[key]}
         raise UsageError(
@@ -128,8 +153,11 @@ def _same_run(info: dict[str, Any], recipe: Recipe | None, train: Dataset) -> Re
             expected="the recipe of the run: another one bends the learning rates of what is done already",
             hint="a new run, or --resume without a recipe",
         )
-    if train.fingerprint() != info["data"]["train"]:
-        raise DataError(f"{train.name} is not what the run was started with", expected="the same training pictures")
+    for part, data in (("train", train), ("val", val)):
+        if data.fingerprint() != info["data"][part]:
+            raise DataError(
+                f"the {part} part of {data.name} is not what the run was started with", expected="the same pictures"
+            )
     return stored
 
 
@@ -138,7 +166,7 @@ def _describe(classifier: Classifier, recipe: Recipe, choice: Choice, train: Dat
     assert resize is not None
     return {
         "model": classifier.name,
-        "labels": list(classifier.labels or train.label_names),
+        "labels": list(classifier.labels),
         "mean": list(classifier.mean),
         "std": list(classifier.std),
         "size": list(resize.size),
@@ -187,17 +215,8 @@ def _pictures(
 
 def _restore(folder: RunFolder, trainer: Trainer, engine: Engine) -> Counters:
     state = folder.load_state(engine.device)
-    if state is None:
-        return Counters()
     trainer.load_state_dict(state["trainer"])
-    return Counters(**state["counters"])
-
-
-def _wrapped(module: nn.Module, engine: Engine) -> nn.Module:
-    if engine.world == 1:
-        return module
-    devices = None if engine.device.type == "cpu" else [engine.device]
-    return nn.parallel.DistributedDataParallel(module, devices, gradient_as_bucket_view=True)
+    return Counters.from_state(state["counters"])
 
 
 def _class_weights(train: Dataset, recipe: Recipe) -> Tensor | None:

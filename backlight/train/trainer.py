@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from backlight.chunks import is_out_of_memory
 from backlight.classifier import Classifier
+from backlight.engine import Engine
 from backlight.random import Random
 from backlight.train.adversary import Adversary
 from backlight.train.average import Average
 from backlight.train.batches import Batch
-from backlight.train.layers import freeze, hold_frozen
+from backlight.train.layers import freeze, hold_frozen, rest_frozen
 from backlight.train.optimizers import Optimizer
 from backlight.train.recipe import Recipe
 
@@ -26,14 +27,15 @@ class Outcome(NamedTuple):
 
     loss: Tensor
     correct: Tensor
+    top5: Tensor
 
 
 class Trainer:
     """Train a classifier's module, step by step; its weights, optimizer and average are the state.
 
-    `network` is what the step calls, wrapped for several processes, say: the module on normalized pictures, or with
-    `features` the module's head on what enters it. A batch that does not fit into memory is computed in halves,
-    then quarters; the gradient stays that of the whole batch.
+    With `head` only that layer is called, on what enters it, in place of the module on pictures. A batch that does
+    not fit into memory is computed in halves, then quarters; the gradient stays that of the whole batch. Several
+    processes share the mean of their gradients, and the main one's statistics.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     >>> trainer = Trainer(Classifier.from_module(net, size=2), Recipe(lr=0.1), seed=0)
@@ -48,20 +50,21 @@ class Trainer:
         recipe: Recipe,
         *,
         seed: int,
-        network: nn.Module | None = None,
-        features: bool = False,
-        processes: int = 1,
+        head: str | None = None,
+        engine: Engine | None = None,
         autocast: torch.dtype | None = None,
         class_weights: Tensor | None = None,
     ) -> None:
         self.classifier, self.recipe, self.seed = classifier, recipe, seed
         self.module = classifier.module
+        self.engine = engine or Engine(classifier.device)
         self.frozen = freeze(self.module, recipe.freeze)
         hold_frozen(self.module, self.frozen)
-        self.network, self.features = network or self.module, features
-        self.processes, self.autocast = processes, autocast
+        self.head, self.autocast = head, autocast
+        # Wrapped after freezing: several processes would wait for gradients that never come.
+        self.network = self.engine.parallel(self.module if head is None else self.module.get_submodule(head))
         self.adversary = Adversary.read(recipe.adversary) if recipe.adversary else None
-        self.class_weights = class_weights
+        self.class_weights = None if class_weights is None else class_weights.to(classifier.device)
         self.optimizer = Optimizer(self.module, recipe)
         self.average = Average(self.module, recipe.ema) if recipe.ema else None
         self.parts = recipe.accumulate
@@ -69,14 +72,14 @@ class Trainer:
     def step(self, batch: Batch, number: int, rate: float) -> Outcome:
         """Take a step: its `number` keys the random numbers that layers such as dropout draw."""
         self.module.train()
-        hold_frozen(self.module, self.frozen)
+        rest_frozen(self.module, self.frozen)
         if self.adversary is not None:
             batch = self._attacked(batch, number)
-        with self._random_layers(number):
-            outcome = self._accumulate(batch)
+        outcome = self._accumulate(batch, number)
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.clip)
         self.optimizer.step(rate)
+        self.engine.broadcast(list(self.module.buffers()))
         if self.average is not None:
             self.average.update(self.module)
         return outcome
@@ -89,7 +92,12 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Give all that changes from step to step, as tensors and plain data."""
         average = None if self.average is None else self.average.state_dict()
-        return {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(), "average": average}
+        return {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": average,
+            "parts": self.parts,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take a state back."""
@@ -97,15 +105,17 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        self.parts = int(state["parts"])
 
-    def _accumulate(self, batch: Batch) -> Outcome:
+    def _accumulate(self, batch: Batch, number: int) -> Outcome:
         """Sum the gradient over the parts of a batch, in more parts when memory runs out."""
         buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
         while True:
             try:
-                return self._backward(batch)
+                with self._random_layers(number):
+                    return self._backward(batch)
             except (RuntimeError, MemoryError) as error:
-                alone = self.processes == 1 and self.parts < len(batch.rows)
+                alone = self.engine.world == 1 and self.parts < len(batch.rows)
                 if not (is_out_of_memory(error) and alone):
                     raise
             # Outside of the handler the frames of the failed attempt, and their tensors, are gone.
@@ -118,24 +128,23 @@ class Trainer:
     def _backward(self, batch: Batch) -> Outcome:
         count = len(batch.rows)
         length = -(-count // self.parts)
-        total, correct = batch.images.new_zeros(()), batch.labels.new_zeros(())
+        total, correct, top5 = batch.images.new_zeros(()), batch.labels.new_zeros(()), batch.labels.new_zeros(())
         for start in range(0, count, length):
             part = slice(start, start + length)
             with self._gathered_only(start + length >= count):
                 logits = self._logits(batch.images[part])
-                losses = batch.loss(logits, part, self.recipe.label_smoothing)
-                if self.class_weights is not None:
-                    losses = losses * self.class_weights.to(losses.device)[batch.labels[part]]
+                losses = batch.loss(logits, part, self.recipe.label_smoothing, self.class_weights)
                 loss = losses.sum() / batch.size
                 # Processes share the mean of their gradients, where the sum is wanted.
-                (loss * self.processes).backward()
+                (loss * self.engine.world).backward()
             total = total + loss.detach()
-            correct = correct + (logits.detach().argmax(1) == batch.labels[part]).sum()
-        return Outcome(total, correct)
+            hits = logits.detach().topk(min(5, logits.shape[1])).indices == batch.labels[part, None]
+            correct, top5 = correct + hits[:, 0].sum(), top5 + hits.sum()
+        return Outcome(total, correct, top5)
 
     def _logits(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, self.autocast) if self.autocast else nullcontext():
-            output: Tensor = self.network(images if self.features else self.classifier.normalize(images))
+            output: Tensor = self.network(images if self.head else self.classifier.normalize(images))
         return output if output.dtype == torch.float64 else output.float()
 
     def _gathered_only(self, last: bool) -> AbstractContextManager[object]:

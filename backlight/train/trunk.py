@@ -71,5 +71,6 @@ class FeatureBatches(Batches):
         super().__init__(data, order, Augmentation(), engine)
         self._features = features.to(engine.device)
 
-    def _read(self, rows: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
-        return self._features[rows.to(self.device)], self.data.labels[rows].to(self.device)
+    def _read(self, step: int, purpose: str) -> tuple[Tensor, Tensor, Tensor]:
+        rows = self._rows(step, purpose)
+        return self._features[rows.to(self.device)], self.data.labels[rows].to(self.device), rows

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from backlight.classifier import Classifier
 from backlight.errors import UsageError
 from backlight.random import Random
+from backlight.targets import resolve_targets
 from backlight.train.adversary import Adversary
 from backlight.train.fit import fit
 from backlight.train.recipe import Recipe
@@ -31,7 +32,7 @@ def test_pgd_by_twelve_plain_lines() -> None:
     random = Random((5, "adversary"), KEYS, 7)
     found = adversary.attack(classifier, images, labels, random)
     with classifier.guard():
-        offset = 2 * Random(((random.seed, "start"), "start"), KEYS).uniform(3, 8, 8) - 1
+        offset = 2 * Random(((random.seed, "start", 7), "start"), KEYS).uniform(3, 8, 8) - 1
         moved = (images + 0.1 * offset).clamp(images - 0.1, images + 0.1).clamp(0, 1)
         for _ in range(3):
             leaf = moved.clone().requires_grad_()
@@ -55,6 +56,25 @@ def test_the_model_is_left_as_it_was(text: str) -> None:
     length = (found - images).flatten(1).norm(p=torch.inf if adversary.norm == "linf" else 2, dim=1)
     assert float(length.max()) <= adversary.eps + 1e-6
     assert 0 <= float(found.min()) <= float(found.max()) <= 1
+
+
+def test_every_step_starts_anew() -> None:
+    classifier, images, labels = _problem()
+    adversary = Adversary.read("pgd:eps=0.1,steps=1,step_size=0")
+    starts = [adversary.attack(classifier, images, labels, Random(0, KEYS, number)) for number in (0, 1)]
+    assert not torch.equal(*starts)
+
+
+@pytest.mark.parametrize("kind", ["random", "least-likely"])
+def test_a_target_is_approached(kind: str) -> None:
+    classifier, images, labels = _problem()
+    random = Random(0, KEYS)
+    with torch.no_grad(), classifier.guard():
+        logits = classifier.logits(images)
+        targets = resolve_targets(classifier, logits, kind, random=random, avoid=labels)
+        moved = Adversary.read(f"pgd:eps=0.1,steps=5,target={kind}").attack(classifier, images, labels, random)
+        after = classifier.logits(moved)
+    assert float(F.cross_entropy(after, targets)) < float(F.cross_entropy(logits, targets))
 
 
 def test_share_and_blend() -> None:

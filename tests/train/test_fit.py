@@ -18,13 +18,16 @@ from backlight.evaluate.samples import predict_dataset
 from backlight.models import load
 from backlight.random import Random
 from backlight.train.augment import Augmentation
+from backlight.train.batches import Batch
 from backlight.train.fit import fit
 from backlight.train.folder import RunFolder
+from backlight.train.history import read_history
 from backlight.train.layers import replace_head
 from backlight.train.log import read_log
 from backlight.train.recipe import Recipe
+from backlight.train.schedule import rate
 from backlight.train.start import start_classifier
-from backlight.train.trainer import Trainer
+from backlight.train.trainer import Outcome, Trainer
 from backlight.train.trunk import head_inputs
 from tests.processes import run_processes
 from tests.train.nets import QUIET, network, pictures, same
@@ -53,7 +56,14 @@ def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
     train, val = (replace(part, label_names=("<script>", 'a"b', "cat")) for part in DATA)
     classifier = start_classifier("classic_cnn", train, seed=3)
     found = fit(
-        classifier, train, val, tmp_path / "run", recipe=SHORT, seed=3, runtime=replace(QUIET, tensorboard=True)
+        classifier,
+        train,
+        val,
+        tmp_path / "run",
+        recipe=SHORT,
+        seed=3,
+        notes={"split_seed": 0},
+        runtime=replace(QUIET, tensorboard=True),
     )
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
@@ -200,6 +210,79 @@ def test_data_that_does_not_fit(tmp_path: Path) -> None:
         fit(network(), grey, val, tmp_path / "d", runtime=QUIET)
     with pytest.raises(ModelError, match="input size"):
         fit(Classifier.from_module(nn.Flatten(), labels=train.label_names), train, val, tmp_path / "e", runtime=QUIET)
+
+
+def test_what_cannot_be_trained_leaves_no_folder_behind(tmp_path: Path) -> None:
+    still = network()
+    still.module.requires_grad_(False)
+    with pytest.raises(ModelError, match="nothing to train"):
+        fit(still, *DATA, tmp_path / "run", recipe=SHORT, runtime=QUIET)
+    wide = replace(SHORT, augment=Augmentation(crop=8))
+    with pytest.raises(UsageError, match="crop=8 of 8 pixels"):
+        fit(network(), *DATA, tmp_path / "run", recipe=wide, runtime=QUIET)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        fit(network(), *DATA, tmp_path / "file" / "run", recipe=SHORT, runtime=QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_under_two_names_are_kept_under_both(tmp_path: Path) -> None:
+    classifier = network(norm=False)
+    classifier.module[3].weight = nn.Parameter(torch.rand(6, 3, 3, 3))
+    classifier.module[3] = nn.Conv2d(6, 6, 3, padding=1)
+    classifier.module[1] = nn.Conv2d(6, 6, 3, padding=1)
+    classifier.module[1].weight = classifier.module[3].weight
+    found = fit(classifier, *DATA, tmp_path, recipe=SHORT, runtime=QUIET)
+    assert found.classifier.module[1].weight is found.classifier.module[3].weight
+    kept = RunFolder(tmp_path).load_weights("best")
+    assert torch.equal(kept["1.weight"], kept["3.weight"])
+
+
+def test_a_classifier_without_labels_gets_those_of_its_pictures(tmp_path: Path) -> None:
+    bare = Classifier.from_module(network().module, size=8)
+    assert fit(bare, *DATA, tmp_path, recipe=SHORT, runtime=QUIET).classifier.labels == DATA[0].label_names
+
+
+def test_every_step_moves_at_the_rate_of_the_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates, real = list[float](), Trainer.step
+
+    def step(self: Trainer, batch: Batch, number: int, rate: float) -> Outcome:
+        outcome = real(self, batch, number, rate)
+        rates.append(self.optimizer.parts[0].param_groups[0]["lr"])
+        return outcome
+
+    monkeypatch.setattr(Trainer, "step", step)
+    fit(network(), *DATA, tmp_path, recipe=SHORT, runtime=QUIET)
+    assert rates == [rate(SHORT, number, len(rates)) for number in range(len(rates))]
+    assert len(set(rates)) > 3
+
+
+def test_an_epoch_without_a_loss_is_never_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([float("nan"), 1.0, 0.5])
+    monkeypatch.setattr("backlight.train.fit.mean_loss", lambda table: next(losses))
+    found = fit(network(), *DATA, tmp_path, recipe=replace(SHORT, epochs=3, select="loss"), runtime=QUIET)
+    assert (found.best_epoch, read_history(tmp_path).chosen["epoch"]) == (3, 3)
+
+
+def test_streamed_pictures_train_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fit(network(), *DATA, tmp_path / "memory", recipe=SHORT, runtime=QUIET)
+    monkeypatch.setattr("backlight.train.setup._IN_MEMORY", 0)
+    streamed = fit(network(), *DATA, tmp_path / "stream", recipe=SHORT, runtime=QUIET)
+    left, right = (found.classifier.module.state_dict() for found in (whole, streamed))
+    assert same(left, right)
+
+
+def test_lines_of_the_log_tell_of_their_own_stretch(tmp_path: Path) -> None:
+    recipe = replace(SHORT, epochs=2)
+    fit(network(), *DATA, tmp_path, recipe=recipe, runtime=replace(QUIET, log_every=1))
+    lines = read_log(tmp_path / "log.jsonl")
+    for epoch in (1, 2):
+        steps = [line for line in lines if line["kind"] == "step" and line["epoch"] == epoch]
+        (end,) = (line for line in lines if line["kind"] == "epoch" and line["epoch"] == epoch)
+        for name in ("loss", "accuracy", "top5"):
+            assert end[name] == pytest.approx(sum(line[name] for line in steps) / len(steps))
+        mean = len(steps) / sum(1 / line["images_per_second"] for line in steps)
+        assert end["images_per_second"] == pytest.approx(mean, rel=0.02)
 
 
 def test_an_empty_class_is_trained_around(tmp_path: Path) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backlight.data.dataset import Dataset
 from backlight.errors import DataError, FileError, UsageError
+from backlight.train.batches import Batch
 from backlight.train.fit import fit
 from backlight.train.folder import RunFolder
-from backlight.train.log import read_log
+from backlight.train.interrupt import held_interrupt
+from backlight.train.log import Log, read_log
 from backlight.train.recipe import Recipe
+from backlight.train.start import start_classifier
+from backlight.train.trainer import Outcome, Trainer
 from tests.processes import run_processes
 from tests.train.nets import QUIET, network, pictures, same, state_of
 
@@ -30,6 +36,7 @@ train, val = pictures(split="train"), pictures(split="val")
 SETTINGS = {{
     "adamw": ["optimizer=adamw", "ema=0.9", "clip=1", "mixup=0.4", "cutmix=1", "degrees=10", "hue=0.1"],
     "muon": ["optimizer=muon", "lr=0.01", "accumulate=3", "balance=sampling", "layer_decay=0.5", "cutout=3"],
+    "hardened": ["adversary=pgd:eps=8/255,steps=2,share=0.7", "optimizer=sgd"],
 }}
 real = Trainer.step
 
@@ -86,7 +93,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, run_processes(KILLED.format(folder=str(folder)), world=1, timeout=300)
 
 
-@pytest.mark.parametrize("name", ["adamw", "muon"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "hardened"])
 def test_a_killed_run_ends_with_the_same_bits(runs: tuple[Path, str], name: str) -> None:
     whole, parts = runs[0] / f"{name}-whole", runs[0] / f"{name}-parts"
     left, right = state_of(whole), state_of(parts)
@@ -127,8 +134,17 @@ def test_what_a_resumed_run_refuses(tmp_path: Path) -> None:
         fit(network(), train, val, folder, runtime=QUIET)
     with pytest.raises(UsageError, match="another epochs"):
         fit(network(), train, val, folder, recipe=Recipe(epochs=2, batch_size=24), runtime=QUIET, resume=True)
-    with pytest.raises(DataError, match="not what the run was started with"):
+    with pytest.raises(DataError, match="the train part .* not what the run was started with"):
         fit(network(), train.take(range(20)), val, folder, runtime=QUIET, resume=True)
+    with pytest.raises(DataError, match="the val part .* not what the run was started with"):
+        fit(network(), train, val.take(range(3)), folder, runtime=QUIET, resume=True)
+    other = start_classifier("classic_cnn", train)
+    with pytest.raises(UsageError, match="classic_cnn of size"):
+        fit(other, train, val, folder, runtime=QUIET, resume=True)
+    (folder / "state.pt").rename(folder / "hidden")
+    with pytest.raises(FileError, match="does not exist"):
+        fit(network(), train, val, folder, runtime=QUIET, resume=True)
+    (folder / "hidden").rename(folder / "state.pt")
     with pytest.raises(FileError, match="no run folder"):
         fit(network(), train, val, tmp_path / "absent", runtime=QUIET, resume=True)
     assert fit(network(), train, val, folder, runtime=QUIET, resume=True).epochs == 1
@@ -168,3 +184,61 @@ def test_a_state_that_would_run_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"state\.pt"):
         fit(network(), train, val, tmp_path, runtime=QUIET, resume=True)
     assert not (tmp_path / "owned").exists()
+
+
+def test_the_state_is_saved_in_the_middle_of_an_epoch_and_taken_up_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, val = pictures(split="train"), pictures(split="val")
+    recipe, real, steps = Recipe(epochs=1, batch_size=9), Trainer.step, list[int]()
+
+    def step(self: Trainer, batch: Batch, number: int, rate: float) -> Outcome:
+        if number == 3 and not steps.count(3):
+            steps.append(3)
+            raise KeyboardInterrupt
+        steps.append(number)
+        return real(self, batch, number, rate)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    rarely = replace(QUIET, save_every=3600.0)
+    for name, runtime in (("often", QUIET), ("rarely", rarely)):
+        steps.clear()
+        with pytest.raises(KeyboardInterrupt):
+            fit(network(), train, val, tmp_path / name, recipe=recipe, runtime=runtime)
+        assert state_of(tmp_path / name)["counters"]["step"] == 3
+        fit(network(seed=9), train, val, tmp_path / name, resume=True, runtime=runtime)
+        assert steps == [0, 1, 2, 3, 3, 4]
+    whole = fit(network(), train, val, tmp_path / "whole", recipe=recipe, runtime=QUIET)
+    for name in ("often", "rarely"):
+        assert same(state_of(whole.run)["trainer"], state_of(tmp_path / name)["trainer"])
+
+
+def test_what_was_shown_on_the_board_is_what_was_logged(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = Log(tmp_path)
+    for step in (1, 2, 3):
+        log.write({"kind": "step", "step": step, "loss": float(step)})
+    log.close()
+    resumed = Log(tmp_path, resume_at=2)
+    resumed.write({"kind": "step", "step": 3, "loss": 30.0})
+    resumed.close()
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    shown = [(one.step, one.value) for one in board.Scalars("step/loss")]
+    assert shown == [(line["step"], line["loss"]) for line in read_log(log.path)] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+
+
+def test_an_interrupt_waits_for_the_end_of_the_step() -> None:
+    done = []
+
+    def step() -> None:
+        with held_interrupt():
+            signal.raise_signal(signal.SIGINT)
+            done.append("the rest")
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
+    assert done == ["the rest"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

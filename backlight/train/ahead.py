@@ -1,0 +1,30 @@
+"""Read what is needed next while the present is worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class ReadAhead(Generic[Key, Value]):
+    """Call `read` on one thread of its own, ahead of being asked; an exception comes out where its value would.
+
+    >>> squares = ReadAhead(lambda number: number**2)
+    >>> squares(3, following=4), squares(4, following=5)
+    (9, 16)
+    """
+
+    def __init__(self, read: Callable[[Key], Value]) -> None:
+        self._read, self._begun = read, dict[Key, Future[Value]]()
+        self._thread = ThreadPoolExecutor(1)
+
+    def __call__(self, key: Key, following: Key) -> Value:
+        """Give the value of `key`, and begin to read that of `following`."""
+        present = self._begun.pop(key, None) or self._thread.submit(self._read, key)
+        if following not in self._begun:
+            self._begun[following] = self._thread.submit(self._read, following)
+        return present.result()

@@ -1,0 +1,133 @@
+"""One step against the same step written out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backlight.classifier import Classifier
+from backlight.train.batches import Batch
+from backlight.train.layers import freeze, hold_frozen
+from backlight.train.recipe import Recipe
+from backlight.train.trainer import Trainer
+from tests.train.nets import network
+
+KEYS = torch.arange(6)
+LABELS = KEYS % 3
+IMAGES = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+BATCH = Batch(IMAGES, LABELS, KEYS, KEYS, 6)
+PLAIN = Recipe(optimizer="sgd", lr=0.1, momentum=0.0, weight_decay=0.0, label_smoothing=0.0)
+
+
+def small() -> Classifier:
+    classifier = network(norm=False, dropout=0.0)
+    classifier.module.double()
+    return classifier
+
+
+def moved(recipe: Recipe, batch: Batch = BATCH, weights: Tensor | None = None) -> list[Tensor]:
+    """Take one step in double precision; give how far each parameter went."""
+    classifier = small()
+    before = [one.detach().clone() for one in classifier.module.parameters()]
+    doubles = replace(batch, images=batch.images.double(), own=None if batch.own is None else batch.own.double())
+    Trainer(classifier, recipe, seed=0, class_weights=weights).step(doubles, 0, recipe.lr)
+    return [(one - old).detach() for one, old in zip(classifier.module.parameters(), before, strict=True)]
+
+
+def expected(targets: Tensor) -> list[Tensor]:
+    """Give the step of plain descent on the cross-entropy with target weights `[B,classes]`."""
+    classifier = small()
+    logits = classifier.module(classifier.normalize(IMAGES.double()))
+    loss = -(targets * F.log_softmax(logits, 1)).sum() / len(targets)
+    return [-0.1 * one for one in torch.autograd.grad(loss, list(classifier.module.parameters()))]
+
+
+def close(left: list[Tensor], right: list[Tensor]) -> bool:
+    return all(torch.allclose(one, other, rtol=0, atol=1e-12) for one, other in zip(left, right, strict=True))
+
+
+def test_smoothing_mixing_and_class_weights_are_weights_of_the_targets() -> None:
+    others, own, weights = (LABELS + 1) % 3, torch.linspace(0, 1, 6), torch.tensor([0.1, 10.0, 1.0])
+    first, second = (F.one_hot(labels, 3).double() for labels in (LABELS, others))
+    assert close(moved(PLAIN), expected(first))
+    smooth = replace(PLAIN, label_smoothing=0.3)
+    assert close(moved(smooth), expected(0.7 * first + 0.1))
+    mixed = replace(BATCH, others=others, own=own)
+    share = own.double()[:, None]
+    assert close(moved(PLAIN, mixed), expected(share * first + (1 - share) * second))
+    # Each label brings its own class's weight along, not the first label's.
+    heavy = share * first * weights[LABELS, None] + (1 - share) * second * weights[others, None]
+    assert close(moved(PLAIN, mixed, weights.double()), expected(heavy))
+
+
+def test_a_clipped_gradient_has_the_length_that_was_asked_for() -> None:
+    steps = moved(replace(PLAIN, clip=1e-3))
+    length = torch.cat([one.flatten() for one in steps]).norm()
+    assert float(length) == pytest.approx(0.1 * 1e-3, rel=1e-3)
+
+
+def test_parts_of_uneven_size_sum_to_the_whole() -> None:
+    assert close(moved(replace(PLAIN, accumulate=4)), moved(PLAIN))
+
+
+def test_muon_does_not_depend_on_the_memory_format() -> None:
+    found = []
+    for form in (torch.contiguous_format, torch.channels_last):
+        classifier = network(norm=False, dropout=0.0)
+        classifier.module.to(memory_format=form)
+        trainer = Trainer(classifier, Recipe(optimizer="muon", lr=0.01), seed=0)
+        for number in range(2):
+            trainer.step(BATCH, number, 0.01)
+        found.append([one.detach().contiguous() for one in classifier.module.parameters()])
+    assert max(float((one - other).abs().max()) for one, other in zip(*found, strict=True)) < 1e-3
+    start = [one.detach() for one in network(norm=False, dropout=0.0).module.parameters()]
+    assert max(float((one - other).abs().max()) for one, other in zip(found[0], start, strict=True)) > 5e-3
+
+
+def test_memory_that_runs_out_leaves_no_trace_in_what_layers_draw() -> None:
+    def train(accumulate: int, fail: bool) -> Trainer:
+        trainer = Trainer(network(dropout=0.5), Recipe(optimizer="sgd", lr=0.1, accumulate=accumulate), seed=0)
+        real, failed = trainer._logits, [fail]
+
+        def once(images: Tensor) -> Tensor:
+            logits = real(images)
+            if failed.pop(0) if failed else False:
+                raise torch.OutOfMemoryError("out of memory")
+            return logits
+
+        trainer._logits = once  # type: ignore[method-assign]
+        trainer.step(BATCH, 0, 0.1)
+        return trainer
+
+    halved, planned = train(1, fail=True), train(2, fail=False)
+    assert all(map(torch.equal, halved.module.parameters(), planned.module.parameters()))
+    # A resumed run goes on with as many parts, or its batch statistics would be others.
+    again = Trainer(network(dropout=0.5), Recipe(optimizer="sgd", lr=0.1), seed=0)
+    again.load_state_dict(halved.state_dict())
+    assert again.parts == 2
+
+
+def test_half_precision_is_used_and_the_weights_stay_whole() -> None:
+    nets = [network(norm=False, dropout=0.0) for _ in range(2)]
+    for net, autocast in zip(nets, (None, torch.bfloat16), strict=True):
+        Trainer(net, PLAIN, seed=0, autocast=autocast).step(BATCH, 0, 0.1)
+    full, half = ([one.detach() for one in net.module.parameters()] for net in nets)
+    assert {one.dtype for one in half} == {torch.float32}
+    gaps = [float((one - other).abs().max()) for one, other in zip(full, half, strict=True)]
+    assert 0 < max(gaps) < 1e-2
+
+
+def test_what_comes_before_the_first_free_layer_is_at_rest() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, affine=False), nn.Flatten(), nn.Dropout(), nn.Linear(144, 3), nn.Dropout()
+    )
+    net.train()
+    hold_frozen(net, freeze(net, -1))
+    assert [part.training for part in net] == [False, False, False, False, True, True]
+    free = nn.Sequential(nn.Dropout(), nn.Linear(2, 2)).train()
+    hold_frozen(free, frozenset())
+    assert free[0].training
