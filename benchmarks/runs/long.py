@@ -38,7 +38,7 @@ from backlight.train.start import start_classifier
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 CIFAR = "cifar10_jpeg.npz"
-SHAPES = "shapes:n=20000,classes=100,size=128"
+SHAPES = "shapes:n=10000,classes=100,size=128"
 PGD3 = "pgd:eps=8/255,steps=3"
 ATTACKED = 1000  # test pictures for robust accuracy
 
