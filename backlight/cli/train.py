@@ -113,6 +113,9 @@ def train(
     save_every: Annotated[str, typer.Option(help="Time between two saved states, as in 60s.")] = "60s",
     precision: Annotated[str, typer.Option(help="auto | float32 | bfloat16")] = "auto",
     memory_format: Annotated[str, typer.Option(help="auto | contiguous | channels_last")] = "auto",
+    compile_: Annotated[
+        str, typer.Option("--compile", help="auto | on | off; auto tries it on an accelerator.")
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:1 | mps")] = "auto",
     force: Annotated[
         bool, typer.Option("--force", help="Replace the run in --out.", rich_help_panel=RUN_PANEL)
@@ -129,7 +132,7 @@ def train(
     if resume and force:
         raise UsageError("--resume and --force", expected="one of them: to go on, or to replace the run")
     chosen = recipe.read(out if resume else None)
-    runtime = Runtime(precision, memory_format, save_every=parse_duration(save_every))
+    runtime = Runtime(precision, memory_format, compile_, save_every=parse_duration(save_every))
     start = start.resumed(out, shown.seed) if resume else start
     engine = make_engine(device)
     splits = _checked(load_splits(data))

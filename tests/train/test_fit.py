@@ -113,7 +113,7 @@ def test_a_compiled_run_loads_into_a_plain_model(tmp_path: Path, monkeypatch: py
     # What the compiler generates does not matter here: the weights' names do.
     real = nn.Module.compile
     monkeypatch.setattr(nn.Module, "compile", lambda self: real(self, backend="eager"))
-    runtime = replace(QUIET, compile=True)
+    runtime = replace(QUIET, compile="on")
     found = fit(network(dropout=0.0), *DATA, tmp_path, recipe=replace(SHORT, ema=0.5), runtime=runtime)
     plain = network(seed=5)
     plain.module.load_state_dict(RunFolder(tmp_path).load_weights("best"), strict=True)
