@@ -62,7 +62,7 @@ RUNS = {
     "adversarial": LongRun(
         "classic_cnn",
         "default",
-        ("epochs=10", f"adversary={PGD3}", "lr=0.001", "label_smoothing=0", "weight_decay=0.0005"),
+        ("epochs=6", f"adversary={PGD3}", "lr=0.001", "label_smoothing=0", "weight_decay=0.0005"),
         goal="PGD-20 accuracy at 8/255 >= 0.25 within an hour",
     ),
     "default": LongRun("classic_cnn", "default", goal="val accuracy >= 0.78"),
