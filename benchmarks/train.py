@@ -8,6 +8,8 @@ The long runs are in benchmarks/runs/long.py. With an accelerator `--only speed`
 
 from __future__ import annotations
 
+import copy
+import itertools
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -19,16 +21,15 @@ from measure import Figure, arguments, at_least, at_most, data_folder, faster, i
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.data.load import load_splits
 from backlight.data.pictures import to_pil
-from backlight.train.batches import Batch, Batches
+from backlight.train.batches import Batches
 from backlight.train.fit import fit
 from backlight.train.log import read_log
 from backlight.train.order import Order
 from backlight.train.recipe import CLASSIC, Recipe, read_recipe
-from backlight.train.runtime import Runtime, choose
+from backlight.train.runtime import Choice, Runtime, choose
 from backlight.train.start import start_classifier
 from backlight.train.trainer import Trainer
 
@@ -61,58 +62,69 @@ class PictureByPicture(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 
 def throughput(data: Dataset, steps: int, runs: int) -> Iterator[Figure]:
-    """Time `steps` steps of the classic recipe: ours, a DataLoader with 2 workers, and compute alone, in float32.
-
-    `probed` is ours in the precision that the probe chooses on this machine.
-    """
+    """Time `steps` steps of the classic recipe: ours, a DataLoader with 2 workers, and compute alone."""
     data = data.take(torch.arange(steps * CLASSIC.batch_size)).in_memory()
     batches = Batches(data, Order(data.labels, CLASSIC.batch_size, seed=0), CLASSIC.augment)
-    trainer, probed = _trainer(data, FLOAT32), _trainer(data, QUIET)
-    fixed = batches(0)
+    yield _against_loader(*_trainer(data, FLOAT32), batches, steps, runs)
+    probed, choice = _trainer(data, QUIET)
+    if choice.precision != "float32":
+        yield _against_loader(probed, choice, batches, steps, runs)
+    yield _against_compute(_trainer(data, FLOAT32)[0], batches, 10 * steps * runs // 12)
 
-    def ours(trainer: Trainer = trainer) -> None:
+
+def _trainer(data: Dataset, runtime: Runtime) -> tuple[Trainer, Choice]:
+    classifier = start_classifier("classic_cnn", data)
+    choice = choose(classifier, data[:64].images, runtime)
+    choice.prepare(classifier.module)
+    return Trainer(classifier, CLASSIC, seed=0, autocast=choice.autocast), choice
+
+
+def _against_loader(trainer: Trainer, choice: Choice, batches: Batches, steps: int, runs: int) -> Figure:
+    def ours() -> None:
         for step in range(steps):
             trainer.step(batches(step), step, CLASSIC.lr)
 
-    plain = start_classifier("classic_cnn", data).module
+    plain = copy.deepcopy(trainer.module)
     optimizer = torch.optim.Adam(plain.parameters(), CLASSIC.lr)
+    pictures = PictureByPicture(batches.data)
     loader = torch.utils.data.DataLoader(
-        PictureByPicture(data), CLASSIC.batch_size, shuffle=True, num_workers=2, persistent_workers=True
+        pictures, CLASSIC.batch_size, shuffle=True, num_workers=2, persistent_workers=True
     )
 
     def peer() -> None:
         for images, labels in loader:
             optimizer.zero_grad()
-            nn.functional.cross_entropy(plain(images), labels).backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=choice.autocast is not None):
+                logits = plain(images)
+            nn.functional.cross_entropy(logits.float(), labels).backward()
             optimizer.step()
 
-    candidates = {"ours": ours, "peer": peer, "bare": _bare(trainer.classifier, fixed, steps)}
-    bare = in_turn({**candidates, "probed": lambda: ours(probed)}, runs)
-    speed = {name: steps * CLASSIC.batch_size / taken for name, taken in bare.items()}
-    note = f"batch {CLASSIC.batch_size}, images/s: " + ", ".join(f"{name} {value:.0f}" for name, value in speed.items())
-    yield faster("train classic_cnn", bare["ours"], bare["peer"], "DataLoader, 2 workers", goal=1.7, n=runs, note=note)
-    yield faster("train against bare compute", bare["ours"], bare["bare"], "no data", goal=0.95, n=runs, note=note)
+    taken = in_turn({"ours": ours, "peer": peer}, runs)
+    speed = {name: steps * CLASSIC.batch_size / seconds for name, seconds in taken.items()}
+    note = f"batch {CLASSIC.batch_size}, images/s: ours {speed['ours']:.0f}, peer {speed['peer']:.0f}"
+    name = f"train classic_cnn, {choice.precision}"
+    return faster(name, taken["ours"], taken["peer"], "DataLoader, 2 workers", goal=1.7, n=runs, note=note)
 
 
-def _trainer(data: Dataset, runtime: Runtime) -> Trainer:
-    classifier = start_classifier("classic_cnn", data)
-    choice = choose(classifier, data[:64].images, runtime)
-    choice.prepare(classifier.module)
-    return Trainer(classifier, CLASSIC, seed=0, autocast=choice.autocast)
+def _against_compute(trainer: Trainer, batches: Batches, steps: int) -> Figure:
+    """Take a whole step and one on a batch that is ready in turn: neighbors on the machine slow both alike."""
+    ready = batches(0)
+    images, module = trainer.classifier.normalize(ready.images), copy.deepcopy(trainer.module)
+    optimizer = torch.optim.Adam(module.parameters(), CLASSIC.lr)
+    number = itertools.count()
 
+    def ours() -> None:
+        step = next(number)
+        trainer.step(batches(step), step, CLASSIC.lr)
 
-def _bare(classifier: Classifier, batch: Batch, steps: int):  # noqa: ANN202
-    """The same network and optimizer on one batch that is ready, again and again."""
-    images, module = classifier.normalize(batch.images), classifier.module
-    optimizer = torch.optim.Adam(module.parameters(), 0.0)
+    def bare() -> None:
+        nn.functional.cross_entropy(module(images), ready.labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
 
-    def loop() -> None:
-        for _ in range(steps):
-            nn.functional.cross_entropy(module(images), batch.labels).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-    return loop
+    taken = in_turn({"ours": ours, "bare": bare}, steps)
+    note = f"medians of single steps, float32, batch {CLASSIC.batch_size}"
+    return faster("a step against bare compute", taken["ours"], taken["bare"], "no data", goal=0.95, n=steps, note=note)
 
 
 def shapes(count: int) -> Iterator[Figure]:
