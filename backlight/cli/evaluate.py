@@ -155,8 +155,8 @@ def _lines(found: list[Evaluation], comparison: Comparison | None, slices: list[
         yield f"  top-5     {one.top5:.2%}"
         yield f"  calibration error  {one.reliability.ece:.2%}"
         yield "  worst classes"
-        scores = sorted(one.per_class.items(), key=lambda pair: (pair[1].accuracy, pair[0]))
-        yield from (f"    {score.accuracy:7.2%}  {name}  ({score.n} pictures)" for name, score in scores[:_SHOWN])
+        scores = sorted((s.accuracy, name, s.n) for name, s in one.per_class.items() if s.accuracy is not None)
+        yield from (f"    {share:7.2%}  {name}  ({n} pictures)" for share, name, n in scores[:_SHOWN])
         yield "  most confused"
         yield from (
             f"    {pair.count:5d}  {pair.true} taken for {pair.predicted}  ({pair.fraction:.1%} of {pair.true})"

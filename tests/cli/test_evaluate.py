@@ -1,0 +1,40 @@
+"""evaluate with a network of fixed weights: what it says, and about which data it says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import CommandLine
+
+SHAPES = "shapes:n=60,size=16,classes=3"
+FACTORY = """
+import torch
+from torch import nn
+from backlight import Classifier
+
+def build(channels, labels):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(784, 3))
+    return Classifier.from_module(net, mean=[0.5] * channels, std=1.0, size=16, labels=labels)
+
+def shapes():
+    return build(3, ["circle", "square", "triangle"])
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """Give the specification of a network that knows circles, squares and triangles, of 16 x 16 pixels."""
+    (tmp_path / "nets.py").write_text(FACTORY)
+    return f"{tmp_path / 'nets.py'}:shapes"
+
+
+def test_classes_without_pictures_are_no_worst_classes(backlight: CommandLine, model: str, tmp_path: Path) -> None:
+    ran = backlight("evaluate", "--model", model, "--data", SHAPES, "--limit", 2, "--out", tmp_path / "out")
+    assert ran.status == 0, ran.err
+    worst = ran.out.split("worst classes")[1].split("most confused")[0]
+    assert "None" not in worst
+    assert 1 <= len(worst.strip().splitlines()) <= 2
