@@ -65,7 +65,7 @@ def open_run(
     """
     check_labels(classifier, train)
     check_labels(classifier, val)
-    train, val = _ready(train, classifier), _ready(val, classifier)
+    train, val = prepare_data(classifier, train), prepare_data(classifier, val)
     folder = RunFolder(path)
     private = classifier.replace(module=copy.deepcopy(classifier.module).to(engine.device))
     if resume:
@@ -99,8 +99,17 @@ def open_run(
     return Run(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
 
 
-def _ready(data: Dataset, classifier: Classifier) -> Dataset:
-    """Bring pictures to the input size; keep them decoded where they fit into memory."""
+def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
+    """Bring pictures to the input size, leave broken ones out, and keep them decoded where they fit into memory.
+
+    Raises ModelError for a model of unknown input size or without logits, DataError for data that is empty,
+    unreadable or of another number of channels.
+
+    >>> from backlight.data.load import load_data
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> prepare_data(Classifier.from_module(net, size=8), load_data("shapes:n=10,size=16,classes=2")).read([0]).shape
+    torch.Size([1, 3, 8, 8])
+    """
     if classifier.resize is None:
         raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=32)")
     if classifier.outputs != "logits":
