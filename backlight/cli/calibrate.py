@@ -31,6 +31,7 @@ def calibrate(
     from backlight.evaluate.calibrate import CALIBRATION, write_calibration
     from backlight.evaluate.calibrate import calibrate as find_temperature
     from backlight.evaluate.evaluate import evaluate
+    from backlight.evaluate.samples import match_labels
     from backlight.files import require_new
     from backlight.intake import Failed
     from backlight.models import load
@@ -43,7 +44,7 @@ def calibrate(
     spec = data or str(known.get("name", ""))
     classifier = load(str(folder), device=device)
     # What a run notes of its data is what training makes of it: resized, and without broken pictures.
-    pictures = prepare_data(classifier, load_data(spec, split="val"))
+    pictures = prepare_data(classifier, match_labels(classifier, load_data(spec, split="val")))
     same = pictures.fingerprint() == known.get("val")
     if data is None and not same:
         raise DataError(

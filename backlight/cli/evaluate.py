@@ -49,7 +49,7 @@ def evaluate(
     from backlight.data import load_data
     from backlight.engine import make_engine
     from backlight.evaluate.calibrate import at_temperature, read_temperature
-    from backlight.evaluate.compare import compare
+    from backlight.evaluate.compare import compare_evaluations
     from backlight.evaluate.slices import read_slices, require_values
     from backlight.files import require_new
     from backlight.intake import Failed
@@ -71,7 +71,7 @@ def evaluate(
         found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
     if not engine.is_main:
         return
-    comparison = compare(found[0].table, found[1].table) if len(found) == 2 else None
+    comparison = compare_evaluations(*found) if len(found) == 2 else None
     slices = found[0].slices(values) if values is not None else []
     failed = [Failed(one.id, one.error) for one in found[0].failed]
     if table:

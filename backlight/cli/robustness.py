@@ -57,6 +57,7 @@ def robustness(
     """Attack a data set and say how much of it withstands, what broke each image, and what to doubt."""
     from backlight.attack.request import RobustnessRequest
     from backlight.data import load_data
+    from backlight.evaluate.samples import match_labels
 
     counts = _counts(steps)
     options = {"steps": max(counts) if counts else None, "step_size": step_size, "objective": objective}
@@ -66,6 +67,7 @@ def robustness(
     check_folder(output, resume, asked)
     pictures = load_data(data, split=split, limit=limit)
     classifier = load_classifier(model, run.seed)
+    pictures = match_labels(classifier, pictures)
     anew = output.force and not resume
     found = _evaluate(classifier, pictures, request, run, output.out / BLOCKS, anew, model.memory_format)
     if found is None:

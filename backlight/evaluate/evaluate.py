@@ -17,7 +17,7 @@ from backlight.engine import Engine
 from backlight.errors import DataError
 from backlight.evaluate import metrics
 from backlight.evaluate.calibration import Reliability, reliability
-from backlight.evaluate.samples import predict_dataset
+from backlight.evaluate.samples import match_labels, predict_dataset
 from backlight.evaluate.slices import Slice, accuracy_by_slice
 from backlight.progress import Progress
 from backlight.table import Table
@@ -107,10 +107,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a classifier on a labeled data set; `tta` averages over shifted and mirrored views.
 
-    Pictures of another size are resized by the classifier's own rule. With several processes each looks at its
-    share and all get the same result.
+    Pictures of another size are resized by the classifier's own rule, and labels are matched by name. With several
+    processes each looks at its share and all get the same result.
 
-    Raises DataError for unlabeled data and for labels that are not the classifier's.
+    Raises DataError for unlabeled data and for labels that the classifier does not know.
 
     >>> import torch
     >>> from torch import nn
@@ -122,6 +122,7 @@ def evaluate(
     if not data.labeled:
         raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
     start = time.perf_counter()
+    data = match_labels(classifier, data)
     sized = data.resized(classifier.resize) if classifier.resize is not None else data
     samples = predict_dataset(classifier, sized, batch_size=batch_size, tta=tta, engine=engine, progress=progress)
     labels = classifier.labels or data.label_names

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import CommandLine
+from tests.data.samples import write_folder
 
 SHAPES = "shapes:n=60,size=16,classes=3"
 FACTORY = """
@@ -38,3 +39,22 @@ def test_classes_without_pictures_are_no_worst_classes(backlight: CommandLine, m
     worst = ran.out.split("worst classes")[1].split("most confused")[0]
     assert "None" not in worst
     assert 1 <= len(worst.strip().splitlines()) <= 2
+
+
+def test_a_folder_with_some_of_the_classes_is_matched_by_name(
+    backlight: CommandLine, model: str, tmp_path: Path
+) -> None:
+    write_folder(tmp_path / "some", {"triangle": 2, "circle": 3}, size=16)
+    words = ("--data", tmp_path / "some", "--split", "all", "--model", model, "--json")
+    found = backlight("evaluate", *words, "--out", tmp_path / "out").json
+    assert found["labels"] == ["circle", "square", "triangle"]
+    assert [one["n"] for one in found["per_class"].values()] == [3, 0, 2]
+    robust = backlight("robustness", *words, "--attack", "fgsm", "--out", tmp_path / "robust")
+    assert robust.status == 0, robust.err
+    assert robust.json["clean_accuracy"] == found["accuracy"]
+    explained = backlight("explain", *words, "--methods", "saliency", "--out", tmp_path / "explained")
+    assert explained.status == 0, explained.err
+    write_folder(tmp_path / "some", {"owl": 1}, size=16)
+    unknown = backlight("evaluate", *words, "--out", tmp_path / "other")
+    assert unknown.status == 2
+    assert "owl" in unknown.err
