@@ -67,7 +67,7 @@ def robustness(
     check_folder(output, resume, asked)
     pictures = load_data(data, split=split, limit=limit)
     classifier = load_classifier(model, run.seed)
-    pictures = match_labels(classifier, pictures)
+    pictures = match_labels(classifier, pictures).with_channels(classifier.channels)
     anew = output.force and not resume
     found = _evaluate(classifier, pictures, request, run, output.out / BLOCKS, anew, model.memory_format)
     if found is None:

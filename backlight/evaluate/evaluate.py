@@ -107,8 +107,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a classifier on a labeled data set; `tta` averages over shifted and mirrored views.
 
-    Pictures of another size are resized by the classifier's own rule, and labels are matched by name. With several
-    processes each looks at its share and all get the same result.
+    Pictures of another size are resized by the classifier's own rule, colors become grey where it has one channel,
+    and labels are matched by name. With several processes each looks at its share and all get the same result.
 
     Raises DataError for unlabeled data and for labels that the classifier does not know.
 
@@ -122,8 +122,8 @@ def evaluate(
     if not data.labeled:
         raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
     start = time.perf_counter()
-    data = match_labels(classifier, data)
-    sized = data.resized(classifier.resize) if classifier.resize is not None else data
+    seen = match_labels(classifier, data).with_channels(classifier.channels)
+    sized = seen.resized(classifier.resize) if classifier.resize is not None else seen
     samples = predict_dataset(classifier, sized, batch_size=batch_size, tta=tta, engine=engine, progress=progress)
     labels = classifier.labels or data.label_names
     failed = (*data.failed, *samples.failed)

@@ -100,7 +100,7 @@ def open_run(
 
 
 def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
-    """Bring pictures to the input size, leave broken ones out, and keep them decoded where they fit into memory.
+    """Bring pictures to input size and channels, without broken ones, decoded at once where they fit into memory.
 
     Raises ModelError for a model of unknown input size or without logits, DataError for data that is empty,
     unreadable or of another number of channels.
@@ -117,14 +117,11 @@ def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
     if not len(data):
         raise DataError(f"the {data.split} part of {data.name} is empty", expected="at least one picture")
     height, width = classifier.resize.size
-    sized = data.resized(classifier.resize)
+    sized = data.with_channels(classifier.channels).resized(classifier.resize)
     fits = len(data) * classifier.channels * height * width <= _IN_MEMORY
     ready = sized.in_memory() if fits else sized.checked()
     if not len(ready):
         raise DataError(f"no picture of {data.name} can be read", expected="at least one")
-    found = ready.read([0]).shape[1]
-    if found != classifier.channels:
-        raise DataError(f"{data.name} has {found} channels", expected=f"{classifier.channels}, as the model")
     return ready
 
 

@@ -23,6 +23,9 @@ def build(channels, labels):
 
 def shapes():
     return build(3, ["circle", "square", "triangle"])
+
+def grey():
+    return build(1, ["circle", "square", "triangle"])
 """
 
 
@@ -58,3 +61,13 @@ def test_a_folder_with_some_of_the_classes_is_matched_by_name(
     unknown = backlight("evaluate", *words, "--out", tmp_path / "other")
     assert unknown.status == 2
     assert "owl" in unknown.err
+
+
+def test_a_model_of_one_channel_sees_grey(backlight: CommandLine, model: str, tmp_path: Path) -> None:
+    words = ("--data", SHAPES, "--model", model.replace(":shapes", ":grey"), "--json")
+    found = backlight("evaluate", *words, "--out", tmp_path / "out").json
+    assert found["n"] == 6
+    robust = backlight("robustness", *words, "--attack", "fgsm", "--out", tmp_path / "robust")
+    assert robust.json["clean_accuracy"] == found["accuracy"]
+    explained = backlight("explain", *words, "--methods", "saliency", "--out", tmp_path / "explained")
+    assert explained.json["n"] == 6
