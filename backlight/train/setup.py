@@ -103,7 +103,7 @@ def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
     """Bring pictures to input size and channels, without broken ones, decoded at once where they fit into memory.
 
     Raises ModelError for a model of unknown input size or without logits, DataError for data that is empty,
-    unreadable or of another number of channels.
+    unlabeled or unreadable, and for channels that pictures do not have.
 
     >>> from backlight.data.load import load_data
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
@@ -116,6 +116,8 @@ def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
         raise ModelError(f"the model returns {classifier.outputs}", expected="logits, for training")
     if not len(data):
         raise DataError(f"the {data.split} part of {data.name} is empty", expected="at least one picture")
+    if not data.labeled:
+        raise DataError(f"the {data.split} part of {data.name} has pictures without labels", expected="all labeled")
     height, width = classifier.resize.size
     sized = data.with_channels(classifier.channels).resized(classifier.resize)
     fits = len(data) * classifier.channels * height * width <= _IN_MEMORY

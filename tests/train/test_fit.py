@@ -196,6 +196,8 @@ def test_data_that_does_not_fit(tmp_path: Path) -> None:
     unlabeled = Dataset.of(train.read(slice(0, 4)), label_names=train.label_names)
     with pytest.raises(DataError, match="without labels"):
         fit(network(), unlabeled, val, tmp_path / "c", runtime=QUIET)
+    with pytest.raises(DataError, match="val part .* without labels"):
+        fit(network(), train, replace(unlabeled, split="val"), tmp_path / "v", runtime=QUIET)
     two = Dataset.of(train.read(slice(0, 6))[:, :2], [0, 1, 2] * 2, train.label_names)
     with pytest.raises(DataError, match="2 channels"):
         fit(network(), two, val, tmp_path / "d", runtime=QUIET)
