@@ -22,6 +22,8 @@ from backlight.evaluate.slices import Slice, accuracy_by_slice
 from backlight.progress import Progress
 from backlight.table import Table
 
+_TOLD = 10  # single pictures in the document
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -77,6 +79,21 @@ class Evaluation:
         """Give the accuracy by a value per id, worst first."""
         return accuracy_by_slice(self.table, values)
 
+    @property
+    def top_losses(self) -> list[dict[str, Any]]:
+        """Tell of the ten pictures of highest loss: id, names of label and prediction, confidence, loss."""
+        return self._told(metrics.top_losses(self.table, _TOLD))
+
+    @property
+    def suspected_label_errors(self) -> list[dict[str, Any]]:
+        """Tell of ten pictures, highest loss first, whose label the model contradicts with much confidence."""
+        return self._told(metrics.suspected_label_errors(self.table).head(_TOLD))
+
+    def _told(self, rows: Table) -> list[dict[str, Any]]:
+        names = ("label", "prediction")
+        kept = rows.select(*names, "confidence", "loss").rows()
+        return [row | {name: self.labels[row[name]] for name in names} for row in kept]
+
     def to_json(self) -> dict[str, Any]:
         """Give the document of the verb `evaluate`."""
         return {
@@ -92,6 +109,8 @@ class Evaluation:
             "confusion": self.confusion.tolist(),
             "labels": list(self.labels),
             "most_confused": [vars(pair) for pair in self.most_confused],
+            "top_losses": self.top_losses,
+            "suspected_label_errors": self.suspected_label_errors,
             "seconds": round(self.seconds, 3),
         }
 

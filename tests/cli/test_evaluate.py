@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backlight.table import Table
 from tests.cli.running import CommandLine
 from tests.data.samples import write_folder
 
@@ -26,6 +27,11 @@ def shapes():
 
 def grey():
     return build(1, ["circle", "square", "triangle"])
+
+def sure():
+    classifier = build(3, ["triangle", "circle", "square"])
+    classifier.module[-1].weight.data *= 300
+    return classifier
 """
 
 
@@ -71,3 +77,37 @@ def test_a_model_of_one_channel_sees_grey(backlight: CommandLine, model: str, tm
     assert robust.json["clean_accuracy"] == found["accuracy"]
     explained = backlight("explain", *words, "--methods", "saliency", "--out", tmp_path / "explained")
     assert explained.json["n"] == 6
+
+
+def test_single_pictures_are_told_in_the_document_and_the_text(
+    backlight: CommandLine, model: str, tmp_path: Path
+) -> None:
+    words = ("--data", SHAPES, "--split", "all", "--table", "--model", model.replace(":shapes", ":sure"))
+    found = backlight("evaluate", *words, "--out", tmp_path / "out", "--json").json
+    rows = Table.read(tmp_path / "out" / "samples.parquet").rows()
+    wrong = [row for row in rows if row["label"] != row["prediction"] and row["confidence"] >= 0.9]
+    for key, expected in (("top_losses", rows), ("suspected_label_errors", wrong)):
+        worst = sorted(expected, key=lambda row: (-row["loss"], row["id"]))[:10]
+        assert len(worst) == 10
+        assert [one["id"] for one in found[key]] == [row["id"] for row in worst]
+        for one, row in zip(found[key], worst):
+            assert one["label"] == found["labels"][row["label"]]
+            assert one["prediction"] == found["labels"][row["prediction"]]
+            assert (one["confidence"], one["loss"]) == pytest.approx((row["confidence"], row["loss"]))
+    text = backlight("evaluate", *words, "--out", tmp_path / "text").out
+    losses, suspects = text.split("highest losses")[1].split("labels that may be wrong")
+    for part, key in ((losses, "top_losses"), (suspects, "suspected_label_errors")):
+        assert [line.split()[1] for line in part.strip().splitlines()[:10]] == [one["id"] for one in found[key]]
+
+
+def test_slices_of_both_models(backlight: CommandLine, model: str, tmp_path: Path) -> None:
+    rows = "".join(f"{row},{'day' if row % 2 else 'night'}\n" for row in range(60))
+    (tmp_path / "when.csv").write_text("id,when\n" + rows)
+    both = ("--model", model, "--model", model.replace(":shapes", ":sure"))
+    words = ("--data", SHAPES, "--split", "all", "--slice", f"{tmp_path / 'when.csv'}:when")
+    found = backlight("evaluate", *both, *words, "--out", tmp_path / "out", "--json").json
+    alone = backlight("evaluate", *both[2:], *words, "--out", tmp_path / "alone", "--json").json
+    assert {one["n"] for one in found["slices"]} == {30}
+    assert found["second"]["slices"] == alone["slices"] != found["slices"]
+    text = backlight("evaluate", *both, *words, "--out", tmp_path / "text").out
+    assert text.count("day  (30 pictures)") == text.count("night  (30 pictures)") == 2
