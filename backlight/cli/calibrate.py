@@ -31,23 +31,27 @@ def calibrate(
     from backlight.evaluate.calibrate import CALIBRATION, write_calibration
     from backlight.evaluate.calibrate import calibrate as find_temperature
     from backlight.evaluate.evaluate import evaluate
+    from backlight.evaluate.samples import match_labels
     from backlight.files import require_new
     from backlight.intake import Failed
     from backlight.models import load
     from backlight.progress import terminal_progress
     from backlight.train.folder import RunFolder
+    from backlight.train.setup import prepare_data
 
     known = RunFolder(folder).info.get("data") or {}
     target = require_new(folder / CALIBRATION, force)
     spec = data or str(known.get("name", ""))
-    pictures = load_data(spec, split="val")
+    classifier = load(str(folder), device=device)
+    # What a run notes of its data is what training makes of it: resized, and without broken pictures.
+    pictures = prepare_data(classifier, match_labels(classifier, load_data(spec, split="val")))
     same = pictures.fingerprint() == known.get("val")
     if data is None and not same:
         raise DataError(
             f"the val part of {spec} is not the one that {folder} was chosen on", hint="--data with the run's data"
         )
     found = evaluate(
-        load(str(folder), device=device),
+        classifier,
         pictures.limited(limit),
         batch_size=run.batch_size,
         progress=terminal_progress(run.quiet),

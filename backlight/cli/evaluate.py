@@ -49,7 +49,7 @@ def evaluate(
     from backlight.data import load_data
     from backlight.engine import make_engine
     from backlight.evaluate.calibrate import at_temperature, read_temperature
-    from backlight.evaluate.compare import compare
+    from backlight.evaluate.compare import compare_evaluations
     from backlight.evaluate.slices import read_slices, require_values
     from backlight.files import require_new
     from backlight.intake import Failed
@@ -71,12 +71,12 @@ def evaluate(
         found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
     if not engine.is_main:
         return
-    comparison = compare(found[0].table, found[1].table) if len(found) == 2 else None
-    slices = found[0].slices(values) if values is not None else []
+    comparison = compare_evaluations(*found) if len(found) == 2 else None
+    slices = [one.slices(values) if values is not None else [] for one in found]
     failed = [Failed(one.id, one.error) for one in found[0].failed]
     if table:
         found[0].table.write(output.out / _TABLE)
-    sections = _sections(found, comparison, slices, pictures, names)
+    sections = _sections(found, comparison, slices[0], pictures, names)
     page = _write_page(classifiers[0], output.out / _PAGE, sections, failed)
     if run.json:
         emit(_document(found, comparison, slices) | {"html": page})
@@ -136,16 +136,17 @@ def _write_page(classifier: Classifier, path: Path, sections: list[Section], fai
         return None
 
 
-def _document(found: list[Evaluation], comparison: Comparison | None, slices: list[Slice]) -> dict[str, Any]:
-    document = found[0].to_json()
-    if slices:
-        document["slices"] = [one.to_json() for one in slices]
+def _document(found: list[Evaluation], comparison: Comparison | None, slices: list[list[Slice]]) -> dict[str, Any]:
+    documents = [one.to_json() for one in found]
+    for document, own in zip(documents, slices):
+        if own:
+            document["slices"] = [one.to_json() for one in own]
     if comparison is not None:
-        document["second"], document["comparison"] = found[1].to_json(), comparison.to_json()
-    return document
+        documents[0] |= {"second": documents[1], "comparison": comparison.to_json()}
+    return documents[0]
 
 
-def _lines(found: list[Evaluation], comparison: Comparison | None, slices: list[Slice]) -> Iterator[str]:
+def _lines(found: list[Evaluation], comparison: Comparison | None, slices: list[list[Slice]]) -> Iterator[str]:
     for number, one in enumerate(found):
         low, high = one.accuracy_interval
         if len(found) > 1:
@@ -155,16 +156,26 @@ def _lines(found: list[Evaluation], comparison: Comparison | None, slices: list[
         yield f"  top-5     {one.top5:.2%}"
         yield f"  calibration error  {one.reliability.ece:.2%}"
         yield "  worst classes"
-        scores = sorted(one.per_class.items(), key=lambda pair: (pair[1].accuracy, pair[0]))
-        yield from (f"    {score.accuracy:7.2%}  {name}  ({score.n} pictures)" for name, score in scores[:_SHOWN])
+        scores = sorted((s.accuracy, name, s.n) for name, s in one.per_class.items() if s.accuracy is not None)
+        yield from (f"    {share:7.2%}  {name}  ({n} pictures)" for share, name, n in scores[:_SHOWN])
         yield "  most confused"
         yield from (
             f"    {pair.count:5d}  {pair.true} taken for {pair.predicted}  ({pair.fraction:.1%} of {pair.true})"
             for pair in one.most_confused[:_SHOWN]
         )
-    yield from (f"  {one.accuracy:7.2%}  {one.value or '(none)'}  ({one.n} pictures)" for one in slices)
+        yield from _told("highest losses", one.top_losses)
+        yield from _told("labels that may be wrong", one.suspected_label_errors)
+        yield from (f"  {own.accuracy:7.2%}  {own.value or '(none)'}  ({own.n} pictures)" for own in slices[number])
     if comparison is not None:
         low, high = comparison.interval
         yield f"model 2 minus model 1: {comparison.difference:+.2%} (95 % interval {low:+.2%} to {high:+.2%})"
         yield f"  right only by model 1: {comparison.only_first}, only by model 2: {comparison.only_second}"
         yield f"  McNemar p = {comparison.p:.3g}"
+
+
+def _told(title: str, pictures: list[dict[str, Any]]) -> Iterator[str]:
+    if pictures:
+        yield f"  {title}"
+    for one in pictures:
+        taken = "rightly" if one["label"] == one["prediction"] else f"taken for {one['prediction']}"
+        yield f"    {one['loss']:7.3f}  {one['id']}  {one['label']}, {taken}  ({one['confidence']:.1%} sure)"

@@ -131,6 +131,7 @@ def _whole_data(
     _check_new(output, whole.resume)
     pictures = load_data(spec, split=whole.split, limit=limit)
     classifier = load_classifier(model, run.seed)
+    pictures = pictures.with_channels(classifier.channels)
     engine = make_engine(str(classifier.device))
     engine.barrier()  # no process writes before all have seen that nothing was there
     found = explain_data(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backlight.cli.model import load_classifier
-from backlight.cli.options import Limit, ModelOptions, OutputOptions, RunOptions
+from backlight.cli.options import FastOptions, Limit, ModelOptions, OutputOptions, RunOptions
 from backlight.cli.output import data_name, emit, leave, resuming, say, warn
 from backlight.cli.robustness_folder import (
     BLOCKS,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def robustness(
     data: Annotated[str, typer.Option(help="DATA: a folder, .npz, .parquet, CIFAR batches, shapes:...")],
     model: ModelOptions,
+    fast: FastOptions,
     run: RunOptions,
     output: OutputOptions,
     attack: Annotated[str, typer.Option(help="`backlight methods` lists the attacks.")] = "autoattack",
@@ -57,6 +58,7 @@ def robustness(
     """Attack a data set and say how much of it withstands, what broke each image, and what to doubt."""
     from backlight.attack.request import RobustnessRequest
     from backlight.data import load_data
+    from backlight.evaluate.samples import match_labels
 
     counts = _counts(steps)
     options = {"steps": max(counts) if counts else None, "step_size": step_size, "objective": objective}
@@ -66,8 +68,9 @@ def robustness(
     check_folder(output, resume, asked)
     pictures = load_data(data, split=split, limit=limit)
     classifier = load_classifier(model, run.seed)
+    pictures = match_labels(classifier, pictures).with_channels(classifier.channels)
     anew = output.force and not resume
-    found = _evaluate(classifier, pictures, request, run, output.out / BLOCKS, anew, model.memory_format)
+    found = _evaluate(classifier, pictures, request, run, output.out / BLOCKS, anew, fast.memory_format)
     if found is None:
         return
     document = found.to_json() | ({"by_steps": found.over_steps(counts)} if len(counts) > 1 else {})

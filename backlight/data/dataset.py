@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backlight.data.pictures import THREADS, Failure, Memory, Pictures, resized, select, stack, try_one
+from backlight.data.pictures import THREADS, Failure, Memory, Pictures, fitted, select, stack, try_one
 from backlight.errors import DataError, FileError
 from backlight.images import Resize
 from backlight.progress import Progress, reporting
@@ -172,7 +172,17 @@ class Dataset:
 
     def resized(self, resize: Resize) -> Dataset:
         """Bring every picture to a classifier's input size by its own rule; masks stay as they are."""
-        return replace(self, pictures=resized(self.pictures, resize))
+        return replace(self, pictures=fitted(self.pictures, resize))
+
+    def with_channels(self, channels: int) -> Dataset:
+        """Bring every picture to a classifier's channels: 1 is luminance (ITU-R 601), 3 is RGB, grey repeated.
+
+        Pictures of another number of channels, which no rule gives, raise `DataError` when they are read.
+
+        >>> Dataset.of(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)).with_channels(1).read([0]).shape
+        torch.Size([1, 1, 4, 4])
+        """
+        return replace(self, pictures=fitted(self.pictures, channels=channels))
 
     def in_memory(self, progress: Progress | None = None) -> Dataset:
         """Decode everything once into one tensor; broken pictures are left out and named in `failed`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch.nn import functional
 THUMBNAIL = 16
 HASH_DISTANCE = 7
 THUMBNAIL_DISTANCE = 10.0
+_BLOCK_PAIRS = 2**16  # compared at once: their thumbnails take 32 MiB twice
 
 
 class Print(NamedTuple):
@@ -58,21 +59,33 @@ def near_groups(prints: list[Print]) -> list[list[int]]:
     """
     if len(prints) < 2:
         return []
-    hashes = np.array([one.hash for one in prints], dtype=np.uint64)
-    thumbnails = np.stack([one.thumbnail for one in prints]).astype(np.int16)
-    parent = np.arange(len(prints))
+    places = _distinct(prints)
+    kept = [prints[group[0]] for group in places]
+    hashes = np.array([one.hash for one in kept], dtype=np.uint64)
+    thumbnails = np.stack([one.thumbnail for one in kept]).astype(np.int16)
+    component = np.arange(len(kept))
     for first, second in _close(hashes):
-        difference = np.abs(thumbnails[first] - thumbnails[second]).mean(1)
-        near = difference <= THUMBNAIL_DISTANCE
-        _unite(parent, zip(first[near].tolist(), second[near].tolist()))
+        apart = component[first] != component[second]
+        first, second = first[apart], second[apart]
+        near = np.abs(thumbnails[first] - thumbnails[second]).mean(1) <= THUMBNAIL_DISTANCE
+        if near.any():
+            component = _united(component, first[near], second[near])
     groups: dict[int, list[int]] = {}
-    for place in range(len(prints)):
-        groups.setdefault(_root(parent, place), []).append(place)
-    return [places for places in groups.values() if len(places) > 1]
+    for number, group in zip(component.tolist(), places):
+        groups.setdefault(number, []).extend(group)
+    return sorted(sorted(group) for group in groups.values() if len(group) > 1)
+
+
+def _distinct(prints: list[Print]) -> list[list[int]]:
+    """Group the places of equal hashes and thumbnails: blank pages would be compared each with each for nothing."""
+    found: dict[tuple[int, bytes], list[int]] = {}
+    for place, one in enumerate(prints):
+        found.setdefault((one.hash, one.thumbnail.tobytes()), []).append(place)
+    return list(found.values())
 
 
 def _close(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield all pairs of hashes within the distance, some more than once.
+    """Yield all pairs of hashes within the distance, a bounded number at a time and each pair once.
 
     Hashes that differ in at most 7 bits agree in at least one of their 8 bytes (the pigeonhole principle), so
     only those that share a byte at the same place are compared.
@@ -82,20 +95,23 @@ def _close(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         order = np.argsort(bands[:, band], kind="stable")
         edges = np.flatnonzero(np.diff(bands[order, band])) + 1
         for members in np.split(order, edges):
-            for block in np.array_split(members, len(members) // 1024 + 1):
-                distance = np.bitwise_count(hashes[block][:, None] ^ hashes[members][None, :])
-                left, right = np.nonzero(distance <= HASH_DISTANCE)
-                forward = block[left] < members[right]
-                yield block[left[forward]], members[right[forward]]
+            step = max(1, _BLOCK_PAIRS // len(members))
+            for start in range(0, len(members), step):
+                rest = members[start:]
+                distance = np.bitwise_count(hashes[rest[:step], None] ^ hashes[None, rest])
+                close = (distance <= HASH_DISTANCE) & ((distance > 0) | (band == 0))
+                left, right = np.nonzero(np.triu(close, 1))
+                first, second = rest[left], rest[right]
+                new = (bands[first, :band] != bands[second, :band]).all(1)
+                yield first[new], second[new]
 
 
-def _unite(parent: np.ndarray, pairs: Iterable[tuple[int, int]]) -> None:
-    for first, second in pairs:
-        parent[_root(parent, first)] = _root(parent, second)
+def _united(component: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Number the components anew after these pairs have been connected."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
 
-
-def _root(parent: np.ndarray, place: int) -> int:
-    while parent[place] != place:
-        parent[place] = parent[parent[place]]
-        place = int(parent[place])
-    return place
+    size = (len(component), len(component))
+    edges = coo_matrix((np.ones(len(first), dtype=bool), (component[first], component[second])), shape=size)
+    numbers: np.ndarray = connected_components(edges, directed=False)[1]
+    return numbers[component]

@@ -11,12 +11,11 @@ import torch
 
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import from_paths
-from backlight.data.splits import number_labels
+from backlight.data.splits import number_labels, part_of
 from backlight.errors import DataError, FileError
 from backlight.files import inside
 from backlight.images import find_pictures
 
-SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LIST_LIMIT = 256 * 2**20
 
 
@@ -35,10 +34,10 @@ def read_folder(root: Path) -> dict[str, Dataset]:
     pictures beside class folders.
     """
     folders = _folders(root)
-    marked = {SPLIT_FOLDERS[folder.name]: folder for folder in folders if folder.name in SPLIT_FOLDERS}
+    marked = {part: folder for folder in folders if (part := part_of(folder.name)) is not None}
     if "train" not in marked and "test" not in marked:
         return _datasets(root, {"all": _part(root, folders, must_be_full=True)})
-    stray = [folder.name for folder in folders if folder.name not in SPLIT_FOLDERS and _pictures(folder)]
+    stray = [folder.name for folder in folders if part_of(folder.name) is None and _pictures(folder)]
     if stray:
         raise DataError(f"{root}: folders {stray[:3]} beside {sorted(marked)}", expected="train, val and test only")
     parts = {name: _part(folder, _folders(folder), must_be_full=name == "train") for name, folder in marked.items()}

@@ -10,9 +10,8 @@ from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.parquet import LABELS
 from backlight.data.pictures import from_encoded
+from backlight.data.splits import part_of
 from backlight.errors import DataError, UsageError
-
-PARTS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 
 
 def read_hub(name: str) -> dict[str, Dataset]:
@@ -39,7 +38,7 @@ def from_hub(loaded: Any, source: str) -> dict[str, Dataset]:
     """Wrap a `datasets.DatasetDict` with one image column and one column of class labels."""
     import datasets
 
-    found = {PARTS[part]: rows for part, rows in loaded.items() if part in PARTS}
+    found = {part: rows for name, rows in loaded.items() if (part := part_of(name)) is not None}
     if not found:
         raise DataError(f"{source}: parts {sorted(loaded)}", expected="train, validation or test")
     features = next(iter(found.values())).features

@@ -30,6 +30,7 @@ def load_data(
     *,
     split: str | None = None,
     resize: Resize | None = None,
+    channels: int | None = None,
     limit: int | None = None,
     split_seed: int = SPLIT_SEED,
 ) -> Dataset:
@@ -37,16 +38,19 @@ def load_data(
 
     `spec` follows the DATA grammar: a folder of class folders, or of train/val/test folders of those; a list
     file; .npz; CIFAR batches; .parquet; WebDataset .tar; `hf:NAME`; `shapes:n=2000,size=32,...`; and ranges
-    behind it, as in `cifar.npz@train=0:50000,test=50000:`. `resize` is the rule of a classifier; `limit` keeps
-    that many pictures, spread evenly. Raises `DataError`, `FileError` or `UsageError`.
+    behind it, as in `cifar.npz@train=0:50000,test=50000:`. `resize` and `channels` (1 for grey, 3 for RGB) are
+    those of a classifier; `limit` keeps that many pictures, spread evenly. Raises `DataError`, `FileError` or
+    `UsageError`.
 
     >>> load_data("shapes:n=200,size=16,classes=4", split="train")
     Dataset(shapes:n=200,size=16,classes=4, train: 160 pictures, 4 classes)
     """
-    return load_splits(spec, resize=resize, split_seed=split_seed).pick(split).limited(limit)
+    return load_splits(spec, resize=resize, channels=channels, split_seed=split_seed).pick(split).limited(limit)
 
 
-def load_splits(spec: str | Path, *, resize: Resize | None = None, split_seed: int = SPLIT_SEED) -> Splits:
+def load_splits(
+    spec: str | Path, *, resize: Resize | None = None, channels: int | None = None, split_seed: int = SPLIT_SEED
+) -> Splits:
     """Load a data set with all its parts; see `load_data`.
 
     >>> load_splits("shapes:n=100,size=16,classes=4").pick("val").ids[:3]
@@ -60,6 +64,8 @@ def load_splits(spec: str | Path, *, resize: Resize | None = None, split_seed: i
     named = {part: replace(data, name=text) for part, data in found.items()}
     if resize is not None:
         named = {part: data.resized(resize) for part, data in named.items()}
+    if channels is not None:
+        named = {part: data.with_channels(channels) for part, data in named.items()}
     return make_splits(named, split_seed)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import from_encoded
-from backlight.data.splits import NAMES
+from backlight.data.splits import NAMES, part_of
 from backlight.errors import DataError, FileError
 
 if TYPE_CHECKING:
@@ -81,17 +81,13 @@ def _read_table(path: Path) -> pa.Table:
 
 def _by_split(table: pa.Table, path: Path) -> dict[str, pa.Table]:
     if "split" in table.column_names:
-        marks = np.asarray(table["split"].to_pylist(), dtype=object)
-        unknown = sorted({str(mark) for mark in marks} - set(NAMES))
+        values = [str(value) for value in table["split"].to_pylist()]
+        unknown = sorted(value for value in set(values) if part_of(value) is None)
         if unknown:
             raise DataError(f"{path}: splits {unknown[:3]}", expected="train, val or test")
+        marks = np.array([part_of(value) for value in values], dtype=object)
         return {part: table.take(np.flatnonzero(marks == part)) for part in NAMES if (marks == part).any()}
-    stem = path.name.split("-")[0].removesuffix(".parquet")
-    return {
-        {"validation": "val", "valid": "val"}.get(stem, stem)
-        if stem in (*NAMES, "validation", "valid")
-        else "all": table
-    }
+    return {part_of(path.stem.split("-")[0]) or "all": table}
 
 
 def _columns(tables: list[pa.Table], source: str) -> tuple[Bytes, list[object], list[str] | None]:

@@ -179,39 +179,52 @@ class Joined:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Resized:
-    """Bring pictures of any size to a classifier's input size by its own rule."""
+class Fitted:
+    """Bring pictures to a classifier's input size by its own rule, and to its channels: grey or RGB."""
 
     inner: Pictures
-    resize: Resize
+    resize: Resize | None = None
+    channels: int | None = None
 
     def __len__(self) -> int:
         return len(self.inner)
 
     def one(self, row: int) -> Tensor:
-        """Return one picture in the new size, uint8 [C,H,W]."""
+        """Return one picture as it is wanted, uint8 [C,H,W]."""
         image = self.inner.one(row)
-        if tuple(image.shape[1:]) == self.resize.size:
+        channels = self.channels or len(image)
+        if len(image) == channels and (self.resize is None or tuple(image.shape[1:]) == self.resize.size):
             return image
-        picture, _ = self.resize.resize(to_pil(image))
-        return to_bytes(picture, len(image))
+        if len(image) not in (1, 3):
+            raise DataError(f"pictures with {len(image)} channels", expected=f"{channels}, as the model")
+        picture = to_pil(image)
+        if self.resize is not None:
+            picture, _ = self.resize.resize(picture)
+        return to_bytes(picture, channels)
 
     def read(self, rows: Sequence[int]) -> Tensor:
-        """Return some pictures in the new size, uint8 [A,C,H,W]."""
+        """Return some pictures as they are wanted, uint8 [A,C,H,W]."""
         if not len(rows):
-            return torch.zeros(0, 3, *self.resize.size, dtype=torch.uint8)
-        return torch.stack([self.one(int(row)) for row in rows])
+            size = self.resize.size if self.resize is not None else (0, 0)
+            return torch.zeros(0, self.channels or 3, *size, dtype=torch.uint8)
+        return stack([self.one(int(row)) for row in rows])
 
 
-def resized(pictures: Pictures, resize: Resize) -> Pictures:
-    """Apply a resize rule, before decoding is over where that is possible."""
-    if isinstance(pictures, Decoded):
-        return replace(pictures, resize=resize)
+def fitted(pictures: Pictures, resize: Resize | None = None, channels: int | None = None) -> Pictures:
+    """Apply a resize rule or a number of channels, before decoding is over where that is possible.
+
+    >>> fitted(Memory(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)), channels=1).read([0]).shape
+    torch.Size([1, 1, 4, 4])
+    """
     if isinstance(pictures, Joined):
-        return Joined(tuple(resized(part, resize) for part in pictures.parts))
+        return Joined(tuple(fitted(part, resize, channels) for part in pictures.parts))
     if isinstance(pictures, Selected):
-        return Selected(resized(pictures.inner, resize), pictures.rows)
-    return Resized(pictures, resize)
+        return Selected(fitted(pictures.inner, resize, channels), pictures.rows)
+    if isinstance(pictures, Decoded):
+        return replace(pictures, resize=resize or pictures.resize, channels=channels or pictures.channels)
+    if isinstance(pictures, Fitted):
+        return Fitted(pictures.inner, resize or pictures.resize, channels or pictures.channels)
+    return Fitted(pictures, resize, channels)
 
 
 def select(pictures: Pictures, rows: Tensor) -> Pictures:
@@ -236,7 +249,12 @@ def from_encoded(count: int, data: Callable[[int], bytes], name: Callable[[int],
 
 
 def to_bytes(picture: Image.Image, channels: int = 3) -> Tensor:
-    """Make a picture a tensor, uint8 [C,H,W]."""
+    """Make a picture a tensor, uint8 [C,H,W]: one channel is luminance, three are RGB.
+
+    Raises `DataError` for any other number of channels: no rule says what a fourth one would hold.
+    """
+    if channels not in (1, 3):
+        raise DataError(f"pictures with {channels} channels are asked for", expected="1 (grey) or 3 (RGB)")
     mode = "L" if channels == 1 else "RGB"
     values = np.array(picture if picture.mode == mode else picture.convert(mode))
     return torch.from_numpy(values).reshape(picture.height, picture.width, channels).permute(2, 0, 1).contiguous()

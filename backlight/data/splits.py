@@ -15,6 +15,7 @@ from backlight.random import Random
 
 NAMES = ("train", "val", "test")
 SPLIT_SEED = 0
+_ALIASES = {"valid": "val", "validation": "val"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,16 @@ class Splits:
         if split not in self.parts:
             raise DataError(f"{self.whole.name} has no {split} part", expected=f"one of {[*self.parts, 'all']}")
         return self.parts[split]
+
+
+def part_of(name: str) -> str | None:
+    """Tell which part the name of a folder, of a file's first word or in a column stands for; None where for none.
+
+    >>> [part_of(name) for name in ("test", "validation", "valid", "train-station")]
+    ['test', 'val', 'val', None]
+    """
+    part = _ALIASES.get(name, name)
+    return part if part in NAMES else None
 
 
 def make_splits(found: Mapping[str, Dataset], seed: int = SPLIT_SEED) -> Splits:

@@ -13,7 +13,7 @@ import numpy as np
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import from_encoded
-from backlight.data.splits import NAMES
+from backlight.data.splits import part_of
 from backlight.errors import DataError, FileError
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
@@ -38,8 +38,7 @@ def read_tars(paths: Sequence[Path]) -> dict[str, Dataset]:
     """
     parts: dict[str, dict[str, Sample]] = {}
     for path in paths:
-        prefix = path.name.split("-")[0].removesuffix(".tar")
-        part = prefix if prefix in NAMES else "all"
+        part = part_of(path.stem.split("-")[0]) or "all"
         _index(path, parts.setdefault(part, {}))
     if "all" in parts and len(parts) > 1:
         raise DataError(f"{paths[0].parent}: archives with and without a part's name", expected="all or none")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backlight.errors import DataError
 from backlight.table import Table
+
+if TYPE_CHECKING:
+    from backlight.evaluate.evaluate import Evaluation
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,33 @@ class Comparison:
         """Give all numbers, and the ids of the pictures on which the models disagree."""
         numbers = {name: value for name, value in vars(self).items() if name != "disagreements"}
         return {**numbers, "interval": list(self.interval), "disagreements": self.disagreements.ids}
+
+
+def joint_labels(first: Evaluation, second: Evaluation) -> tuple[str, ...]:
+    """List the classes of the first model, then those that only the second one knows.
+
+    >>> from backlight.evaluate.evaluate import Evaluation
+    >>> joint_labels(Evaluation(Table.of(id=["a"]), ("cat", "dog")), Evaluation(Table.of(id=["a"]), ("owl", "cat")))
+    ('cat', 'dog', 'owl')
+    """
+    return tuple(dict.fromkeys((*first.labels, *second.labels)))
+
+
+def compare_evaluations(first: Evaluation, second: Evaluation) -> Comparison:
+    """Compare two models that may number their classes differently; the disagreements are in `joint_labels`.
+
+    Raises DataError as `compare` does.
+
+    >>> from backlight.evaluate.evaluate import Evaluation
+    >>> one = Table.of(id=["a"], label=[0], prediction=[0], confidence=[0.9])
+    >>> two = Table.of(id=["a"], label=[1], prediction=[1], confidence=[0.9])
+    >>> compare_evaluations(Evaluation(one, ("cat", "dog")), Evaluation(two, ("dog", "cat"))).disagreements.ids
+    []
+    """
+    place = {name: index for index, name in enumerate(joint_labels(first, second))}
+    numbers = np.array([place[name] for name in second.labels], dtype=np.int64)
+    renamed = {name: numbers[second.table[name]] for name in ("label", "prediction")}
+    return compare(first.table, second.table.with_columns(renamed))
 
 
 def compare(first: Table, second: Table) -> Comparison:

@@ -17,10 +17,12 @@ from backlight.engine import Engine
 from backlight.errors import DataError
 from backlight.evaluate import metrics
 from backlight.evaluate.calibration import Reliability, reliability
-from backlight.evaluate.samples import predict_dataset
+from backlight.evaluate.samples import match_labels, predict_dataset
 from backlight.evaluate.slices import Slice, accuracy_by_slice
 from backlight.progress import Progress
 from backlight.table import Table
+
+_TOLD = 10  # single pictures in the document
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,21 @@ class Evaluation:
         """Give the accuracy by a value per id, worst first."""
         return accuracy_by_slice(self.table, values)
 
+    @property
+    def top_losses(self) -> list[dict[str, Any]]:
+        """Tell of the ten pictures of highest loss: id, names of label and prediction, confidence, loss."""
+        return self._told(metrics.top_losses(self.table, _TOLD))
+
+    @property
+    def suspected_label_errors(self) -> list[dict[str, Any]]:
+        """Tell of ten pictures, highest loss first, whose label the model contradicts with much confidence."""
+        return self._told(metrics.suspected_label_errors(self.table).head(_TOLD))
+
+    def _told(self, rows: Table) -> list[dict[str, Any]]:
+        names = ("label", "prediction")
+        kept = rows.select(*names, "confidence", "loss").rows()
+        return [row | {name: self.labels[row[name]] for name in names} for row in kept]
+
     def to_json(self) -> dict[str, Any]:
         """Give the document of the verb `evaluate`."""
         return {
@@ -92,6 +109,8 @@ class Evaluation:
             "confusion": self.confusion.tolist(),
             "labels": list(self.labels),
             "most_confused": [vars(pair) for pair in self.most_confused],
+            "top_losses": self.top_losses,
+            "suspected_label_errors": self.suspected_label_errors,
             "seconds": round(self.seconds, 3),
         }
 
@@ -107,10 +126,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a classifier on a labeled data set; `tta` averages over shifted and mirrored views.
 
-    Pictures of another size are resized by the classifier's own rule. With several processes each looks at its
-    share and all get the same result.
+    Pictures of another size are resized by the classifier's own rule, colors become grey where it has one channel,
+    and labels are matched by name. With several processes each looks at its share and all get the same result.
 
-    Raises DataError for unlabeled data and for labels that are not the classifier's.
+    Raises DataError for unlabeled data and for labels that the classifier does not know.
 
     >>> import torch
     >>> from torch import nn
@@ -122,7 +141,8 @@ def evaluate(
     if not data.labeled:
         raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
     start = time.perf_counter()
-    sized = data.resized(classifier.resize) if classifier.resize is not None else data
+    seen = match_labels(classifier, data).with_channels(classifier.channels)
+    sized = seen.resized(classifier.resize) if classifier.resize is not None else seen
     samples = predict_dataset(classifier, sized, batch_size=batch_size, tta=tta, engine=engine, progress=progress)
     labels = classifier.labels or data.label_names
     failed = (*data.failed, *samples.failed)

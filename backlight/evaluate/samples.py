@@ -87,14 +87,38 @@ def tabulate(ids: list[str], labels: Tensor, logits: Tensor) -> Table:
     return Table.of({**columns, "logits": logits})
 
 
+def match_labels(classifier: Classifier, data: Dataset) -> Dataset:
+    """Number the data's labels as a classifier does, by name; the classifier may know more of them.
+
+    Where one of the two has no names the data stays as it is. Raises DataError for names that the classifier lacks.
+
+    >>> from torch import nn
+    >>> data = Dataset.of(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [0, 1], ["cat", "dog"])
+    >>> classifier = Classifier.from_module(nn.Flatten(), labels=["dog", "owl", "cat"])
+    >>> match_labels(classifier, data).labels.tolist()
+    [2, 0]
+    """
+    if not classifier.labels or not data.label_names or classifier.labels == data.label_names:
+        return data
+    known = set(classifier.labels)
+    unknown = [name for name in data.label_names if name not in known]
+    if unknown:
+        raise DataError(
+            f"{data.name} has labels {unknown[:5]} that the model does not know",
+            expected=f"the labels {list(classifier.labels[:5])}...",
+        )
+    return data.relabeled(classifier.labels)
+
+
 def check_labels(classifier: Classifier, data: Dataset) -> None:
     """Raise DataError unless the data's label names are the classifier's, in the same order.
 
     A classifier without labels only needs as many classes.
     """
+    match_labels(classifier, data)
     if classifier.labels and data.label_names and classifier.labels != data.label_names:
-        unknown = [name for name in data.label_names if name not in classifier.labels]
-        found = f"labels {unknown[:5]} that the model does not know" if unknown else "labels in another order"
+        lacking = [name for name in classifier.labels if name not in data.label_names]
+        found = f"no class {lacking[0]!r}" if lacking else "its labels in another order"
         raise DataError(f"{data.name} has {found}", expected=f"the labels {list(classifier.labels[:5])}...")
     if data.label_names and len(data.label_names) != classifier.classes:
         raise DataError(f"{len(data.label_names)} classes in {data.name}", expected=f"{classifier.classes}")

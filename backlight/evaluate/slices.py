@@ -36,7 +36,8 @@ class Slice(NamedTuple):
 def read_slices(spec: str) -> dict[str, str]:
     """Read `FILE.csv:column` as a value per id; the file has a header with a column `id` or `path`.
 
-    Raises UsageError for a spec without a column, FileError for other files, repeated ids and unknown columns.
+    A row that is too short has an empty value. Raises UsageError for a spec without a column, FileError for other
+    files, repeated ids and unknown columns.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "light.csv"
@@ -57,10 +58,11 @@ def read_slices(spec: str) -> dict[str, str]:
             key = next((one for one in ("id", "path") if one in known), None)
             if key is None or column not in known:
                 raise FileError(path, f"has the columns {known}", expected=f"id and {column}")
-            rows = [(row[key], row[column]) for row in reader]
+            # A row that is too short has no value: its picture stands with those that the file does not name.
+            rows = [(row[key] or "", row[column] or "") for row in reader]
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise FileError(path, f"cannot be read ({error})", expected="a CSV file") from None
-    values = {str(identity): str(value) for identity, value in rows}
+    values = dict(rows)
     if len(values) < len(rows):
         raise FileError(path, "names an id twice", expected="one row per id")
     return values

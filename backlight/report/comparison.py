@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backlight.data.dataset import Dataset
-from backlight.evaluate.compare import Comparison
+from backlight.evaluate.compare import Comparison, joint_labels
 from backlight.evaluate.evaluate import Evaluation
 from backlight.report.gallery import Shown, Thumbnail, read_thumbnails
 from backlight.report.sections import Section, percent, render, shown_path
@@ -48,8 +48,9 @@ def comparison_section(
     ]
     heads = [group.head(_PER_KIND) for _, group in groups]
     thumbnails = read_thumbnails(data, [name for head in heads for name in head.ids], anchor="compared")
+    labels = joint_labels(first, second)
     kinds = [
-        _Kind(words, len(group), tuple(_shown(head, first.labels, names, thumbnails)))
+        _Kind(words, len(group), tuple(_shown(head, labels, names, thumbnails)))
         for (words, group), head in zip(groups, heads)
     ]
     rows = _classes(first, second)
@@ -95,9 +96,11 @@ def _shown(
 
 def _classes(first: Evaluation, second: Evaluation) -> list[tuple[str, int, float, float]]:
     """List class, pictures and both accuracies, the largest differences first."""
+    others = second.per_class
+    pairs = [(name, one, others[name]) for name, one in first.per_class.items() if name in others]
     rows = [
         (name, one.n, one.accuracy, other.accuracy)
-        for (name, one), other in zip(first.per_class.items(), second.per_class.values())
+        for name, one, other in pairs
         if one.accuracy is not None and other.accuracy is not None
     ]
     return sorted(rows, key=lambda row: (-abs(row[3] - row[2]), row[0]))

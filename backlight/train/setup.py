@@ -65,7 +65,7 @@ def open_run(
     """
     check_labels(classifier, train)
     check_labels(classifier, val)
-    train, val = _ready(train, classifier), _ready(val, classifier)
+    train, val = prepare_data(classifier, train), prepare_data(classifier, val)
     folder = RunFolder(path)
     private = _private(classifier, train, engine)
     if resume:
@@ -101,23 +101,31 @@ def open_run(
     return Run(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
 
 
-def _ready(data: Dataset, classifier: Classifier) -> Dataset:
-    """Bring pictures to the input size; keep them decoded where they fit into memory."""
+def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
+    """Bring pictures to input size and channels, without broken ones, decoded at once where they fit into memory.
+
+    Raises ModelError for a model of unknown input size or without logits, DataError for data that is empty,
+    unlabeled or unreadable, and for channels that pictures do not have.
+
+    >>> from backlight.data.load import load_data
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> prepare_data(Classifier.from_module(net, size=8), load_data("shapes:n=10,size=16,classes=2")).read([0]).shape
+    torch.Size([1, 3, 8, 8])
+    """
     if classifier.resize is None:
         raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=32)")
     if classifier.outputs != "logits":
         raise ModelError(f"the model returns {classifier.outputs}", expected="logits, for training")
     if not len(data):
         raise DataError(f"the {data.split} part of {data.name} is empty", expected="at least one picture")
+    if not data.labeled:
+        raise DataError(f"the {data.split} part of {data.name} has pictures without labels", expected="all labeled")
     height, width = classifier.resize.size
-    sized = data.resized(classifier.resize)
+    sized = data.with_channels(classifier.channels).resized(classifier.resize)
     fits = len(data) * classifier.channels * height * width <= _IN_MEMORY
     ready = sized.in_memory() if fits else sized.checked()
     if not len(ready):
         raise DataError(f"no picture of {data.name} can be read", expected="at least one")
-    found = ready.read([0]).shape[1]
-    if found != classifier.channels:
-        raise DataError(f"{data.name} has {found} channels", expected=f"{classifier.channels}, as the model")
     return ready
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
@@ -17,7 +17,7 @@ from backlight.models.registry import find_blueprint
 from backlight.models.speed_cnn import SpeedCNN
 from backlight.train.layers import replace_head
 
-_WHITENING_IMAGES = 5000
+_WHITENING_IMAGES, _WHITENING_VALUES = 5000, 5000 * 3 * 32 * 32
 _LOOKED_AT = 16
 
 
@@ -61,9 +61,20 @@ def start_classifier(
         module = blueprint.build(ModelShape(len(data.label_names), sides, channels))
     classifier = as_classifier(blueprint, module.to(device), data.label_names)
     if isinstance(module, SpeedCNN):
-        images = data.resized(_known(classifier.resize))[:_WHITENING_IMAGES].images
-        module.whiten(classifier.normalize(images.to(device)))
+        module.whiten(classifier.normalize(_some_images(classifier, data).to(device)))
     return classifier
+
+
+def _some_images(classifier: Classifier, data: Dataset) -> Tensor:
+    """Read pictures from all over the data, fewer of large ones, without those that are broken."""
+    resize = _known(classifier.resize)
+    height, width = resize.size
+    count = max(1, min(_WHITENING_IMAGES, _WHITENING_VALUES // (classifier.channels * height * width)))
+    seen = data.limited(count).with_channels(classifier.channels).resized(resize)
+    images = next(seen.batches(count)).images
+    if not len(images):
+        raise DataError(f"none of {len(seen)} pictures of {data.name} can be read", expected="pictures to whiten by")
+    return images
 
 
 def _pretrained(blueprint: Blueprint, shape: ModelShape, classes: int, seed: int) -> nn.Module:

@@ -20,6 +20,7 @@ from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 from backlight.train.start import start_classifier
 from tests.cli.running import CommandLine
+from tests.data.samples import write_folder
 
 SHAPES = "shapes:n=120,size=16,classes=3"
 SCRIPT = "<script>alert(1)</script>"
@@ -75,6 +76,23 @@ def test_other_pictures_than_the_runs_own_are_told(backlight: CommandLine, run: 
     (run / "run.json").write_text(json.dumps(known))
     assert ran.status == 2
     assert "--data" in ran.err
+
+
+def test_the_runs_own_pictures_are_known_again_resized_and_without_broken_ones(
+    backlight: CommandLine, tmp_path: Path
+) -> None:
+    for part in ("train", "val"):
+        write_folder(tmp_path / "data" / part, {"cat": 4, "dog": 4}, size=20)
+    (tmp_path / "data" / "val" / "cat" / "1.png").write_bytes(b"no picture")
+    train, val = (load_data(tmp_path / "data", split=part) for part in ("train", "val"))
+    start = start_classifier("classic_cnn", train, size=(16, 16))
+    quiet = Runtime("float32", "contiguous", tensorboard=False)
+    fit(start, train, val, tmp_path / "run", recipe=Recipe(epochs=1), runtime=quiet)
+    ran = backlight("calibrate", tmp_path / "run", "--json")
+    assert ran.status == 1
+    assert "cat/1.png" in ran.err
+    assert ran.json["own_val"] is True
+    assert ran.json["n"] == 7
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ class Hostile:
         (["explain", "gray.png", "--target", "tabbi"], 2, "tabby"),
         (["explain", "gray.png", "--methods", "gradcam", "--layer", "blocks.77"], 2, "blocks"),
         (["inspect", "--compare-random"], 2, "picture"),
+        (["robustness", "--data", "shapes", "--memory-format", "channels-last"], 2, "channels_last"),
+        (["report", "--data", "shapes:n=20", "--memory-format", "nonsense"], 2, "contiguous"),
     ],
 )
 def test_one_clear_sentence(
@@ -60,6 +62,14 @@ def test_one_clear_sentence(
     assert len(ran.err.strip().splitlines()) <= 2
     assert ran.out == ""
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("words", [("evaluate", "--data", "shapes"), ("calibrate", "run"), ("export", "run")])
+def test_verbs_without_a_fast_copy_take_no_format_for_it(backlight: CommandLine, words: tuple[str, ...]) -> None:
+    ran = backlight(*words, "--memory-format", "contiguous")
+    assert ran.status == 2
+    assert "--memory-format" in ran.err
+    assert ran.out == ""
 
 
 def test_a_gray_picture_is_as_good_as_any(backlight: CommandLine, tmp_path: Path, small_model: str) -> None:

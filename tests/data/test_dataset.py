@@ -115,6 +115,28 @@ def test_resizing_pictures_in_memory_is_the_rule_for_files(tmp_path):
     assert stored.resized(rule).read([]).shape == (0, 3, 8, 8)
 
 
+def test_channels_are_those_of_the_model_as_for_picture_files(tmp_path):
+    write_folder(tmp_path, {"a": 2}, size=16)
+    rule, path = Resize(8, (8, 8)), tmp_path / "a" / "1.png"
+    files = load_data(tmp_path, split="all")
+    stored = files.in_memory()
+    grey = read_image(path, rule, channels=1).image
+    for data in (files, stored, stored.take([0, 1])):
+        for one in (data.resized(rule).with_channels(1), data.with_channels(1).resized(rule)):
+            assert torch.equal(one[[1]].images[0], grey)
+        assert torch.equal(data.with_channels(3).read(slice(None)), data.read(slice(None)))
+    assert torch.equal(load_data(tmp_path, split="all", resize=rule, channels=1)[[1]].images[0], grey)
+    levels = stored.with_channels(1).in_memory().read(slice(None))
+    assert levels.shape == (2, 1, 16, 16)
+    repeated = Dataset.of(levels).with_channels(3).read(slice(None))
+    assert torch.equal(repeated, levels.expand(-1, 3, -1, -1))
+    for channels in (2, 4):
+        with pytest.raises(DataError, match="channels"):
+            Dataset.of(levels.expand(-1, channels, -1, -1)).with_channels(3).read([0])
+        with pytest.raises(DataError, match="channels"):
+            files.with_channels(channels).read([0])
+
+
 def test_fingerprint_sees_every_part():
     data = memory()
     known = data.fingerprint()

@@ -68,6 +68,8 @@ def test_plain_pictures_and_strays(tmp_path):
 
 
 def test_strays_beside_marked_folders(tmp_path):
+    write_folder(tmp_path / "stations", {"train-station": 1, "bus-station": 1})
+    assert load_data(tmp_path / "stations", split="all").label_names == ("bus-station", "train-station")
     write_folder(tmp_path, {"train/cat": 1, "owl": 1})
     with pytest.raises(DataError, match="owl"):
         load_data(tmp_path)

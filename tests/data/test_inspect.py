@@ -1,4 +1,6 @@
 import json
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -92,6 +94,21 @@ def test_near_groups_are_the_components_of_all_near_pairs():
         assert reached == set(group)
     assert list(range(90, 110)) in groups
     assert near_groups(prints[:1]) == []
+
+
+def test_many_pictures_that_look_alike_take_neither_long_nor_much_memory():
+    numbers = np.random.default_rng(0)
+    white, count = np.full(256, 255, dtype=np.uint8), 3000
+    blank = [Print(b"blank%d" % row, 0, white) for row in range(count)]
+    dark = [Print(b"dark%d" % row, 0, numbers.integers(0, 9, 256, dtype=np.uint8)) for row in range(1000)]
+    start = time.perf_counter()
+    tracemalloc.start()
+    groups = near_groups([*blank, *dark])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert groups == [list(range(count)), list(range(count, count + 1000))]
+    assert time.perf_counter() - start < 30
+    assert peak < 200 * 2**20
 
 
 def test_copies_encoded_again_are_found_and_others_are_not(tmp_path):

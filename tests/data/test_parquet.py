@@ -60,7 +60,7 @@ def test_split_and_id_columns_with_bytes_and_names(tmp_path):
     table = pa.table(
         {
             "id": [f"k{row}" for row in range(6)],
-            "split": ["train"] * 4 + ["val", "test"],
+            "split": ["train"] * 4 + ["validation", "test"],
             "picture": encoded(),
             "label": ["owl", "cat", "owl", "cat", "cat", "owl"],
         }
@@ -68,6 +68,7 @@ def test_split_and_id_columns_with_bytes_and_names(tmp_path):
     pq.write_table(table, tmp_path / "data.parquet")
     splits = load_splits(tmp_path / "data.parquet")
     assert splits.pick("test").ids == ("k5",)
+    assert splits.pick("val").ids == ("k4",)
     assert splits.pick("train").label_names == ("cat", "owl")
     assert splits.pick("test").labels.tolist() == [1]
     expect_pixels(splits.pick("all"))

@@ -54,6 +54,8 @@ def test_shards_and_parts(tmp_path):
     splits = load_splits(tmp_path)
     assert splits.marked == ("train", "test")
     assert splits.pick("all").ids[3:5] == ("train/dir/0003", "test/dir/0004")
+    (tmp_path / "test-000000.tar").rename(tmp_path / "validation-000000.tar")
+    assert load_splits(tmp_path).pick("val").ids == ("val/dir/0004", "val/dir/0005")
     write_tar(tmp_path / "more.tar", samples([5]))
     with pytest.raises(DataError, match="with and without"):
         load_data(tmp_path)

@@ -56,10 +56,10 @@ def test_order_does_not_matter_and_other_pictures_are_refused() -> None:
 
 def test_slices_worst_first_with_pictures_that_have_no_value(tmp_path: Path) -> None:
     path = tmp_path / "weather.csv"
-    path.write_text("path,weather,n\np0,<script>,1\np1,rain,2\np2,rain,3\np9,snow,4\n", encoding="utf-8")
-    table = Table.of(id=["p0", "p1", "p2", "p3"], label=[0] * 4, prediction=[0, 0, 1, 1])
+    path.write_text("path,weather,n\np0,<script>,1\np1,rain,2\np2,rain,3\np9,snow,4\np4\n", encoding="utf-8")
+    table = Table.of(id=["p0", "p1", "p2", "p3", "p4"], label=[0] * 5, prediction=[0, 0, 1, 1, 1])
     found = accuracy_by_slice(table, read_slices(f"{path}:weather"))
-    assert [(one.value, one.n, one.accuracy) for one in found] == [("", 1, 0.0), ("rain", 2, 0.5), ("<script>", 1, 1.0)]
+    assert [(one.value, one.n, one.accuracy) for one in found] == [("", 2, 0.0), ("rain", 2, 0.5), ("<script>", 1, 1.0)]
     assert found[1].to_json()["interval"] == pytest.approx([0.0945, 0.9055], abs=1e-4)
 
 

@@ -7,14 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.data.load import load_data
 from backlight.errors import DataError
 from backlight.evaluate.calibrate import calibrate
+from backlight.evaluate.compare import compare_evaluations
 from backlight.evaluate.evaluate import evaluate
 from backlight.evaluate.samples import predict_dataset
+from backlight.report.comparison import comparison_section
+from backlight.report.evaluation import evaluation_sections
 from tests.unchanged import small_net, unchanged
 
 DATA = load_data("shapes:n=60,size=8,classes=4", split="all")
@@ -71,12 +75,60 @@ def test_names_and_numbers_of_classes_must_agree() -> None:
     with pytest.raises(DataError, match="does not know"):
         evaluate(_classifier(("a", "b", "c", "<script>")), DATA)
     with pytest.raises(DataError, match="another order"):
-        evaluate(_classifier(tuple(reversed(DATA.label_names))), DATA)
+        predict_dataset(_classifier(tuple(reversed(DATA.label_names))), DATA)
+    with pytest.raises(DataError, match="no class 'owl'"):
+        predict_dataset(Classifier.from_module(nn.Flatten(), labels=[*DATA.label_names, "owl"]), DATA)
     with pytest.raises(DataError, match="without labels"):
         evaluate(_classifier(), replace(DATA, labels=torch.full((60,), -1)))
     fewer = Dataset.of(DATA.read(slice(0, 2)), [0, 1], ["x", "y"])
     with pytest.raises(DataError, match="classes"):
         evaluate(Classifier.from_module(small_net().eval(), size=8), fewer)
+
+
+def test_labels_are_matched_by_name_whatever_their_order_and_number() -> None:
+    plain = evaluate(_classifier(), DATA)
+    order = [2, 0, 3, 1]
+    shuffled = replace(DATA, label_names=tuple(DATA.label_names[i] for i in order), labels=_places(order)[DATA.labels])
+    again = evaluate(_classifier(), shuffled)
+    assert again.confusion.tolist() == plain.confusion.tolist()
+    assert again.table["loss"].tolist() == plain.table["loss"].tolist()
+    some = DATA.take(DATA.labels < 2)
+    fewer = evaluate(_classifier(), replace(some, label_names=DATA.label_names[:2]))
+    assert fewer.labels == DATA.label_names
+    assert fewer.to_json()["per_class"][DATA.label_names[3]]["n"] == 0
+    assert fewer.confusion[:2].tolist() == plain.confusion[:2].tolist()
+    assert not fewer.confusion[2:].any()
+    assert evaluation_sections(fewer, some)[0].anchor == "accuracy"
+
+
+def test_models_that_number_their_classes_differently_are_compared_by_name() -> None:
+    order = [2, 0, 3, 1]
+    other = nn.Sequential(_classifier().module, Pick(order))
+    labels = [DATA.label_names[i] for i in order]
+    second = Classifier.from_module(
+        nn.Sequential(other, nn.ConstantPad1d((0, 1), -9.0)), size=8, labels=[*labels, "owl"]
+    )
+    found = [evaluate(one, DATA) for one in (_classifier(), second)]
+    assert found[1].confusion.sum() == 60
+    comparison = compare_evaluations(*found)
+    assert (comparison.first, len(comparison.disagreements)) == (found[1].accuracy, 0)
+    html = comparison_section(*found, comparison, DATA, ("one", "two")).html
+    assert "the very same pictures" in html
+
+
+class Pick(nn.Module):
+    """Give the logits in another order."""
+
+    def __init__(self, order: list[int]) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits[:, self.order]
+
+
+def _places(order: list[int]) -> torch.Tensor:
+    return torch.tensor(order).argsort()
 
 
 def test_calibration_lowers_loss_and_keeps_predictions() -> None:

@@ -13,6 +13,7 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.errors import DataError, FileError, ModelError, UsageError
+from backlight.evaluate.evaluate import evaluate
 from backlight.evaluate.metrics import accuracy
 from backlight.evaluate.samples import predict_dataset
 from backlight.models import load
@@ -205,9 +206,11 @@ def test_data_that_does_not_fit(tmp_path: Path) -> None:
     unlabeled = Dataset.of(train.read(slice(0, 4)), label_names=train.label_names)
     with pytest.raises(DataError, match="without labels"):
         fit(network(), unlabeled, val, tmp_path / "c", runtime=QUIET)
-    grey = Dataset.of(train.read(slice(0, 6))[:, :1], [0, 1, 2] * 2, train.label_names)
-    with pytest.raises(DataError, match="1 channels"):
-        fit(network(), grey, val, tmp_path / "d", runtime=QUIET)
+    with pytest.raises(DataError, match="val part .* without labels"):
+        fit(network(), train, replace(unlabeled, split="val"), tmp_path / "v", runtime=QUIET)
+    two = Dataset.of(train.read(slice(0, 6))[:, :2], [0, 1, 2] * 2, train.label_names)
+    with pytest.raises(DataError, match="2 channels"):
+        fit(network(), two, val, tmp_path / "d", runtime=QUIET)
     with pytest.raises(ModelError, match="input size"):
         fit(Classifier.from_module(nn.Flatten(), labels=train.label_names), train, val, tmp_path / "e", runtime=QUIET)
 
@@ -283,6 +286,17 @@ def test_lines_of_the_log_tell_of_their_own_stretch(tmp_path: Path) -> None:
             assert end[name] == pytest.approx(sum(line[name] for line in steps) / len(steps))
         mean = len(steps) / sum(1 / line["images_per_second"] for line in steps)
         assert end["images_per_second"] == pytest.approx(mean, rel=0.02)
+
+
+def test_grey_pictures_and_grey_models(tmp_path: Path) -> None:
+    train, val = DATA
+    grey = [Dataset.of(part.read(slice(None))[:, :1], part.labels, part.label_names) for part in DATA]
+    assert fit(network(), *grey, tmp_path / "color", recipe=SHORT, runtime=QUIET).epochs == 2
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    one = Classifier.from_module(net, mean=(0.5,), std=(0.5,), size=8, labels=train.label_names)
+    found = fit(one, train, val, tmp_path / "grey", recipe=SHORT, runtime=QUIET)
+    assert found.classifier.channels == 1
+    assert evaluate(found.classifier, val).accuracy == found.val_accuracy
 
 
 def test_an_empty_class_is_trained_around(tmp_path: Path) -> None:

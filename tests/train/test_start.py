@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,7 +11,9 @@ from backlight.classifier import Classifier
 from backlight.data.load import load_data
 from backlight.errors import DataError, ModelError
 from backlight.models import load
+from backlight.models.speed_cnn import SpeedCNN
 from backlight.train.start import start_classifier
+from tests.data.samples import write_folder
 
 
 def shapes(size: int, classes: int = 5) -> Classifier:
@@ -50,3 +54,25 @@ def test_what_cannot_be_started() -> None:
         start_classifier("classic_cnn", data, pretrained=True)
     with pytest.raises(DataError, match="no labeled pictures"):
         start_classifier("classic_cnn", data.take(torch.arange(0)))
+
+
+def test_whitening_looks_everywhere_at_few_pictures_and_at_no_broken_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path, {"a": 40, "b": 40}, size=8)
+    (tmp_path / "a" / "0.png").write_bytes(b"no picture")
+    data = load_data(tmp_path, split="all")
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(SpeedCNN, "whiten", lambda _, images: seen.append(images))
+    start_classifier("speed_cnn", data, size=(32, 32))
+    assert seen[0].shape == (79, 3, 32, 32)
+    monkeypatch.setattr("backlight.train.start._WHITENING_VALUES", 10 * 3 * 32 * 32)
+    classifier = start_classifier("speed_cnn", data, size=(32, 32))
+    assert classifier.resize is not None
+    last = classifier.normalize(data.resized(classifier.resize)[[79]].images)
+    assert len(seen[1]) == 9
+    assert torch.equal(seen[1][-1:], last)
+    for path in tmp_path.glob("*/*.png"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="can be read"):
+        start_classifier("speed_cnn", data, size=(32, 32))
