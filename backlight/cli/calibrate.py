@@ -37,7 +37,7 @@ def calibrate(
     from backlight.models import load
     from backlight.progress import terminal_progress
     from backlight.train.folder import RunFolder
-    from backlight.train.setup import prepare_data
+    from backlight.train.prepare import prepare_data
 
     known = RunFolder(folder).info.get("data") or {}
     target = require_new(folder / CALIBRATION, force)

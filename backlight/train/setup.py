@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.engine import Engine
-from backlight.errors import DataError, ModelError, UsageError
+from backlight.errors import DataError, UsageError
 from backlight.evaluate.samples import check_labels, predict_dataset, tabulate
 from backlight.table import Table
 from backlight.train.batches import Batches
@@ -22,12 +21,11 @@ from backlight.train.folder import RunFolder
 from backlight.train.journal import Counters, Journal
 from backlight.train.log import Log
 from backlight.train.order import Order
+from backlight.train.prepare import check_sizes, prepare_data, private_copy
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Choice, Runtime, choose
 from backlight.train.trainer import Trainer
 from backlight.train.trunk import FeatureBatches, cached_head, head_inputs
-
-_IN_MEMORY = 2 * 1024**3  # bytes of pictures that are decoded once and kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +65,7 @@ def open_run(
     check_labels(classifier, val)
     train, val = prepare_data(classifier, train), prepare_data(classifier, val)
     folder = RunFolder(path)
-    private = _private(classifier, train, engine)
+    private = private_copy(classifier, train.label_names, engine)
     if resume:
         info = folder.info
         recipe, seed = _same_run(info, recipe, private, train, val), int(info["seed"])
@@ -79,7 +77,7 @@ def open_run(
         images = train[:64].images.to(engine.device)
         choice = engine.share(lambda: choose(private, images, runtime))
         info = {**_describe(private, recipe, choice, train, val), "seed": seed, **notes}
-    _check_sizes(recipe, private, train, engine)
+    check_sizes(recipe, private, len(train), engine)
     choice.prepare(private.module)
     order = Order(train.labels, recipe.batch_size, seed, recipe.balance)
     head = cached_head(private.module, recipe)
@@ -99,50 +97,6 @@ def open_run(
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
     journal = Journal(recipe, batches, engine, log_every=runtime.log_every, log=log, counters=counters)
     return Run(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
-
-
-def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
-    """Bring pictures to input size and channels, without broken ones, decoded at once where they fit into memory.
-
-    Raises ModelError for a model of unknown input size or without logits, DataError for data that is empty,
-    unlabeled or unreadable, and for channels that pictures do not have.
-
-    >>> from backlight.data.load import load_data
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
-    >>> prepare_data(Classifier.from_module(net, size=8), load_data("shapes:n=10,size=16,classes=2")).read([0]).shape
-    torch.Size([1, 3, 8, 8])
-    """
-    if classifier.resize is None:
-        raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=32)")
-    if classifier.outputs != "logits":
-        raise ModelError(f"the model returns {classifier.outputs}", expected="logits, for training")
-    if not len(data):
-        raise DataError(f"the {data.split} part of {data.name} is empty", expected="at least one picture")
-    if not data.labeled:
-        raise DataError(f"the {data.split} part of {data.name} has pictures without labels", expected="all labeled")
-    height, width = classifier.resize.size
-    sized = data.with_channels(classifier.channels).resized(classifier.resize)
-    fits = len(data) * classifier.channels * height * width <= _IN_MEMORY
-    ready = sized.in_memory() if fits else sized.checked()
-    if not len(ready):
-        raise DataError(f"no picture of {data.name} can be read", expected="at least one")
-    return ready
-
-
-def _private(classifier: Classifier, train: Dataset, engine: Engine) -> Classifier:
-    """Copy what is trained; a classifier without labels gets those of its pictures."""
-    module = copy.deepcopy(classifier.module).to(engine.device)
-    if not any(parameter.requires_grad for parameter in module.parameters()):
-        raise ModelError(f"{classifier.name} has nothing to train", expected="parameters that require gradients")
-    return classifier.replace(module=module, labels=classifier.labels or train.label_names)
-
-
-def _check_sizes(recipe: Recipe, classifier: Classifier, train: Dataset, engine: Engine) -> None:
-    size = min(recipe.batch_size, len(train))
-    if size < engine.world:
-        raise UsageError(f"batches of {size} for {engine.world} processes", expected="at least one picture for each")
-    if classifier.size is not None and recipe.augment.crop >= min(classifier.size):
-        raise UsageError(f"crop={recipe.augment.crop} of {min(classifier.size)} pixels", expected="less than them")
 
 
 def _same_run(

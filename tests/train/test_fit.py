@@ -269,7 +269,7 @@ def test_an_epoch_without_a_loss_is_never_the_best(tmp_path: Path, monkeypatch: 
 
 def test_streamed_pictures_train_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fit(network(), *DATA, tmp_path / "memory", recipe=SHORT, runtime=QUIET)
-    monkeypatch.setattr("backlight.train.setup._IN_MEMORY", 0)
+    monkeypatch.setattr("backlight.train.prepare._IN_MEMORY", 0)
     streamed = fit(network(), *DATA, tmp_path / "stream", recipe=SHORT, runtime=QUIET)
     left, right = (found.classifier.module.state_dict() for found in (whole, streamed))
     assert same(left, right)

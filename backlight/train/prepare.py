@@ -1,0 +1,68 @@
+"""What is made of a caller's classifier and pictures before training, and what cannot be trained at all."""
+
+from __future__ import annotations
+
+import copy
+
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.engine import Engine
+from backlight.errors import DataError, ModelError, UsageError
+from backlight.train.recipe import Recipe
+
+_IN_MEMORY = 2 * 1024**3  # bytes of pictures that are decoded once and kept
+
+
+def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
+    """Bring pictures to input size and channels, without broken ones, decoded at once where they fit into memory.
+
+    Raises ModelError for a model of unknown input size or without logits, DataError for data that is empty,
+    unlabeled or unreadable, and for channels that pictures do not have.
+
+    >>> from backlight.data.load import load_data
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> prepare_data(Classifier.from_module(net, size=8), load_data("shapes:n=10,size=16,classes=2")).read([0]).shape
+    torch.Size([1, 3, 8, 8])
+    """
+    if classifier.resize is None:
+        raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=32)")
+    if classifier.outputs != "logits":
+        raise ModelError(f"the model returns {classifier.outputs}", expected="logits, for training")
+    if not len(data):
+        raise DataError(f"the {data.split} part of {data.name} is empty", expected="at least one picture")
+    if not data.labeled:
+        raise DataError(f"the {data.split} part of {data.name} has pictures without labels", expected="all labeled")
+    height, width = classifier.resize.size
+    sized = data.with_channels(classifier.channels).resized(classifier.resize)
+    fits = len(data) * classifier.channels * height * width <= _IN_MEMORY
+    ready = sized.in_memory() if fits else sized.checked()
+    if not len(ready):
+        raise DataError(f"no picture of {data.name} can be read", expected="at least one")
+    return ready
+
+
+def private_copy(classifier: Classifier, label_names: tuple[str, ...], engine: Engine) -> Classifier:
+    """Copy what is trained onto a process's device; a classifier without labels gets those of its pictures.
+
+    Raises ModelError where no parameter requires a gradient.
+
+    >>> private_copy(Classifier.from_module(nn.Linear(2, 2)), ("a", "b"), Engine(torch.device("cpu"))).labels
+    ('a', 'b')
+    """
+    module = copy.deepcopy(classifier.module).to(engine.device)
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ModelError(f"{classifier.name} has nothing to train", expected="parameters that require gradients")
+    return classifier.replace(module=module, labels=classifier.labels or label_names)
+
+
+def check_sizes(recipe: Recipe, classifier: Classifier, count: int, engine: Engine) -> None:
+    """Raise UsageError for batches that cannot be shared out, of `count` pictures, and for a crop beyond the picture.
+
+    >>> net = Classifier.from_module(nn.Flatten(), size=8)
+    >>> check_sizes(Recipe(), net, 100, Engine(torch.device("cpu")))
+    """
+    size = min(recipe.batch_size, count)
+    if size < engine.world:
+        raise UsageError(f"batches of {size} for {engine.world} processes", expected="at least one picture for each")
+    if classifier.size is not None and recipe.augment.crop >= min(classifier.size):
+        raise UsageError(f"crop={recipe.augment.crop} of {min(classifier.size)} pixels", expected="less than them")
