@@ -20,6 +20,7 @@ def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
     unlabeled or unreadable, and for channels that pictures do not have.
 
     >>> from backlight.data.load import load_data
+    >>> from torch import nn
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
     >>> prepare_data(Classifier.from_module(net, size=8), load_data("shapes:n=10,size=16,classes=2")).read([0]).shape
     torch.Size([1, 3, 8, 8])
@@ -46,6 +47,8 @@ def private_copy(classifier: Classifier, label_names: tuple[str, ...], engine: E
 
     Raises ModelError where no parameter requires a gradient.
 
+    >>> import torch
+    >>> from torch import nn
     >>> private_copy(Classifier.from_module(nn.Linear(2, 2)), ("a", "b"), Engine(torch.device("cpu"))).labels
     ('a', 'b')
     """
@@ -58,7 +61,8 @@ def private_copy(classifier: Classifier, label_names: tuple[str, ...], engine: E
 def check_sizes(recipe: Recipe, classifier: Classifier, count: int, engine: Engine) -> None:
     """Raise UsageError for batches that cannot be shared out, of `count` pictures, and for a crop beyond the picture.
 
-    >>> net = Classifier.from_module(nn.Flatten(), size=8)
+    >>> import torch
+    >>> net = Classifier.from_module(torch.nn.Flatten(), size=8)
     >>> check_sizes(Recipe(), net, 100, Engine(torch.device("cpu")))
     """
     size = min(recipe.batch_size, count)
