@@ -45,7 +45,7 @@ def convert(
     run: RunOptions,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write a data set in another form, with the same ids, labels, pixels and parts."""
+    """Write a data set in another form, with the same labels, pixels and parts; in a folder ids become paths."""
     from backlight.data import load_splits
     from backlight.data.convert import convert_data
     from backlight.intake import Failed
