@@ -76,6 +76,15 @@ def read_pictures(paths: Sequence[Path]) -> dict[str, Dataset]:
     return {"all": Dataset(from_paths(files), tuple(path.as_posix() for path in files), labels)}
 
 
+def class_folders(root: Path) -> list[Path]:
+    """List the folders directly below a folder that hold pictures.
+
+    >>> class_folders(Path(__file__).parent)
+    []
+    """
+    return [folder for folder in _folders(root) if _pictures(folder)]
+
+
 def _folders(root: Path) -> list[Path]:
     base = root.resolve()
     found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
