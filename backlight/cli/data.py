@@ -53,10 +53,11 @@ def convert(
 
     splits = load_splits(data)
     failed = convert_data(splits, target, force=force, progress=terminal_progress(run.quiet))
+    written = len(splits.whole) - sum(one not in splits.whole.failed for one in failed)
     if run.json:
-        emit({"target": str(target), "pictures": len(splits.whole) - len(failed), "failed": len(failed)})
+        emit({"target": str(target), "pictures": written, "failed": len(failed)})
     else:
-        say(f"{target}: {len(splits.whole) - len(failed)} pictures")
+        say(f"{target}: {written} pictures")
     leave([Failed(one.id, one.error) for one in failed])
 
 

@@ -47,8 +47,9 @@ def finish(
 
 
 def leave(failed: Sequence[Failed]) -> None:
-    """Name every input that failed and leave with the exit status that fits."""
-    for one in failed:
+    """Name every input that failed, once, and leave with the exit status that fits."""
+    # What no part of a data set has, such as a link that is not followed, each part names.
+    for one in dict.fromkeys(failed):
         warn(f"{one.path}: {one.error}")
     if failed:
         raise typer.Exit(SOME_FAILED)

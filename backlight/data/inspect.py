@@ -17,7 +17,7 @@ from backlight.data.dataset import Dataset
 from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
 from backlight.data.pictures import THREADS, Failure, to_pil, try_one
 from backlight.data.splits import Splits
-from backlight.errors import FileError
+from backlight.errors import FileError, counted
 from backlight.progress import Progress, reporting
 from backlight.sheets import grid
 from backlight.table import Table
@@ -48,7 +48,7 @@ class Inspection:
     """Hold what is to be known of a data set.
 
     `counts` maps each part to the number of pictures per class, `sizes` (height, width) to a number, `failed`
-    names broken files, `mean` and `std` are per channel in [0,1] (of all parts), `table` has one row per
+    names files that cannot be used, `mean` and `std` are per channel in [0,1] (of all parts), `table` has one row per
     readable picture: id, label, part, height, width, and its group of duplicates or -1.
     """
 
@@ -70,7 +70,9 @@ class Inspection:
         """
         across = [group for group in self.duplicates if group.across_parts]
         differ = [group for group in self.duplicates if group.labels_differ]
-        found = [f"{len(self.failed)} broken files, such as {self.failed[0].id}"] if self.failed else []
+        found = (
+            [f"{counted(len(self.failed), 'file')} cannot be used, such as {self.failed[0].id}"] if self.failed else []
+        )
         for part, counts in self.counts.items():
             absent = [name for name, count in counts.items() if not count]
             if absent:
