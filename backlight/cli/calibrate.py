@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backlight.cli.options import Limit, RunOptions
-from backlight.cli.output import emit, leave, plain_json, say, warn
+from backlight.cli.output import command, emit, leave, plain_json, say, warn
 from backlight.errors import DataError
 
 if TYPE_CHECKING:
@@ -73,4 +73,4 @@ def _lines(found: Calibration, folder: Path, data: str, target: Path) -> Iterato
     yield from (f"    {one['coverage']:7.1%}  {one['accuracy']:.2%}" for one in found.coverage())
     yield f"  {target}"
     yield "  after is on the pictures that it was found on; on others:"
-    yield f"  backlight evaluate --model {folder} --data {data} --calibrated"
+    yield f"  {command('evaluate', '--model', folder, '--data', data, '--calibrated')}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backlight.cli.model import read_size
 from backlight.cli.options import OutputOptions, RunOptions
 from backlight.cli.output import emit, leave, say
 
@@ -43,15 +44,20 @@ def convert(
     data: Data,
     target: Annotated[Path, typer.Argument(help="FILE.npz, FILE.parquet, or a new folder.")],
     run: RunOptions,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    size: Annotated[
+        str | None, typer.Option(help="Scale and crop to 64, or to 64x48 (height x width); as stored if left out.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file, never a folder.")] = False,
 ) -> None:
     """Write a data set in another form, with the same labels, pixels and parts; in a folder ids become paths."""
     from backlight.data import load_splits
     from backlight.data.convert import convert_data
+    from backlight.images import Resize
     from backlight.intake import Failed
     from backlight.progress import terminal_progress
 
-    splits = load_splits(data)
+    wanted = read_size(size)
+    splits = load_splits(data, resize=Resize(None, wanted) if wanted else None)
     failed = convert_data(splits, target, force=force, progress=terminal_progress(run.quiet))
     written = len(splits.whole) - sum(one not in splits.whole.failed for one in failed)
     if run.json:

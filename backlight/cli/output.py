@@ -55,10 +55,15 @@ def leave(failed: Sequence[Failed]) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
+def command(*words: object) -> str:
+    """Write a command that may be copied into a shell, whatever its paths are called."""
+    return shlex.join(["backlight", *map(str, words)])
+
+
 def resuming(*without: str) -> str:
     """Write the command that goes on with this one: with --resume, and without the options that are named."""
     words = [word for word in sys.argv[1:] if word not in (*without, "--resume")]
-    return shlex.join(["backlight", *words, "--resume"])
+    return command(*words, "--resume")
 
 
 def data_name(data: Dataset) -> str:
@@ -69,7 +74,7 @@ def data_name(data: Dataset) -> str:
 
 def given_command() -> str:
     """Write the command that was given, for the page that it makes."""
-    return shlex.join(["backlight", *sys.argv[1:]])
+    return command(*sys.argv[1:])
 
 
 def plain_json(value: Any) -> Any:

@@ -10,7 +10,7 @@ import typer
 
 from backlight.cli.model import read_size
 from backlight.cli.options import RUN_PANEL, PrintOptions
-from backlight.cli.output import emit, given_command, leave, resuming, say, warn
+from backlight.cli.output import command, emit, given_command, leave, resuming, say, warn
 from backlight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def _tell(trained: Trained, data: str, json: bool) -> None:
         say(f"{trained.run}: epoch {trained.best_epoch} of {trained.epochs} is the best by validation")
         say(f"  val accuracy {trained.val_accuracy:.2%}, loss {trained.val_loss:.4f}")
         say(f"  {trained.images_per_second:.0f} images a second, {trained.seconds:.0f} s")
-        say(f"  {page}\n  backlight evaluate --model {trained.run} --data {data}")
+        say(f"  {page}")
+        say(f"  {command('evaluate', '--model', trained.run, '--data', data)}")
     leave([Failed(*one) for one in RunFolder(trained.run).info["data"]["failed"]])
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Failure, to_pil
 from backlight.data.splits import Splits
-from backlight.errors import DataError, FileError
+from backlight.errors import DataError, FileError, UsageError
 from backlight.files import atomic, require_new
 from backlight.images import write_png
 from backlight.progress import Progress, reporting
@@ -48,7 +48,9 @@ def convert_data(
     writers = {".npz": _write_npz, ".parquet": _write_parquet, "": _write_folder}
     if path.suffix not in writers:
         raise FileError(path, f"unknown kind {path.suffix!r}", expected=".npz, .parquet, or a new folder")
-    require_new(path, force and path.suffix != "")
+    if path.suffix == "" and os.path.lexists(path):
+        raise UsageError(f"{path} exists already", expected="a new folder: none is ever replaced", hint="another name")
+    require_new(path, force)
     if not all(part.labeled for part in splits.found.values()):
         raise DataError(f"{splits.whole.name} has pictures without labels", expected="a label for each")
     known = splits.whole.failed

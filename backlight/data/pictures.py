@@ -259,7 +259,7 @@ def stack(images: list[Tensor], channels: int = 3) -> Tensor:
 
 def _sizes_differ(shapes: set[tuple[int, ...]]) -> DataError:
     shown = ", ".join(f"{shape[-2]}x{shape[-1]}" for shape in sorted(shapes)[:3])
-    return DataError(f"pictures of different sizes: {shown}", expected="one size", hint="give a size")
+    return DataError(f"pictures of different sizes: {shown}", expected="one size", hint="give a size, as in --size 64")
 
 
 def try_one(pictures: Pictures, row: int) -> Tensor | FileError:

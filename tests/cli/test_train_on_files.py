@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_links_that_lead_out_of_the_folder_are_named_by_every_verb(backlight: Co
     write_folder(tmp_path, {"outside": 1, "data/cat": 10, "data/dog": 10})
     os.symlink(tmp_path / "outside", tmp_path / "data" / "owl")
     os.symlink(tmp_path / "outside" / "0.png", tmp_path / "data" / "cat" / "x.png")
-    data, run = tmp_path / "data", tmp_path / "run"
+    data, run = tmp_path / "data", tmp_path / "a run"
     for words in (
         ("data", "inspect", data, "--out", tmp_path / "seen"),
         ("train", "--data", data, *SETTINGS, "--out", run),
@@ -94,6 +95,8 @@ def test_links_that_lead_out_of_the_folder_are_named_by_every_verb(backlight: Co
     ):
         ran = backlight(*words)
         assert ran.status == 1, words
+        if words[0] == "train":
+            assert shlex.join(["backlight", "evaluate", "--model", str(run), "--data", str(data)]) in ran.out
         for name in ("owl", "cat/x.png"):
             assert ran.err.count(f"{name}: a link that leads out of the folder\n") == 1, words
     assert "data.npz: 20 pictures" in ran.out

@@ -28,6 +28,12 @@ class Hostile:
         (["predict", "empty"], 2, "no pictures"),
         (["predict", "text.jpg"], 1, "text.jpg"),
         (["predict", "gray.png", "--model", "timm:resnet5O"], 2, "resnet50"),
+        (
+            ["predict", "gray.png", "--model", "runs/missing"],
+            2,
+            "'runs/missing' does not exist; expected the folder",
+        ),
+        (["predict", "gray.png", "--model", "text.jpg"], 2, "is a file, not a run folder"),
         (["predict", "gray.png", "--weights", "code.pth"], 2, "code.pth"),
         (["predict", "gray.png", "--mean", "a,b"], 2, "numbers"),
         (["predict", "gray.png", "--size", "0"], 2, "224"),

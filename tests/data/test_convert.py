@@ -139,8 +139,9 @@ def test_nothing_is_written_over(tmp_path, kind):
     with pytest.raises(UsageError, match="exists already"):
         convert_data(splits, tmp_path / kind)
     if kind == "out":
-        with pytest.raises(UsageError, match="exists already"):
+        with pytest.raises(UsageError, match="exists already; expected a new folder") as caught:
             convert_data(splits, tmp_path / kind, force=True)
+        assert "--force" not in str(caught.value)
     else:
         convert_data(splits, tmp_path / kind, force=True)
         assert len(load_splits(tmp_path / kind).whole) == 8
