@@ -20,13 +20,22 @@ ALL_DONE, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 
 def say(text: str = "") -> None:
-    """Print one line for people on standard output."""
-    typer.echo(text)
+    """Print one line for people on standard output, `printable`."""
+    typer.echo(printable(text))
 
 
 def warn(text: str) -> None:
-    """Print one line on standard error."""
-    typer.echo(text, err=True)
+    """Print one line on standard error, `printable`."""
+    typer.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    r"""Escape what is no letter, sign or space: names from outside may hold commands to the terminal, or new lines.
+
+    >>> printable("größe \x1b[31m\n")
+    'größe \\x1b[31m\\n'
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def emit(document: Any) -> None:

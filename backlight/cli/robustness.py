@@ -163,4 +163,5 @@ def _lines(found: Robustness, counts: list[int]) -> Iterator[str]:
         yield "  " + ", ".join(f"{share:.1%} still fool as {kind.upper()}" for kind, share in found.survival.items())
     yield f"  {document['forwards']:,} forwards, {document['backwards']:,} backwards, {found.seconds:.1f} s"
     for verdict in found.verdicts:
-        yield f"  {verdict.name}: {verdict.found}\n    {verdict.remedy}"
+        yield f"  {verdict.name}: {verdict.found}"
+        yield f"    {verdict.remedy}"

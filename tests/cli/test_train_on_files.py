@@ -102,6 +102,18 @@ def test_links_that_lead_out_of_the_folder_are_named_by_every_verb(backlight: Co
     assert "data.npz: 20 pictures" in ran.out
 
 
+def test_names_command_no_terminal(backlight: CommandLine, tmp_path: Path) -> None:
+    hostile = "größe\x1b[31m\nred\u202e"
+    write_folder(tmp_path, {f"data/{hostile}": 3, "data/dog": 3})
+    (tmp_path / "data" / hostile / "1.png").write_bytes(b"junk")
+    text = backlight("data", "inspect", tmp_path / "data", "--out", tmp_path / "seen")
+    for found in (text.out, text.err):
+        assert r"größe\x1b[31m\nred\u202e" in found
+        assert all(one.isprintable() or one == "\n" for one in found)
+    document = backlight("data", "inspect", tmp_path / "data", "--out", tmp_path / "again", "--json").json
+    assert hostile in document["counts"]["train"]
+
+
 def test_an_array_file_with_objects_inside_is_refused_and_nothing_is_begun(
     backlight: CommandLine, tmp_path: Path
 ) -> None:
