@@ -18,6 +18,7 @@ from backlight.images import Search, find_pictures, search_folder
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 LIST_LIMIT = 256 * 2**20
+HEADER = (("path", "file", "filename", "image"), ("label", "class"))
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def read_list(path: Path) -> dict[str, Dataset]:
     """Read a list file of lines `path label` (the label may follow a tab or, in .csv, a comma).
 
     Paths are relative to the list's folder, or to a folder beside it that has the list's name or is the only
-    one. Lines that are empty or begin with # are skipped. Raises `FileError` for a line that does not fit or a
+    one. Lines that are empty or begin with # are skipped, and a first line `path label` where no file is called
+    so. Raises `FileError` for a line that does not fit or a
     path that leads out of the folder.
     """
     if path.stat().st_size > LIST_LIMIT:
@@ -63,6 +65,8 @@ def read_list(path: Path) -> dict[str, Dataset]:
     except UnicodeDecodeError:
         raise FileError(path, "not a text file", expected="lines of 'path label'") from None
     entries = [_entry(path, number, line) for number, line in enumerate(lines, 1) if _counts(line)]
+    if entries and _is_header(path, *entries[0]):
+        del entries[0]
     if not entries:
         raise FileError(path, "holds no entries", expected="lines of 'path label'")
     base = _list_base(path, entries[0][0])
@@ -152,6 +156,11 @@ def _entry(path: Path, number: int, line: str) -> tuple[str, str]:
     if len(pieces) != 2 or not all(piece.strip() for piece in pieces):
         raise FileError(path, f"line {number}: {line[:80]!r}", expected="a path and a label")
     return pieces[0].strip(), pieces[1].strip()
+
+
+def _is_header(path: Path, first: str, second: str) -> bool:
+    named = first.lower() in HEADER[0] and second.lower() in HEADER[1]
+    return named and not inside(_list_base(path, first), first).is_file()
 
 
 def _list_base(path: Path, first: str) -> Path:

@@ -152,6 +152,27 @@ def test_list_files(tmp_path, kind, base):
     assert torch.equal(data.read([0]), load_data(tmp_path / base / "x y", split="all").read([0]))
 
 
+@pytest.mark.parametrize("header", ["path,label", "Filename,Label", "# by me\n\npath,label"])
+def test_a_list_may_begin_with_the_names_of_its_columns(tmp_path, header):
+    write_folder(tmp_path / "pictures", {".": 2})
+    (tmp_path / "list.csv").write_text(f"{header}\n0.png,a\n1.png,b\n")
+    assert load_data(tmp_path / "list.csv", split="all").ids == ("0.png", "1.png")
+    (tmp_path / "list.txt").write_text("path label\n0.png a\n1.png b\n")
+    data = load_data(tmp_path / "list.txt", split="all")
+    assert (data.ids, data.label_names) == (("0.png", "1.png"), ("a", "b"))
+
+
+def test_a_picture_that_is_called_as_a_column_is_a_picture(tmp_path):
+    write_folder(tmp_path / "pictures", {".": 2})
+    (tmp_path / "pictures" / "0.png").rename(tmp_path / "pictures" / "path")
+    (tmp_path / "list.txt").write_text("path label\n1.png b\n")
+    assert load_data(tmp_path / "list.txt", split="all").ids == ("path", "1.png")
+    (tmp_path / "list.txt").write_text("path label\n")
+    (tmp_path / "pictures" / "path").unlink()
+    with pytest.raises(FileError, match="no entries"):
+        load_data(tmp_path / "list.txt")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("0.png", "line 1"), ("0.png a\n../secret.png b", "leads out"), ("0.png a\n9.png b", "missing")]
