@@ -41,7 +41,8 @@ class RecipeOptions:
         str | None, typer.Option(help="As in pgd:eps=8/255,steps=3,share=1.0.", rich_help_panel=_RECIPE)
     ] = None
     freeze: Annotated[
-        int | None, typer.Option(help="Layers kept as they are; -1: all but the last.", rich_help_panel=_RECIPE)
+        int | None,
+        typer.Option(help="Layers kept as they are; -1: all but the last, -2: all but two.", rich_help_panel=_RECIPE),
     ] = None
 
     def read(self, resume: bool) -> Recipe | None:
