@@ -10,7 +10,7 @@ import typer
 
 from backlight.cli.options import Limit, RunOptions
 from backlight.cli.output import command, emit, leave, plain_json, say, warn
-from backlight.errors import DataError
+from backlight.errors import DataError, counted
 
 if TYPE_CHECKING:
     from backlight.evaluate.calibrate import Calibration
@@ -66,7 +66,7 @@ def calibrate(
 
 
 def _lines(found: Calibration, folder: Path, data: str, target: Path) -> Iterator[str]:
-    yield f"{len(found.after)} validation pictures: temperature {found.temperature:.4g}"
+    yield f"{counted(len(found.after), 'validation picture')}: temperature {found.temperature:.4g}"
     yield f"  calibration error  {found.ece_before:.2%} before, {found.ece_after:.2%} after"
     yield f"  loss               {found.loss_before:.4f} before, {found.loss_after:.4f} after"
     yield "  accuracy on the share of pictures of which it is most sure"

@@ -11,6 +11,7 @@ import typer
 from backlight.cli.model import read_size
 from backlight.cli.options import OutputOptions, RunOptions
 from backlight.cli.output import emit, leave, say
+from backlight.errors import counted
 
 if TYPE_CHECKING:
     from backlight.data.inspect import Inspection
@@ -63,21 +64,22 @@ def convert(
     if run.json:
         emit({"target": str(target), "pictures": written, "failed": len(failed)})
     else:
-        say(f"{target}: {written} pictures")
+        say(f"{target}: {counted(written, 'picture')}")
     leave([Failed(one.id, one.error) for one in failed])
 
 
 def _lines(found: Inspection, sheet: Path) -> Iterator[str]:
     yield found.name
     for part, counts in found.counts.items():
-        yield f"  {part}: {sum(counts.values())} pictures, {len(counts)} classes"
+        yield f"  {part}: {counted(sum(counts.values()), 'picture')}, {counted(len(counts), 'class')}"
         for name, count in list(counts.items())[:_SHOWN]:
             yield f"    {count:6d}  {name}"
         if len(counts) > _SHOWN:
-            yield f"    and {len(counts) - _SHOWN} more classes"
+            yield f"    and {len(counts) - _SHOWN} more"
     sizes = ", ".join(f"{height} x {width} ({count})" for (height, width), count in list(found.sizes.items())[:5])
     yield f"  sizes (height x width): {sizes}" + (f" and {len(found.sizes) - 5} more" if len(found.sizes) > 5 else "")
     exact = sum(group.exact for group in found.duplicates)
-    yield f"  duplicates: {exact} groups of equal pictures, {len(found.duplicates) - exact} of nearly equal ones"
+    near = len(found.duplicates) - exact
+    yield f"  duplicates: {counted(exact, 'group')} of equal pictures, {near} of nearly equal ones"
     yield from (f"  warning: {warning}" for warning in found.warnings())
     yield f"  {sheet}"

@@ -81,9 +81,15 @@ class Inspection:
             if present and max(present) >= 10 * min(present):
                 found.append(f"{part} is unbalanced: {min(present)} to {max(present)} pictures a class")
         if across:
-            found.append(f"{len(across)} pictures lie in several parts, such as {' = '.join(across[0].ids[:2])}")
+            verb = "lies" if len(across) == 1 else "lie"
+            found.append(
+                f"{counted(len(across), 'picture')} {verb} in several parts, such as {' = '.join(across[0].ids[:2])}"
+            )
         if differ:
-            found.append(f"{len(differ)} pictures have several labels, such as {' = '.join(differ[0].ids[:2])}")
+            verb = "has" if len(differ) == 1 else "have"
+            found.append(
+                f"{counted(len(differ), 'picture')} {verb} several labels, such as {' = '.join(differ[0].ids[:2])}"
+            )
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -190,7 +196,7 @@ def _look(survey: _Survey, part: str, data: Dataset, rows: list[int]) -> None:
         results = list(pool.map(one, rows))
     for row, result in zip(rows, results):
         if isinstance(result, FileError):
-            survey.failed.append(Failure(data.ids[row], str(result)))
+            survey.failed.append(Failure.of(data.ids[row], result))
             continue
         label = int(data.labels[row])
         survey.ids.append(data.ids[row])

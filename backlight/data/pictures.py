@@ -33,6 +33,11 @@ class Failure(NamedTuple):
     id: str
     error: str
 
+    @staticmethod
+    def of(key: str, error: FileError) -> Failure:
+        """Name a picture by its id alone; an error names its path too."""
+        return Failure(key, str(error).removeprefix(f"{error.path}: "))
+
 
 class Pictures(Protocol):
     """Give the pixels of numbered pictures."""

@@ -102,6 +102,15 @@ def test_links_that_lead_out_of_the_folder_are_named_by_every_verb(backlight: Co
     assert "data.npz: 20 pictures" in ran.out
 
 
+def test_what_is_one_is_told_as_one(backlight: CommandLine, tmp_path: Path) -> None:
+    write_folder(tmp_path, {"data/dog": 2})
+    (tmp_path / "data" / "dog" / "0.png").write_bytes(b"junk")
+    seen = backlight("data", "inspect", tmp_path / "data", "--out", tmp_path / "seen")
+    assert "train: 2 pictures, 1 class\n" in seen.out
+    assert "0 groups of equal pictures" in seen.out
+    assert seen.err.count("0.png") == 1
+
+
 def test_names_command_no_terminal(backlight: CommandLine, tmp_path: Path) -> None:
     hostile = "größe\x1b[31m\nred\u202e"
     write_folder(tmp_path, {f"data/{hostile}": 3, "data/dog": 3})
