@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backlight.cli.model import read_size
-from backlight.cli.options import OutputOptions, RunOptions
+from backlight.cli.options import DATA_FORMS, OutputOptions, RunOptions
 from backlight.cli.output import emit, leave, say
 from backlight.errors import counted
 
 if TYPE_CHECKING:
     from backlight.data.inspect import Inspection
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, .npz, .parquet, CIFAR batches, shapes:...")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_FORMS)]
 _SHOWN = 10
 
 

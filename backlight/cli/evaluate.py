@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backlight.cli.model import load_classifier
-from backlight.cli.options import DEFAULT_MODEL, Limit, ModelOptions, OutputOptions, RunOptions, WeightOptions
+from backlight.cli.options import (
+    DATA_FORMS,
+    DEFAULT_MODEL,
+    Limit,
+    ModelOptions,
+    OutputOptions,
+    RunOptions,
+    WeightOptions,
+)
 from backlight.cli.output import data_name, emit, given_command, leave, say, warn
 from backlight.errors import UsageError, counted
 
@@ -29,7 +37,7 @@ _TABLE, _PAGE = "samples.parquet", "report.html"
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="DATA: a folder, .npz, .parquet, CIFAR batches, shapes:...")],
+    data: Annotated[str, typer.Option(help=DATA_FORMS)],
     weights: WeightOptions,
     run: RunOptions,
     output: OutputOptions,

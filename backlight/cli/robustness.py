@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backlight.cli.model import load_classifier
-from backlight.cli.options import Limit, ModelOptions, OutputOptions, RunOptions
+from backlight.cli.options import DATA_FORMS, Limit, ModelOptions, OutputOptions, RunOptions
 from backlight.cli.output import data_name, emit, leave, resuming, say, warn
 from backlight.cli.robustness_folder import (
     BLOCKS,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def robustness(
-    data: Annotated[str, typer.Option(help="DATA: a folder, .npz, .parquet, CIFAR batches, shapes:...")],
+    data: Annotated[str, typer.Option(help=DATA_FORMS)],
     model: ModelOptions,
     run: RunOptions,
     output: OutputOptions,

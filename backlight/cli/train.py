@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backlight.cli.model import read_size
-from backlight.cli.options import RUN_PANEL, PrintOptions
+from backlight.cli.options import DATA_FORMS, RUN_PANEL, PrintOptions
 from backlight.cli.output import command, emit, given_command, leave, resuming, say, warn
 from backlight.errors import UsageError
 
@@ -57,7 +57,7 @@ class RecipeOptions:
 
 
 def train(
-    data: Annotated[str, typer.Option(help="DATA: a folder, .npz, .parquet, CIFAR batches, shapes:...")],
+    data: Annotated[str, typer.Option(help=DATA_FORMS)],
     out: Annotated[Path, typer.Option(help="The run's folder.")],
     recipe: RecipeOptions,
     shown: PrintOptions,

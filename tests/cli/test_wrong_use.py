@@ -80,6 +80,17 @@ def test_every_verbs_help_shows_an_example(backlight: CommandLine, verb: str) ->
     assert f"Example: backlight {verb}" in " ".join(ran.out.split())
 
 
+@pytest.mark.parametrize("verb", [["train"], ["evaluate"], ["robustness"], ["data", "inspect"], ["data", "convert"]])
+def test_every_verb_on_data_names_every_form_of_it(backlight: CommandLine, verb: list[str]) -> None:
+    said = " ".join(backlight(*verb, "--help").out.replace("│", " ").split())
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    for form in ("class folders", "train/ val/ test/", "list file", ".npz", ".parquet", ".tar", "CIFAR", "hf:NAME"):
+        assert form in said, form
+        assert form in readme, form
+    assert "shapes:" in said
+    assert "@train=" in said
+
+
 def test_help_imports_neither_torch_nor_numpy() -> None:
     code = (
         "import sys; sys.argv = ['backlight', '--help']\n"
