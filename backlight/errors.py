@@ -83,3 +83,12 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     if close:
         return " or ".join(close)
     return "one of " + ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """Phrase a number of things.
+
+    >>> counted(1, "picture"), counted(0, "class"), counted(2, "picture")
+    ('1 picture', '0 classes', '2 pictures')
+    """
+    return f"{number} {noun}" + ("" if number == 1 else "es" if noun.endswith("s") else "s")

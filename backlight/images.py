@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +22,13 @@ __all__ = [
     "Box",
     "Picture",
     "Resize",
+    "Search",
     "decode_picture",
     "find_pictures",
     "open_picture",
     "read_image",
     "round_to_8bit",
+    "search_folder",
     "to_picture",
     "to_tensor",
     "write_png",
@@ -178,20 +180,66 @@ def find_pictures(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
                 raise FileError(path, "does not exist", expected="a picture or a folder of pictures")
             found.append(path)
             continue
-        below = sorted(_search(path))
-        if not below:
-            raise FileError(path, "holds no pictures", expected="files named " + " ".join(sorted(_SUFFIXES)))
-        found += below
+        below = search_folder(path)
+        if not below.pictures:
+            expected = "files named " + " ".join(sorted(_SUFFIXES))
+            raise FileError(path, f"holds no pictures{below.refusals()}", expected=expected)
+        found += below.pictures
     return found
 
 
-def _search(folder: Path) -> Iterator[Path]:
-    root = folder.resolve()
+@dataclass(frozen=True)
+class Search:
+    """The picture files of a folder, and the links there that are not followed, with the reason.
+
+    >>> Search([], {Path("cat.png"): "a link to nothing"}).refusals()
+    ', but one link that is not followed: cat.png (a link to nothing)'
+    """
+
+    pictures: list[Path]
+    refused: Mapping[Path, str]
+
+    def refusals(self) -> str:
+        """Say which links are not followed, for an error about pictures that are missed; nothing where all are."""
+        if not self.refused:
+            return ""
+        path, why = next(iter(self.refused.items()))
+        number = len(self.refused)
+        links = "one link that is not followed:" if number == 1 else f"{number} links that are not followed, such as"
+        return f", but {links} {path.name} ({why})"
+
+
+def search_folder(folder: str | os.PathLike[str], deep: bool = True) -> Search:
+    """Search a folder as `find_pictures` does, all of it or its first level, and tell which links are refused.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "up.png").symlink_to("../secret.png")
+    >>> (folder / "up").symlink_to("..")
+    >>> sorted(search_folder(folder).refused.values())
+    ['a link that leads out of the folder', 'a link to nothing']
+    """
+    root = Path(folder).resolve()
+    pictures: list[Path] = []
+    refused: dict[Path, str] = {}
     for place, folders, names in os.walk(folder, followlinks=False):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(place, name)
-            if name.startswith(".") or path.suffix.lower() not in _SUFFIXES:
-                continue
-            if path.is_file() and path.resolve().is_relative_to(root):
-                yield path
+        for path in (Path(place, name) for name in (*folders, *names) if not name.startswith(".")):
+            why = _refusal(path, root) if path.is_symlink() else ""
+            if why:
+                refused[path] = why
+            elif path.suffix.lower() in _SUFFIXES and path.is_file():
+                pictures.append(path)
+        if not deep:
+            break
+    return Search(sorted(pictures), dict(sorted(refused.items())))
+
+
+def _refusal(path: Path, root: Path) -> str:
+    """Say why a link is not followed; nothing where it is, or where no picture is missed by it."""
+    named = path.suffix.lower() in _SUFFIXES
+    if not os.path.exists(path):
+        return "a link to nothing" if named or not path.suffix else ""
+    if (named or os.path.isdir(path)) and not path.resolve().is_relative_to(root):
+        return "a link that leads out of the folder"
+    return ""

@@ -17,6 +17,7 @@ from backlight.images import (
     open_picture,
     read_image,
     round_to_8bit,
+    search_folder,
     to_picture,
     to_tensor,
     write_png,
@@ -206,6 +207,9 @@ def test_find_pictures_never_leaves_the_folder(tmp_path: Path) -> None:
     (folder / "within.png").symlink_to(folder / "own.png")
     os.mkfifo(folder / "pipe.png")
     assert find_pictures([folder]) == [folder / "own.png", folder / "within.png"]
+    refused = {path.name: why for path, why in search_folder(folder).refused.items()}
+    assert refused.pop("dangling.png") == "a link to nothing"
+    assert refused == dict.fromkeys(["file-link.png", "folder-link"], "a link that leads out of the folder")
     (tmp_path / "album").symlink_to(folder)
     assert len(find_pictures([tmp_path / "album"])) == 2
 
@@ -213,6 +217,9 @@ def test_find_pictures_never_leaves_the_folder(tmp_path: Path) -> None:
 def test_find_pictures_says_what_is_missing(tmp_path: Path) -> None:
     touch(tmp_path / "notes.txt")
     with pytest.raises(FileError, match=r"holds no pictures; expected files named .bmp .* .webp"):
+        find_pictures([tmp_path])
+    (tmp_path / "link.png").symlink_to(tmp_path.parent / "secret.png")
+    with pytest.raises(FileError, match=r"holds no pictures, but one link that is not followed: link.png"):
         find_pictures([tmp_path])
     with pytest.raises(FileError, match=r"nothing.png: does not exist"):
         find_pictures([tmp_path / "nothing.png"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,15 +52,19 @@ def attack(
         force=output.force,
         progress=terminal_progress(run.quiet),
     )
-    finish([one.to_json() for one in done], failed, as_json=run.json, text=lambda: map(_describe, done))
+    finish(
+        [one.to_json() for one in done],
+        failed,
+        as_json=run.json,
+        text=lambda: chain.from_iterable(map(_describe, done)),
+    )
 
 
-def _describe(one: AttackedPicture) -> str:
+def _describe(one: AttackedPicture) -> Iterator[str]:
     verdict = "fooled" if one.success else "not fooled"
     bound = "" if one.eps is None else f" of {one.eps:.4g} allowed"
-    return (
-        f"{one.path}: {verdict}\n"
-        f"  {one.label_before} -> {one.label_after}" + (f"  (wanted {one.target})" if one.target else "") + "\n"
-        f"  {one.norm} distance {one.distance:.4g}{bound}, margin {one.margin:.3g}, {one.steps} steps\n"
-        f"  {one.png}\n  {one.perturbation_png}"
-    )
+    yield f"{one.path}: {verdict}"
+    yield f"  {one.label_before} -> {one.label_after}" + (f"  (wanted {one.target})" if one.target else "")
+    yield f"  {one.norm} distance {one.distance:.4g}{bound}, margin {one.margin:.3g}, {one.steps} steps"
+    yield f"  {one.png}"
+    yield f"  {one.perturbation_png}"

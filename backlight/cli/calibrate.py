@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backlight.cli.options import Limit, RunOptions
-from backlight.cli.output import emit, leave, plain_json, say, warn
-from backlight.errors import DataError
+from backlight.cli.output import command, emit, leave, plain_json, say, warn
+from backlight.errors import DataError, counted
 
 if TYPE_CHECKING:
     from backlight.evaluate.calibrate import Calibration
@@ -70,11 +70,11 @@ def calibrate(
 
 
 def _lines(found: Calibration, folder: Path, data: str, target: Path) -> Iterator[str]:
-    yield f"{len(found.after)} validation pictures: temperature {found.temperature:.4g}"
+    yield f"{counted(len(found.after), 'validation picture')}: temperature {found.temperature:.4g}"
     yield f"  calibration error  {found.ece_before:.2%} before, {found.ece_after:.2%} after"
     yield f"  loss               {found.loss_before:.4f} before, {found.loss_after:.4f} after"
     yield "  accuracy on the share of pictures of which it is most sure"
     yield from (f"    {one['coverage']:7.1%}  {one['accuracy']:.2%}" for one in found.coverage())
     yield f"  {target}"
     yield "  after is on the pictures that it was found on; on others:"
-    yield f"  backlight evaluate --model {folder} --data {data} --calibrated"
+    yield f"  {command('evaluate', '--model', folder, '--data', data, '--calibrated')}"

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backlight.cli.options import OutputOptions, RunOptions
+from backlight.cli.model import read_size
+from backlight.cli.options import DATA_FORMS, OutputOptions, RunOptions
 from backlight.cli.output import emit, leave, say
+from backlight.errors import counted
 
 if TYPE_CHECKING:
     from backlight.data.inspect import Inspection
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, .npz, .parquet, CIFAR batches, shapes:...")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_FORMS)]
 _SHOWN = 10
 
 
@@ -43,34 +45,41 @@ def convert(
     data: Data,
     target: Annotated[Path, typer.Argument(help="FILE.npz, FILE.parquet, or a new folder.")],
     run: RunOptions,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    size: Annotated[
+        str | None, typer.Option(help="Scale and crop to 64, or to 64x48 (height x width); as stored if left out.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file, never a folder.")] = False,
 ) -> None:
-    """Write a data set in another form, with the same ids, labels, pixels and parts."""
+    """Write a data set in another form, with the same labels, pixels and parts; in a folder ids become paths."""
     from backlight.data import load_splits
     from backlight.data.convert import convert_data
+    from backlight.images import Resize
     from backlight.intake import Failed
     from backlight.progress import terminal_progress
 
-    splits = load_splits(data)
+    wanted = read_size(size)
+    splits = load_splits(data, resize=Resize(None, wanted) if wanted else None)
     failed = convert_data(splits, target, force=force, progress=terminal_progress(run.quiet))
+    written = len(splits.whole) - sum(one not in splits.whole.failed for one in failed)
     if run.json:
-        emit({"target": str(target), "pictures": len(splits.whole) - len(failed), "failed": len(failed)})
+        emit({"target": str(target), "pictures": written, "failed": len(failed)})
     else:
-        say(f"{target}: {len(splits.whole) - len(failed)} pictures")
+        say(f"{target}: {counted(written, 'picture')}")
     leave([Failed(one.id, one.error) for one in failed])
 
 
 def _lines(found: Inspection, sheet: Path) -> Iterator[str]:
     yield found.name
     for part, counts in found.counts.items():
-        yield f"  {part}: {sum(counts.values())} pictures, {len(counts)} classes"
+        yield f"  {part}: {counted(sum(counts.values()), 'picture')}, {counted(len(counts), 'class')}"
         for name, count in list(counts.items())[:_SHOWN]:
             yield f"    {count:6d}  {name}"
         if len(counts) > _SHOWN:
-            yield f"    and {len(counts) - _SHOWN} more classes"
+            yield f"    and {len(counts) - _SHOWN} more"
     sizes = ", ".join(f"{height} x {width} ({count})" for (height, width), count in list(found.sizes.items())[:5])
     yield f"  sizes (height x width): {sizes}" + (f" and {len(found.sizes) - 5} more" if len(found.sizes) > 5 else "")
     exact = sum(group.exact for group in found.duplicates)
-    yield f"  duplicates: {exact} groups of equal pictures, {len(found.duplicates) - exact} of nearly equal ones"
+    near = len(found.duplicates) - exact
+    yield f"  duplicates: {counted(exact, 'group')} of equal pictures, {near} of nearly equal ones"
     yield from (f"  warning: {warning}" for warning in found.warnings())
     yield f"  {sheet}"

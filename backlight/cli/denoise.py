@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +52,7 @@ def denoise(
         seed=run.seed,
     )
     sheets = _sweep(done, output, data_norm, smooth_norm) if sweep else []
-    lines = [*map(_describe, done), *sheets]
+    lines = [*chain.from_iterable(map(_describe, done)), *sheets]
     finish([one.to_json() for one in done], failed, as_json=run.json, text=lambda: lines)
 
 
@@ -68,10 +70,8 @@ def _sweep(done: list[DenoisedPicture], output: OutputOptions, data_norm: str, s
     return paths
 
 
-def _describe(one: DenoisedPicture) -> str:
+def _describe(one: DenoisedPicture) -> Iterator[str]:
     score = "" if one.psnr is None else f", PSNR {one.psnr:.2f} dB, SSIM {one.ssim:.3f}"
-    return (
-        f"{one.path}: {one.png}\n"
-        f"  loss {one.start:.5g} -> {one.objective:.5g}, alpha {one.alpha:.3g}{score}\n"
-        f"  {one.solver}, {one.steps} steps ({one.stopped})"
-    )
+    yield f"{one.path}: {one.png}"
+    yield f"  loss {one.start:.5g} -> {one.objective:.5g}, alpha {one.alpha:.3g}{score}"
+    yield f"  {one.solver}, {one.steps} steps ({one.stopped})"

@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backlight.cli.model import load_classifier
-from backlight.cli.options import DEFAULT_MODEL, Limit, ModelOptions, OutputOptions, RunOptions, WeightOptions
+from backlight.cli.options import (
+    DATA_FORMS,
+    DEFAULT_MODEL,
+    Limit,
+    ModelOptions,
+    OutputOptions,
+    RunOptions,
+    WeightOptions,
+)
 from backlight.cli.output import data_name, emit, given_command, leave, say, warn
-from backlight.errors import UsageError
+from backlight.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
@@ -29,7 +37,7 @@ _TABLE, _PAGE = "samples.parquet", "report.html"
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="DATA: a folder, .npz, .parquet, CIFAR batches, shapes:...")],
+    data: Annotated[str, typer.Option(help=DATA_FORMS)],
     weights: WeightOptions,
     run: RunOptions,
     output: OutputOptions,
@@ -151,7 +159,7 @@ def _lines(found: list[Evaluation], comparison: Comparison | None, slices: list[
         low, high = one.accuracy_interval
         if len(found) > 1:
             yield f"model {number + 1}"
-        yield f"{len(one.table)} pictures, split {one.split}"
+        yield f"{counted(len(one.table), 'picture')}, split {one.split}"
         yield f"  accuracy  {one.accuracy:.2%}  (95 % interval {low:.2%} to {high:.2%})"
         yield f"  top-5     {one.top5:.2%}"
         yield f"  calibration error  {one.reliability.ece:.2%}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,17 +100,21 @@ def _files(
         force=output.force,
         progress=terminal_progress(run.quiet),
     )
-    finish([one.to_json() for one in done], failed, as_json=run.json, text=lambda: map(_describe, done))
+    finish(
+        [one.to_json() for one in done],
+        failed,
+        as_json=run.json,
+        text=lambda: chain.from_iterable(map(_describe, done)),
+    )
 
 
-def _describe(picture: ExplainedPicture) -> str:
-    lines = [f"{picture.path}: {picture.target}"]
+def _describe(picture: ExplainedPicture) -> Iterator[str]:
+    yield f"{picture.path}: {picture.target}"
     for one in picture.maps:
         layer = f"  at {one.layer}" if one.layer else ""
         gap = f"  completeness gap {one.gap:.2%}" if one.gap is not None else ""
-        lines.append(f"  {one.method:<20} {one.png}{layer}{gap}")
-        lines += [f"    note: {note}" for note in (*one.notes, *(() if one.seen else (_UNSEEN,)))]
-    return "\n".join(lines)
+        yield f"  {one.method:<20} {one.png}{layer}{gap}"
+        yield from (f"    note: {note}" for note in (*one.notes, *(() if one.seen else (_UNSEEN,))))
 
 
 def _whole_data(
@@ -199,7 +204,8 @@ def _lines(found: DataExplanations, out: Path) -> Iterator[str]:
                 for key, words in (("random", "a random map"), ("edges", "the edge map"))
             )
     yield from (f"  {sentence}" for sentence in (*describe_scores(summary), *describe_location(summary)))
-    yield f"  {out / _TABLE}\n  {out / _PAGE}"
+    yield f"  {out / _TABLE}"
+    yield f"  {out / _PAGE}"
 
 
 def _number(value: float | None, sign: str = "") -> str:

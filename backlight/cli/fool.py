@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -46,4 +47,6 @@ def fool(
             sheet=f"{stems[path]}-fool-x10",
             force=output.force,
         )
-    finish([one.to_json() for one in done], failed, as_json=run.json, text=lambda: map(describe, done))
+    finish(
+        [one.to_json() for one in done], failed, as_json=run.json, text=lambda: chain.from_iterable(map(describe, done))
+    )

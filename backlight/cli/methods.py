@@ -19,14 +19,17 @@ def methods(
 
     cards = list_methods()
     if bibtex:
-        say("\n\n".join(bibtex_entries(cards)))
+        for line in "\n\n".join(bibtex_entries(cards)).splitlines():
+            say(line)
         return
     if run.json:
         emit([card.to_json() for card in cards])
         return
     for kind in dict.fromkeys(card.kind for card in cards):
-        say(f"\n{kind.upper()}")
+        say()
+        say(kind.upper())
         for card in cards:
             if card.kind == kind:
-                say(f"{card.name}\n  needs   {card.needs}\n  cost    {card.cost}")
-                say(f"  source  {card.reference}\n  avoid   {card.avoid}")
+                say(card.name)
+                for title in ("needs", "cost", "reference", "avoid"):
+                    say(f"  {'source' if title == 'reference' else title:<6}  {getattr(card, title)}")

@@ -93,6 +93,11 @@ class OutputOptions:
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.", rich_help_panel=RUN_PANEL)] = False
 
 
+DATA_FORMS = (
+    "DATA: a folder of class folders | a folder with train/ val/ test/ of those | a list file of lines 'path label' | "
+    ".npz | .parquet | WebDataset .tar | a folder of CIFAR batches | hf:NAME | shapes:n=2000,size=32,classes=8; "
+    "ranges may follow, as in cifar.npz@train=0:50000,test=50000:"
+)
 Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Picture files, or folders of them.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first N.", rich_help_panel=RUN_PANEL)]
 

@@ -20,13 +20,22 @@ ALL_DONE, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 
 def say(text: str = "") -> None:
-    """Print one line for people on standard output."""
-    typer.echo(text)
+    """Print one line for people on standard output, `printable`."""
+    typer.echo(printable(text))
 
 
 def warn(text: str) -> None:
-    """Print one line on standard error."""
-    typer.echo(text, err=True)
+    """Print one line on standard error, `printable`."""
+    typer.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    r"""Escape what is no letter, sign or space: names from outside may hold commands to the terminal, or new lines.
+
+    >>> printable("größe \x1b[31m\n")
+    'größe \\x1b[31m\\n'
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def emit(document: Any) -> None:
@@ -47,17 +56,23 @@ def finish(
 
 
 def leave(failed: Sequence[Failed]) -> None:
-    """Name every input that failed and leave with the exit status that fits."""
-    for one in failed:
+    """Name every input that failed, once, and leave with the exit status that fits."""
+    # What no part of a data set has, such as a link that is not followed, each part names.
+    for one in dict.fromkeys(failed):
         warn(f"{one.path}: {one.error}")
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
+def command(*words: object) -> str:
+    """Write a command that may be copied into a shell, whatever its paths are called."""
+    return shlex.join(["backlight", *map(str, words)])
+
+
 def resuming(*without: str) -> str:
     """Write the command that goes on with this one: with --resume, and without the options that are named."""
     words = [word for word in sys.argv[1:] if word not in (*without, "--resume")]
-    return shlex.join(["backlight", *words, "--resume"])
+    return command(*words, "--resume")
 
 
 def data_name(data: Dataset) -> str:
@@ -68,7 +83,7 @@ def data_name(data: Dataset) -> str:
 
 def given_command() -> str:
     """Write the command that was given, for the page that it makes."""
-    return shlex.join(["backlight", *sys.argv[1:]])
+    return command(*sys.argv[1:])
 
 
 def plain_json(value: Any) -> Any:

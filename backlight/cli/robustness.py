@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backlight.cli.model import load_classifier
-from backlight.cli.options import FastOptions, Limit, ModelOptions, OutputOptions, RunOptions
+from backlight.cli.options import DATA_FORMS, FastOptions, Limit, ModelOptions, OutputOptions, RunOptions
 from backlight.cli.output import data_name, emit, leave, resuming, say, warn
 from backlight.cli.robustness_folder import (
     BLOCKS,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def robustness(
-    data: Annotated[str, typer.Option(help="DATA: a folder, .npz, .parquet, CIFAR batches, shapes:...")],
+    data: Annotated[str, typer.Option(help=DATA_FORMS)],
     model: ModelOptions,
     fast: FastOptions,
     run: RunOptions,
@@ -166,4 +166,5 @@ def _lines(found: Robustness, counts: list[int]) -> Iterator[str]:
         yield "  " + ", ".join(f"{share:.1%} still fool as {kind.upper()}" for kind, share in found.survival.items())
     yield f"  {document['forwards']:,} forwards, {document['backwards']:,} backwards, {found.seconds:.1f} s"
     for verdict in found.verdicts:
-        yield f"  {verdict.name}: {verdict.found}\n    {verdict.remedy}"
+        yield f"  {verdict.name}: {verdict.found}"
+        yield f"    {verdict.remedy}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -61,4 +62,5 @@ def style(
         title=f"{content.stem} in the style of {', '.join(path.stem for path in styles)}",
         force=output.force,
     )
-    finish([one.to_json() for one in done], [], as_json=run.json, text=lambda: map(describe, done))
+    lines = chain.from_iterable(map(describe, done))
+    finish([one.to_json() for one in done], [], as_json=run.json, text=lambda: lines)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backlight.cli.model import read_size
-from backlight.cli.options import RUN_PANEL, PrintOptions
-from backlight.cli.output import emit, given_command, leave, resuming, say, warn
+from backlight.cli.options import DATA_FORMS, RUN_PANEL, PrintOptions
+from backlight.cli.output import command, emit, given_command, leave, resuming, say, warn
 from backlight.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class RecipeOptions:
         str | None, typer.Option(help="As in pgd:eps=8/255,steps=3,share=1.0.", rich_help_panel=_RECIPE)
     ] = None
     freeze: Annotated[
-        int | None, typer.Option(help="Layers kept as they are; -1: all but the last.", rich_help_panel=_RECIPE)
+        int | None,
+        typer.Option(help="Layers kept as they are; -1: all but the last, -2: all but two.", rich_help_panel=_RECIPE),
     ] = None
 
     def read(self, resumed: Path | None) -> Recipe:
@@ -104,7 +105,7 @@ class StartOptions:
 
 
 def train(
-    data: Annotated[str, typer.Option(help="DATA: a folder, .npz, .parquet, CIFAR batches, shapes:...")],
+    data: Annotated[str, typer.Option(help=DATA_FORMS)],
     out: Annotated[Path, typer.Option(help="The run's folder.")],
     start: StartOptions,
     recipe: RecipeOptions,
@@ -170,7 +171,8 @@ def _tell(trained: Trained, data: str, json: bool) -> None:
         say(f"{trained.run}: epoch {trained.best_epoch} of {trained.epochs} is the best by validation")
         say(f"  val accuracy {trained.val_accuracy:.2%}, loss {trained.val_loss:.4f}")
         say(f"  {trained.images_per_second:.0f} images a second, {trained.seconds:.0f} s")
-        say(f"  {page}\n  backlight evaluate --model {trained.run} --data {data}")
+        say(f"  {page}")
+        say(f"  {command('evaluate', '--model', trained.run, '--data', data)}")
     leave([Failed(*one) for one in RunFolder(trained.run).info["data"]["failed"]])
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,7 +56,9 @@ def visualize(
     else:
         size = longest if what == "dream" else None
         done = _pictures(classifier, what, subjects, layer or "", steps, size, watch, run, output, failed)
-    finish([one.to_json() for one in done], failed, as_json=run.json, text=lambda: map(describe, done))
+    finish(
+        [one.to_json() for one in done], failed, as_json=run.json, text=lambda: chain.from_iterable(map(describe, done))
+    )
 
 
 def _classes(
@@ -151,15 +154,15 @@ def _pictures(
     return done
 
 
-def describe(made: Made) -> str:
+def describe(made: Made) -> Iterator[str]:
     """Say in lines for people what was made."""
-    lines = [f"{made.name}: {made.png}", f"  objective {made.objective:.4g} after {made.steps} steps ({made.stopped})"]
+    yield f"{made.name}: {made.png}"
+    yield f"  objective {made.objective:.4g} after {made.steps} steps ({made.stopped})"
     for name, value in made.more.items():
         if isinstance(value, dict):
             pairs = (f"{part} {ends['before']:.3g} -> {ends['after']:.3g}" for part, ends in value.items())
-            lines.append("  " + ", ".join(pairs))
+            yield "  " + ", ".join(pairs)
         elif name in ("distance", "success", "psnr", "ssim", "alpha"):
-            lines.append(f"  {name} {value:.4g}" if isinstance(value, float) else f"  {name} {value}")
+            yield f"  {name} {value:.4g}" if isinstance(value, float) else f"  {name} {value}"
         elif isinstance(value, str):
-            lines.append(f"  {value}")
-    return "\n".join(lines)
+            yield f"  {value}"

@@ -172,14 +172,26 @@ def labels_by_name(
             raise DataError(f"{source}: labels {unknown[:5]}", expected=f"one of the {len(names)} label names")
         place = {name: number for number, name in enumerate(names)}
         return tuple(names), {part: torch.tensor([place[t] for t in column]) for part, column in texts.items()}
+    for part, column in flat.items():
+        _check_range(column, names, source if part == "all" else f"{source}: {part}")
     numbers = {part: torch.from_numpy(column.astype(np.int64)) for part, column in flat.items()}
-    for part, labels in numbers.items():
-        if len(labels) and (int(labels.min()) < 0 or (names and int(labels.max()) >= len(names))):
-            top = f"0..{len(names) - 1}" if names else "0 or more"
-            raise DataError(f"{source}: {part} has labels {int(labels.min())}..{int(labels.max())}", expected=top)
     if names is not None:
         return tuple(names), numbers
     return number_labels({part: [str(n) for n in labels.tolist()] for part, labels in numbers.items()}, source)
+
+
+def _check_range(labels: np.ndarray, names: list[str] | None, source: str) -> None:
+    if not labels.size:
+        return
+    # Before they become int64, in which the upper half of uint64 is negative.
+    low, high = int(labels.min()), int(labels.max())
+    top = np.iinfo(np.int64).max if names is None else len(names) - 1
+    if low < 0 or high > top:
+        places = "whole numbers from 0" if names is None else f"places 0..{top} in the {len(names)} label names"
+        shifted = low == 1 and high == top + 1
+        raise DataError(
+            f"{source}: labels {low}..{high}", expected=places, hint="y - 1: they begin with 0" if shifted else ""
+        )
 
 
 def _texts(source: Any, name: str, values: np.ndarray) -> list[str]:

@@ -1,4 +1,4 @@
-"""Write any data set as .npz, Parquet or class folders of PNG files, so that it reads back as it was."""
+"""Write any data set as .npz, Parquet or folders of PNG files, so that its parts read back as they were."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Failure, to_pil
 from backlight.data.splits import Splits
-from backlight.errors import DataError, FileError
+from backlight.errors import DataError, FileError, UsageError
 from backlight.files import atomic, require_new
 from backlight.images import write_png
 from backlight.progress import Progress, reporting
@@ -29,12 +29,12 @@ NAME_LIMIT = 120
 def convert_data(
     splits: Splits, target: str | Path, *, force: bool = False, progress: Progress | None = None
 ) -> tuple[Failure, ...]:
-    """Write a data set to `target`: .npz, .parquet, or a new folder; return the pictures that were broken.
+    """Write a data set to `target`: .npz, .parquet, or a new folder; return the pictures that are left out.
 
-    Parts that the source marks stay marked, and an unmarked set stays unmarked, so the splits are the same
-    again; ids are kept (in a folder they become paths). Nothing is written over without `force`, a folder
-    never. Raises `DataError` for unlabeled data, for sizes that differ in .npz, and for class names that no
-    folder can have.
+    Every picture is in the same part again. Files keep the ids, by which parts are drawn, and mark what the source
+    marks. In a folder ids become paths, and a set without its broken pictures is drawn otherwise: there all parts
+    are marked, the drawn ones too. Nothing is written over without `force`, a folder never. Raises `DataError` for
+    unlabeled data, for sizes that differ in .npz, and for classes that no folder can hold.
 
     >>> import tempfile
     >>> from backlight.data import load_data, load_splits
@@ -48,12 +48,19 @@ def convert_data(
     writers = {".npz": _write_npz, ".parquet": _write_parquet, "": _write_folder}
     if path.suffix not in writers:
         raise FileError(path, f"unknown kind {path.suffix!r}", expected=".npz, .parquet, or a new folder")
-    require_new(path, force and path.suffix != "")
+    if path.suffix == "" and os.path.lexists(path):
+        raise UsageError(f"{path} exists already", expected="a new folder: none is ever replaced", hint="another name")
+    require_new(path, force)
     if not all(part.labeled for part in splits.found.values()):
         raise DataError(f"{splits.whole.name} has pictures without labels", expected="a label for each")
-    total = sum(map(len, splits.found.values()))
-    with reporting(progress, total, f"write {path.name}") as advance:
-        return tuple(writers[path.suffix](splits.found, path, advance))
+    known = splits.whole.failed
+    broken: list[Failure] = []
+    for parts in (splits.found, splits.parts) if path.suffix else (splits.parts,):
+        with reporting(progress, sum(map(len, parts.values())), f"write {path.name}") as advance:
+            broken = [one for one in writers[path.suffix](parts, path, advance) if one not in known]
+        if not broken or parts == splits.parts:
+            break
+    return (*known, *broken)
 
 
 def _write_npz(found: Mapping[str, Dataset], path: Path, advance: Advance) -> list[Failure]:
@@ -106,18 +113,33 @@ def _write_folder(found: Mapping[str, Dataset], path: Path, advance: Advance) ->
     failed: list[Failure] = []
     try:
         for part, data in found.items():
-            base = temporary if part == "all" else temporary / part
             names = _file_names(data)
             for start in range(0, len(data), 256):
                 good, images, broken = data.readable(range(start, min(start + 256, len(data))))
                 failed += broken
                 for row, image in zip(good.tolist(), images):
-                    write_png(base / data.label_names[int(data.labels[row])] / names[row], to_pil(image))
+                    write_png(temporary / part / data.label_names[int(data.labels[row])] / names[row], to_pil(image))
                 advance(len(good) + len(broken))
+        _require_classes_of_train(temporary, found)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return failed
+
+
+def _require_classes_of_train(root: Path, parts: Iterable[str]) -> None:
+    """Refuse what could not be read back: pictures may be broken, and arrays name classes without pictures."""
+    classes = {part: {folder.name for folder in (root / part).glob("*")} for part in parts}
+    if not any(classes.values()):
+        raise DataError("no picture can be read", expected="at least one")
+    for part, names in classes.items():
+        new = sorted(names - classes.get("train", names))
+        if new:
+            raise DataError(
+                f"{part} holds classes that train lacks: {', '.join(map(repr, new[:5]))}",
+                expected="pictures of every class in train, to write a folder",
+                hint="write .npz or .parquet",
+            )
 
 
 def _file_names(data: Dataset) -> list[str]:

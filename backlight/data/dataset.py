@@ -218,7 +218,7 @@ class Dataset:
         with ThreadPoolExecutor(THREADS) as pool:
             tried = dict(zip(wanted, pool.map(lambda row: try_one(self.pictures, row), wanted)))
         good = {row: image for row, image in tried.items() if isinstance(image, Tensor)}
-        failed = [Failure(self.ids[row], str(image)) for row, image in tried.items() if row not in good]
+        failed = [Failure.of(self.ids[row], image) for row, image in tried.items() if isinstance(image, FileError)]
         return torch.tensor(list(good), dtype=torch.int64), list(good.values()), tuple(failed)
 
     def fingerprint(self) -> str:

@@ -17,7 +17,7 @@ from backlight.data.dataset import Dataset
 from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
 from backlight.data.pictures import THREADS, Failure, to_pil, try_one
 from backlight.data.splits import Splits
-from backlight.errors import FileError
+from backlight.errors import FileError, counted
 from backlight.progress import Progress, reporting
 from backlight.sheets import grid
 from backlight.table import Table
@@ -48,7 +48,7 @@ class Inspection:
     """Hold what is to be known of a data set.
 
     `counts` maps each part to the number of pictures per class, `sizes` (height, width) to a number, `failed`
-    names broken files, `mean` and `std` are per channel in [0,1] (of all parts), `table` has one row per
+    names files that cannot be used, `mean` and `std` are per channel in [0,1] (of all parts), `table` has one row per
     readable picture: id, label, part, height, width, and its group of duplicates or -1.
     """
 
@@ -70,7 +70,9 @@ class Inspection:
         """
         across = [group for group in self.duplicates if group.across_parts]
         differ = [group for group in self.duplicates if group.labels_differ]
-        found = [f"{len(self.failed)} broken files, such as {self.failed[0].id}"] if self.failed else []
+        found = (
+            [f"{counted(len(self.failed), 'file')} cannot be used, such as {self.failed[0].id}"] if self.failed else []
+        )
         for part, counts in self.counts.items():
             absent = [name for name, count in counts.items() if not count]
             if absent:
@@ -79,9 +81,15 @@ class Inspection:
             if present and max(present) >= 10 * min(present):
                 found.append(f"{part} is unbalanced: {min(present)} to {max(present)} pictures a class")
         if across:
-            found.append(f"{len(across)} pictures lie in several parts, such as {' = '.join(across[0].ids[:2])}")
+            verb = "lies" if len(across) == 1 else "lie"
+            found.append(
+                f"{counted(len(across), 'picture')} {verb} in several parts, such as {' = '.join(across[0].ids[:2])}"
+            )
         if differ:
-            found.append(f"{len(differ)} pictures have several labels, such as {' = '.join(differ[0].ids[:2])}")
+            verb = "has" if len(differ) == 1 else "have"
+            found.append(
+                f"{counted(len(differ), 'picture')} {verb} several labels, such as {' = '.join(differ[0].ids[:2])}"
+            )
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -188,7 +196,7 @@ def _look(survey: _Survey, part: str, data: Dataset, rows: list[int]) -> None:
         results = list(pool.map(one, rows))
     for row, result in zip(rows, results):
         if isinstance(result, FileError):
-            survey.failed.append(Failure(data.ids[row], str(result)))
+            survey.failed.append(Failure.of(data.ids[row], result))
             continue
         label = int(data.labels[row])
         survey.ids.append(data.ids[row])

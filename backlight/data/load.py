@@ -12,7 +12,7 @@ import torch
 from backlight.data.arrays import read_npz
 from backlight.data.cifar import is_cifar, read_cifar
 from backlight.data.dataset import Dataset
-from backlight.data.folders import read_folder, read_list, read_pictures
+from backlight.data.folders import class_folders, read_folder, read_list, read_pictures
 from backlight.data.pictures import Drawing
 from backlight.data.shapes import Shapes
 from backlight.data.splits import NAMES, SPLIT_SEED, Splits, join, make_splits
@@ -88,11 +88,24 @@ def _read_directory(path: Path) -> dict[str, Dataset]:
 
     if is_cifar(path):
         return read_cifar(path)
-    for pattern, read in (("*.parquet", read_parquet), ("*.tar", read_tars)):
-        files = sorted(path.glob(pattern))
-        if files:
-            return read(files)
-    return read_folder(path)
+    readers = {"*.parquet": read_parquet, "*.tar": read_tars}
+    kinds = {pattern: files for pattern in readers if (files := sorted(path.glob(pattern)))}
+    if not kinds:
+        return read_folder(path)
+    _require_one_reading(path, list(kinds.values()))
+    pattern, files = kinds.popitem()
+    return readers[pattern](files)
+
+
+def _require_one_reading(path: Path, kinds: list[list[Path]]) -> None:
+    folders = class_folders(path)
+    readings = [f"{files[0].name}" for files in kinds] + [f"the class folder {one.name!r}" for one in folders[:1]]
+    if len(readings) > 1:
+        raise DataError(
+            f"{path} can be read as several data sets: {' and '.join(readings)} lie side by side",
+            expected="archives, or class folders",
+            hint=f"DATA {kinds[0][0]}, or a folder of its own for each",
+        )
 
 
 def _read_file(path: Path) -> dict[str, Dataset]:

@@ -33,6 +33,11 @@ class Failure(NamedTuple):
     id: str
     error: str
 
+    @staticmethod
+    def of(key: str, error: FileError) -> Failure:
+        """Name a picture by its id alone; an error names its path too."""
+        return Failure(key, str(error).removeprefix(f"{error.path}: "))
+
 
 class Pictures(Protocol):
     """Give the pixels of numbered pictures."""
@@ -277,7 +282,7 @@ def stack(images: list[Tensor], channels: int = 3) -> Tensor:
 
 def _sizes_differ(shapes: set[tuple[int, ...]]) -> DataError:
     shown = ", ".join(f"{shape[-2]}x{shape[-1]}" for shape in sorted(shapes)[:3])
-    return DataError(f"pictures of different sizes: {shown}", expected="one size", hint="give a size")
+    return DataError(f"pictures of different sizes: {shown}", expected="one size", hint="give a size, as in --size 64")
 
 
 def try_one(pictures: Pictures, row: int) -> Tensor | FileError:

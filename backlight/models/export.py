@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,10 @@ def export(classifier: Classifier, path: str | Path, *, kind: str = "onnx", forc
 
 
 def _write_state(classifier: Classifier, images: Tensor, path: Path) -> None:
-    torch.save(Deployed(classifier).state_dict(), path)
+    # Where the disk is full, torch's own writer fails with a message about its inside.
+    buffer = io.BytesIO()
+    torch.save(Deployed(classifier).state_dict(), buffer)
+    path.write_bytes(buffer.getvalue())
 
 
 def _read_state(classifier: Classifier, images: Tensor, path: Path) -> Tensor:
@@ -132,6 +136,8 @@ def _write_onnx(classifier: Classifier, images: Tensor, path: Path) -> None:
                 output_names=["logits"],
                 dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
             )
+    except OSError:
+        raise
     # Whatever the exporter meets that ONNX cannot say ends here, under many types.
     except Exception as error:
         raise ModelError(f"{classifier.name} cannot be written as ONNX: {str(error).splitlines()[0]}") from error

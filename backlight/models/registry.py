@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,11 +84,14 @@ def find_blueprint(spec: str, seed: int = 0) -> Blueprint:
 
 def _unknown(spec: str) -> UsageError:
     if spec.endswith(SUFFIXES):
-        return UsageError(f"{spec!r} is a file of weights", hint=f"--model ARCHITECTURE --weights {spec}")
+        return UsageError(f"{spec!r} is a file of weights", hint=f"--model ARCHITECTURE --weights {shlex.quote(spec)}")
     if spec.endswith(".py"):
         return UsageError(f"{spec!r} names no function", expected="file.py:factory")
     if Path(spec).is_dir():
         return UsageError(f"the folder {spec!r} is no model", expected=" | ".join(source.form for source in SOURCES))
+    if "/" in spec or os.path.exists(spec):
+        found = "is a file, not a run folder" if os.path.exists(spec) else "does not exist"
+        return UsageError(f"{spec!r} {found}", expected="the folder that `backlight train --out` wrote")
     import timm
 
     from backlight.models.sources.torchvision_zoo import names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from backlight.errors import FileError
-from backlight.files import atomic
+from backlight.files import write_bytes
 from backlight.pixels.result import Result
 from backlight.pixels.rule import State
 
@@ -72,8 +73,10 @@ class Run:
             "state": dict(self.state),
             "result": {name: getattr(self.result, name) for name in Result.__dataclass_fields__},
         }
-        with atomic(path) as temporary:
-            torch.save(data, temporary)
+        # Where the disk is full, torch's own writer fails with a message about its inside.
+        buffer = io.BytesIO()
+        torch.save(data, buffer)
+        write_bytes(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Run:

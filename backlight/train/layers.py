@@ -40,13 +40,18 @@ def _parts(module: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
 def freeze(module: nn.Module, count: int) -> frozenset[str]:
     """Name the parameters of the first `count` layers; a negative count leaves the last ones free.
 
-    Raises UsageError when nothing would be left to train.
+    Raises UsageError when nothing would be left to train, and when a negative count leaves all of them free.
 
     >>> sorted(freeze(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), -1))
     ['0.bias', '0.weight']
     """
     groups = layer_groups(module)
     frozen = groups[:count] if count else []
+    if count < 0 and not frozen:
+        raise UsageError(
+            f"freeze={count} of {len(groups)} layers freezes nothing",
+            expected=f"{1 - len(groups)} to {len(groups) - 1}",
+        )
     if len(frozen) == len(groups):
         raise UsageError(f"freeze={count} of {len(groups)} layers", expected="at least one layer left to train")
     return frozenset(name for names in frozen for name in names)

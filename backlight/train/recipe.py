@@ -35,9 +35,9 @@ class Recipe:
     weights that are then evaluated and kept, 0 for none. `clip`: largest norm of the gradient, 0 for none.
     `accumulate`: parts in which a batch is computed. `balance`: `none`, `weights` (loss by inverse class frequency)
     or `sampling`.
-    `freeze`: how many layers, from the input, stay as they are; -1 leaves only the last free. `patience`: epochs
-    without a better one before it stops, 0 for never. `select`: the best epoch is the one of lowest validation
-    `loss` or highest `accuracy`. `adversary`: such as `pgd:eps=8/255,steps=3`.
+    `freeze`: how many layers, from the input, stay as they are; -1 leaves only the last free, -2 the last
+    two. `patience`: epochs without a better one before it stops, 0 for never. `select`: the best epoch is the one of
+    lowest validation `loss` or highest `accuracy`. `adversary`: such as `pgd:eps=8/255,steps=3`.
 
     Raises UsageError for values that make no sense.
 
@@ -197,6 +197,8 @@ def _read(key: str, value: Any, old: Any) -> Any:
         if isinstance(old, tuple):
             low, high = value.split(":") if isinstance(value, str) else value
             return parse_number(low), parse_number(high)
+        if isinstance(value, bool):  # JSON's true would count as 1
+            raise TypeError
         number = parse_number(value)
         if isinstance(old, int) and number != int(number):
             raise ValueError

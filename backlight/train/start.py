@@ -37,7 +37,7 @@ def start_classifier(
     pictures smaller than that nothing is cut off. `size` (height, width) replaces either. `speed_cnn` gets its
     whitening filters from the data.
 
-    Raises UsageError for unknown specifications, DataError for data without label names, ModelError where
+    Raises UsageError for unknown specifications, DataError for data of fewer than two classes, ModelError where
     published weights cannot be had.
 
     >>> from backlight.data.load import load_data
@@ -47,6 +47,12 @@ def start_classifier(
     """
     if not data.label_names or not len(data):
         raise DataError(f"{data.name} has no labeled pictures", expected="pictures with class names")
+    if len(data.label_names) < 2:
+        raise DataError(
+            f"{data.name} has one class, {data.label_names[0]!r}",
+            expected="two or more",
+            hint="a folder with a folder of pictures per class",
+        )
     blueprint = find_blueprint(spec, seed)
     common = _common_size(data)
     sides = size or (None if pretrained else common)

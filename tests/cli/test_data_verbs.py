@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from backlight.data import load_data
 from backlight.table import Table
@@ -159,6 +161,26 @@ def test_data_can_be_inspected_and_converted(backlight: CommandLine, tmp_path: P
     assert backlight("data", "convert", "shapes:n=30,size=16,classes=3", target, "--json").json["pictures"] == 30
     again = backlight("data", "inspect", target, "--out", tmp_path / "again", "--json").json
     assert again["counts"] == ran.json["counts"]
+
+
+def test_pictures_of_several_sizes_are_converted_to_one(backlight: CommandLine, tmp_path: Path) -> None:
+    for name, size in (("cat", (20, 10)), ("dog", (8, 12))):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        Image.new("RGB", size).save(tmp_path / "in" / name / "0.png")
+    target = tmp_path / "out.npz"
+    refused = backlight("data", "convert", tmp_path / "in", target)
+    assert refused.status == 2
+    assert "--size" in refused.err
+    assert backlight("data", "convert", tmp_path / "in", target, "--size", "6x4").status == 0
+    assert load_data(target, split="all").read([0, 1]).shape == (2, 3, 6, 4)
+
+
+def test_one_class_is_told_before_any_work(backlight: CommandLine, tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", X=np.zeros((20, 8, 8, 3), dtype=np.uint8), y=np.zeros(20, dtype=np.int64))
+    ran = backlight("train", "--data", tmp_path / "one.npz", "--out", tmp_path / "run")
+    assert ran.status == 2
+    assert "has one class, '0'" in ran.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_wrong_settings_are_told_before_any_work(backlight: CommandLine, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def test_the_text_says_both_errors_and_how_to_use_it(backlight: CommandLine, run
     assert ran.status == 0
     assert "before" in ran.out
     assert "after" in ran.out
-    assert "--calibrated" in ran.out
+    assert shlex.join(["backlight", "evaluate", "--model", str(run), "--data", SHAPES, "--calibrated"]) in ran.out
+    assert f"'{run}'" in ran.out  # its folder has a space in its name
     again = backlight("calibrate", run)
     assert again.status == 2
     assert "--force" in again.err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 
 from backlight.data import load_splits
 from tests.cli.running import CommandLine
+from tests.data.samples import write_folder
 from tests.report.reading import read
 
 HOSTILE = "<script>alert(1)<"
@@ -77,6 +80,47 @@ def test_grey_transparent_and_broken_files_train_and_are_evaluated(
     for page in (read(run / "report.html"), read(tmp_path / "report.html")):
         assert len(page.all("script")) == 1
     assert HOSTILE in read(tmp_path / "report.html").text
+
+
+def test_links_that_lead_out_of_the_folder_are_named_by_every_verb(backlight: CommandLine, tmp_path: Path) -> None:
+    write_folder(tmp_path, {"outside": 1, "data/cat": 10, "data/dog": 10})
+    os.symlink(tmp_path / "outside", tmp_path / "data" / "owl")
+    os.symlink(tmp_path / "outside" / "0.png", tmp_path / "data" / "cat" / "x.png")
+    data, run = tmp_path / "data", tmp_path / "a run"
+    for words in (
+        ("data", "inspect", data, "--out", tmp_path / "seen"),
+        ("train", "--data", data, *SETTINGS, "--out", run),
+        ("evaluate", "--model", run, "--data", data, "--out", tmp_path / "page"),
+        ("data", "convert", data, tmp_path / "data.npz"),
+    ):
+        ran = backlight(*words)
+        assert ran.status == 1, words
+        if words[0] == "train":
+            assert shlex.join(["backlight", "evaluate", "--model", str(run), "--data", str(data)]) in ran.out
+        for name in ("owl", "cat/x.png"):
+            assert ran.err.count(f"{name}: a link that leads out of the folder\n") == 1, words
+    assert "data.npz: 20 pictures" in ran.out
+
+
+def test_what_is_one_is_told_as_one(backlight: CommandLine, tmp_path: Path) -> None:
+    write_folder(tmp_path, {"data/dog": 2})
+    (tmp_path / "data" / "dog" / "0.png").write_bytes(b"junk")
+    seen = backlight("data", "inspect", tmp_path / "data", "--out", tmp_path / "seen")
+    assert "train: 2 pictures, 1 class\n" in seen.out
+    assert "0 groups of equal pictures" in seen.out
+    assert seen.err.count("0.png") == 1
+
+
+def test_names_command_no_terminal(backlight: CommandLine, tmp_path: Path) -> None:
+    hostile = "größe\x1b[31m\nred\u202e"
+    write_folder(tmp_path, {f"data/{hostile}": 3, "data/dog": 3})
+    (tmp_path / "data" / hostile / "1.png").write_bytes(b"junk")
+    text = backlight("data", "inspect", tmp_path / "data", "--out", tmp_path / "seen")
+    for found in (text.out, text.err):
+        assert r"größe\x1b[31m\nred\u202e" in found
+        assert all(one.isprintable() or one == "\n" for one in found)
+    document = backlight("data", "inspect", tmp_path / "data", "--out", tmp_path / "again", "--json").json
+    assert hostile in document["counts"]["train"]
 
 
 def test_an_array_file_with_objects_inside_is_refused_and_nothing_is_begun(

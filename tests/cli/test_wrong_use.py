@@ -28,6 +28,12 @@ class Hostile:
         (["predict", "empty"], 2, "no pictures"),
         (["predict", "text.jpg"], 1, "text.jpg"),
         (["predict", "gray.png", "--model", "timm:resnet5O"], 2, "resnet50"),
+        (
+            ["predict", "gray.png", "--model", "runs/missing"],
+            2,
+            "'runs/missing' does not exist; expected the folder",
+        ),
+        (["predict", "gray.png", "--model", "text.jpg"], 2, "is a file, not a run folder"),
         (["predict", "gray.png", "--weights", "code.pth"], 2, "code.pth"),
         (["predict", "gray.png", "--mean", "a,b"], 2, "numbers"),
         (["predict", "gray.png", "--size", "0"], 2, "224"),
@@ -82,6 +88,17 @@ def test_every_verbs_help_shows_an_example(backlight: CommandLine, verb: str) ->
     ran = backlight(verb, "--help")
     assert ran.status == 0
     assert f"Example: backlight {verb}" in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize("verb", [["train"], ["evaluate"], ["robustness"], ["data", "inspect"], ["data", "convert"]])
+def test_every_verb_on_data_names_every_form_of_it(backlight: CommandLine, verb: list[str]) -> None:
+    said = " ".join(backlight(*verb, "--help").out.replace("│", " ").split())
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    for form in ("class folders", "train/ val/ test/", "list file", ".npz", ".parquet", ".tar", "CIFAR", "hf:NAME"):
+        assert form in said, form
+        assert form in readme, form
+    assert "shapes:" in said
+    assert "@train=" in said
 
 
 def test_help_imports_neither_torch_nor_numpy() -> None:

@@ -65,7 +65,7 @@ def test_names_as_labels_keep_the_order_of_the_list(tmp_path):
         ({"X": X, "y": Y.astype(np.float32)}, r"float32.*astype\('int64'\)"),
         ({"X": X, "y": np.eye(2)[Y]}, r"argmax"),
         ({"X": X, "y": Y - 1}, r"labels -1\.\.0"),
-        ({"X": X, "y": Y + 1, "label_names": NAMES}, r"labels 1\.\.2.*expected 0\.\.1"),
+        ({"X": X, "y": Y + 1, "label_names": NAMES}, r"labels 1\.\.2.*expected places 0\.\.1"),
         ({"X": X, "y": Y[:4]}, "6 pictures, 6 ids, 4 labels"),
         ({"X": X}, "without labels"),
         ({"X": X.astype(np.float32) - 1, "y": Y}, r"-1\.\.254"),
@@ -143,3 +143,23 @@ def test_jpeg_bytes_end_to_end():
         start, stop = packed["test_offsets"][row : row + 2]
         reference = np.asarray(Image.open(io.BytesIO(packed["test_jpeg"][start:stop].tobytes())))
         assert np.array_equal(test.read([row])[0].permute(1, 2, 0).numpy(), reference)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([1, 2, 3]), r"labels 1..3; expected places 0..2 in the 3 label names; try: y - 1"),
+        (np.array([0, 1, 2**64 - 1], dtype=np.uint64), r"labels 0..18446744073709551615; expected places 0..2"),
+        (np.array([0, -1, 1]), r"labels -1..1; expected places 0..2"),
+    ],
+)
+def test_labels_outside_of_the_names_are_told_as_they_stand(tmp_path, labels, message):
+    np.savez(tmp_path / "a.npz", X=pixels(3), y=labels, label_names=np.array(["a", "b", "c"]))
+    with pytest.raises(DataError, match=message):
+        load_data(tmp_path / "a.npz")
+
+
+def test_labels_that_no_class_can_have(tmp_path):
+    np.savez(tmp_path / "a.npz", X=pixels(2), y=np.array([0, 2**63], dtype=np.uint64))
+    with pytest.raises(DataError, match=r"labels 0..9223372036854775808; expected whole numbers from 0"):
+        load_data(tmp_path / "a.npz")

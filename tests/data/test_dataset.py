@@ -76,7 +76,7 @@ def test_broken_files_are_named_and_left_out(tmp_path):
         data[[0, 1]]
     batches = list(data.batches(4))
     assert [failure.id for batch in batches for failure in batch.failed] == broken
-    assert all("png" in failure.error for batch in batches for failure in batch.failed)
+    assert not any(str(tmp_path) in failure.error for batch in batches for failure in batch.failed)
     good = [key for key in data.ids if key not in broken]
     assert [key for batch in batches for key in batch.ids] == good
     for clean in (data.in_memory(), data.checked()):

@@ -93,12 +93,42 @@ def test_names_that_are_no_text_are_refused(tmp_path):
         load_data(tmp_path)
 
 
-def test_links_that_lead_out_are_not_followed(tmp_path):
+def test_links_that_lead_out_are_not_followed_but_named(tmp_path):
     write_folder(tmp_path / "outside", {"secret": 2})
     write_folder(tmp_path / "data", {"cat": 1, "dog": 1})
     os.symlink(tmp_path / "outside" / "secret", tmp_path / "data" / "link")
-    os.symlink(tmp_path / "outside" / "secret" / "0.png", tmp_path / "data" / "cat" / "link.png")
-    assert load_data(tmp_path / "data", split="all").ids == ("cat/0.png", "dog/0.png")
+    os.symlink(tmp_path / "outside" / "secret", tmp_path / "data" / "cat" / "more")
+    os.symlink(tmp_path / "outside" / "secret" / "0.png", tmp_path / "data" / "cat" / "x.png")
+    os.symlink("0.png", tmp_path / "data" / "cat" / "within.png")
+    os.symlink(tmp_path / "nowhere", tmp_path / "data" / "owl")
+    data = load_data(tmp_path / "data", split="all")
+    assert data.ids == ("cat/0.png", "cat/within.png", "dog/0.png")
+    out = "a link that leads out of the folder"
+    expected = [("cat/more", out), ("cat/x.png", out), ("link", out), ("owl", "a link to nothing")]
+    assert sorted(data.failed) == expected
+
+
+def test_links_among_marked_folders_are_named_by_the_parts_that_they_concern(tmp_path):
+    write_folder(tmp_path, {"outside": 2, "data/train/cat": 3, "data/test/cat": 2})
+    os.symlink(tmp_path / "outside", tmp_path / "data" / "val")
+    os.symlink(tmp_path / "outside" / "0.png", tmp_path / "data" / "test" / "cat" / "x.png")
+    splits = load_splits(tmp_path / "data")
+    named = {part: {failure.id for failure in splits.pick(part).failed} for part in ("train", "test")}
+    assert named == {"train": {"val"}, "test": {"val", "test/cat/x.png"}}
+
+
+def test_a_folder_with_nothing_but_links_says_so(tmp_path):
+    write_folder(tmp_path / "outside", {"cat": 1, "dog": 1})
+    (tmp_path / "data").mkdir()
+    for name in ("cat", "dog"):
+        os.symlink(tmp_path / "outside" / name, tmp_path / "data" / name)
+    with pytest.raises(DataError, match=r"no pictures, but 2 links that are not followed, such as cat \(a link that"):
+        load_data(tmp_path / "data")
+    write_folder(tmp_path / "data", {"owl": 1})
+    (tmp_path / "data" / "elk").mkdir()
+    os.symlink(tmp_path / "outside" / "cat" / "0.png", tmp_path / "data" / "elk" / "0.png")
+    with pytest.raises(DataError, match="'elk' holds no pictures, but one link that is not followed: 0.png"):
+        load_data(tmp_path / "data")
 
 
 def test_grey_alpha_and_sixteen_bit_mix(tmp_path):
@@ -122,6 +152,27 @@ def test_list_files(tmp_path, kind, base):
     assert data.ids == ("x y/0.png", "x y/1.png", "x y/2.png")
     assert data.labels.tolist() == [1, 0, 1]
     assert torch.equal(data.read([0]), load_data(tmp_path / base / "x y", split="all").read([0]))
+
+
+@pytest.mark.parametrize("header", ["path,label", "Filename,Label", "# by me\n\npath,label"])
+def test_a_list_may_begin_with_the_names_of_its_columns(tmp_path, header):
+    write_folder(tmp_path / "pictures", {".": 2})
+    (tmp_path / "list.csv").write_text(f"{header}\n0.png,a\n1.png,b\n")
+    assert load_data(tmp_path / "list.csv", split="all").ids == ("0.png", "1.png")
+    (tmp_path / "list.txt").write_text("path label\n0.png a\n1.png b\n")
+    data = load_data(tmp_path / "list.txt", split="all")
+    assert (data.ids, data.label_names) == (("0.png", "1.png"), ("a", "b"))
+
+
+def test_a_picture_that_is_called_as_a_column_is_a_picture(tmp_path):
+    write_folder(tmp_path / "pictures", {".": 2})
+    (tmp_path / "pictures" / "0.png").rename(tmp_path / "pictures" / "path")
+    (tmp_path / "list.txt").write_text("path label\n1.png b\n")
+    assert load_data(tmp_path / "list.txt", split="all").ids == ("path", "1.png")
+    (tmp_path / "list.txt").write_text("path label\n")
+    (tmp_path / "pictures" / "path").unlink()
+    with pytest.raises(FileError, match="no entries"):
+        load_data(tmp_path / "list.txt")
 
 
 @pytest.mark.parametrize(

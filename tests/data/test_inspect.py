@@ -33,8 +33,10 @@ def test_counts_sizes_broken_and_duplicates(tmp_path):
     table = found.table
     assert sorted(table.where(table["duplicates"] == 0).ids) == sorted(group.ids)
     text = " ".join(found.warnings())
-    assert "1 broken" in text
-    assert "1 pictures lie in several parts" in text
+    assert "1 file cannot be used, such as train/dog/0.png" in text
+    assert "1 picture lies in several parts" in text
+    assert "1 picture has several labels" in text
+    assert "dog/0.png" not in found.failed[0].error
     assert "several labels" in text
     assert json.loads(json.dumps(found.as_dict()))["n"] == 19
 

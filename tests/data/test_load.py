@@ -1,9 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
 
 from backlight.data import load_data, load_splits
+from backlight.data.convert import convert_data
 from backlight.errors import BacklightError, DataError, FileError, UsageError
-from tests.data.samples import pixels
+from tests.data.samples import pixels, write_folder
 
 
 @pytest.fixture
@@ -60,6 +63,27 @@ def test_kinds_that_are_not_read(tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(FileError, match="expected a folder"):
         load_data(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_an_archive_beside_class_folders_could_mean_either(tmp_path, kind):
+    write_folder(tmp_path / "data", {"cat": 3, "dog": 3})
+    (tmp_path / "data" / "empty").mkdir()
+    convert_data(load_splits("shapes:n=8,size=16,classes=4"), tmp_path / "other.parquet")
+    (tmp_path / "other.parquet").rename(tmp_path / "data" / f"other.{kind}")
+    with pytest.raises(DataError, match=rf"other.{kind} and the class folder 'cat'.* try: DATA .*/other.{kind}, or"):
+        load_data(tmp_path / "data")
+    for name in ("cat", "dog"):
+        shutil.rmtree(tmp_path / "data" / name)
+    if kind == "parquet":
+        assert len(load_data(tmp_path / "data", split="all")) == 8
+
+
+def test_archives_of_two_kinds_could_mean_either(tmp_path):
+    (tmp_path / "a.tar").touch()
+    (tmp_path / "b.parquet").touch()
+    with pytest.raises(DataError, match=r"b.parquet and a.tar"):
+        load_data(tmp_path)
 
 
 def test_a_text_file_named_jpg_is_named_when_read(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import ModelError, UsageError
+from backlight.errors import FileError, ModelError, UsageError
 from backlight.models import load
 from backlight.models.export import Deployed, export
 from tests.unchanged import small_net, unchanged
@@ -61,6 +62,21 @@ def test_a_file_that_gives_other_logits_is_not_left(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="differ"):
         export(Classifier.from_module(_Coin(), size=4), tmp_path / "net.pt", kind="state-dict")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "name"), [("state-dict", "net.pt"), ("onnx", "net.onnx")])
+def test_a_full_disk_is_one_error_and_the_old_file_stays(tmp_path: Path, kind: str, name: str) -> None:
+    if kind == "onnx":
+        pytest.importorskip("onnx")
+    (tmp_path / name).write_text("mine")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(FileError, match=f"{name}: cannot be written: File too large"):
+            export(_classifier(), tmp_path / name, kind=kind, force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import pickle
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +113,18 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
         Run.load(tmp_path / "nowhere.pt")
 
 
-def test_saving_over_a_run_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saving_over_a_run_is_all_or_nothing(tmp_path: Path) -> None:
     path = saved(tmp_path)
     before = path.read_bytes()
 
-    def fail(data: object, target: Path) -> None:
-        target.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(FileError, match="No space left"):
-        Run.load(path).save(path)
+    run = Run.load(path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(FileError, match="cannot be written: File too large"):
+            run.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["run.pt"]
 

@@ -35,6 +35,22 @@ def test_a_recipe_from_a_file_with_settings(tmp_path: Path) -> None:
     assert (recipe.augment.crop, recipe.augment.scale, recipe.augment.hue) == (4, (0.9, 1.1), 0.1)
 
 
+@pytest.mark.parametrize("given", [{"epochs": True}, {"lr": False}, {"augment": {"crop": True}}])
+def test_true_is_no_number(given: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="=(True|False); expected a value like"):
+        Recipe.from_json(given)
+
+
+@pytest.mark.parametrize(("count", "frozen"), [(-1, 2), (-2, 1), (0, 0), (1, 1), (2, 2), (-3, None), (-5, None)])
+def test_layers_are_counted_from_either_end(count: int, frozen: int | None) -> None:
+    net = nn.Sequential(*(nn.Linear(2, 2, bias=False) for _ in range(3)))
+    if frozen is None:
+        with pytest.raises(UsageError, match=f"freeze={count} of 3 layers freezes nothing; expected -2 to 2"):
+            freeze(net, count)
+    else:
+        assert len(freeze(net, count)) == frozen
+
+
 WRONG = (
     "lr",
     "lr=",
