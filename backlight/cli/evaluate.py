@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backlight.cli.evaluate_text import evaluation_lines
 from backlight.cli.model import load_classifier
 from backlight.cli.options import (
     DATA_FORMS,
@@ -20,7 +20,7 @@ from backlight.cli.options import (
     WeightOptions,
 )
 from backlight.cli.output import data_name, emit, given_command, leave, say, warn
-from backlight.errors import UsageError, counted
+from backlight.errors import UsageError
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from backlight.intake import Failed
     from backlight.report.sections import Section
 
-_SHOWN = 10
 _TABLE, _PAGE = "samples.parquet", "report.html"
 
 
@@ -89,7 +88,7 @@ def evaluate(
     if run.json:
         emit(_document(found, comparison, slices) | {"html": page})
     else:
-        for line in (*_lines(found, comparison, slices), *([str(page)] if page else [])):
+        for line in (*evaluation_lines(found, comparison, slices), *([str(page)] if page else [])):
             say(line)
     leave(failed)
 
@@ -152,38 +151,3 @@ def _document(found: list[Evaluation], comparison: Comparison | None, slices: li
     if comparison is not None:
         documents[0] |= {"second": documents[1], "comparison": comparison.to_json()}
     return documents[0]
-
-
-def _lines(found: list[Evaluation], comparison: Comparison | None, slices: list[list[Slice]]) -> Iterator[str]:
-    for number, one in enumerate(found):
-        low, high = one.accuracy_interval
-        if len(found) > 1:
-            yield f"model {number + 1}"
-        yield f"{counted(len(one.table), 'picture')}, split {one.split}"
-        yield f"  accuracy  {one.accuracy:.2%}  (95 % interval {low:.2%} to {high:.2%})"
-        yield f"  top-5     {one.top5:.2%}"
-        yield f"  calibration error  {one.reliability.ece:.2%}"
-        yield "  worst classes"
-        scores = sorted((s.accuracy, name, s.n) for name, s in one.per_class.items() if s.accuracy is not None)
-        yield from (f"    {share:7.2%}  {name}  ({n} pictures)" for share, name, n in scores[:_SHOWN])
-        yield "  most confused"
-        yield from (
-            f"    {pair.count:5d}  {pair.true} taken for {pair.predicted}  ({pair.fraction:.1%} of {pair.true})"
-            for pair in one.most_confused[:_SHOWN]
-        )
-        yield from _told("highest losses", one.top_losses)
-        yield from _told("labels that may be wrong", one.suspected_label_errors)
-        yield from (f"  {own.accuracy:7.2%}  {own.value or '(none)'}  ({own.n} pictures)" for own in slices[number])
-    if comparison is not None:
-        low, high = comparison.interval
-        yield f"model 2 minus model 1: {comparison.difference:+.2%} (95 % interval {low:+.2%} to {high:+.2%})"
-        yield f"  right only by model 1: {comparison.only_first}, only by model 2: {comparison.only_second}"
-        yield f"  McNemar p = {comparison.p:.3g}"
-
-
-def _told(title: str, pictures: list[dict[str, Any]]) -> Iterator[str]:
-    if pictures:
-        yield f"  {title}"
-    for one in pictures:
-        taken = "rightly" if one["label"] == one["prediction"] else f"taken for {one['prediction']}"
-        yield f"    {one['loss']:7.3f}  {one['id']}  {one['label']}, {taken}  ({one['confidence']:.1%} sure)"
