@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -229,6 +230,15 @@ def test_what_was_shown_on_the_board_is_what_was_logged(tmp_path: Path) -> None:
     assert shown == [(line["step"], line["loss"]) for line in read_log(log.path)] == [(1, 1.0), (2, 2.0), (3, 30.0)]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_for_the_end_of_the_step() -> None:
     done = []
 
