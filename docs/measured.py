@@ -62,7 +62,8 @@ def _percent(share: float) -> str:
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+    widths = " ".join(["30", *["15"] * (len(rows[0]) - 1)])
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for first, *others in rows:
         lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
     return "\n".join(lines) + "\n"
