@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 def load_classifier(options: ModelOptions, seed: int) -> Classifier:
     """Load what the options name, on this process's device; torch is imported here and not before."""
+    import torch
+
     from backlight.engine import make_engine
     from backlight.models import load
 
-    return load(
+    classifier = load(
         options.model,
         random=options.random,
         weights=options.weights,
@@ -27,6 +29,10 @@ def load_classifier(options: ModelOptions, seed: int) -> Classifier:
         seed=seed,
         device=make_engine(options.device).device,
     )
+    formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+    if options.memory_format in formats:
+        classifier.module.to(memory_format=formats[options.memory_format])
+    return classifier
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:

@@ -37,6 +37,19 @@ class WeightOptions:
     std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2.", rich_help_panel=_MODEL)] = None
     size: Annotated[str | None, typer.Option(help="Input size: 224 or 224x192.", rich_help_panel=_MODEL)] = None
     device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:1 | mps.", rich_help_panel=_MODEL)] = "auto"
+    memory_format: Annotated[
+        str,
+        typer.Option(
+            help="auto | contiguous | channels_last: how weights lie in memory; auto leaves the model as it is, and "
+            "probes where it works on a fast copy.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.memory_format not in _FORMATS:
+            hint = did_you_mean(self.memory_format, _FORMATS)
+            raise UsageError(f"--memory-format {self.memory_format}", expected=" | ".join(_FORMATS), hint=hint)
 
 
 @dataclass(frozen=True)
@@ -51,20 +64,6 @@ class ModelOptions(WeightOptions):
             rich_help_panel=_MODEL,
         ),
     ] = DEFAULT_MODEL
-
-
-@dataclass(frozen=True)
-class FastOptions:
-    """How the fast copy is laid out, for verbs that search on one."""
-
-    memory_format: Annotated[
-        str, typer.Option(help="Of the fast copy: auto | contiguous | channels_last.", rich_help_panel=_MODEL)
-    ] = "auto"
-
-    def __post_init__(self) -> None:
-        if self.memory_format not in _FORMATS:
-            hint = did_you_mean(self.memory_format, _FORMATS)
-            raise UsageError(f"--memory-format {self.memory_format}", expected=" | ".join(_FORMATS), hint=hint)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backlight.cli.model import load_classifier
-from backlight.cli.options import DEFAULT_OUT, FastOptions, Limit, ModelOptions, RunOptions
+from backlight.cli.options import DEFAULT_OUT, Limit, ModelOptions, RunOptions
 from backlight.cli.output import data_name, emit, given_command, leave, say, warn
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _PAGE = "report.html"
 
 def report(
     model: ModelOptions,
-    fast: FastOptions,
     run: RunOptions,
     pictures: Annotated[
         list[Path] | None,
@@ -59,7 +58,7 @@ def report(
         run.seed,
         min(run.batch_size, 4),
         with_pictures,
-        fast.memory_format,
+        model.memory_format,
         given_command(),
     )
     try:

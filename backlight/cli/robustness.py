@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backlight.cli.model import load_classifier
-from backlight.cli.options import DATA_FORMS, FastOptions, Limit, ModelOptions, OutputOptions, RunOptions
+from backlight.cli.options import DATA_FORMS, Limit, ModelOptions, OutputOptions, RunOptions
 from backlight.cli.output import data_name, emit, leave, resuming, say, warn
 from backlight.cli.robustness_folder import (
     BLOCKS,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 def robustness(
     data: Annotated[str, typer.Option(help=DATA_FORMS)],
     model: ModelOptions,
-    fast: FastOptions,
     run: RunOptions,
     output: OutputOptions,
     attack: Annotated[str, typer.Option(help="`backlight methods` lists the attacks.")] = "autoattack",
@@ -70,7 +69,7 @@ def robustness(
     classifier = load_classifier(model, run.seed)
     pictures = match_labels(classifier, pictures).with_channels(classifier.channels)
     anew = output.force and not resume
-    found = _evaluate(classifier, pictures, request, run, output.out / BLOCKS, anew, fast.memory_format)
+    found = _evaluate(classifier, pictures, request, run, output.out / BLOCKS, anew, model.memory_format)
     if found is None:
         return
     document = found.to_json() | ({"by_steps": found.over_steps(counts)} if len(counts) > 1 else {})

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from backlight.cli.app import VERBS
+from backlight.cli.model import load_classifier
+from backlight.cli.options import ModelOptions
 from tests.cli.running import CommandLine
 
 
@@ -46,6 +48,7 @@ class Hostile:
         (["inspect", "--compare-random"], 2, "picture"),
         (["robustness", "--data", "shapes", "--memory-format", "channels-last"], 2, "channels_last"),
         (["report", "--data", "shapes:n=20", "--memory-format", "nonsense"], 2, "contiguous"),
+        (["evaluate", "--data", "shapes:n=20", "--memory-format", "nonsense"], 2, "contiguous"),
     ],
 )
 def test_one_clear_sentence(
@@ -68,14 +71,6 @@ def test_one_clear_sentence(
     assert len(ran.err.strip().splitlines()) <= 2
     assert ran.out == ""
     assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize("words", [("evaluate", "--data", "shapes"), ("calibrate", "run"), ("export", "run")])
-def test_verbs_without_a_fast_copy_take_no_format_for_it(backlight: CommandLine, words: tuple[str, ...]) -> None:
-    ran = backlight(*words, "--memory-format", "contiguous")
-    assert ran.status == 2
-    assert "--memory-format" in ran.err
-    assert ran.out == ""
 
 
 def test_a_gray_picture_is_as_good_as_any(backlight: CommandLine, tmp_path: Path, small_model: str) -> None:
@@ -119,3 +114,10 @@ def test_weights_with_code_in_them_are_refused_by_name(backlight: CommandLine, t
     assert ran.status == 2
     assert "code.pth" in ran.err
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("form", ["contiguous", "channels_last"])
+def test_weights_lie_in_memory_as_asked(small_model: str, form: str) -> None:
+    module = load_classifier(ModelOptions(model=small_model, memory_format=form), seed=0).module
+    layout = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}[form]
+    assert all(one.is_contiguous(memory_format=layout) for one in module.parameters() if one.ndim == 4)
