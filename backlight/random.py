@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -107,12 +108,25 @@ class Random:
         # Below 2**53 the product rounds to at most `high`, and only for a `high` near that bound reaches it.
         return (self.uniform(*shape, stream=stream, dtype=torch.float64) * high).long().clamp(max=high - 1)
 
-    def _hash(self, shape: tuple[int, ...], stream: Seed) -> Tensor:
+    @cached_property
+    def _turn(self) -> Tensor:
+        """Hash what all streams of one source share."""
         image = _mix(self.ids * _GOLDEN_GAMMA + _word(self.seed))
-        turn = _mix(image + _wrapped((self.t + 1) * _GOLDEN_GAMMA))
-        start = _mix(turn + _word(stream))
+        return _mix(image + _wrapped((self.t + 1) * _GOLDEN_GAMMA))
+
+    def _hash(self, shape: tuple[int, ...], stream: Seed) -> Tensor:
+        start = _mix(self._turn + _word(stream))
         position = torch.arange(1, math.prod(shape) + 1, device=self.ids.device)
         return _mix(start[:, None] + position * _GOLDEN_GAMMA).view(len(self), *shape)
+
+
+def generator_seed(key: Seed) -> int:
+    """Turn a key into a seed for a generator that somebody else draws from, 0 to 2**63 - 1.
+
+    >>> generator_seed((0, "layers", 3)) == generator_seed((0, "layers", 3)) != generator_seed((0, "layers", 4))
+    True
+    """
+    return _word(key) % 2**63
 
 
 def hash_ids(ids: Tensor | Sequence[int] | Sequence[str]) -> Tensor:

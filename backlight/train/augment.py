@@ -85,7 +85,7 @@ class Augmentation:
         for number, spec in enumerate(self.torchvision):
             images = _one_by_one(images, random, spec, number)
         if self.flip != "none":
-            images = transforms.flip(images, self._flipped(Random((seed, "augment"), ids), epoch).to(images.device))
+            images = transforms.flip(images, self._flipped(random, epoch).to(images.device))
         if self.crop:
             images = transforms.shift_crop(images, random.integer("crop", 2 * self.crop + 1, 2), self.crop)
         if self.degrees or self.translate or self.scale != _SAME:
@@ -124,10 +124,11 @@ class Augmentation:
         chosen = random.between("which", 0, 1) < (0.5 if self.mixup else 1.0)
         return torch.where(chosen.view(-1, 1, 1, 1), pasted, blended), torch.where(chosen, left, own)
 
-    def _flipped(self, random: Random, epoch: int) -> Tensor:
+    def _flipped(self, draws: _Draws, epoch: int) -> Tensor:
+        random = draws.random
         if self.flip == "alternating":
-            return (random.integer(2, stream="flip") + epoch) % 2 == 1
-        return Random(random.seed, random.ids, epoch).integer(2, stream="flip") == 1
+            return (Random(random.seed, random.ids).integer(2, stream="flip") + epoch) % 2 == 1
+        return random.integer(2, stream="flip") == 1
 
     def _affine(self, random: _Draws, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         height, width = images.shape[2:]

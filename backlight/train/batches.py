@@ -105,5 +105,5 @@ class Batches:
 
     def _pixels(self, step: int, purpose: str, rows: Tensor) -> Tensor:
         if self._table is not None:
-            return self._table[rows.to(self.device)]
+            return self._table.index_select(0, rows.to(self.device))
         return self._ahead((step, purpose), following=(step + 1, purpose)).to(self.device)

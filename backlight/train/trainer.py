@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from backlight.chunks import is_out_of_memory
 from backlight.classifier import Classifier
 from backlight.engine import Engine
-from backlight.random import Random
+from backlight.random import Random, generator_seed
 from backlight.train.adversary import Adversary
 from backlight.train.average import Average
 from backlight.train.batches import Batch
@@ -159,7 +159,7 @@ class Trainer:
         return replace(batch, images=self.adversary.attack(self.classifier, batch.images, batch.labels, random))
 
     def _random_layers(self, number: int) -> AbstractContextManager[object]:
-        return _seeded(self.classifier.device, int(Random((self.seed, "layers"), [number]).integer(2**53)))
+        return _seeded(self.classifier.device, generator_seed((self.seed, "layers", number)))
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def brightness(images: Tensor, factor: Tensor) -> Tensor:
     >>> brightness(torch.full((1, 3, 1, 1), 0.4), torch.tensor([2.0])).unique()
     tensor([0.8000])
     """
-    return (images * _column(factor)).clamp(0, 1)
+    return (images * _column(factor)).clamp_(0, 1)
 
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
@@ -162,12 +162,11 @@ def _luminance(images: Tensor) -> Tensor:
     if images.shape[1] != 3:
         return images
     red, green, blue = images.split(1, 1)
-    return _LUMINANCE[0] * red + _LUMINANCE[1] * green + _LUMINANCE[2] * blue
+    return (_LUMINANCE[0] * red).add_(green, alpha=_LUMINANCE[1]).add_(blue, alpha=_LUMINANCE[2])
 
 
 def _blend(images: Tensor, toward: Tensor, factor: Tensor) -> Tensor:
-    ratio = _column(factor)
-    return (images * ratio + toward * (1 - ratio)).clamp(0, 1)
+    return torch.lerp(toward, images, _column(factor)).clamp_(0, 1)
 
 
 def _column(values: Tensor) -> Tensor:
