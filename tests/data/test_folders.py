@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
+from backlight.classifier import Classifier
 from backlight.data import load_data, load_splits
 from backlight.errors import DataError, FileError
+from backlight.train.fit import fit
+from backlight.train.recipe import Recipe
+from backlight.train.runtime import Runtime
 from tests.data.samples import write_folder
 
 
@@ -189,8 +194,11 @@ def test_broken_list_files(tmp_path, text, message):
 
 
 @pytest.mark.slow
-def test_memory_is_bounded_on_twenty_thousand_pictures(tmp_path):
+def test_memory_is_bounded_on_twenty_thousand_pictures(tmp_path, monkeypatch):
     import resource
+
+    def most_used():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     encoded = []
     for number in range(16):
@@ -205,8 +213,21 @@ def test_memory_is_bounded_on_twenty_thousand_pictures(tmp_path):
     data = load_data(tmp_path, split="all")
     assert len(data) == 20_000
     next(data.batches(64))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = most_used()
     seen = sum(len(batch.ids) for batch in data.batches(64))
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert seen == 20_000
+    grown = most_used() - before
     assert grown < 100, f"{grown:.0f} MiB for 983 MB of pixels"
+
+    # Training streams too, where the pictures are more than it keeps: decoded again in each epoch, a step ahead.
+    monkeypatch.setattr("backlight.train.prepare._IN_MEMORY", 0)
+    parts = load_splits(tmp_path).parts
+    net = nn.Sequential(nn.AvgPool2d(16), nn.Flatten(), nn.Linear(192, 10))
+    classifier = Classifier.from_module(net, size=128, labels=data.label_names)
+    quiet = Runtime("float32", "contiguous", tensorboard=False)
+    for name, count in (("few", 1000), ("all", None)):
+        before = most_used()
+        train, val, run = parts["train"].limited(count), parts["val"].limited(count), tmp_path.with_name(name)
+        fit(classifier, train, val, run, recipe=Recipe(epochs=1), runtime=quiet)
+    grown = most_used() - before
+    assert grown < 300, f"{grown:.0f} MiB more than for 1,000 pictures, where 936 MB are more"
