@@ -72,6 +72,12 @@ def test_plain_pictures_and_strays(tmp_path):
         load_data(tmp_path)
 
 
+def test_two_folders_for_one_part_are_refused(tmp_path):
+    write_folder(tmp_path, {"train/a": 2, "train/b": 2, "val/a": 1, "validation/a": 1})
+    with pytest.raises(DataError, match="a second one for a part"):
+        load_data(tmp_path)
+
+
 def test_strays_beside_marked_folders(tmp_path):
     write_folder(tmp_path / "stations", {"train-station": 1, "bus-station": 1})
     assert load_data(tmp_path / "stations", split="all").label_names == ("bus-station", "train-station")
