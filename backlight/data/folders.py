@@ -39,13 +39,14 @@ def read_folder(root: Path) -> dict[str, Dataset]:
     an empty class, a class that train lacks, or pictures beside class folders.
     """
     folders = _folders(root)
-    marked = {part: folder for folder in folders if (part := part_of(folder.name)) is not None}
+    named = [(part, folder) for folder in folders if (part := part_of(folder.name)) is not None]
+    marked = dict(named)
     if "train" not in marked and "test" not in marked:
         return _datasets(root, {"all": _part(root, folders, must_be_full=True)}, {})
     stray = [folder.name for folder in folders if part_of(folder.name) is None and search_folder(folder).pictures]
-    twice = sorted(folder.name for folder in folders if marked.get(part_of(folder.name) or "", folder) != folder)
-    if twice:
-        raise DataError(f"{root}: folder {twice[0]!r} is a second one for a part", expected="one folder per part")
+    if len(marked) < len(named):
+        names = [folder.name for _, folder in named]
+        raise DataError(f"{root}: folders {names} for {len(marked)} parts", expected="one folder per part")
     if stray:
         raise DataError(f"{root}: folders {stray[:3]} beside {sorted(marked)}", expected="train, val and test only")
     parts = {name: _part(folder, _folders(folder), must_be_full=name == "train") for name, folder in marked.items()}

@@ -100,20 +100,25 @@ def fit(
             runtime=runtime or Runtime(),
             engine=engine or make_engine(str(classifier.device)),
         )
-        try:
-            _train(started, progress)
-        except KeyboardInterrupt:
-            # Other processes may be steps ahead or behind; at an epoch's end validation may have been cut off.
-            if started.engine.world == 1 and not started.journal.at_epoch_end:
-                started.journal.read_losses()
-                _save(started)
-            raise
-        finally:
-            started.journal.close()
+        _train(started, progress)
         return _trained(started)
 
 
 def _train(run: Run, progress: Progress | None) -> None:
+    """Take all steps that are left, and save what was done when they are interrupted."""
+    try:
+        _take_steps(run, progress)
+    except KeyboardInterrupt:
+        # Other processes may be steps ahead or behind; at an epoch's end validation may have been cut off.
+        if run.engine.world == 1 and not run.journal.at_epoch_end:
+            run.journal.read_losses()
+            _save(run)
+        raise
+    finally:
+        run.journal.close()
+
+
+def _take_steps(run: Run, progress: Progress | None) -> None:
     journal, saved = run.journal, time.monotonic()
     with reporting(progress, journal.total, "train") as advance:
         advance(journal.step)

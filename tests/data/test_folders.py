@@ -74,7 +74,7 @@ def test_plain_pictures_and_strays(tmp_path):
 
 def test_two_folders_for_one_part_are_refused(tmp_path):
     write_folder(tmp_path, {"train/a": 2, "train/b": 2, "val/a": 1, "validation/a": 1})
-    with pytest.raises(DataError, match="a second one for a part"):
+    with pytest.raises(DataError, match="for 2 parts"):
         load_data(tmp_path)
 
 
