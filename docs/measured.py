@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from backlight.runs.log import read_log
 from backlight.train.curves import draw_curves
-from backlight.train.log import read_log
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 CURVES = {

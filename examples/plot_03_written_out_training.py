@@ -14,8 +14,8 @@ import setting
 import torch
 
 import backlight
-from backlight.evaluate.metrics import wilson
 from backlight.layers import replace_conv, unfold_conv2d
+from backlight.table.statistics import wilson
 
 SPEC = "shapes:n=1100,size=24,classes=4@train=0:800,val=800:1100"
 epochs = setting.choose(4, 15)

@@ -10,7 +10,7 @@ import drawing
 import setting
 
 from backlight.attack import attack
-from backlight.render import amplify
+from backlight.images.render import amplify
 
 classifier = setting.pretrained()
 images = setting.photographs(classifier, "coffee.png", "chelsea.png", "motorcycle_left.png")

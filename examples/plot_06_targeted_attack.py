@@ -10,8 +10,8 @@ import drawing
 import setting
 import torch
 
+from backlight.images.render import amplify
 from backlight.pixels import Box, Pixels, Unit, probability, turns
-from backlight.render import amplify
 
 STEP = 0.1
 classifier = setting.pretrained()

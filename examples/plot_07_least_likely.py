@@ -10,7 +10,7 @@ import drawing
 import setting
 
 from backlight.attack import attack
-from backlight.evaluate.metrics import wilson
+from backlight.table.statistics import wilson
 
 run = setting.train("classic_cnn", setting.SMALL_PICTURES, epochs=setting.choose(8, 30), schedule="constant")
 test = setting.part(setting.SMALL_PICTURES, "test").limited(setting.choose(80, 500))

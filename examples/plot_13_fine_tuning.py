@@ -10,7 +10,7 @@ everything but the head frozen.
 import drawing
 import setting
 
-from backlight.evaluate.metrics import wilson
+from backlight.table.statistics import wilson
 from backlight.train.start import start_classifier
 
 SPEC = setting.choose(

@@ -11,7 +11,7 @@ import drawing
 import setting
 
 from backlight.attack import attack
-from backlight.evaluate.metrics import wilson
+from backlight.table.statistics import wilson
 
 SPEC = setting.choose(
     "shapes:n=1200,size=24,classes=4@train=0:640,val=640:840,test=840:1200",

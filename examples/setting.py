@@ -19,9 +19,9 @@ from torch import Tensor
 
 import backlight
 from backlight.data import Dataset, Splits, load_splits
+from backlight.runs.log import read_log
 from backlight.train.augment import Augmentation
 from backlight.train.fit import Trained, fit
-from backlight.train.log import read_log
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 

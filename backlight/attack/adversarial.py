@@ -14,12 +14,12 @@ from backlight.attack.objectives import NAMES
 from backlight.attack.referee import UNDECIDED, Referee
 from backlight.attack.threat import DEFAULT_EPS, ThreatModel
 from backlight.classifier import Classifier
+from backlight.classifier.targets import Target
 from backlight.errors import UsageError, did_you_mean
 from backlight.grammar import parse_number
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
 from backlight.random import Seed
-from backlight.targets import Target
 
 _WORTH_A_COPY = 10  # steps from which making the fast copy pays for itself
 

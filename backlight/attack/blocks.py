@@ -18,9 +18,9 @@ from backlight.attack.challenge import Challenge
 from backlight.attack.referee import UNDECIDED
 from backlight.attack.stages import Stage, run_stage
 from backlight.attack.survival import survives
-from backlight.blocks import BlockFolder
 from backlight.errors import FileError
 from backlight.pixels import Result
+from backlight.sweep.blocks import BlockFolder
 from backlight.table import Table
 
 WRONG_BEFORE, SURVIVED = "clean", ""

@@ -13,6 +13,7 @@ from backlight.attack.referee import Referee, judge_logits
 from backlight.attack.threat import ThreatModel
 from backlight.chunks import Chunk
 from backlight.classifier import Classifier
+from backlight.classifier.targets import Target, resolve_targets
 from backlight.errors import InputError
 from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, optimize, predicted
 from backlight.pixels.constraints import Constraint
@@ -20,7 +21,6 @@ from backlight.pixels.parametrizations import Parametrization
 from backlight.pixels.starts import Start
 from backlight.pixels.transforms import Transforms
 from backlight.random import Random, Seed, hash_ids
-from backlight.targets import Target, resolve_targets
 
 Ids = Tensor | Sequence[int] | Sequence[str] | None
 """The images' names, which key their random numbers; None for their places in the batch."""

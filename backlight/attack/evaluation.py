@@ -22,12 +22,12 @@ from backlight.data.dataset import Batch, Dataset
 from backlight.data.pictures import Failure
 from backlight.engine import Engine
 from backlight.errors import DataError
-from backlight.evaluate.metrics import wilson
 from backlight.evaluate.samples import check_labels
 from backlight.pixels import Result
 from backlight.progress import Progress, reporting
 from backlight.random import Seed
 from backlight.table import Table
+from backlight.table.statistics import wilson
 
 _AUDITED = ("fab-t", "square")  # the costly stages that rarely change the answer
 _BLOCK, _BUDGET_BLOCK, _BLOCK_VALUES = 1000, 100, 1000 * 3 * 32 * 32

@@ -10,8 +10,8 @@ from backlight.attack.adversarial import checked_options, threat_for
 from backlight.attack.catalog import card_of
 from backlight.attack.stages import PLANS, Stage
 from backlight.attack.threat import ThreatModel
+from backlight.classifier.targets import Target
 from backlight.errors import UsageError
-from backlight.targets import Target
 
 MODES = ("exact", "audited")
 

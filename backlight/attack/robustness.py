@@ -17,8 +17,8 @@ from backlight.attack.curve import Curve
 from backlight.attack.extremes import Extremes, distances_of
 from backlight.attack.request import RobustnessRequest
 from backlight.data.pictures import Failure
-from backlight.evaluate.metrics import wilson
 from backlight.table import Table
+from backlight.table.statistics import wilson
 
 
 @dataclass(frozen=True)

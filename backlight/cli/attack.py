@@ -13,7 +13,7 @@ from backlight.cli.options import Limit, ModelOptions, OutputOptions, Pictures, 
 from backlight.cli.output import finish
 
 if TYPE_CHECKING:
-    from backlight.attack.export import AttackedPicture
+    from backlight.tasks.attack import AttackedPicture
 
 
 def attack(
@@ -35,9 +35,9 @@ def attack(
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files."""
     from backlight.attack.adversarial import threat_for
     from backlight.attack.catalog import card_of
-    from backlight.attack.export import AttackRequest, attack_pictures
     from backlight.images import find_pictures
     from backlight.progress import terminal_progress
+    from backlight.tasks.attack import AttackRequest, attack_pictures
 
     threat_for(card_of(method), norm, eps)  # wrong options are told before a model is loaded
     paths = find_pictures(pictures)[:limit]

@@ -33,10 +33,10 @@ def calibrate(
     from backlight.evaluate.evaluate import evaluate
     from backlight.evaluate.samples import match_labels
     from backlight.files import require_new
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
     from backlight.models import load
     from backlight.progress import terminal_progress
-    from backlight.train.folder import RunFolder
+    from backlight.runs.folder import RunFolder
     from backlight.train.prepare import prepare_data
 
     known = RunFolder(folder).info.get("data") or {}

@@ -26,7 +26,7 @@ def inspect(data: Data, run: RunOptions, output: OutputOptions) -> None:
     from backlight.data.inspect import contact_sheet, inspect_data
     from backlight.files import require_new
     from backlight.images import write_png
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
     from backlight.progress import terminal_progress
 
     path = require_new(output.out / "contact-sheet.png", output.force)
@@ -54,7 +54,7 @@ def convert(
     from backlight.data import load_splits
     from backlight.data.convert import convert_data
     from backlight.images import Resize
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
     from backlight.progress import terminal_progress
 
     wanted = read_size(size)

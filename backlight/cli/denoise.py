@@ -13,7 +13,7 @@ from backlight.cli.options import Limit, OutputOptions, Pictures, RunOptions
 from backlight.cli.output import finish
 
 if TYPE_CHECKING:
-    from backlight.denoise.export import DenoisedPicture
+    from backlight.tasks.denoise import DenoisedPicture
 
 
 def denoise(
@@ -31,10 +31,10 @@ def denoise(
     limit: Limit = None,
 ) -> None:
     """Remove noise from pictures: near the noisy one, and smooth."""
-    from backlight.denoise.export import denoise_pictures
     from backlight.grammar import parse_number
     from backlight.images import find_pictures
     from backlight.progress import terminal_progress
+    from backlight.tasks.denoise import denoise_pictures
 
     paths = find_pictures(pictures)[:limit]
     done, failed = denoise_pictures(

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from backlight.evaluate.compare import Comparison
     from backlight.evaluate.evaluate import Evaluation
     from backlight.evaluate.slices import Slice
-    from backlight.intake import Failed
-    from backlight.report.sections import Section
+    from backlight.images.intake import Failed
+    from backlight.page.sections import Section
 
 _TABLE, _PAGE = "samples.parquet", "report.html"
 
@@ -59,7 +59,7 @@ def evaluate(
     from backlight.evaluate.compare import compare_evaluations
     from backlight.evaluate.slices import read_slices, require_values
     from backlight.files import require_new
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
 
     names = model or [DEFAULT_MODEL]
     if len(names) > 2 or (len(names) == 2 and weights.weights):
@@ -110,11 +110,11 @@ def _sections(
     pictures: Dataset,
     names: list[str],
 ) -> list[Section]:
-    from backlight.models.run import is_run
+    from backlight.models.sources.run import is_run
     from backlight.report.comparison import comparison_section
     from backlight.report.evaluation import evaluation_sections
     from backlight.report.training import training_section
-    from backlight.train.history import read_history
+    from backlight.runs.history import read_history
 
     sections = evaluation_sections(found[0], pictures, name=data_name(pictures), slices=slices)
     if comparison is not None:

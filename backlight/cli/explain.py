@@ -17,9 +17,9 @@ from backlight.errors import UsageError
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
-    from backlight.explain.export import ExplainedPicture, Request
     from backlight.explain.study import DataExplanations
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
+    from backlight.tasks.explain import ExplainedPicture, Request
 
 _DATA = "Data set"
 _UNSEEN = "the map is the same everywhere or not finite: nothing to see"
@@ -61,8 +61,8 @@ def explain(
 ) -> None:
     """Show what in pictures speaks for a class: an overlay and a raw map per method; score them on whole data sets."""
     from backlight.explain import method
-    from backlight.explain.export import Request
     from backlight.grammar import split_specs
+    from backlight.tasks.explain import Request
 
     request = Request(split_specs(methods), target, (layer,) if layer else None, quantity, run.seed)
     for one in request.methods:
@@ -86,9 +86,9 @@ def _files(
     output: OutputOptions,
     limit: int | None,
 ) -> None:
-    from backlight.explain.export import explain_pictures
     from backlight.images import find_pictures
     from backlight.progress import terminal_progress
+    from backlight.tasks.explain import explain_pictures
 
     paths = find_pictures(pictures)[:limit]
     done, failed = explain_pictures(
@@ -130,7 +130,7 @@ def _whole_data(
     from backlight.engine import make_engine
     from backlight.explain.scores.score import DEFAULT_METRICS
     from backlight.explain.study import explain_data
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
     from backlight.progress import terminal_progress
 
     _check_new(output, whole.resume)

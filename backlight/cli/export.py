@@ -23,7 +23,7 @@ def export(
     """Write a classifier with its normalization inside, read it back and compare it on 32 pictures."""
     from backlight.models.export import FORMATS
     from backlight.models.export import export as export_classifier
-    from backlight.visualize.export import file_stem
+    from backlight.tasks.visualize import file_stem
 
     if format_ not in FORMATS:
         raise UsageError(f"--format {format_}", expected="onnx or state-dict", hint=did_you_mean(format_, FORMATS))

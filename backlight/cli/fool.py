@@ -26,10 +26,10 @@ def fool(
 ) -> None:
     """Change pictures until the classifier sees the target; show the difference and ten times the difference."""
     from backlight.images import find_pictures
-    from backlight.intake import Failed, unique_stems
+    from backlight.images.intake import Failed, unique_stems
     from backlight.progress import terminal_progress
+    from backlight.tasks.visualize import Made, read_each, read_for, write_made
     from backlight.visualize import Watch, fooling_image
-    from backlight.visualize.export import Made, read_each, read_for, write_made
 
     paths = find_pictures(pictures)[:limit]
     classifier, watch = load_classifier(model, run.seed), Watch(progress=terminal_progress(run.quiet))

@@ -15,7 +15,7 @@ def methods(
     bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the references as BibTeX.")] = False,
 ) -> None:
     """List every method and attack: what it needs, its cost, its reference, when not to use it."""
-    from backlight.catalogs import bibtex_entries, list_methods
+    from backlight.tasks.methods import bibtex_entries, list_methods
 
     cards = list_methods()
     if bibtex:

@@ -14,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from backlight.data import Dataset
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
 
 ALL_DONE, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 

@@ -13,9 +13,9 @@ from backlight.cli.output import data_name, emit, given_command, leave, say, war
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
+    from backlight.page.sections import Section
     from backlight.progress import Progress
-    from backlight.report.sections import Section
 
 _PAGE = "report.html"
 
@@ -83,7 +83,7 @@ def _data_sections(
         return [], []
     from backlight.data import load_data
     from backlight.evaluate.evaluate import evaluate
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
     from backlight.report.evaluation import evaluation_sections
 
     data = load_data(spec, split=split)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backlight.attack.request import RobustnessRequest
     from backlight.attack.robustness import Robustness
     from backlight.classifier import Classifier
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
 
 TABLE, DOCUMENT, PAGE, BLOCKS = "robustness.parquet", "robustness.json", "report.html", "robustness-blocks"
 
@@ -87,6 +87,6 @@ def write_results(
 
 def failed_pictures(found: Robustness) -> list[Failed]:
     """Name the pictures that could not be read."""
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
 
     return [Failed(one.id, one.error) for one in found.failed]

@@ -33,8 +33,8 @@ def style(
     from backlight.errors import UsageError
     from backlight.grammar import parse_number
     from backlight.progress import terminal_progress
+    from backlight.tasks.visualize import read_sized, write_made
     from backlight.visualize import Watch, style_transfer
-    from backlight.visualize.export import read_sized, write_made
     from backlight.visualize.style_presets import preset_of
 
     constants = preset_of(preset)

@@ -49,7 +49,7 @@ class RecipeOptions:
 
     def read(self, resumed: Path | None) -> Recipe:
         """Give the recipe; of a run that is resumed, its own, with what is changed here so that it can be refused."""
-        from backlight.train.folder import RunFolder
+        from backlight.runs.folder import RunFolder
         from backlight.train.recipe import Recipe, change_recipe, find_recipe
 
         given = {name: value for name, value in vars(self).items() if name not in ("recipe", "set_")}
@@ -76,7 +76,7 @@ class StartOptions:
 
     def resumed(self, run: Path, seed: int) -> StartOptions:
         """Give what the run was started from, as it stands in its folder."""
-        from backlight.train.folder import RunFolder
+        from backlight.runs.folder import RunFolder
 
         info = RunFolder(run).info
         stored = info.get("start")
@@ -161,8 +161,8 @@ def train(
 
 
 def _tell(trained: Trained, data: str, json: bool) -> None:
-    from backlight.intake import Failed
-    from backlight.train.folder import RunFolder
+    from backlight.images.intake import Failed
+    from backlight.runs.folder import RunFolder
 
     page = _write_page(trained)
     if json:
@@ -179,7 +179,7 @@ def _tell(trained: Trained, data: str, json: bool) -> None:
 def _write_page(trained: Trained) -> Path:
     from backlight.report import Options, write_report
     from backlight.report.training import training_section
-    from backlight.train.history import read_history
+    from backlight.runs.history import read_history
 
     section = training_section([read_history(trained.run)])
     options = Options(command=given_command(), title=f"How {trained.classifier.name} was trained")

@@ -15,7 +15,7 @@ from backlight.cli.output import finish
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
-    from backlight.visualize.export import Made
+    from backlight.tasks.visualize import Made
     from backlight.visualize.pictures import Watch
 
 What = Annotated[str, typer.Argument(metavar="WHAT", help="class | feature | invert | dream")]
@@ -38,7 +38,7 @@ def visualize(
 ) -> None:
     """Make pictures that show what a class, a channel or a layer of the model looks for."""
     from backlight.errors import UsageError, did_you_mean
-    from backlight.intake import Failed
+    from backlight.images.intake import Failed
     from backlight.progress import terminal_progress
     from backlight.visualize.pictures import Watch
 
@@ -70,8 +70,8 @@ def _classes(
     run: RunOptions,
     output: OutputOptions,
 ) -> list[Made]:
+    from backlight.tasks.visualize import file_stem, write_made
     from backlight.visualize import class_image
-    from backlight.visualize.export import file_stem, write_made
 
     indices = list(range(classifier.classes)) if subjects == ["all"] else list(map(classifier.class_index, subjects))
     stems = [f"class-{file_stem(classifier.label(index))}" for index in indices]
@@ -95,8 +95,8 @@ def _features(
     output: OutputOptions,
 ) -> list[Made]:
     from backlight.errors import UsageError
+    from backlight.tasks.visualize import file_stem, write_made
     from backlight.visualize import feature_image
-    from backlight.visualize.export import file_stem, write_made
 
     by_layer: dict[str, list[int]] = {}
     for subject in subjects:
@@ -132,8 +132,8 @@ def _pictures(
     failed: list,
 ) -> list[Made]:
     from backlight.images import find_pictures
+    from backlight.tasks.visualize import file_stem, read_each, read_for, read_sized, write_made
     from backlight.visualize import dream, invert
-    from backlight.visualize.export import file_stem, read_each, read_for, read_sized, write_made
 
     make: Callable = invert if what == "invert" else dream
     read = read_for(classifier) if longest is None else lambda path: read_sized(path, longest, classifier.channels)

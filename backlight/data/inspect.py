@@ -18,8 +18,8 @@ from backlight.data.duplicates import Print, exact_groups, near_groups, take_pri
 from backlight.data.pictures import THREADS, Failure, to_pil, try_one
 from backlight.data.splits import Splits
 from backlight.errors import FileError, counted
+from backlight.images.sheets import grid
 from backlight.progress import Progress, reporting
-from backlight.sheets import grid
 from backlight.table import Table
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from backlight.denoise.denoising import denoise
 from backlight.denoise.quality import quality
-from backlight.sheets import grid
+from backlight.images.sheets import grid
 
 
 def sweep_sheet(

@@ -21,6 +21,7 @@ from backlight.evaluate.samples import match_labels, predict_dataset
 from backlight.evaluate.slices import Slice, accuracy_by_slice
 from backlight.progress import Progress
 from backlight.table import Table
+from backlight.table.statistics import wilson
 
 _TOLD = 10  # single pictures in the document
 
@@ -53,7 +54,7 @@ class Evaluation:
     @property
     def accuracy_interval(self) -> tuple[float, float]:
         """Give the 95 % Wilson interval of the accuracy."""
-        return metrics.wilson(int(np.trace(self.confusion)), len(self.table))
+        return wilson(int(np.trace(self.confusion)), len(self.table))
 
     @property
     def top5(self) -> float:

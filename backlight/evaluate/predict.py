@@ -13,7 +13,7 @@ from backlight.chunks import Chunk, in_chunks
 from backlight.classifier import Classifier
 from backlight.errors import InputError
 from backlight.images import Picture
-from backlight.intake import Failed, read_batches
+from backlight.images.intake import Failed, read_batches
 from backlight.progress import Progress
 
 

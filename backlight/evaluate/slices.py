@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backlight.errors import DataError, FileError, UsageError, did_you_mean
-from backlight.evaluate.metrics import wilson
 from backlight.table import Table
+from backlight.table.statistics import wilson
 
 _LARGEST = 256 * 1024**2  # bytes
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from backlight.chunks import Chunk, in_chunks
 from backlight.classifier import Classifier
+from backlight.classifier.targets import Target
 from backlight.errors import InputError, UsageError
 from backlight.explain.attribution import Attribution, Explanations, finish
 from backlight.explain.choosing import Method, method
@@ -18,9 +19,8 @@ from backlight.explain.layout import choose_layer, last_tokens
 from backlight.explain.methods.fullgrad import bias_layers
 from backlight.explain.objective import Contrast, Scorer
 from backlight.explain.session import Question, Session, Watch
+from backlight.images.resize import Resize
 from backlight.random import Random
-from backlight.resize import Resize
-from backlight.targets import Target
 
 
 def explain(

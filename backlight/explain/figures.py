@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from backlight.images import to_picture
-from backlight.render import normalize_map, overlay
+from backlight.images.render import normalize_map, overlay
 
 if TYPE_CHECKING:
     from backlight.explain.attribution import Attribution, Explanations

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.classifier.recording import Layer, split_call
 from backlight.errors import LayerError
-from backlight.recording import Layer, split_call
 
 MOST_PREFIX_TOKENS = 16
 Size = tuple[int, int]

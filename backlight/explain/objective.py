@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.targets import Target, resolve_targets
 from backlight.errors import InputError, UsageError, did_you_mean
 from backlight.random import Random
-from backlight.targets import Target, resolve_targets
 
 QUANTITIES = ("logit", "probability", "loss")
 Scorer = Callable[[Tensor], Tensor]

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.recording import LOGITS
+from backlight.classifier.rectifiers import Rectifiers, Switch
 from backlight.errors import ModelError
 from backlight.explain.attention import Attentions
-from backlight.explain.rectifiers import Rectifiers, Switch
-from backlight.recording import LOGITS
 
 
 class Recorded:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from backlight.chunks import Chunk
 from backlight.classifier import Classifier
+from backlight.classifier.recording import LOGITS
+from backlight.classifier.targets import Target
 from backlight.errors import UsageError, did_you_mean
 from backlight.explain.layout import Layout, find_layout
 from backlight.explain.objective import Contrast, Objective, Scorer, resolve_objective
 from backlight.explain.recorded import Recorded
 from backlight.random import Random
-from backlight.recording import LOGITS
-from backlight.targets import Target
 
 SPACES = ("pixel", "input")
 

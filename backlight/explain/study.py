@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from backlight import __version__
-from backlight.blocks import BlockFolder
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Failure
@@ -25,16 +24,17 @@ from backlight.explain.attribution import Explanations
 from backlight.explain.averages import ClassAverages
 from backlight.explain.choosing import Method
 from backlight.explain.explaining import choose_methods, explain
-from backlight.explain.export import Request, map_file, write_raw
 from backlight.explain.figures import overlays
 from backlight.explain.scores.metrics import find_metric
 from backlight.explain.scores.score import DEFAULT_METRICS, score_explanations, summarize
 from backlight.explain.views import OBJECT, Views, read_views
+from backlight.fingerprint import fingerprint
 from backlight.images import write_png
-from backlight.pixels.describe import fingerprint
 from backlight.progress import Progress, reporting
 from backlight.random import Random
+from backlight.sweep.blocks import BlockFolder
 from backlight.table import Table
+from backlight.tasks.explain import Request, map_file, write_raw
 
 MAPS, BLOCKS = "maps", "explain-blocks"
 PLACES = ("border",)

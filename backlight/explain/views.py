@@ -12,7 +12,7 @@ from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Failure, to_bytes, to_pil
 from backlight.images import Picture
-from backlight.resize import Box
+from backlight.images.resize import CropBox
 
 OBJECT = "object"
 _HALF = 128  # a mask that was resized counts where more than half of the pixel lies on the object
@@ -67,9 +67,9 @@ def _cropped(classifier: Classifier, mask: Tensor) -> Tensor:
     return seen[0] >= _HALF
 
 
-def _resized(classifier: Classifier, stored: Tensor) -> tuple[Tensor, Box]:
+def _resized(classifier: Classifier, stored: Tensor) -> tuple[Tensor, CropBox]:
     height, width = stored.shape[1:]
     if classifier.resize is None or (height, width) == classifier.resize.size:
-        return stored, Box(0, 0, width, height)
+        return stored, CropBox(0, 0, width, height)
     picture, box = classifier.resize.resize(to_pil(stored))
     return to_bytes(picture, len(stored)), box

@@ -12,8 +12,8 @@ from pathlib import Path
 from backlight.errors import UsageError, did_you_mean
 from backlight.models import networks
 from backlight.models.blueprint import Blueprint
-from backlight.models.run import is_run
 from backlight.models.sources.embedded import PACKAGES
+from backlight.models.sources.run import is_run
 from backlight.models.weights import SUFFIXES
 
 DEFAULT = "efficientnet_lite0"
@@ -64,7 +64,7 @@ SOURCES = (
         lambda spec: spec.partition(":")[0] in networks.names(),
         "backlight.models.sources.own",
     ),
-    Source("RUN", "a run folder of `train`, with the weights of its best epoch", is_run, "backlight.models.run"),
+    Source("RUN", "a run folder of `train`, with its best weights", is_run, "backlight.models.sources.run"),
 )
 
 

@@ -1,22 +1,16 @@
-"""What a piece of a problem says about itself: a short text for people, and a hash of all of it for machines."""
+"""What a piece of a problem says about itself: a short text for people."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from collections.abc import Iterable
-from types import CodeType, FunctionType, MethodType
-from typing import Any
+from types import FunctionType
 
-import torch
-from torch import Tensor, nn
-
-from backlight.classifier import Classifier
+from torch import Tensor
 
 
 def brief(value: object) -> str:
     """Write a value as in a formula: tensors by their shape, everything else in full.
 
+    >>> import torch
     >>> brief(torch.zeros(64, 10)), brief(torch.tensor(0.5)), brief("linf")
     ('tensor[64, 10]', '0.5', "'linf'")
     """
@@ -32,78 +26,3 @@ class Brief:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(brief, vars(self).values()))})"
-
-
-def fingerprint(*things: object) -> str:
-    """Hash values with all that they hold: tensors' contents, dataclass fields, closures of functions.
-
-    Two problems with the same fingerprint make the same pictures; names and constants of a function count,
-    its other instructions do not.
-
-    >>> fingerprint(torch.ones(2)) == fingerprint(torch.ones(2)), fingerprint(1.0) == fingerprint(2.0)
-    (True, False)
-    """
-    digests = _Digests()
-    return b"".join(digests.of(thing) for thing in things).hex()
-
-
-_SIZE = 16
-_PLAIN = bool | int | float | complex | str | bytes | None
-
-
-class _Digests:
-    """Hash each object from the hashes of its parts, each object once."""
-
-    def __init__(self) -> None:
-        # Holds the objects too: the id of one that is gone could be given to another.
-        self.known: dict[int, tuple[bytes, object]] = {}
-
-    def of(self, thing: object) -> bytes:
-        if isinstance(thing, _PLAIN):
-            return _hashed(type(thing).__name__.encode(), repr(thing).encode("utf-8", "backslashreplace"))
-        if id(thing) not in self.known:
-            self.known[id(thing)] = (b"cycle", thing)
-            kind = f"{type(thing).__module__}.{type(thing).__qualname__}".encode()
-            self.known[id(thing)] = (_hashed(kind, *self.parts(thing)), thing)
-        return self.known[id(thing)][0]
-
-    def parts(self, thing: Any) -> list[bytes | memoryview]:
-        if isinstance(thing, Tensor):
-            return [str((thing.dtype, list(thing.shape))).encode(), _bytes_of(thing)]
-        if isinstance(thing, set | frozenset):
-            return sorted(self.of(one) for one in thing)  # type: ignore[return-value]
-        return [self.of(one) for one in _members(thing)]
-
-
-def _hashed(*parts: bytes | memoryview) -> bytes:
-    digest = hashlib.blake2b(digest_size=_SIZE)
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.digest()
-
-
-def _bytes_of(tensor: Tensor) -> memoryview:
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().data
-
-
-def _members(thing: Any) -> Iterable[object]:
-    """List what an object consists of."""
-    if isinstance(thing, list | tuple):
-        return thing
-    if isinstance(thing, dict):
-        return [part for pair in thing.items() for part in pair]
-    if isinstance(thing, Classifier):
-        return thing.module, thing.mean, thing.std, thing.outputs
-    if isinstance(thing, nn.Module):
-        return [thing.state_dict()]
-    if isinstance(thing, FunctionType):
-        cells = [cell.cell_contents for cell in thing.__closure__ or ()]
-        constants = [one for one in thing.__code__.co_consts if not isinstance(one, CodeType)]
-        return thing.__module__, thing.__qualname__, constants, cells, thing.__defaults__, thing.__kwdefaults__
-    if isinstance(thing, MethodType):
-        return thing.__func__, thing.__self__
-    if isinstance(thing, functools.partial):
-        return thing.func, thing.args, thing.keywords
-    return [vars(thing)] if hasattr(thing, "__dict__") else [repr(thing)]

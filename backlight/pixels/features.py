@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.recording import LOGITS
 from backlight.errors import InputError, LayerError, did_you_mean
 from backlight.pixels.measure import Measure
 from backlight.pixels.objectives import Classes, activation, logit
 from backlight.pixels.view import View
-from backlight.recording import LOGITS
 
 
 def neuron(layer: str, channel: Classes, position: tuple[int, int] | None = None) -> Measure:

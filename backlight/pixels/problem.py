@@ -11,8 +11,8 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.errors import InputError, UsageError
+from backlight.fingerprint import fingerprint
 from backlight.pixels.constraints import Constraint
-from backlight.pixels.describe import fingerprint
 from backlight.pixels.measure import Measure
 from backlight.pixels.parametrizations import Parametrization
 from backlight.pixels.rule import Rule

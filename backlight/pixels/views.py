@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.errors import InputError
-from backlight.pixels.blur import gaussian_blur
+from backlight.images.blur import gaussian_blur
 from backlight.random import Random
 
 

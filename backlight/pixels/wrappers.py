@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.pixels.blur import gaussian_blur
+from backlight.images.blur import gaussian_blur
 from backlight.pixels.rule import Move, Rule, Seen, State
 
 

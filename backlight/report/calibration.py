@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from backlight.evaluate.calibration import Reliability, coverage_curve, reliability
-from backlight.report.charts import Line, line_chart
-from backlight.report.sections import Facts, percent
+from backlight.page.charts import Line, line_chart
+from backlight.page.sections import Facts, percent
 from backlight.table import Table
 
 _TENTHS = tuple(tenth / 10 for tenth in range(0, 11, 2))

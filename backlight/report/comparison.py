@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from backlight.data.dataset import Dataset
 from backlight.evaluate.compare import Comparison, joint_labels
 from backlight.evaluate.evaluate import Evaluation
+from backlight.page.sections import Section, percent, shown_path
+from backlight.report.fill import fill
 from backlight.report.gallery import Shown, Thumbnail, read_thumbnails
-from backlight.report.sections import Section, percent, render, shown_path
 from backlight.table import Table
 
 _PER_KIND, _CLASSES = 12, 20
@@ -64,7 +65,7 @@ def comparison_section(
         "first": rows[:_CLASSES],
         "more": rows[_CLASSES:],
     }
-    return Section("comparison", "The two models compared", render("comparison.html", facts))
+    return Section("comparison", "The two models compared", fill("comparison.html", facts))
 
 
 def verdict(found: Comparison, names: tuple[str, str]) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from backlight.data.dataset import Dataset
 from backlight.evaluate.evaluate import Evaluation
 from backlight.evaluate.slices import Slice
+from backlight.page.sections import Section
+from backlight.report.fill import fill
 from backlight.report.gallery import read_thumbnails
 from backlight.report.mistakes import Mistakes, losses_facts, mistakes_facts
-from backlight.report.sections import Section, render
 from backlight.report.tables import table_sections
 
 _SLICES = 50
@@ -36,11 +37,11 @@ def evaluation_sections(
     accuracy, *others = table_sections(found.table, found.labels, name or f"{data.name} ({data.split})")
     sections = [
         accuracy,
-        Section("confusion", "What it confuses", render("mistakes.html", confused)),
-        Section("losses", "Its worst pictures", render("losses.html", losses_facts(found, thumbnails))),
+        Section("confusion", "What it confuses", fill("mistakes.html", confused)),
+        Section("losses", "Its worst pictures", fill("losses.html", losses_facts(found, thumbnails))),
         *others,
     ]
     if slices:
         facts = {"first": slices[:_SLICES], "more": slices[_SLICES:], "accuracy": found.accuracy}
-        sections.insert(1, Section("slices", "Accuracy by slice", render("slices.html", facts)))
+        sections.insert(1, Section("slices", "Accuracy by slice", fill("slices.html", facts)))
     return sections

@@ -12,19 +12,20 @@ import torch
 from markupsafe import Markup
 
 from backlight.classifier import Classifier
-from backlight.colors import colorize
-from backlight.evaluate.metrics import wilson
 from backlight.explain.scores import METRICS, describe_location, describe_scores
 from backlight.explain.scores.controls import CONTROLS
 from backlight.explain.scores.verdict import WORDS, tells, verdict
 from backlight.explain.study import DataExplanations
 from backlight.explain.views import read_views
-from backlight.render import normalize_map
-from backlight.report.charts import interval_chart
-from backlight.report.embed import exact_uri, layer_uri
+from backlight.images.colors import colorize
+from backlight.images.render import normalize_map
+from backlight.page.charts import interval_chart
+from backlight.page.embed import exact_uri, layer_uri
+from backlight.page.sections import Section, number, percent
+from backlight.report.fill import fill
 from backlight.report.picture import is_tiny
-from backlight.report.sections import Section, number, percent, render
 from backlight.table import Table
+from backlight.table.statistics import wilson
 
 _SHOWN, _CLASSES, _METHODS = 3, 8, 4
 _ASKS = {
@@ -107,7 +108,7 @@ def explanations_section(study: DataExplanations, classifier: Classifier) -> Sec
     >>> import torch
     >>> from backlight import Classifier
     >>> from backlight.data import load_data
-    >>> from backlight.explain.export import Request
+    >>> from backlight.tasks.explain import Request
     >>> from backlight.explain.study import explain_data
     >>> classifier = Classifier.from_module(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 8)), size=8)
     >>> found = explain_data(classifier, load_data("shapes:n=2,size=8", split="all"), Request(("saliency",)))
@@ -137,7 +138,7 @@ def explanations_section(study: DataExplanations, classifier: Classifier) -> Sec
         "tiny": is_tiny(classifier.size or (224, 224)),
         "labeled": study.data.labeled,
     }
-    return Section("explanations", f"Explanations of {study.data.name}", render("explanations.html", facts))
+    return Section("explanations", f"Explanations of {study.data.name}", fill("explanations.html", facts))
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from backlight.data.dataset import Dataset
 from backlight.images import to_picture
-from backlight.report.embed import exact_uri, photograph_uri
+from backlight.page.embed import exact_uri, photograph_uri
+from backlight.page.sections import percent, shown_path
 from backlight.report.picture import is_tiny
-from backlight.report.sections import percent, shown_path
 from backlight.table import Table
 
 _SIDE, _EXACT = 96, 48  # larger pictures are reduced to the first, those up to the second are shown as they are

@@ -9,8 +9,8 @@ import numpy as np
 
 from backlight.evaluate.evaluate import Evaluation
 from backlight.evaluate.metrics import Confused, suspected_label_errors, top_losses
+from backlight.page.sections import Facts
 from backlight.report.gallery import Shown, Thumbnail, shown_rows
-from backlight.report.sections import Facts
 from backlight.table import Table
 
 _CLASSES, _PER_CELL, _PER_WAY, _LOSSES = 20, 8, 10, 20

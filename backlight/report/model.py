@@ -13,8 +13,9 @@ from backlight import __version__
 from backlight.classifier import Classifier
 from backlight.errors import BacklightError
 from backlight.models import compare_random, inspect_model
+from backlight.page.sections import Facts, Section
+from backlight.report.fill import fill
 from backlight.report.picture import bars
-from backlight.report.sections import Facts, Section, render
 
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
 
@@ -37,7 +38,7 @@ def model_section(
         "command": command,
         **_comparison(classifier, image, seed),
     }
-    return Section("model", f"The model: {classifier.name}", render("model.html", facts))
+    return Section("model", f"The model: {classifier.name}", fill("model.html", facts))
 
 
 def _comparison(classifier: Classifier, image: Tensor | None, seed: int) -> Facts:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from backlight.evaluate.predict import Prediction
 from backlight.explain import method
-from backlight.render import amplify, normalize_map
+from backlight.images.render import amplify, normalize_map
+from backlight.page.embed import LARGEST, exact_uri, layer_uri, photograph_uri
+from backlight.page.sections import Facts, Section, percent
 from backlight.report.agreement import Agreement
 from backlight.report.attacks import PGD_STEPS, Change, Fooling, Tried
-from backlight.report.embed import LARGEST, exact_uri, layer_uri, photograph_uri
-from backlight.report.sections import Facts, Section, percent, render
+from backlight.report.fill import fill
 from backlight.report.study import MapStudy, PictureStudy
 
 AMPLIFICATION = 10
@@ -70,7 +71,7 @@ def picture_section(study: PictureStudy, place: int, name: str, *, pictures: boo
         "pgd_steps": PGD_STEPS,
         "amplification": AMPLIFICATION,
     }
-    section = Section(anchor, name, render("picture.html", facts))
+    section = Section(anchor, name, fill("picture.html", facts))
     thumbnail = embed(photograph_uri, study.photograph, _THUMBNAIL)
     many = study.attacks.many_steps
     fooled = many.now if many.success else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backlight.attack.robustness import Robustness
-from backlight.evaluate.metrics import wilson
-from backlight.report.sections import Facts
+from backlight.page.sections import Facts
+from backlight.table.statistics import wilson
 
 MOST_FLOWS = 20
 

@@ -9,12 +9,13 @@ from markupsafe import Markup
 
 from backlight.attack.extremes import Extremes, Pick
 from backlight.attack.robustness import Robustness
+from backlight.page.embed import exact_uri
+from backlight.page.sections import Facts, number, shown_path
 from backlight.report.attacks import Change, Fooling
-from backlight.report.embed import exact_uri
+from backlight.report.fill import fill
 from backlight.report.picture import AMPLIFICATION, Embed, fooling_facts, is_tiny
 from backlight.report.robust_classes import label_of
 from backlight.report.robust_words import size_text
-from backlight.report.sections import Facts, number, render, shown_path
 
 BYTES = 4_000_000
 """Pictures are embedded until they take so much of the page; the classes after that have none."""
@@ -63,7 +64,7 @@ def pictures_html(found: Robustness, *, most: int = BYTES) -> Markup:
         "amplification": AMPLIFICATION,
         "open": _OPEN,
     }
-    return render("robust_pictures.html", facts)
+    return fill("robust_pictures.html", facts)
 
 
 def _of_class(found: Robustness, pictures: Extremes, pick: Pick) -> _Class:

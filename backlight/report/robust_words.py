@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from backlight.attack.robustness import Robustness
 from backlight.attack.threat import ThreatModel
-from backlight.report.sections import number, percent
-from backlight.targets import Target
+from backlight.classifier.targets import Target
+from backlight.page.sections import number, percent
 
 
 def threat_words(threat: ThreatModel) -> str:

@@ -11,11 +11,12 @@ from markupsafe import Markup
 
 from backlight.attack.blocks import SURVIVED, WRONG_BEFORE
 from backlight.attack.robustness import Robustness
-from backlight.report.charts import Line, bar_chart, histogram, line_chart
+from backlight.page.charts import Line, bar_chart, histogram, line_chart
+from backlight.page.sections import Section
+from backlight.report.fill import fill
 from backlight.report.robust_classes import classes_under_attack, flows, matrix
 from backlight.report.robust_pictures import pictures_html
 from backlight.report.robust_words import goal_words, mode_words, size_text, threat_words
-from backlight.report.sections import Section, render
 
 _CLASSES_SHOWN, _MATRIX, _IDS_SHOWN = 20, 12, 100
 _BEFORE, _AFTER = "before any attack", "withstood all of it"
@@ -67,7 +68,7 @@ def robustness_section(
         "backwards": int(found.table["backwards"].sum()),
         "pictures": pictures_html(found) if pictures else Markup(""),
     }
-    return Section("robustness", f"Under attack: {found.name}", render("robustness.html", facts))
+    return Section("robustness", f"Under attack: {found.name}", fill("robustness.html", facts))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backlight.evaluate.metrics import accuracy, balanced_accuracy, confusion, per_class, top_k, wilson
+from backlight.evaluate.metrics import accuracy, balanced_accuracy, confusion, per_class, top_k
+from backlight.page.sections import Facts, Section, TableSection
 from backlight.report.calibration import calibration_facts
-from backlight.report.sections import Facts, Section, TableSection, render
+from backlight.report.fill import fill
 from backlight.table import Table
+from backlight.table.statistics import wilson
 
 _SHOWN = 20
 
@@ -85,7 +87,7 @@ TABLE_SECTIONS: tuple[TableSection, ...] = (
 def table_sections(table: Table, labels: tuple[str, ...], name: str) -> list[Section]:
     """Write every registered section whose columns the table has; `name` says which data it describes."""
     return [
-        Section(one.anchor, one.title, render(one.template, {**one.facts(table, labels), "data": name}))
+        Section(one.anchor, one.title, fill(one.template, {**one.facts(table, labels), "data": name}))
         for one in TABLE_SECTIONS
         if one.needs <= set(table.names)
     ]

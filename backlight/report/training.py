@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from backlight.report.charts import Line, line_chart
-from backlight.report.sections import Section, percent, render
-from backlight.train.history import History
+from backlight.page.charts import Line, line_chart
+from backlight.page.sections import Section, percent
+from backlight.report.fill import fill
+from backlight.runs.history import History
 
 _MOST = 3  # as many lines as the page has colors for
 _LARGE, _SMALL = 0.10, 0.03
@@ -44,7 +45,7 @@ def training_section(histories: Sequence[History]) -> Section:
         "accuracy": _curves(kept, "accuracy"),
         "left": len(histories) - len(kept),
     }
-    return Section("training", "How it was trained", render("training.html", facts))
+    return Section("training", "How it was trained", fill("training.html", facts))
 
 
 def end_words(history: History) -> str:

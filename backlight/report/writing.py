@@ -16,12 +16,13 @@ from backlight.classifier import Classifier
 from backlight.errors import FileError, ModelError
 from backlight.files import require_new, write_text
 from backlight.images import Picture, open_picture
-from backlight.intake import Failed, read_batches
+from backlight.images.intake import Failed, read_batches
+from backlight.page.page import Page
+from backlight.page.sections import Section, shown_path
 from backlight.progress import Progress
+from backlight.report.fill import fill
 from backlight.report.model import model_section
-from backlight.report.page import Page
 from backlight.report.picture import Summary, picture_section
-from backlight.report.sections import Section, shown_path
 from backlight.report.study import METHODS, study_pictures
 
 
@@ -179,13 +180,18 @@ class _Draft:
             options = self.options
             self.model = model_section(self.classifier, self.search, image, seed=options.seed, command=options.command)
 
+    def _glance(self) -> Section | None:
+        if not self.summaries:
+            return None
+        return Section("glance", "At a glance", fill("glance.html", {"summaries": self.summaries}))
+
     def write(self, finished: bool = False) -> None:
         self._describe_model(None)
         assert self.model is not None
         left = 0 if finished else self.wanted - len(self.pictures) - len(self.failed) + self.before
         page = Page(
             self.classifier.name,
-            tuple(self.summaries),
+            self._glance(),
             tuple(self.pictures),
             (*self.sections, self.model),
             tuple(Failed(self.names.get(Path(one.path), one.path), one.error) for one in self.failed),

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.targets import resolve_targets
 from backlight.errors import UsageError
 from backlight.grammar import parse_number, parse_spec
 from backlight.pixels import Ball, Box, Pixels, Sign, Uniform, Unit, cross_entropy, optimize
 from backlight.random import Random
-from backlight.targets import resolve_targets
 
 _OPTIONS = ("eps", "steps", "step_size", "norm", "target", "share", "blend")
 _TARGETS = ("none", "random", "least-likely")

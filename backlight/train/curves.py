@@ -13,7 +13,7 @@ from backlight.files import atomic
 def draw_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]], path: str | Path) -> None:
     """Draw the logs of runs, by name, as the suffix of `path` says (.png, .svg): training dashed, validation solid.
 
-    The log of a run is what `backlight.train.log.read_log` gives. Raises InputError without runs.
+    The log of a run is what `backlight.runs.log.read_log` gives. Raises InputError without runs.
 
     >>> import tempfile
     >>> line = {"kind": "epoch", "step": 10, "epoch": 1, "loss": 1.2, "accuracy": 0.5}

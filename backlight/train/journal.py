@@ -11,9 +11,9 @@ import torch
 
 from backlight.engine import Engine
 from backlight.errors import ModelError
+from backlight.runs.history import merit
+from backlight.runs.log import Log, peak_memory
 from backlight.train.batches import Batches
-from backlight.train.history import merit
-from backlight.train.log import Log, peak_memory
 from backlight.train.recipe import Recipe
 from backlight.train.schedule import rate
 from backlight.train.trainer import Outcome

@@ -15,11 +15,11 @@ from backlight.data.dataset import Dataset
 from backlight.engine import Engine
 from backlight.errors import DataError, UsageError
 from backlight.evaluate.samples import check_labels, predict_dataset, tabulate
+from backlight.runs.folder import RunFolder
+from backlight.runs.log import Log
 from backlight.table import Table
 from backlight.train.batches import Batches
-from backlight.train.folder import RunFolder
 from backlight.train.journal import Counters, Journal
-from backlight.train.log import Log
 from backlight.train.order import Order
 from backlight.train.prepare import check_sizes, prepare_data, private_copy
 from backlight.train.recipe import Recipe

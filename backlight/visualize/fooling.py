@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.targets import Target, resolve_targets
 from backlight.errors import InputError, UsageError
+from backlight.images.render import amplify
 from backlight.pixels import Box, InputSpace, Lattice, Pixels, Unit, cross_entropy, logit, predicted, probability
 from backlight.pixels.geometry import length
 from backlight.random import Random
-from backlight.render import amplify
-from backlight.targets import Target, resolve_targets
 from backlight.visualize.pictures import Pictures, Watch, climb
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from torch import Tensor
 
-from backlight.sheets import grid
+from backlight.images.sheets import grid
 from backlight.visualize.fooling import Fooling
 from backlight.visualize.pictures import Pictures
 
 if TYPE_CHECKING:
-    from backlight.report.made import Shown
+    from backlight.page.made import Shown
 
 _WIDEST = 6
 
@@ -64,7 +64,7 @@ def shown_pictures(pictures: Pictures) -> list[Shown]:
     >>> shown_pictures(made)[0].name
     'cat'
     """
-    from backlight.report.made import Shown
+    from backlight.page.made import Shown
 
     fooling = pictures if isinstance(pictures, Fooling) else None
     return [

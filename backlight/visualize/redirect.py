@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.explain.rectifiers import Rectifiers, Switch
+from backlight.classifier.rectifiers import Rectifiers, Switch
 from backlight.pixels import Measure, View
 
 

@@ -29,8 +29,8 @@ from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.data.load import load_splits
 from backlight.evaluate.evaluate import evaluate
+from backlight.runs.folder import versions
 from backlight.train.fit import fit
-from backlight.train.folder import versions
 from backlight.train.recipe import read_recipe
 from backlight.train.runtime import Runtime
 from backlight.train.start import start_classifier

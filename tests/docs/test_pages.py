@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 
 import backlight.pixels
-from backlight.catalogs import list_methods
 from backlight.random import Random
+from backlight.tasks.methods import list_methods
 from tests.pixels.problems import classifier_of, mixed_labels, pictures
 
 ROOT = Path(__file__).parents[2]

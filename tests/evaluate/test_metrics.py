@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from backlight.errors import DataError
 from backlight.evaluate import metrics
 from backlight.table import Table
+from backlight.table.statistics import wilson
 
 
 def _table(classes: int, count: int, seed: int = 0) -> Table:
@@ -72,13 +73,13 @@ def test_a_logit_that_is_no_number_is_not_right() -> None:
 def test_wilson_against_scipy(successes: int, count: int, confidence: float) -> None:
     successes = min(successes, count)
     expected = binomtest(successes, count).proportion_ci(confidence, method="wilson")
-    assert metrics.wilson(successes, count, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson(successes, count, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_wilson_of_nothing() -> None:
     for successes, count in ((0, 0), (3, 2), (-1, 2)):
         with pytest.raises(DataError):
-            metrics.wilson(successes, count)
+            wilson(successes, count)
 
 
 def test_most_confused_pairs_in_order() -> None:

@@ -10,9 +10,9 @@ from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.explain import CATALOG, explain
-from backlight.explain.export import Request, explain_pictures
 from backlight.explain.figures import draw
 from backlight.images import write_png
+from backlight.tasks.explain import Request, explain_pictures
 from tests.explain.nets import distinct_relu_net, images, wrap
 
 

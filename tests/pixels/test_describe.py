@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.fingerprint import fingerprint
 from backlight.pixels import (
     Adam,
     Ball,
@@ -22,7 +23,6 @@ from backlight.pixels import (
     distance,
     margin,
 )
-from backlight.pixels.describe import fingerprint
 from tests.pixels.problems import pictures
 
 X, Y = pictures(4), torch.arange(4)

@@ -6,6 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from backlight.errors import InputError, LayerError
+from backlight.images.blur import gaussian_blur
 from backlight.pixels import (
     LBFGS,
     Blur,
@@ -24,7 +25,6 @@ from backlight.pixels import (
     optimize,
     read_objective,
 )
-from backlight.pixels.blur import gaussian_blur
 from backlight.random import Random
 from tests.visualize.nets import pictures, toy
 

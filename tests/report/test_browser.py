@@ -20,7 +20,7 @@ from backlight.report import write_report
 from backlight.report.evaluation import evaluation_sections
 from backlight.report.robustness import robustness_section
 from backlight.report.training import training_section
-from backlight.train.history import History
+from backlight.runs.history import History
 from tests.attack.nets import pictures, sharp_net
 from tests.report.reading import read, stored
 

@@ -10,13 +10,13 @@ from backlight.evaluate.compare import compare
 from backlight.evaluate.evaluate import Evaluation
 from backlight.evaluate.samples import tabulate
 from backlight.evaluate.slices import Slice
+from backlight.page.page import write_page
 from backlight.report.calibration import calibration_facts, verdict
 from backlight.report.comparison import comparison_section
 from backlight.report.comparison import verdict as compared
 from backlight.report.evaluation import evaluation_sections
 from backlight.report.gallery import read_thumbnails
 from backlight.report.mistakes import Mistakes
-from backlight.report.page import write_page
 from tests.report.reading import Document, read, stored
 
 SCRIPT = "<script>alert(1)</script>"

@@ -17,13 +17,13 @@ from backlight.attack.robustness import Robustness
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.evaluate.metrics import wilson
 from backlight.images import to_tensor
+from backlight.page.sections import percent
 from backlight.report.robust_pictures import pictures_html
 from backlight.report.robust_words import goal_words, threat_words
 from backlight.report.robustness import classes_under_attack, robustness_section
-from backlight.report.sections import percent
 from backlight.table import Table
+from backlight.table.statistics import wilson
 from tests.attack.nets import pictures, sharp_net
 from tests.report.reading import Document, stored
 

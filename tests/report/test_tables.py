@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from backlight.report.sections import TableSection
+from backlight.page.sections import TableSection
 from backlight.report.tables import TABLE_SECTIONS, accuracy_by_class, table_sections
 from backlight.table import Table
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from backlight.errors import FileError
-from backlight.report.page import write_page
+from backlight.page.page import write_page
 from backlight.report.training import end_words, gap_words, training_section
-from backlight.train.history import History, read_history
+from backlight.runs.history import History, read_history
 from tests.report.reading import Document
 
 SCRIPT = "<script>alert(1)</script>"

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from backlight.classifier import Classifier
+from backlight.classifier.targets import resolve_targets
 from backlight.errors import UsageError
 from backlight.random import Random
-from backlight.targets import resolve_targets
 from backlight.train.adversary import Adversary
 from backlight.train.fit import fit
 from backlight.train.recipe import Recipe

@@ -18,13 +18,13 @@ from backlight.evaluate.metrics import accuracy
 from backlight.evaluate.samples import predict_dataset
 from backlight.models import load
 from backlight.random import Random
+from backlight.runs.folder import RunFolder
+from backlight.runs.history import read_history
+from backlight.runs.log import read_log
 from backlight.train.augment import Augmentation
 from backlight.train.batches import Batch
 from backlight.train.fit import fit
-from backlight.train.folder import RunFolder
-from backlight.train.history import read_history
 from backlight.train.layers import replace_head
-from backlight.train.log import read_log
 from backlight.train.recipe import Recipe
 from backlight.train.schedule import rate
 from backlight.train.start import start_classifier

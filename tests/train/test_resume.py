@@ -11,11 +11,11 @@ import pytest
 
 from backlight.data.dataset import Dataset
 from backlight.errors import DataError, FileError, UsageError
+from backlight.runs.folder import RunFolder
+from backlight.runs.log import Log, read_log
 from backlight.train.batches import Batch
 from backlight.train.fit import fit
-from backlight.train.folder import RunFolder
 from backlight.train.interrupt import held_interrupt
-from backlight.train.log import Log, read_log
 from backlight.train.recipe import Recipe
 from backlight.train.start import start_classifier
 from backlight.train.trainer import Outcome, Trainer

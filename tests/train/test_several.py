@@ -18,7 +18,7 @@ from backlight.evaluate.samples import predict_dataset
 from backlight.errors import UsageError
 from backlight.train.augment import Augmentation
 from backlight.train.fit import fit
-from backlight.train.log import read_log
+from backlight.runs.log import read_log
 from backlight.train.recipe import Recipe
 from backlight.train.trainer import Trainer
 from tests.train.nets import QUIET, network, pictures, same, state_of
@@ -92,7 +92,7 @@ found = run(str(engine.world), Recipe(epochs=2, batch_size=8, optimizer="sgd", l
 """
     for world in (1, 2):
         together(script, tmp_path, world)
-    from backlight.train.folder import RunFolder
+    from backlight.runs.folder import RunFolder
 
     one, two = (RunFolder(tmp_path / name).load_weights("best") for name in ("1", "2"))
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-9

@@ -9,8 +9,8 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.errors import InputError
 from backlight.pixels import View, activation, gram
+from backlight.tasks.visualize import file_stem
 from backlight.visualize import StylePreset, dream, feature_image, fooling_image, invert, style_transfer
-from backlight.visualize.export import file_stem
 from backlight.visualize.redirect import redirected
 from backlight.visualize.style import _original_colors
 from backlight.visualize.style_losses import moments, scaled_gram

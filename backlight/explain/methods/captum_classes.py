@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from backlight.chunks import in_chunks, is_out_of_memory
 from backlight.classifier import Classifier
+from backlight.classifier.recording import LOGITS, split_call
 from backlight.errors import ModelError, UsageError, did_you_mean
 from backlight.explain.attribution import Attribution, upsample
 from backlight.explain.layout import find_layout
@@ -28,7 +29,6 @@ from backlight.explain.methods.baselines import make_baseline
 from backlight.explain.methods.superpixels import superpixels
 from backlight.explain.session import Session
 from backlight.random import Random
-from backlight.recording import LOGITS, split_call
 
 PREFIX = "captum:"
 OWN_OPTIONS = {"baseline": "mean", "segments": 50}

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from backlight.chunks import in_chunks
+from backlight.classifier.recording import split_call
 from backlight.errors import UsageError
 from backlight.explain.attribution import Attribution, upsample
 from backlight.explain.methods.baselines import make_baseline
 from backlight.explain.methods.cam import class_activation
 from backlight.explain.session import LayerMap, Session
-from backlight.recording import split_call
 
 
 def scorecam(session: Session, *, channels: int = 0, baseline: str | Tensor = "mean") -> Attribution:

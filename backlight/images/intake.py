@@ -1,0 +1,92 @@
+"""Picture files in batches; a file that cannot be read is noted and the others go on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from backlight.errors import FileError, InputError
+from backlight.images.picture import Picture
+from backlight.progress import Progress, reporting
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A picture file that could not be read, and why.
+
+    >>> Failed("a.txt", "not a picture").to_json()
+    {'path': 'a.txt', 'error': 'not a picture'}
+    """
+
+    path: str
+    error: str
+
+    def to_json(self) -> dict[str, str]:
+        """Give `{"path", "error"}`."""
+        return {"path": self.path, "error": self.error}
+
+
+class Reader(Protocol):
+    """What reads one picture file as a model wants it; a `Classifier` does."""
+
+    def read(self, path: str | os.PathLike[str]) -> Picture:
+        """Read a picture file; raises FileError for one that cannot be read."""
+        ...
+
+
+def read_batches(
+    reader: Reader,
+    paths: Sequence[str | os.PathLike[str]],
+    batch_size: int,
+    failed: list[Failed],
+    *,
+    progress: Progress | None = None,
+    description: str = "pictures",
+) -> Iterator[list[Picture]]:
+    """Yield lists of at most `batch_size` pictures as `reader` gives them; add unreadable files to `failed`.
+
+    Progress counts a batch as finished when the next one is asked for. Raises InputError for a batch size below 1.
+
+    >>> from torch import nn
+    >>> from backlight.classifier import Classifier
+    >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
+    >>> failed = []
+    >>> list(read_batches(classifier, ["nowhere.png"], 4, failed)), failed[0].path
+    ([], 'nowhere.png')
+    """
+    if batch_size < 1:
+        raise InputError(f"batch size {batch_size}", expected="at least 1")
+    with reporting(progress, len(paths), description) as advance:
+        for start in range(0, len(paths), batch_size):
+            named = paths[start : start + batch_size]
+            batch = []
+            for path in named:
+                try:
+                    batch.append(reader.read(path))
+                except FileError as error:
+                    failed.append(Failed(str(Path(path)), str(error).removeprefix(f"{error.path}: ")))
+            if batch:
+                yield batch
+            advance(len(named))
+
+
+def unique_stems(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Give each path a file name without suffix of its own; equal ones are numbered.
+
+    >>> unique_stems(["a/cat.jpg", "b/cat.png", "dog.png"])
+    ['cat', 'cat-2', 'dog']
+    """
+    used: set[str] = set()
+    stems = []
+    for path in paths:
+        stem = unique = Path(path).stem
+        number = 1
+        while unique in used:
+            number += 1
+            unique = f"{stem}-{number}"
+        used.add(unique)
+        stems.append(unique)
+    return stems

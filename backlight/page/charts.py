@@ -1,0 +1,219 @@
+"""Small charts as SVG inside the page: bars, lines, histograms, in the page's colors, light or dark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from backlight.page.sections import number, percent
+
+_WIDTH, _HEIGHT = 400, 220  # of lines and histograms; at 375 px one unit is a little less than a pixel
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 26, 12, 42
+_ROW = 38
+_EMPTY = Markup("")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart: its points (x, y), its name where there are several, and whether it is only drawn dashed.
+
+    `color` numbers the page's colors of lines; left out, it is the line's place.
+
+    >>> Line(((0.0, 1.0), (1.0, 0.5))).dashed
+    False
+    """
+
+    points: tuple[tuple[float, float], ...]
+    name: str = ""
+    dashed: bool = False
+    color: int | None = None
+
+
+def bar_chart(bars: Sequence[tuple[str, float]], *, alt: str, text: Callable[[float], str] = percent) -> Markup:
+    """Draw bars below one another, each with its name and value, on the scale from 0 to 1 or to the largest value.
+
+    >>> "<svg" in bar_chart([("before", 0.9), ("after", 0.2)], alt="Accuracy")
+    True
+    """
+    largest = max(1.0, *(value for _, value in bars)) if bars else 1.0
+    row = Markup(
+        '<text x="0" y="{}">{}</text><text x="{}" y="{}" class="end">{}</text>'
+        '<rect x="0" y="{}" width="{}" height="12" class="ground"/><rect x="0" y="{}" width="{}" height="12"/>'
+    )
+    drawn = _EMPTY
+    for place, (name, value) in enumerate(bars):
+        top = place * _ROW
+        length = _text(_WIDTH * max(value, 0.0) / largest)
+        drawn += row.format(top + 15, name, _WIDTH, top + 15, text(value), top + 20, _WIDTH, top + 20, length)
+    return _svg(alt, len(bars) * _ROW, drawn)
+
+
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    alt: str,
+    x_label: str,
+    x_text: Callable[[float], str] = number,
+    y_text: Callable[[float], str] = percent,
+    high: float | None = 1.0,
+    marks: Sequence[float] | None = None,
+    chosen: tuple[float, str] | None = None,
+) -> Markup:
+    """Draw lines over a common scale; y goes from 0 to `high`, or to the largest value where it is None.
+
+    `marks` are the values of x that are written, all points' own if left out; `chosen` is a place on x that is marked
+    by an upright line with its name.
+
+    >>> "polyline" in line_chart([Line(((0.0, 0.9), (0.1, 0.3)))], alt="Accuracy over eps", x_label="eps")
+    True
+    """
+    points = [point for line in lines for point in line.points]
+    if not points:
+        return _EMPTY
+    right = max(x for x, _ in points)
+    top = max(max(y for _, y in points), 1e-12) if high is None else high
+    plot = _Plot(min(x for x, _ in points), right, top)
+    drawn = plot.axes(x_label, sorted({x for x, _ in points}) if marks is None else marks, x_text, y_text)
+    if chosen is not None:
+        drawn += plot.upright(*chosen)
+    for order, line in enumerate(lines):
+        place = order if line.color is None else line.color
+        path = " ".join(f"{_text(plot.x(x))},{_text(plot.y(y))}" for x, y in line.points)
+        style = f"line line-{place}{' dashed' if line.dashed else ''}"
+        drawn += Markup('<polyline class="{}" points="{}"/>').format(style, path)
+        if not line.dashed:
+            dots = ((_text(plot.x(x)), _text(plot.y(y)), f"{x_text(x)}: {y_text(y)}") for x, y in line.points)
+            dot = Markup('<circle class="dot-{}" cx="{}" cy="{}" r="3.5"><title>{}</title></circle>')
+            drawn += _EMPTY.join(dot.format(place, *one) for one in dots)
+        if line.name:
+            name = Markup('<text x="{}" y="{}" class="end name-{}">{}</text>')
+            drawn += name.format(_WIDTH - _RIGHT, _TOP + 14 + 18 * place, place, line.name)
+    return _svg(alt, _HEIGHT, drawn)
+
+
+def histogram(
+    values: Iterable[float], *, alt: str, x_label: str, x_text: Callable[[float], str] = number, bins: int = 20
+) -> Markup:
+    """Draw how often values fall into ranges of equal width from 0 to the largest; values must be finite, from 0.
+
+    >>> "<rect" in histogram([0.1, 0.2, 0.2], alt="Distances", x_label="distance")
+    True
+    """
+    found = np.asarray(list(values), dtype=np.float64)
+    if not len(found):
+        return _EMPTY
+    # A value on an edge that differs from it by rounding only belongs to the range that it closes.
+    right = float(found.max()) * (1 + 1e-9) or 1.0
+    counts, edges = np.histogram(found, bins=bins, range=(0.0, right))
+    plot = _Plot(0.0, right, float(counts.max()))
+    drawn = plot.axes(
+        x_label,
+        [float(edge) for edge in edges[:: bins // 4]],
+        x_text,
+        lambda count: f"{count:.0f}" if count == int(count) else "",
+    )
+    bar = Markup('<rect x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>')
+    for count, low, high in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist()):
+        if count:
+            title = f"{count} from {x_text(low)} to {x_text(high)}"
+            width = _text(plot.x(high) - plot.x(low) - 1)
+            drawn += bar.format(
+                _text(plot.x(low)), _text(plot.y(count)), width, _text(plot.y(0) - plot.y(count)), title
+            )
+    return _svg(alt, _HEIGHT, drawn)
+
+
+def interval_chart(
+    rows: Sequence[tuple[str, float, float, float, bool]], *, alt: str, text: Callable[[float], str] = number
+) -> Markup:
+    """Draw values with their intervals below one another, on a common scale from the lowest to the highest bound.
+
+    Each row is a name, the value, its lower and upper bound, and whether it is a control, which is drawn dashed.
+
+    >>> "<circle" in interval_chart([("gradcam", 0.4, 0.3, 0.5, False)], alt="Deletion")
+    True
+    """
+    known = [row for row in rows if all(map(math.isfinite, row[1:4]))]
+    if not known:
+        return _EMPTY
+    plot = _Plot(min(row[2] for row in known), max(row[3] for row in known), 1.0)
+    row = Markup(
+        '<text x="0" y="{}">{}</text><text x="{}" y="{}" class="end">{}</text>'
+        '<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<line class="line line-0{}" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<circle class="{}" cx="{}" cy="{}" r="4.5"><title>{}</title></circle>'
+    )
+    drawn = _EMPTY
+    for place, (name, value, low, high, control) in enumerate(known):
+        top = place * _ROW + 15
+        y, left, right = top + 12, _text(plot.x(low)), _text(plot.x(high))
+        title = f"{name}: {text(value)}, plausibly {text(low)} to {text(high)}"
+        ends = (_LEFT, _WIDTH - _RIGHT, y, y)
+        line, dot = (" dashed control", "control") if control else ("", "dot-0")
+        drawn += row.format(
+            top, name, _WIDTH, top, text(value), *ends, line, left, right, y, y, dot, _text(plot.x(value)), y, title
+        )
+    bottom = len(known) * _ROW + 14
+    words = Markup('<text x="{}" y="{}">{}</text><text x="{}" y="{}" class="end">{}</text>')
+    drawn += words.format(_LEFT, bottom, text(plot.left), _WIDTH - _RIGHT, bottom, text(plot.right))
+    return _svg(alt, bottom + 6, drawn)
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """From values to places in the drawing."""
+
+    left: float
+    right: float
+    top: float
+
+    def x(self, value: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (value - self.left) / ((self.right - self.left) or 1.0)
+
+    def y(self, value: float) -> float:
+        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - value / self.top)
+
+    def axes(
+        self, label: str, marks: Sequence[float], x_text: Callable[[float], str], y_text: Callable[[float], str]
+    ) -> Markup:
+        tick = Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" class="end">{}</text>')
+        drawn = _EMPTY
+        for share in (0.0, 0.5, 1.0):
+            y = self.y(share * self.top)
+            place = _text(y)
+            drawn += tick.format(
+                _LEFT, _WIDTH - _RIGHT, place, place, _LEFT - 6, _text(y + 4), y_text(share * self.top)
+            )
+        words = Markup('<text x="{}" y="{}" class="middle">{}</text>')
+        for mark in self._apart(marks, x_text):
+            drawn += words.format(_text(self.x(mark)), _HEIGHT - _BOTTOM + 17, x_text(mark))
+        return drawn + words.format((_LEFT + _WIDTH - _RIGHT) // 2, _HEIGHT - 6, label)
+
+    def upright(self, value: float, name: str) -> Markup:
+        x, bottom = _text(self.x(value)), _HEIGHT - _BOTTOM
+        form = Markup(
+            '<line class="axis dashed" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" class="middle">{}</text>'
+        )
+        return form.format(x, x, _TOP, bottom, x, _TOP - 4, name)
+
+    def _apart(self, marks: Sequence[float], x_text: Callable[[float], str]) -> list[float]:
+        # Names that would touch are left out, from the right, where most of the room is.
+        kept: list[float] = []
+        for mark in reversed(marks):
+            half = 4.0 * len(x_text(mark))
+            if not kept or self.x(mark) + half + 8 < self.x(kept[-1]) - 4.0 * len(x_text(kept[-1])):
+                kept.append(mark)
+        return kept[::-1]
+
+
+def _svg(alt: str, height: float, drawn: Markup) -> Markup:
+    form = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
+    return form.format(_WIDTH, _text(height), alt, drawn)
+
+
+def _text(value: float) -> str:
+    return f"{value if math.isfinite(value) else 0:.1f}".removesuffix(".0")

@@ -1,0 +1,69 @@
+"""A section of pictures that were made: each with where it came from, how it came about, and what it reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from backlight.images import to_picture
+from backlight.page.embed import exact_uri, photograph_uri
+from backlight.page.sections import Facts, Section, render
+
+_EXACT, _LARGE = 12, 60  # up to so many pictures are shown as they are, up to so many in full size
+_SIDE, _SMALL, _FRAME = 384, 128, 112
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One made picture `[C,H,W]`: its name, what was measured, the picture it came from, and those on the way.
+
+    `amplified` is the difference from `original` made visible; `facts` are names with words, `frames` captions with
+    pictures.
+
+    >>> import torch
+    >>> Shown("tabby", torch.zeros(3, 8, 8), (("steps", "10"),)).original is None
+    True
+    """
+
+    name: str
+    image: Tensor
+    facts: tuple[tuple[str, str], ...]
+    original: Tensor | None = None
+    amplified: Tensor | None = None
+    frames: tuple[tuple[str, Tensor], ...] = ()
+
+
+def made_section(shown: Sequence[Shown], title: str, about: str = "", *, anchor: str = "pictures") -> Section:
+    """Lay pictures out side by side; one with an original also has a handle that wipes between the two.
+
+    Many pictures are shown smaller, so that a page of a thousand classes can still be sent.
+
+    >>> import torch
+    >>> section = made_section([Shown("<b>", torch.zeros(3, 8, 8), (("steps", "10"),))], "Classes")
+    >>> "&lt;b&gt;" in section.html and "<b>" not in section.html
+    True
+    """
+    cells = [_cell(one, f"{anchor}-{row}", len(shown)) for row, one in enumerate(shown)]
+    return Section(anchor, title, render("made.html", {"cells": cells, "about": about}))
+
+
+def _cell(one: Shown, anchor: str, count: int) -> Facts:
+    return {
+        "id": anchor,
+        "name": one.name,
+        "facts": one.facts,
+        "size": tuple(one.image.shape[1:]),
+        "result": _uri(one.image, count),
+        "original": None if one.original is None else _uri(one.original, count),
+        "amplified": None if one.amplified is None else _uri(one.amplified, count),
+        "frames": [(caption, photograph_uri(to_picture(frame.clamp(0, 1)), _FRAME)) for caption, frame in one.frames],
+    }
+
+
+def _uri(image: Tensor, count: int) -> str:
+    image = image.detach().cpu().clamp(0, 1)
+    if count <= _EXACT and max(image.shape[1:]) <= _SIDE:
+        return exact_uri(image)
+    return photograph_uri(to_picture(image), _SIDE if count <= _LARGE else _SMALL)

@@ -1,0 +1,136 @@
+"""What a page is made of, and how data become it: a template, filled with facts.
+
+A section is `Section(anchor, title, html)`. There are three kinds of makers: `picture.picture_section` (a function of
+a `PictureStudy`), `model.model_section` (of the classifier), and `TableSection`s: functions of a table with one row
+per image. To add one of the last kind, write a function from (table, label names) to the facts that its template
+names, and list it in `tables.TABLE_SECTIONS` with the columns that it needs: it then appears on every page
+whose table has these columns.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from backlight.errors import UsageError, did_you_mean
+from backlight.page.glossary import GLOSSARY
+from backlight.table import Table
+
+Facts = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: the name that links use, the title in the table of contents, and the markup.
+
+    >>> Section("model", "The model", Markup("<p>small</p>")).anchor
+    'model'
+    """
+
+    anchor: str
+    title: str
+    html: Markup
+
+
+@dataclass(frozen=True)
+class TableSection:
+    """A section that is a function of a table: `facts(table, labels)` fills `template` where `needs` are columns.
+
+    >>> TableSection("n", "Count", frozenset({"label"}), "n.html", lambda table, labels: {"n": len(table)}).title
+    'Count'
+    """
+
+    anchor: str
+    title: str
+    needs: frozenset[str]
+    template: str
+    facts: Callable[[Table, tuple[str, ...]], Facts]
+
+
+def render(template: str, facts: Facts, package: str = "backlight.page") -> Markup:
+    """Fill a template of `package`, or of this one; every value is escaped unless it is Markup.
+
+    >>> "&lt;script&gt;" in render("skipped.html", {"failed": [("<script>", "not a picture")]})
+    True
+    """
+    # Templates of installed packages only, escaped by jinja2 itself: its result is markup.
+    return Markup(_environment(package).get_template(template).render(facts))
+
+
+@cache
+def _environment(package: str) -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(one) for one in dict.fromkeys((package, "backlight.page"))]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "number": number, "count": count}
+    environment.globals |= {"term": term, "glossary": GLOSSARY}
+    return environment
+
+
+def term(name: str, shown: str = "") -> Markup:
+    """Write a term with its explanation, which appears where the term is pointed at or focused.
+
+    Raises UsageError for a term that the glossary does not have.
+
+    >>> "tabindex" in term("logit", "logits")
+    True
+    """
+    if name not in GLOSSARY:
+        raise UsageError(f"no term {name!r}", hint=did_you_mean(name, GLOSSARY))
+    form = '<span class="term" tabindex="0">{}<span class="tip" role="tooltip">{}</span></span>'
+    return Markup(form).format(shown or name, GLOSSARY[name])
+
+
+def percent(share: float) -> str:
+    """Write a share as people read it, without ever rounding to none or to all.
+
+    >>> percent(0.6234), percent(0.0312), percent(0.99996), percent(1e-9), percent(0.0)
+    ('62\\xa0%', '3.1\\xa0%', '>99.9\\xa0%', '<0.1\\xa0%', '0\\xa0%')
+    """
+    if not math.isfinite(share):
+        return "not a number"
+    if share in (0, 1):
+        return f"{share:.0%}".replace("%", "\xa0%")
+    if share < 0.001 or share > 0.999:
+        return "<0.1\xa0%" if share < 0.5 else ">99.9\xa0%"
+    digits = 0 if 0.0995 <= share <= 0.9895 else 1
+    return f"{100 * share:.{digits}f}\xa0%"
+
+
+def number(value: float) -> str:
+    """Write a measured number with three digits.
+
+    >>> number(0.0070001), number(17.2345)
+    ('0.007', '17.2')
+    """
+    return f"{value:.3g}"
+
+
+def count(value: int) -> str:
+    """Write a large whole number so that its size can be seen.
+
+    >>> count(385187552), count(950)
+    ('385 million', '950')
+    """
+    for size, word in ((10**9, "billion"), (10**6, "million")):
+        if value >= size:
+            return f"{value / size:.3g} {word}"
+    return f"{value:,}"
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """Write a path as text, whatever bytes it holds.
+
+    >>> shown_path("cat.jpg")
+    'cat.jpg'
+    """
+    return os.fsencode(path).decode("utf-8", "replace")

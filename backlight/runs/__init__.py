@@ -1,0 +1,1 @@
+"""Run folders: written by training, read by models and reports: `folder`, `log`, `history`."""

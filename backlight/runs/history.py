@@ -1,0 +1,79 @@
+"""What a run folder tells of its training: every epoch's numbers, which epoch was chosen, and how it was trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backlight.errors import FileError
+from backlight.runs.folder import RunFolder
+from backlight.runs.log import read_log
+
+_NUMBERS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+
+
+@dataclass(frozen=True)
+class History:
+    """A run: its name, its `run.json`, and the line of the log for each finished epoch.
+
+    >>> line = {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4}
+    >>> History("run", {}, (line, {**line, "epoch": 2, "val_loss": 0.9})).chosen["epoch"]
+    2
+    """
+
+    name: str
+    info: Mapping[str, Any]
+    epochs: tuple[Mapping[str, Any], ...]
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """Give the recipe as it stands in `run.json`."""
+        return dict(self.info.get("recipe", {}))
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        """Give the first epoch that is best by validation: by loss, or by accuracy where the recipe selects by it."""
+        select = str(self.recipe.get("select", "loss"))
+        return max(self.epochs, key=lambda line: merit(select, line["val_loss"], line["val_accuracy"]))
+
+    @property
+    def improving(self) -> bool:
+        """Tell whether the last epoch is the best, so that more of them might be better still."""
+        return bool(self.chosen["epoch"] == self.epochs[-1]["epoch"])
+
+
+def merit(select: str, loss: float, accuracy: float) -> float:
+    """Say how good an epoch is by validation, by its `loss` or its `accuracy`: higher is better, no number is worst.
+
+    >>> merit("loss", 0.5, 0.9), merit("accuracy", float("nan"), 0.9), merit("loss", float("nan"), 0.9)
+    (-0.5, 0.9, -inf)
+    """
+    value = accuracy if select == "accuracy" else -loss
+    return -math.inf if math.isnan(value) else value
+
+
+def read_history(run: str | Path) -> History:
+    """Read the history of a run folder.
+
+    Raises FileError for a folder that is no run and for a log that holds no finished epoch.
+
+    >>> import tempfile
+    >>> read_history(tempfile.mkdtemp())
+    Traceback (most recent call last):
+    ...
+    backlight.errors.FileError: ...
+    """
+    folder = RunFolder(run)
+    info, path = folder.info, folder.path / "log.jsonl"
+    epochs = tuple(line for line in read_log(path) if line["kind"] == "epoch")
+    if not epochs:
+        raise FileError(path, "holds no finished epoch", hint="backlight train --resume")
+    for line in epochs:
+        if not all(isinstance(line.get(name), int | float) for name in _NUMBERS):
+            raise FileError(path, f"has an epoch without {', '.join(_NUMBERS)}", expected="the log.jsonl of a run")
+    if not isinstance(info.get("recipe", {}), dict):
+        raise FileError(folder.path / "run.json", "has no recipe", expected="the run.json of a run")
+    return History(folder.path.resolve().name, info, epochs)

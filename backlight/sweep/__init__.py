@@ -1,0 +1,1 @@
+"""One way to take a model over a data set: `blocks` keeps what is finished."""

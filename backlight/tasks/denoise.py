@@ -1,0 +1,126 @@
+"""The command line's part of denoising: picture files in, denoised PNGs out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from backlight.denoise.denoising import denoise
+from backlight.denoise.quality import quality
+from backlight.errors import FileError
+from backlight.files import require_new
+from backlight.images import open_picture, to_tensor, write_png
+from backlight.images.intake import Failed, unique_stems
+from backlight.images.render import amplify
+from backlight.page.made import Shown, made_section
+from backlight.page.page import write_page
+from backlight.progress import Progress, reporting
+
+_ABOUT = "The result is near the noisy picture and smooth; alpha says how much smoothness counts beside nearness."
+
+
+@dataclass(frozen=True)
+class DenoisedPicture:
+    """One denoised file: the loss before and after, how it came about, and PSNR and SSIM where a clean one is given.
+
+    >>> DenoisedPicture("a.png", "b.png", "b.html", 1.0, 2.0, 0.7, "exact", 0, "exact", 0.1).to_json()["psnr"]
+    """
+
+    path: str
+    png: str
+    html: str
+    objective: float
+    start: float
+    alpha: float
+    solver: str
+    steps: int
+    stopped: str
+    seconds: float
+    psnr: float | None = None
+    ssim: float | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Give the fields as a dictionary."""
+        return dict(vars(self))
+
+
+def denoise_pictures(
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    reference: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> tuple[list[DenoisedPicture], list[Failed]]:
+    """Denoise whole picture files in their own size; write `STEM-denoised.png` and a page of each into `folder`.
+
+    `options` are those of `denoise`; `reference` is a clean picture to compare with. A file that cannot be read,
+    or that has another size than the reference, is noted and the others go on.
+
+    Raises UsageError where a file exists and `force` is not given.
+
+    >>> import tempfile, torch
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_png(folder / "gray.png", torch.rand(3, 16, 16))
+    >>> done, failed = denoise_pictures([folder / "gray.png"], folder / "out", alpha=1.0)
+    >>> Path(done[0].png).name
+    'gray-denoised.png'
+    """
+    stems = unique_stems(paths)
+    targets = [require_new(folder / f"{stem}-denoised.png", force) for stem in stems]
+    for target in targets:
+        require_new(target.with_suffix(".html"), force)
+    clean = None if reference is None else to_tensor(open_picture(reference))[None]
+    done: list[DenoisedPicture] = []
+    failed: list[Failed] = []
+    with reporting(progress, len(paths), "denoise") as advance:
+        for path, target in zip(paths, targets, strict=True):
+            try:
+                done.append(_denoise_file(path, target, clean, options))
+            except FileError as error:
+                failed.append(Failed(str(path), str(error).removeprefix(f"{error.path}: ")))
+            advance()
+    return done, failed
+
+
+def _denoise_file(path: Path, target: Path, clean: Tensor | None, options: dict[str, Any]) -> DenoisedPicture:
+    noisy = to_tensor(open_picture(path))[None]
+    if clean is not None and clean.shape != noisy.shape:
+        raise FileError(path, "the clean picture has another size", expected=f"{list(clean.shape[2:])}")
+    began = time.perf_counter()
+    found = denoise(noisy, **options)
+    seconds = time.perf_counter() - began
+    write_png(target, found.images[0])
+    score = None if clean is None else quality(found.images, clean)
+    done = DenoisedPicture(
+        path=str(path),
+        png=str(target),
+        html=str(target.with_suffix(".html")),
+        objective=float(found.loss),
+        start=float(found.start),
+        alpha=float(found.alpha),
+        solver=found.solver,
+        steps=int(found.steps),
+        stopped=found.stopped[0],
+        seconds=seconds,
+        psnr=None if score is None else score.psnr[0],
+        ssim=None if score is None else score.ssim[0],
+    )
+    shown = Shown(path.name, found.images[0], tuple(_facts(done)), noisy[0], amplify(found.images[0] - noisy[0]))
+    page = made_section([shown], "Before and after", _ABOUT)
+    write_page(done.html, [page], title=f"{path.name} without its noise", seconds=seconds)
+    return done
+
+
+def _facts(one: DenoisedPicture) -> Iterator[tuple[str, str]]:
+    yield "minimized, from and to", f"{one.start:.5g} to {one.objective:.5g}"
+    yield "alpha, how smooth", f"{one.alpha:.3g}"
+    yield "by", f"{one.solver} in {one.steps} steps ({one.stopped})"
+    if one.psnr is not None and one.ssim is not None:
+        yield "beside the clean picture", f"PSNR {one.psnr:.2f} dB, SSIM {one.ssim:.3f}"

@@ -1,0 +1,47 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from backlight.errors import UsageError
+from backlight.page.glossary import GLOSSARY
+from backlight.page.sections import percent, render, shown_path, term
+
+
+@given(st.floats(0, 1))
+def test_a_share_is_never_rounded_to_none_or_all(share: float) -> None:
+    text = percent(share)
+    assert (text == "0\xa0%") == (share == 0)
+    assert (text == "100\xa0%") == (share == 1)
+    if text[0] not in "<>":
+        assert abs(float(text.removesuffix("\xa0%")) - 100 * share) <= 0.5
+
+
+def test_a_share_that_is_no_number_says_so() -> None:
+    assert percent(float("nan")) == "not a number"
+
+
+def test_everything_is_escaped() -> None:
+    markup = render("skipped.html", {"failed": [('"><script>alert(1)</script>', "<b>&'")]})
+    assert isinstance(markup, Markup)
+    assert "<script" not in markup
+    assert "<b>" not in markup
+
+
+def test_a_term_is_explained_and_unknown_ones_raise() -> None:
+    assert GLOSSARY["FGSM"] in term("FGSM", "<one step>")
+    assert "&lt;one step&gt;" in term("FGSM", "<one step>")
+    with pytest.raises(UsageError, match="logit"):
+        term("logits")
+
+
+def test_every_term_has_a_sentence() -> None:
+    assert all(re.fullmatch(r"[A-Z0-9].*[.]", text) for text in GLOSSARY.values())
+
+
+def test_names_that_are_no_text_can_be_shown() -> None:
+    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    assert shown_path(name) == "caf�.jpg"
+    shown_path(name).encode("utf-8")
