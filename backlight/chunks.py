@@ -55,7 +55,7 @@ class Chunk:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception says that memory ran out, on an accelerator or on the CPU.
+    """Whether an exception says that memory ran out, on an accelerator or on the CPU.
 
     >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ..."))
     True

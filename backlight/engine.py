@@ -26,7 +26,7 @@ PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.floa
 
 @dataclass(frozen=True)
 class Engine:
-    """Know this process's device, its rank and how many there are.
+    """Hold this process's device, its rank and how many there are.
 
     >>> engine = make_engine("cpu")
     >>> engine.rank, engine.world, engine.is_main, engine.shard(4).tolist()
@@ -39,7 +39,7 @@ class Engine:
 
     @property
     def is_main(self) -> bool:
-        """Tell whether this process writes files and draws progress."""
+        """Whether this process writes files and draws progress."""
         return self.rank == 0
 
     def shard(self, count: int) -> Tensor:

@@ -62,7 +62,7 @@ class Random:
         return Random(self.seed, self.ids.to(device), self.t)
 
     def fork(self, name: Seed) -> Random:
-        """Give an independent source for a part that draws on its own, such as one of several transforms."""
+        """Return an independent source for a part that draws on its own, such as one of several transforms."""
         return Random((self.seed, name), self.ids, self.t)
 
     def uniform(self, *shape: int, stream: Seed = "uniform", dtype: torch.dtype = torch.float32) -> Tensor:

@@ -95,7 +95,7 @@ def difference(ours: Tensor, theirs: Tensor) -> float:
 def shared_pass(count: int, runs: int) -> Iterator[Figure]:
     """Time six methods from shared passes, and Grad-CAM alone."""
     work = Work(count)
-    saliency = work.ours(("saliency",))["saliency"].raw
+    saliency = work.ours(("saliency",))["saliency"].attributions
     same = difference(saliency, work.captum(Saliency(work.module), abs=False))
     medians = in_turn({"ours": lambda: work.ours(SIX), "peers": work.six_by_peers}, runs)
     note = f"{count} photographs; saliency differs by {same:.0e} of its largest value (BatchNorm folded)"
@@ -108,7 +108,7 @@ def shared_pass(count: int, runs: int) -> Iterator[Figure]:
         "captum": lambda: work.captum(layer, relu_attributions=True),
     }
     expected = work.captum(layer, relu_attributions=True)
-    same = difference(work.ours(("gradcam",))["gradcam"].raw.relu(), expected)
+    same = difference(work.ours(("gradcam",))["gradcam"].attributions.relu(), expected)
     medians = in_turn(single, runs)
     note = f"differs from captum by {same:.0e}"
     for name, goal in (("grad-cam", 2.5), ("captum", 1)):
@@ -127,7 +127,7 @@ def _hidden_squares(work: Work, runs: int) -> Figure:
     found: dict[str, Tensor] = {}
 
     def ours() -> None:
-        found["ours"] = work.ours((spec,))[spec].raw
+        found["ours"] = work.ours((spec,))[spec].attributions
 
     def theirs() -> None:
         found["captum"] = work.captum(Occlusion(work.module), **squares)

@@ -88,15 +88,18 @@ def agreement(a, b):
 
 
 for name in methods:
-    extra = f"; on the network as it is {agreement(found[name].raw, as_it_is[name]):+.4f}" if name in as_it_is else ""
-    print(
-        f"{name:29} correlation with captum's, lowest of three: {agreement(found[name].raw, theirs[name]):.6f}{extra}"
+    extra = (
+        f"; on the network as it is {agreement(found[name].attributions, as_it_is[name]):+.4f}"
+        if name in as_it_is
+        else ""
     )
+    same = agreement(found[name].attributions, theirs[name])
+    print(f"{name:29} correlation with captum's, lowest of three: {same:.6f}{extra}")
 plain = agreement(as_it_is["guided_backprop"], theirs["saliency"])
 print(f"captum's guided backpropagation on the network as it is, against its plain gradient: {plain:.4f}")
-assert min(agreement(found[name].raw, theirs[name]) for name in methods) > 0.999
+assert min(agreement(found[name].attributions, theirs[name]) for name in methods) > 0.999
 assert classifier.name != "efficientnet_lite0" or plain > 0.999 > agreement(
-    found["guided_backprop"].raw, as_it_is["guided_backprop"]
+    found["guided_backprop"].attributions, as_it_is["guided_backprop"]
 )
 
 # %%
@@ -120,7 +123,7 @@ figure = drawing.pictures(rows, titles, names, size=1.55)
 # --------------------------------
 # The strongest tenth of the pixels of both maps, and into how many separate regions they fall:
 
-heat = {name: found[name].heat() for name in ("saliency", "gradcam")}
+heat = {name: found[name].heatmap() for name in ("saliency", "gradcam")}
 strongest = {name: maps >= maps.flatten(1).quantile(0.9, 1)[:, None, None] for name, maps in heat.items()}
 regions = {name: [separate_regions(one.numpy())[1] for one in masks] for name, masks in strongest.items()}
 shown = {"saliency": "saliency", "gradcam": "Grad-CAM"}
@@ -139,7 +142,7 @@ figure = drawing.pictures(
 # connected regions. They rank the pixels of a photograph in different orders, so they are answers to
 # different questions: which pixels would change the score, and which region spoke for it.
 
-cells = {name: "x".join(map(str, found[name].raw.shape[2:])) for name in heat}
+cells = {name: "x".join(map(str, found[name].attributions.shape[2:])) for name in heat}
 rank = [float(spearmanr(a.flatten(), b.flatten()).statistic) for a, b in zip(*heat.values())]
 print(f"values per map: {cells['saliency']} (saliency), {cells['gradcam']} (Grad-CAM)")
 print(f"separate regions in the strongest tenth: {regions['saliency']} against {regions['gradcam']}")

@@ -90,7 +90,7 @@ def background(rows):
     """Give the share of green pixels and of explanation mass near the border, per picture."""
     images = test.read(rows).float() / 255
     green = (images[:, 1] > torch.maximum(images[:, 0], images[:, 2])).double().mean((1, 2))
-    heat = explain(classifier, images, "top", methods=["saliency"])["saliency"].heat().double()
+    heat = explain(classifier, images, "top", methods=["saliency"])["saliency"].heatmap().double()
     margin = images.shape[-1] // 8
     inside = heat[:, margin:-margin, margin:-margin].sum((1, 2))
     return {"green share": green, "explanation near the border": 1 - inside / heat.sum((1, 2))}

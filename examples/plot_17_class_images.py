@@ -75,7 +75,7 @@ for name in ("gradient", "saliency map"):
     images, logits = begin.clone(), []
     for _ in range(12):
         found = explain(classifier, images, target, methods=["saliency"])
-        direction = found["saliency"].raw if name == "gradient" else found["saliency"].heat()[:, None]
+        direction = found["saliency"].attributions if name == "gradient" else found["saliency"].heatmap()[:, None]
         logits.append(float(found.score.mean()))
         length = direction.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
         images = (images + 2.0 * direction / length).clamp(0, 1)

@@ -20,7 +20,7 @@ from backlight.data import load_data
 from backlight.evaluate.evaluate import evaluate
 from backlight.evaluate.predict import predict
 from backlight.evaluate.samples import predict_dataset
-from backlight.explain import CATALOG, explain, explain_data, method
+from backlight.explain import METHODS, explain, explain_data, method
 from backlight.explain.scores import METRICS, score, score_explanations
 from backlight.images import write_png
 from backlight.models import inspect_model
@@ -110,7 +110,7 @@ CALLS: dict[str, Call] = {
     "style_transfer": lambda classifier, _: style_transfer(classifier, IMAGES[:1], IMAGES[1:2], preset=quick_style()),
     "explain_data": lambda classifier, _: explain_data(classifier, load_data(SHAPES), Request(("saliency", "gradcam"))),
     "score_explanations": scoring,
-    **{f"explain {name}": explaining(name) for name in CATALOG if name not in ATTENTION and ":" not in name},
+    **{f"explain {name}": explaining(name) for name in METHODS if name not in ATTENTION and ":" not in name},
     **{f"attack {name}": attacking(name) for name in ATTACKS},
     **{f"score {name}": (lambda c, _, name=name: score(c, IMAGES, metrics=[name], masks=MASKS)) for name in METRICS},
 }
@@ -118,7 +118,7 @@ CALLS: dict[str, Call] = {
 NO_PASS = {"resolve_targets", "layers", "read_objective"}
 ONE_PASS = {"features", "logits", "predict", "inspect_model", "explain rise"}
 ONE_PASS |= {f"score {name}" for name in ("pointing_game", "mass", "border")}
-ONE_PASS |= {f"explain {name}" for name, card in CATALOG.items() if card.needs & {"gradient", "ReLU", "layer"}}
+ONE_PASS |= {f"explain {name}" for name, card in METHODS.items() if card.needs & {"gradient", "ReLU", "layer"}}
 
 
 def quick_style() -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from backlight.attack.catalog import AttackCard, card_of
 from backlight.attack.challenge import Challenge, Ids
 from backlight.attack.objectives import NAMES
 from backlight.attack.referee import UNDECIDED, Referee
+from backlight.attack.registry import AttackCard, card_of
 from backlight.attack.threat import DEFAULT_EPS, ThreatModel
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
@@ -60,12 +60,12 @@ class AttackResult:
 
     @property
     def perturbation(self) -> Tensor:
-        """Give what was added to the originals `[B,C,H,W]`."""
+        """Return what was added to the originals `[B,C,H,W]`."""
         return self.images - self.originals
 
     @property
     def undecided(self) -> Tensor:
-        """Tell where the margin is too small (1e-4) to hold on every machine: bool `[B]`."""
+        """Describe where the margin is too small (1e-4) to hold on every machine: bool `[B]`."""
         return self.margin.abs() < UNDECIDED
 
     def __len__(self) -> int:
@@ -127,7 +127,7 @@ def threat_for(card: AttackCard, norm: str | None, eps: float | str | None, latt
     norm = card.norms[0] if norm is None else norm
     if norm not in card.norms:
         raise UsageError(f"{card.name} in {norm}", expected=" or ".join(card.norms))
-    if eps is None and not card.nearest and card.targeted != "always":
+    if eps is None and not card.minimum_norm and card.targeted != "always":
         eps = DEFAULT_EPS[norm]
     return ThreatModel(norm, eps, lattice)
 

@@ -137,7 +137,7 @@ def fab(challenge: Challenge, *, steps: int = 100, restarts: int = 1, after: Res
 
 
 def each_in_turn(challenge: Challenge, period: int) -> Measure:
-    """Give the difference of logits between rival number t modulo `period` and the label.
+    """Return the difference of logits between rival number t modulo `period` and the label.
 
     >>> import torch
     >>> from torch import nn

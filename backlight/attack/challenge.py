@@ -90,7 +90,7 @@ class Challenge:
 
     @cached_property
     def referee(self) -> Referee:
-        """Give who decides: the untouched classifier."""
+        """Return who decides: the untouched classifier."""
         return Referee(self.classifier, self.images, self.labels, self.threat, self.targets, self.clean)
 
     @cached_property
@@ -105,11 +105,11 @@ class Challenge:
 
     @property
     def fooled(self) -> Measure:
-        """Give the measure of what the attacker wants: another class than the label, or the target."""
+        """Return the measure of what the attacker wants: another class than the label, or the target."""
         return misclassified(self.labels) if self.targets is None else predicted(self.targets)
 
     def begin(self) -> Result:
-        """Give the result before any attack: originals, which are successes where the model is wrong already."""
+        """Return the result before any attack: originals, which are successes where the model is wrong already."""
         rows = torch.arange(len(self.images), device=self.images.device)
         blank = Result.blank(self.images)
         margin = self.referee.margin(self.clean, rows)
@@ -119,11 +119,11 @@ class Challenge:
         return replace(blank, images=self.images.clone(), success=wrong, stopped=stopped)
 
     def unbounded(self) -> Challenge:
-        """Give the same challenge without eps, for attacks that look for the nearest success."""
+        """Return the same challenge without eps, for attacks that look for the nearest success."""
         return replace(self, threat=replace(self.threat, eps=None))
 
     def searching(self, search: Classifier) -> Challenge:
-        """Give the same challenge with another model for attacks to look at; the judge stays."""
+        """Return the same challenge with another model for attacks to look at; the judge stays."""
         return replace(self, search=search)
 
     def rivals(self, count: int) -> Tensor:

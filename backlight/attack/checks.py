@@ -24,7 +24,7 @@ _UNBOUNDED_STEPS, _RESTART_STEPS = 40, 20
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Doubt:
     """One finding: its name, what was seen, and what to do about it."""
 
     name: str
@@ -32,11 +32,11 @@ class Verdict:
     remedy: str
 
     def to_json(self) -> dict[str, str]:
-        """Give the fields as a dictionary."""
+        """Return the fields as a dictionary."""
         return dict(vars(self))
 
 
-def judge_table(table: Table, audit: tuple[int, int, int] | None = None, bound: int = 0) -> tuple[Verdict, ...]:
+def judge_table(table: Table, audit: tuple[int, int, int] | None = None, bound: int = 0) -> tuple[Doubt, ...]:
     """Read an evaluation's table for signs of masked gradients and of numbers that are not settled.
 
     >>> judge_table(Table.of(id=["a"], robust=[True], zero_grads=[3], broken_by=[""], undecided=[False]))[0].name
@@ -48,16 +48,16 @@ def judge_table(table: Table, audit: tuple[int, int, int] | None = None, bound: 
     if zero:
         words = f"{zero} of {int(robust.sum())} surviving images had gradients that were zero all over"
         remedy = "attack by margin or dlr instead of cross-entropy, and by square; look for saturation or rounding"
-        found.append(Verdict("zero gradients", words, remedy))
+        found.append(Doubt("zero gradients", words, remedy))
     by_square = int((table["broken_by"] == "square").sum())
     if by_square:
         words = f"square, which sees no gradients, broke {by_square} images that the gradient attacks did not"
         remedy = "gradients are masked: attack a smooth stand-in of what is not differentiable, and take more steps"
-        found.append(Verdict("square beats gradients", words, remedy))
+        found.append(Doubt("square beats gradients", words, remedy))
     undecided = int(table["undecided"].sum())
     if undecided:
         words = f"{undecided} images have a margin below 1e-4 and may count otherwise on another machine"
-        found.append(Verdict("undecided", words, "report the accuracy with this many images of doubt"))
+        found.append(Doubt("undecided", words, "report the accuracy with this many images of doubt"))
     if audit is not None:
         survivors, tested, broken = audit
         share = 100 * bound / max(len(table), 1)
@@ -65,11 +65,11 @@ def judge_table(table: Table, audit: tuple[int, int, int] | None = None, bound: 
             f"fab-t and square ran on {tested} random ones of {survivors} survivors and broke {broken}; with 95 % "
             f"confidence they would lower robust accuracy by at most {share:.2f} points more"
         )
-        found.append(Verdict("audited", words, "mode exact runs them on all"))
+        found.append(Doubt("audited", words, "mode exact runs them on all"))
     return tuple(found)
 
 
-def weaker_than_known(table: Table, smallest: Mapping[str, float], threat: ThreatModel) -> tuple[Verdict, ...]:
+def weaker_than_known(table: Table, smallest: Mapping[str, float], threat: ThreatModel) -> tuple[Doubt, ...]:
     """Report images that withstood although a change within eps is known to fool them, by their `smallest` one.
 
     >>> weaker_than_known(Table.of(id=["a"], robust=[True]), {"a": 0.01}, ThreatModel("linf", 0.02))[0].name
@@ -84,10 +84,10 @@ def weaker_than_known(table: Table, smallest: Mapping[str, float], threat: Threa
         f"the search for the smallest changes fooled {missed} of {int(robust.sum())} survivors within the same eps: "
         f"robust accuracy is at most {float((robust & ~fooled).mean()):.2%}"
     )
-    return (Verdict("attack too weak", words, "more steps, or autoattack, which tries several kinds of attack"),)
+    return (Doubt("attack too weak", words, "more steps, or autoattack, which tries several kinds of attack"),)
 
 
-def check_model(challenge: Challenge) -> tuple[Verdict, ...]:
+def check_model(challenge: Challenge) -> tuple[Doubt, ...]:
     """Look for a randomized or quantized model, an unbounded attack that fails, and restarts that disagree.
 
     Costs about 100 forwards and backwards per image: give it some 50 images.
@@ -102,26 +102,26 @@ def check_model(challenge: Challenge) -> tuple[Verdict, ...]:
     return tuple(one for one in checks if one is not None)
 
 
-def _randomized(challenge: Challenge) -> Verdict | None:
+def _randomized(challenge: Challenge) -> Doubt | None:
     again = judge_logits(challenge.classifier, challenge.images)
     change = float((again - challenge.clean).abs().max()) if len(again) else 0.0
     if change == 0:
         return None
     words = f"two looks at the same images differ by up to {change:.2g} in the logits"
-    return Verdict("randomized model", words, "autoattack-rand, which averages gradients over 20 looks")
+    return Doubt("randomized model", words, "autoattack-rand, which averages gradients over 20 looks")
 
 
-def _quantized(challenge: Challenge) -> Verdict | None:
+def _quantized(challenge: Challenge) -> Doubt | None:
     shifted = challenge.images + torch.where(challenge.images > 0.5, -_SMALL_SHIFT, _SMALL_SHIFT)
     same = (judge_logits(challenge.classifier, shifted) == challenge.clean).all(1)
     if not len(same) or float(same.double().mean()) < 0.5:
         return None
     words = f"a change of 0.02/255 leaves the logits of {int(same.sum())} of {len(same)} images exactly as they were"
     remedy = "the model rounds its input: attack on the 8-bit lattice, and pass gradients straight through the rounding"
-    return Verdict("quantized model", words, remedy)
+    return Doubt("quantized model", words, remedy)
 
 
-def _unbounded(challenge: Challenge) -> Verdict | None:
+def _unbounded(challenge: Challenge) -> Doubt | None:
     threat = ThreatModel(challenge.threat.norm, _EVERYTHING[challenge.threat.norm])
     result = pgd(replace(challenge, threat=threat), steps=_UNBOUNDED_STEPS)
     left = int((~result.success).sum())
@@ -129,10 +129,10 @@ def _unbounded(challenge: Challenge) -> Verdict | None:
         return None
     words = f"with room for any image at all, pgd leaves {left} of {len(result)} images unbroken"
     remedy = "the gradients do not lead anywhere: do not trust the robust accuracy; use square and other objectives"
-    return Verdict("unbounded attack fails", words, remedy)
+    return Doubt("unbounded attack fails", words, remedy)
 
 
-def _restarts(challenge: Challenge) -> Verdict | None:
+def _restarts(challenge: Challenge) -> Doubt | None:
     if challenge.threat.eps is None or challenge.threat.norm == "l1":
         return None
     runs = [apgd(replace(challenge, seed=(seed, challenge.seed)), steps=_RESTART_STEPS).success for seed in (1, 2)]
@@ -140,10 +140,10 @@ def _restarts(challenge: Challenge) -> Verdict | None:
     if differ <= _DISAGREE * len(runs[0]):
         return None
     words = f"two restarts of apgd-ce disagree on {differ} of {len(runs[0])} images"
-    return Verdict("restarts disagree", words, "more restarts or more steps: one run does not settle these images")
+    return Doubt("restarts disagree", words, "more restarts or more steps: one run does not settle these images")
 
 
-def not_monotone(raw: Sequence[float], eps: Sequence[float]) -> Verdict | None:
+def not_monotone(raw: Sequence[float], eps: Sequence[float]) -> Doubt | None:
     """Report accuracies, one per increasing eps, that rise somewhere: more room must never help the defender.
 
     >>> not_monotone([0.9, 0.5, 0.6], [0.0, 0.1, 0.2]).name
@@ -156,4 +156,4 @@ def not_monotone(raw: Sequence[float], eps: Sequence[float]) -> Verdict | None:
     words = (
         f"accuracy rises from {raw[first]:.2%} at eps {eps[first]:.4g} to {raw[first + 1]:.2%} at {eps[first + 1]:.4g}"
     )
-    return Verdict("raw curve not monotone", words, "gradients are masked: use more steps, square, other objectives")
+    return Doubt("raw curve not monotone", words, "gradients are masked: use more steps, square, other objectives")

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from backlight.attack.auto import apgd, apgd_t
 from backlight.attack.challenge import Challenge
-from backlight.attack.checks import Verdict, not_monotone
-from backlight.attack.nearest import fmn
+from backlight.attack.checks import Doubt, not_monotone
+from backlight.attack.minimum_norm import fmn
 from backlight.attack.threat import ThreatModel
 from backlight.errors import UsageError
 
@@ -39,13 +39,13 @@ class Curve:
     distances: dict[str, float]
 
     @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """Say whether the raw accuracies rise anywhere."""
+    def verdicts(self) -> tuple[Doubt, ...]:
+        """Whether the raw accuracies rise anywhere."""
         found = not_monotone(self.raw, self.eps)
         return () if found is None else (found,)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Give one entry per eps."""
+        """Return one entry per eps."""
         rows = zip(self.eps, self.accuracy, self.raw)
         return [{"eps": eps, "accuracy": accuracy, "raw": raw} for eps, accuracy, raw in rows]
 

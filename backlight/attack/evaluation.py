@@ -11,7 +11,7 @@ from pathlib import Path
 from backlight.attack.audit import random_rows
 from backlight.attack.blocks import Block, Cache, attack_block
 from backlight.attack.challenge import Challenge
-from backlight.attack.checks import Verdict, check_model
+from backlight.attack.checks import Doubt, check_model
 from backlight.attack.curve import Curve, default_sizes, join, reach_of
 from backlight.attack.extremes import Extremes, collect_extremes
 from backlight.attack.request import RobustnessRequest
@@ -69,7 +69,7 @@ def evaluate_robustness(
         raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
     check_labels(classifier, data)
     sized = data.resized(classifier.resize) if classifier.resize is not None else data
-    evaluation = Evaluation(
+    evaluation = RobustnessRun(
         classifier,
         sized,
         request or RobustnessRequest(),
@@ -84,7 +84,7 @@ def evaluate_robustness(
 
 
 @dataclass
-class Evaluation:
+class RobustnessRun:
     """One evaluation under way; `run` gives its outcome."""
 
     classifier: Classifier
@@ -101,7 +101,7 @@ class Evaluation:
 
     @cached_property
     def search(self) -> Classifier:
-        """Give the faster copy that attacks look at; what one process measures as faster all use."""
+        """Return the faster copy that attacks look at; what one process measures as faster all use."""
         if self.engine.world == 1:
             return self.classifier.fast(memory_format=self.memory_format)
         probe = self.engine.share(lambda: self.classifier.fast(memory_format=self.memory_format).probe)
@@ -213,7 +213,7 @@ class Evaluation:
         here = set(merged.ids)
         return merged.at([name for name in data.ids if name in here], exact=True)
 
-    def _checks(self, data: Dataset) -> tuple[Verdict, ...]:
+    def _checks(self, data: Dataset) -> tuple[Doubt, ...]:
         batch = next(iter(data.take(random_rows(_CHECKED, list(data.ids), self.seed)).batches(_CHECKED)))
         return check_model(self._challenge(batch)) if len(batch.ids) else ()
 
@@ -237,7 +237,7 @@ class Evaluation:
 
 
 def running(tables: Sequence[Table]) -> str:
-    """Say the accuracies so far, with the 95 % interval of the robust one.
+    """Return the accuracies so far, with the 95 % interval of the robust one.
 
     >>> running([Table.of(id=["a", "b"], label=[0, 1], prediction=[0, 1], robust=[True, False])])
     'clean 100.0 %, robust 50.0 % (9.5 to 90.5)'

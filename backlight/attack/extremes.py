@@ -84,7 +84,7 @@ def pick_extremes(table: Table, distances: Mapping[str, float] | None) -> tuple[
 
 
 def distances_of(table: Table) -> dict[str, float]:
-    """Give the distances of a table whose attack looked for the nearest success; inf where there is none.
+    """Return the distances of a table whose attack looked for the nearest success; inf where there is none.
 
     >>> columns = {"distance": [0.1, 0.0], "broken_by": ["fmn", ""]}
     >>> distances_of(Table.of({"id": ["a", "b"], **columns}))

@@ -13,7 +13,7 @@ _WALK = 0.1  # l2 length of a step where no eps limits the walk
 
 
 def steepest(norm: str, size: float, momentum: float = 0.0) -> Rule:
-    """Give the rule that steps by `size` in a norm along the steepest direction.
+    """Return the rule that steps by `size` in a norm along the steepest direction.
 
     Raises UsageError for momentum in another norm than linf.
 
@@ -26,7 +26,7 @@ def steepest(norm: str, size: float, momentum: float = 0.0) -> Rule:
 
 
 def random_start(norm: str, eps: float) -> Start:
-    """Give a random start in a ball: uniform for linf and l2, projected normal numbers for l1.
+    """Return a random start in a ball: uniform for linf and l2, projected normal numbers for l1.
 
     >>> random_start("linf", 0.1)
     Uniform('linf', 0.1)
@@ -148,7 +148,7 @@ def targeted_l2(
 
 
 def bound_of(challenge: Challenge, name: str) -> float:
-    """Give the threat model's eps; raises UsageError where there is none.
+    """Return the threat model's eps; raises UsageError where there is none.
 
     >>> import torch
     >>> from torch import nn

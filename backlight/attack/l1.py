@@ -46,7 +46,7 @@ class L1Ball(Constraint):
 
 
 def project_l1(params: Tensor, center: Tensor, epsilon: float | Tensor) -> Tensor:
-    """Give the nearest point with l1 distance at most `epsilon` from `center` and values in [0,1].
+    """Return the nearest point with l1 distance at most `epsilon` from `center` and values in [0,1].
 
     `params` and `center` are `[A,...]`, `epsilon` a number or a tensor that broadcasts to `[A,1,...]`. Every
     offset shrinks by one common amount, found among the places where an offset reaches its bound or zero.

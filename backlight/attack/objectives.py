@@ -27,7 +27,7 @@ NAMES = tuple(_AWAY)
 
 
 def objective_of(challenge: Challenge, name: str) -> Measure:
-    """Give what an attack on this challenge climbs: `cross-entropy`, `logit`, `probability`, `margin` or `dlr`.
+    """Return what an attack on this challenge climbs: `cross-entropy`, `logit`, `probability`, `margin` or `dlr`.
 
     The difference of logits ratio needs 3 classes, or 4 with a target; with fewer the margin takes its place.
 
@@ -51,7 +51,7 @@ def objective_of(challenge: Challenge, name: str) -> Measure:
 
 
 def towards(challenge: Challenge, targets: Tensor) -> Measure:
-    """Give the targeted difference of logits ratio, or with fewer than 4 classes the difference itself.
+    """Return the targeted difference of logits ratio, or with fewer than 4 classes the difference itself.
 
     >>> import torch
     >>> from torch import nn

@@ -43,7 +43,7 @@ class Verdict:
 
     @property
     def undecided(self) -> Tensor:
-        """Tell where the margin is too small to be sure of: bool `[A]`."""
+        """Describe where the margin is too small to be sure of: bool `[A]`."""
         return self.margin.abs() < UNDECIDED
 
 
@@ -106,7 +106,7 @@ class Referee:
         return Verdict(prediction, margin, distance, inside, fooled & sound)
 
     def margin(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Give how far logits `[A,K]` are on the attacker's side, in logits: `[A]`."""
+        """Return how far logits `[A,K]` are on the attacker's side, in logits: `[A]`."""
         meant = (self.labels if self.targets is None else self.targets)[rows][:, None]
         others = logits.scatter(1, meant, -torch.inf).amax(1)
         gain = others - logits.gather(1, meant)[:, 0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backlight.attack.adversarial import checked_options, threat_for
-from backlight.attack.catalog import card_of
+from backlight.attack.registry import card_of
 from backlight.attack.stages import PLANS, Stage
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
@@ -54,7 +54,7 @@ class RobustnessRequest:
 
     @property
     def checked(self) -> dict[str, Any]:
-        """Give the attack's options as numbers; raises UsageError for those that it does not understand."""
+        """Return the attack's options as numbers; raises UsageError for those that it does not understand."""
         return checked_options(card_of(self.attack), self.options)
 
     def stages(self) -> tuple[Stage, ...]:

@@ -11,10 +11,10 @@ import numpy as np
 
 from backlight.attack.audit import most_broken
 from backlight.attack.blocks import SURVIVED, WRONG_BEFORE
-from backlight.attack.catalog import card_of
-from backlight.attack.checks import Verdict, judge_table, weaker_than_known
+from backlight.attack.checks import Doubt, judge_table, weaker_than_known
 from backlight.attack.curve import Curve
 from backlight.attack.extremes import Extremes, distances_of
+from backlight.attack.registry import card_of
 from backlight.attack.request import RobustnessRequest
 from backlight.data.pictures import Failure
 from backlight.table import Table
@@ -47,7 +47,7 @@ class Robustness:
     labels: tuple[str, ...]
     planned: int
     audit: tuple[int, int, int] | None = None
-    checks: tuple[Verdict, ...] = ()
+    checks: tuple[Doubt, ...] = ()
     curve: Curve | None = None
     failed: tuple[Failure, ...] = ()
     seconds: float = 0.0
@@ -60,32 +60,32 @@ class Robustness:
 
     @property
     def clean_accuracy(self) -> float:
-        """Give the share of images that are right before any attack."""
+        """Return the share of images that are right before any attack."""
         return self._share(self.table["prediction"] == self.table["label"])
 
     @property
     def robust_accuracy(self) -> float:
-        """Give the share of images that no attack broke."""
+        """Return the share of images that no attack broke."""
         return self._share(self.table["robust"])
 
     @property
     def clean_top5(self) -> float:
-        """Give the share of images whose label is among the five best classes before any attack."""
+        """Return the share of images whose label is among the five best classes before any attack."""
         return self._share(self.table["clean_top5"])
 
     @property
     def robust_top5(self) -> float:
-        """Give the share of images whose label is among the five best classes after the attack on the best one."""
+        """Return the share of images whose label is among the five best classes after the attack on the best one."""
         return self._share(self.table["robust_top5"])
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Give the 95 % Wilson interval of the robust accuracy; an audited run's reaches down by its bound."""
+        """Return the 95 % Wilson interval of the robust accuracy; an audited run's reaches down by its bound."""
         return self.intervals["robust"]
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """Give the 95 % Wilson intervals of the accuracies: clean, clean_top5, robust, robust_top5."""
+        """Return the 95 % Wilson intervals of the accuracies: clean, clean_top5, robust, robust_top5."""
         table, count = self.table, len(self.table)
         right = {"clean": table["prediction"] == table["label"], "clean_top5": table["clean_top5"]}
         held = {"robust": table["robust"], "robust_top5": table["robust_top5"]}
@@ -102,7 +102,7 @@ class Robustness:
 
     @cached_property
     def by_attack(self) -> dict[str, float]:
-        """Give the accuracy that is left after each attack in turn."""
+        """Return the accuracy that is left after each attack in turn."""
         names = self.table["broken_by"].tolist()
         left, found = len(names) - names.count(WRONG_BEFORE), {}
         for stage in self.request.stages():
@@ -122,19 +122,19 @@ class Robustness:
 
     @property
     def smallest(self) -> dict[str, float] | None:
-        """Give the smallest change known to fool each image by id, inf for none; None where nothing looked for it.
+        """Return the smallest change known to fool each image by id, inf for none; None where nothing looked for it.
 
         A curve and an attack that looks for the nearest success do.
         """
         if self.curve is not None:
             found = distances_of(self.table)
             return {name: min(far, found[name]) for name, far in self.curve.distances.items() if name in found}
-        nearest = card_of(self.request.attack).nearest and self.request.threat.eps is None
+        nearest = card_of(self.request.attack).minimum_norm and self.request.threat.eps is None
         return distances_of(self.table) if nearest else None
 
     @property
     def median_smallest(self) -> float | None:
-        """Give the median of the smallest changes, over images that were right before; inf where most withstood."""
+        """Return the median of the smallest changes, over images that were right before; inf where most withstood."""
         known = self.smallest
         if known is None:
             return None
@@ -144,19 +144,19 @@ class Robustness:
 
     @property
     def median_distance(self) -> float | None:
-        """Give the median size of the changes that broke an image; None where none was broken."""
+        """Return the median size of the changes that broke an image; None where none was broken."""
         broken = self._broken
         return float(np.median(self.table["distance"][broken])) if broken.any() else None
 
     @property
     def survival(self) -> dict[str, float | None]:
-        """Give the share of the images that an attack broke which still fool as PNG, and as JPEG of quality 90."""
+        """Return the share of the images that an attack broke which still fool as PNG, and as JPEG of quality 90."""
         broken = self._broken
         names = {"png": "png_fools", "jpeg": "jpeg_fools"}
         return {kind: float(self.table[name][broken].mean()) if broken.any() else None for kind, name in names.items()}
 
     def over_steps(self, steps: Sequence[int]) -> dict[int, float]:
-        """Give the accuracy after so many steps of an attack that climbs once, as pgd does."""
+        """Return the accuracy after so many steps of an attack that climbs once, as pgd does."""
         when, broken = self.table["steps"], ~self.table["robust"].astype(bool)
         return {count: self._share(~(broken & (when <= count))) for count in steps}
 
@@ -165,14 +165,14 @@ class Robustness:
         return ~np.isin(self.table["broken_by"].astype(str), (WRONG_BEFORE, SURVIVED))
 
     @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """Say what makes the numbers doubtful, with the remedy."""
+    def verdicts(self) -> tuple[Doubt, ...]:
+        """Describe what makes the numbers doubtful, with the remedy."""
         found = judge_table(self.table, self.audit, self.audit_bound)
         stronger = () if self.smallest is None else weaker_than_known(self.table, self.smallest, self.request.threat)
         return (*found, *stronger, *self.checks, *(() if self.curve is None else self.curve.verdicts))
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document of the verb `robustness`."""
+        """Return the document of the verb `robustness`."""
         threat, table = self.request.threat, self.table
         return {
             "n": len(table),

@@ -37,7 +37,7 @@ class Repeat:
     samples: int
 
     def __call__(self, images: Tensor, random: Random, draw: int) -> Tensor:
-        """Give the pictures as they are."""
+        """Return the pictures as they are."""
         return images
 
 

@@ -15,7 +15,7 @@ QUALITY = 90
 
 
 def survives(challenge: Challenge, images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Tell which adversarial pictures `[A,C,H,W]` of `rows` still succeed as 8-bit PNG, and as JPEG of quality 90.
+    """Describe which adversarial pictures `[A,C,H,W]` of `rows` still succeed as 8-bit PNG, and as JPEG of quality 90.
 
     A PNG is rounded towards the original and must be allowed; a JPEG, which changes every pixel, must only fool.
     Two bool `[A]`.

@@ -28,7 +28,7 @@ DEFAULT_EPS: dict[str, float] = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ThreatModel(Brief):
-    """Say what counts as a small change: a norm, a size, 8-bit pictures or not, and which pixels.
+    """Describe what counts as a small change: a norm, a size, 8-bit pictures or not, and which pixels.
 
     `eps` is in pixel units, where an image spans 0 to 1: a number or text such as "8/255"; None leaves only
     the box [0,1], as minimum-norm attacks want it. `lattice` asks for pictures that an 8-bit file can hold.
@@ -52,7 +52,7 @@ class ThreatModel(Brief):
 
     @property
     def size(self) -> float:
-        """Give eps as a number, infinity where there is no bound."""
+        """Return eps as a number, infinity where there is no bound."""
         return torch.inf if self.eps is None else float(self.eps)
 
     def describe(self) -> str:
@@ -72,7 +72,7 @@ class ThreatModel(Brief):
         return ", ".join(part for part in parts if part)
 
     def constraint(self, images: Tensor) -> Constraint:
-        """Give the allowed pixels around images `[B,C,H,W]`."""
+        """Return the allowed pixels around images `[B,C,H,W]`."""
         if self.eps is None:
             return self.limits(images)
         if self.norm == "l1":
@@ -82,11 +82,11 @@ class ThreatModel(Brief):
         return inside if self.mask is None else inside & Mask(self.mask, images)
 
     def limits(self, images: Tensor) -> Constraint:
-        """Give the box and the mask without the ball, for attacks that look for the nearest answer."""
+        """Return the box and the mask without the ball, for attacks that look for the nearest answer."""
         return Box() if self.mask is None else Box() & Mask(self.mask, images)
 
     def pixels(self, images: Tensor, begin: Start | None = None) -> Pixels:
-        """Give what is moved: pixels, or pixels on the 8-bit lattice."""
+        """Return what is moved: pixels, or pixels on the 8-bit lattice."""
         return Lattice(images, begin) if self.lattice else Pixels(images, begin)
 
     def distance(self, images: Tensor, originals: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class ThreatModel(Brief):
     def inside(
         self, images: Tensor, originals: Tensor, mask: Tensor | None = None, *, distance: Tensor | None = None
     ) -> Tensor:
-        """Tell which images `[A,C,H,W]` are finite, in the box, in the ball, on the lattice, in the mask: `[A]`.
+        """Describe which images `[A,C,H,W]` are finite, in the box, in the ball, on the lattice, in the mask: `[A]`.
 
         `mask` is this threat model's mask for these A images, `distance` theirs where it is known already. The ball
         has a slack of 1e-5 of its size plus 1e-6 for float32 rounding; the box has none.

@@ -99,7 +99,7 @@ class Classifier:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Give the input size (height, width), or None where any size goes and none was named."""
+        """Return the input size (height, width), or None where any size goes and none was named."""
         return self.resize.size if self.resize else None
 
     @property
@@ -109,12 +109,12 @@ class Classifier:
 
     @property
     def device(self) -> torch.device:
-        """Give the device of the module's first parameter or buffer."""
+        """Return the device of the module's first parameter or buffer."""
         return self._anchor.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Give the floating dtype of the module's parameters."""
+        """Return the floating dtype of the module's parameters."""
         return self._anchor.dtype
 
     @property
@@ -283,7 +283,7 @@ class Classifier:
         name: str | None = None,
         probe: Probe | None = None,
     ) -> Classifier:
-        """Give the same classifier with another module, resize rule, labels, name or probe.
+        """Return the same classifier with another module, resize rule, labels, name or probe.
 
         A probe belongs to its module: with another module it is dropped unless one is given.
 

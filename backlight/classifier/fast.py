@@ -42,7 +42,7 @@ class Probe:
     reason: str = ""
 
     def describe(self) -> str:
-        """Say in one line what was chosen.
+        """Describe in one line what was chosen.
 
         >>> Probe("channels_last", frozenset({"conv"}), 1e-6).describe()
         'channels_last, 1 BatchNorm folded, logits within 1e-06 of their range'

@@ -24,7 +24,7 @@ RULES = ("plain", "guided", "deconvnet", "redirected")
 
 @dataclass
 class Switch:
-    """Say which backward rule all rectifiers of a pass follow, and count the calls that were seen.
+    """Describe which backward rule all rectifiers of a pass follow, and count the calls that were seen.
 
     `rectifiers` counts the calls that follow the rule, `others` the activations that keep their own derivative.
 

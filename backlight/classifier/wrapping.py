@@ -11,7 +11,7 @@ from backlight.errors import InputError, ModelError
 
 
 class _Function(nn.Module):
-    """Give a plain callable the shape of a module."""
+    """Return a plain callable the shape of a module."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class _Function(nn.Module):
 
 
 def as_module(module: nn.Module | Callable[[Tensor], Tensor]) -> nn.Module:
-    """Give a plain callable the shape of a module, and unwrap a compiled one.
+    """Return a plain callable the shape of a module, and unwrap a compiled one.
 
     Raises ModelError for what cannot be called.
 

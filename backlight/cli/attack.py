@@ -34,7 +34,7 @@ def attack(
 ) -> None:
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files."""
     from backlight.attack.adversarial import threat_for
-    from backlight.attack.catalog import card_of
+    from backlight.attack.registry import card_of
     from backlight.images import find_pictures
     from backlight.progress import terminal_progress
     from backlight.tasks.attack import AttackRequest, attack_pictures

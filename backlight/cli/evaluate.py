@@ -52,7 +52,7 @@ def evaluate(
     ] = False,
     limit: Limit = None,
 ) -> None:
-    """Say how good a classifier is on a data set, where it fails, and whether a second one is better."""
+    """Describe how good a classifier is on a data set, where it fails, and whether a second one is better."""
     from backlight.data import load_data
     from backlight.engine import make_engine
     from backlight.evaluate.calibrate import at_temperature, read_temperature

@@ -18,7 +18,7 @@ _SHOWN = 10
 def evaluation_lines(
     found: Sequence[Evaluation], comparison: Comparison | None, slices: Sequence[Sequence[Slice]]
 ) -> Iterator[str]:
-    """Tell of one model, or of two and how they compare."""
+    """Describe one model, or of two and how they compare."""
     for number, one in enumerate(found):
         if len(found) > 1:
             yield f"model {number + 1}"

@@ -28,7 +28,7 @@ def inspect(
         bool, typer.Option("--compare-random", help="What random and trained weights say about the picture.")
     ] = False,
 ) -> None:
-    """Say what a model is made of: size, work, head and layers."""
+    """Describe what a model is made of: size, work, head and layers."""
     from backlight.models import compare_random as compare
     from backlight.models import inspect_model
 

@@ -87,7 +87,7 @@ def given_command() -> str:
 
 
 def plain_json(value: Any) -> Any:
-    """Give a document as JSON can hold it: numbers that are not finite become null, paths text."""
+    """Return a document as JSON can hold it: numbers that are not finite become null, paths text."""
     if isinstance(value, dict):
         return {str(key): plain_json(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -48,7 +48,7 @@ class RecipeOptions:
     ] = None
 
     def read(self, resumed: Path | None) -> Recipe:
-        """Give the recipe; of a run that is resumed, its own, with what is changed here so that it can be refused."""
+        """Return the recipe; of a run that is resumed, its own, with what is changed here so that it can be refused."""
         from backlight.runs.folder import RunFolder
         from backlight.train.recipe import Recipe, change_recipe, find_recipe
 
@@ -75,7 +75,7 @@ class StartOptions:
     limit: Annotated[int | None, typer.Option(min=1, help="Take only N training pictures, spread evenly.")] = None
 
     def resumed(self, run: Path, seed: int) -> StartOptions:
-        """Give what the run was started from, as it stands in its folder."""
+        """Return what the run was started from, as it stands in its folder."""
         from backlight.runs.folder import RunFolder
 
         info = RunFolder(run).info

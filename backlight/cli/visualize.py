@@ -155,7 +155,7 @@ def _pictures(
 
 
 def describe(made: Made) -> Iterator[str]:
-    """Say in lines for people what was made."""
+    """Describe in lines for people what was made."""
     yield f"{made.name}: {made.png}"
     yield f"  objective {made.objective:.4g} after {made.steps} steps ({made.stopped})"
     for name, value in made.more.items():

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import Memory, Pictures, from_encoded
+from backlight.data.pictures import Memory, PictureSource, from_encoded
 from backlight.data.splits import NAMES, number_labels
 from backlight.errors import DataError, FileError
 
@@ -106,8 +106,8 @@ def _levels(values: np.ndarray, source: str) -> np.ndarray:
     return np.rint(values * 255).astype(np.uint8)
 
 
-def _parts(arrays: Arrays) -> dict[str, tuple[Pictures, np.ndarray | None, np.ndarray | None]]:
-    found: dict[str, tuple[Pictures, np.ndarray | None, np.ndarray | None]] = {}
+def _parts(arrays: Arrays) -> dict[str, tuple[PictureSource, np.ndarray | None, np.ndarray | None]]:
+    found: dict[str, tuple[PictureSource, np.ndarray | None, np.ndarray | None]] = {}
     for name in ("all", *NAMES):
         before, behind = ("", "") if name == "all" else (f"{name}_", f"_{name}")
         pixels, encoded = arrays.get(f"X{behind}"), arrays.get(f"{before}jpeg")
@@ -122,7 +122,7 @@ def _parts(arrays: Arrays) -> dict[str, tuple[Pictures, np.ndarray | None, np.nd
     return found
 
 
-def _encoded(data: np.ndarray, offsets: np.ndarray | None, source: str) -> Pictures:
+def _encoded(data: np.ndarray, offsets: np.ndarray | None, source: str) -> PictureSource:
     if data.dtype != np.uint8 or data.ndim != 1 or offsets is None or offsets.ndim != 1:
         raise DataError(f"{source} without its offsets", expected="uint8 bytes and int64 offsets [n+1]")
     if not np.issubdtype(offsets.dtype, np.integer) or len(offsets) < 1:

@@ -21,7 +21,7 @@ HUNDRED = {"train": ["train"], "test": ["test"]}
 
 
 def is_cifar(root: Path) -> bool:
-    """Tell whether a folder holds batches of CIFAR."""
+    """Whether a folder holds batches of CIFAR."""
     return any(path.is_file() for path in (root / "data_batch_1", root / "data_batch_1.bin", root / "train.bin")) or (
         (root / "train").is_file() and (root / "meta").is_file()
     )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backlight.data.pictures import THREADS, Failure, Memory, Pictures, fitted, select, stack, try_one
+from backlight.data.pictures import THREADS, Failure, Memory, PictureSource, fitted, select, stack, try_one
 from backlight.errors import DataError, FileError
 from backlight.images import Resize
 from backlight.progress import Progress, reporting
@@ -52,13 +52,13 @@ class Dataset:
     (4, ('0', '1', '2', '3'), [1, 1], torch.Size([2, 3, 8, 8]))
     """
 
-    pictures: Pictures
+    pictures: PictureSource
     ids: tuple[str, ...]
     labels: Tensor
     label_names: tuple[str, ...] = ()
     split: str = "all"
     name: str = "data"
-    masks: Mapping[str, Pictures] = field(default_factory=dict)
+    masks: Mapping[str, PictureSource] = field(default_factory=dict)
     failed: tuple[Failure, ...] = ()
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Dataset:
 
     @property
     def labeled(self) -> bool:
-        """Tell whether every picture has a label."""
+        """Whether every picture has a label."""
         return len(self) > 0 and bool((self.labels >= 0).all())
 
     @property
@@ -177,7 +177,7 @@ class Dataset:
     def with_channels(self, channels: int) -> Dataset:
         """Bring every picture to a classifier's channels: 1 is luminance (ITU-R 601), 3 is RGB, grey repeated.
 
-        Pictures of another number of channels, which no rule gives, raise `DataError` when they are read.
+        PictureSource of another number of channels, which no rule gives, raise `DataError` when they are read.
 
         >>> Dataset.of(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)).with_channels(1).read([0]).shape
         torch.Size([1, 1, 4, 4])

@@ -1,4 +1,4 @@
-"""Pictures that occur twice: exactly, or nearly, by a difference hash confirmed on a thumbnail."""
+"""PictureSource that occur twice: exactly, or nearly, by a difference hash confirmed on a thumbnail."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def from_hub(loaded: Any, source: str) -> dict[str, Dataset]:
 
 
 class Encoded:
-    """Give the encoded pictures of a hub data set, one at a time."""
+    """Return the encoded pictures of a hub data set, one at a time."""
 
     def __init__(self, rows: Any, column: str) -> None:
         self._rows, self._column = rows, column

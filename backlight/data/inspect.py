@@ -25,7 +25,7 @@ from backlight.table import Table
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Pictures that are the same, exactly or nearly: their ids, parts and class names, in the same order."""
+    """PictureSource that are the same, exactly or nearly: their ids, parts and class names, in the same order."""
 
     ids: tuple[str, ...]
     parts: tuple[str, ...]
@@ -34,12 +34,12 @@ class Duplicates:
 
     @property
     def across_parts(self) -> bool:
-        """Tell whether a picture of one part is known from another, so that a score would be too good."""
+        """Whether a picture of one part is known from another, so that a score would be too good."""
         return len(set(self.parts)) > 1
 
     @property
     def labels_differ(self) -> bool:
-        """Tell whether the same picture has different labels, of which at most one can be right."""
+        """Whether the same picture has different labels, of which at most one can be right."""
         return len(set(self.labels)) > 1
 
 
@@ -62,7 +62,7 @@ class Inspection:
     table: Table = field(repr=False)
 
     def warnings(self) -> list[str]:
-        """Say in words what deserves attention.
+        """Describe in words what deserves attention.
 
         >>> from backlight.data import load_splits
         >>> inspect_data(load_splits("shapes:n=40,size=16,classes=4")).warnings()

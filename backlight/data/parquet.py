@@ -51,7 +51,7 @@ def read_parquet(paths: Sequence[Path]) -> dict[str, Dataset]:
 
 
 class Bytes:
-    """Give the encoded pictures of an Arrow column of bytes, one at a time."""
+    """Return the encoded pictures of an Arrow column of bytes, one at a time."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         self._column = column

@@ -39,8 +39,8 @@ class Failure(NamedTuple):
         return Failure(key, str(error).removeprefix(f"{error.path}: "))
 
 
-class Pictures(Protocol):
-    """Give the pixels of numbered pictures."""
+class PictureSource(Protocol):
+    """Return the pixels of numbered pictures."""
 
     def __len__(self) -> int:
         """Return how many pictures there are."""
@@ -134,7 +134,7 @@ class Drawing:
 class Selected:
     """Keep some of the pictures, in this order: int64 [A]."""
 
-    inner: Pictures
+    inner: PictureSource
     rows: Tensor
 
     def __len__(self) -> int:
@@ -153,7 +153,7 @@ class Selected:
 class Joined:
     """Put several collections of pictures one behind the other."""
 
-    parts: tuple[Pictures, ...]
+    parts: tuple[PictureSource, ...]
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -187,7 +187,7 @@ class Joined:
 class Fitted:
     """Bring pictures to a classifier's input size by its own rule, and to its channels: grey or RGB."""
 
-    inner: Pictures
+    inner: PictureSource
     resize: Resize | None = None
     channels: int | None = None
 
@@ -215,7 +215,7 @@ class Fitted:
         return stack([self.one(int(row)) for row in rows])
 
 
-def fitted(pictures: Pictures, resize: Resize | None = None, channels: int | None = None) -> Pictures:
+def fitted(pictures: PictureSource, resize: Resize | None = None, channels: int | None = None) -> PictureSource:
     """Apply a resize rule or a number of channels, before decoding is over where that is possible.
 
     >>> fitted(Memory(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)), channels=1).read([0]).shape
@@ -232,7 +232,7 @@ def fitted(pictures: Pictures, resize: Resize | None = None, channels: int | Non
     return Fitted(pictures, resize, channels)
 
 
-def select(pictures: Pictures, rows: Tensor) -> Pictures:
+def select(pictures: PictureSource, rows: Tensor) -> PictureSource:
     """Keep some pictures, int64 [A], without copying them and without wrapping twice."""
     if isinstance(pictures, Selected):
         return Selected(pictures.inner, pictures.rows[rows])
@@ -285,7 +285,7 @@ def _sizes_differ(shapes: set[tuple[int, ...]]) -> DataError:
     return DataError(f"pictures of different sizes: {shown}", expected="one size", hint="give a size, as in --size 64")
 
 
-def try_one(pictures: Pictures, row: int) -> Tensor | FileError:
+def try_one(pictures: PictureSource, row: int) -> Tensor | FileError:
     """Return one picture, or the error that says why it is broken."""
     try:
         return pictures.one(row)

@@ -58,7 +58,7 @@ class Splits:
 
 
 def part_of(name: str) -> str | None:
-    """Tell which part the name of a folder, of a file's first word or in a column stands for; None where for none.
+    """Describe which part the name of a folder, of a file's first word or in a column stands for; None where for none.
 
     >>> [part_of(name) for name in ("test", "validation", "valid", "train-station")]
     ['test', 'val', 'val', None]

@@ -109,7 +109,7 @@ def _label_column(samples: dict[str, Sample], source: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Members:
-    """Give the encoded pictures of some samples, one at a time."""
+    """Return the encoded pictures of some samples, one at a time."""
 
     samples: list[Sample]
 

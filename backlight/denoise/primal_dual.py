@@ -77,7 +77,7 @@ class _Walk:
         self.sigma = 1 / (_LIPSCHITZ * self.tau)
 
     def loss(self) -> float:
-        """Give the loss of the primal picture."""
+        """Return the loss of the primal picture."""
         data_norm, smooth_norm = self.norms
         return float(loss(self.primal, self.noisy, self.alpha, data_norm=data_norm, smooth_norm=smooth_norm))
 

@@ -44,13 +44,13 @@ class Calibration:
     after: Table
 
     def coverage(self) -> list[dict[str, float]]:
-        """Give the accuracy on the most confident share of pictures, at some shares (ties counted whole)."""
+        """Return the accuracy on the most confident share of pictures, at some shares (ties counted whole)."""
         shares, accuracies = coverage_curve(self.after)
         places = [int((shares < wanted - 1e-9).sum()) for wanted in _COVERAGES]
         return [{"coverage": float(shares[i]), "accuracy": float(accuracies[i])} for i in places]
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document of the verb `calibrate`."""
+        """Return the document of the verb `calibrate`."""
         numbers = {name: value for name, value in vars(self).items() if name != "after"}
         return {**numbers, "n": len(self.after), "coverage": self.coverage()}
 
@@ -84,7 +84,7 @@ def calibrate(table: Table) -> Calibration:
 
 
 def at_temperature(table: Table, temperature: float) -> Table:
-    """Give a table of samples as it would be with all logits divided by a temperature; predictions stay.
+    """Return a table of samples as it would be with all logits divided by a temperature; predictions stay.
 
     >>> data = tabulate(["a"], torch.tensor([0]), torch.tensor([[4.0, 0.0]]))
     >>> at_temperature(data, 2.0)["logits"].tolist()

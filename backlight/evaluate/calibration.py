@@ -29,7 +29,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Give the expected calibration error (Naeini 2015, Guo 2017): bins weighted by their pictures."""
+        """Return the expected calibration error (Naeini 2015, Guo 2017): bins weighted by their pictures."""
         if not self.counts.sum():
             return float("nan")
         filled = self.counts > 0
@@ -81,7 +81,7 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def coverage_curve(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Give accuracy `[N]` on the most confident pictures against their share of all `[N]`.
+    """Return accuracy `[N]` on the most confident pictures against their share of all `[N]`.
 
     Pictures of equal confidence cannot be told apart, so each of them stands for the whole group.
 

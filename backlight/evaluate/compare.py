@@ -37,7 +37,7 @@ class Comparison:
     disagreements: Table
 
     def to_json(self) -> dict[str, Any]:
-        """Give all numbers, and the ids of the pictures on which the models disagree."""
+        """Return all numbers, and the ids of the pictures on which the models disagree."""
         numbers = {name: value for name, value in vars(self).items() if name != "disagreements"}
         return {**numbers, "interval": list(self.interval), "disagreements": self.disagreements.ids}
 

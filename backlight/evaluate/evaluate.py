@@ -48,17 +48,17 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Give the share of pictures that are predicted right."""
+        """Return the share of pictures that are predicted right."""
         return metrics.accuracy(self.table)
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """Give the 95 % Wilson interval of the accuracy."""
+        """Return the 95 % Wilson interval of the accuracy."""
         return wilson(int(np.trace(self.confusion)), len(self.table))
 
     @property
     def top5(self) -> float:
-        """Give the share of pictures whose label is among the five highest logits."""
+        """Return the share of pictures whose label is among the five highest logits."""
         return metrics.top_k(self.table, 5)
 
     @cached_property
@@ -77,17 +77,17 @@ class Evaluation:
         return metrics.most_confused(self.confusion, self.labels)
 
     def slices(self, values: Mapping[str, str]) -> list[Slice]:
-        """Give the accuracy by a value per id, worst first."""
+        """Return the accuracy by a value per id, worst first."""
         return accuracy_by_slice(self.table, values)
 
     @property
     def top_losses(self) -> list[dict[str, Any]]:
-        """Tell of the ten pictures of highest loss: id, names of label and prediction, confidence, loss."""
+        """Describe the ten pictures of highest loss: id, names of label and prediction, confidence, loss."""
         return self._told(metrics.top_losses(self.table, _TOLD))
 
     @property
     def suspected_label_errors(self) -> list[dict[str, Any]]:
-        """Tell of ten pictures, highest loss first, whose label the model contradicts with much confidence."""
+        """Describe ten pictures, highest loss first, whose label the model contradicts with much confidence."""
         return self._told(metrics.suspected_label_errors(self.table).head(_TOLD))
 
     def _told(self, rows: Table) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ class Evaluation:
         return [row | {name: self.labels[row[name]] for name in names} for row in kept]
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document of the verb `evaluate`."""
+        """Return the document of the verb `evaluate`."""
         return {
             "n": len(self.table),
             "split": self.split,

@@ -12,7 +12,7 @@ from backlight.table import Table
 
 
 def accuracy(table: Table) -> float:
-    """Give the share of labeled pictures that are predicted right.
+    """Return the share of labeled pictures that are predicted right.
 
     >>> accuracy(Table.of(id=["a", "b"], label=[0, 1], prediction=[0, 0]))
     0.5
@@ -21,7 +21,7 @@ def accuracy(table: Table) -> float:
 
 
 def top_k(table: Table, count: int = 5) -> float:
-    """Give the share of pictures whose label is among the `count` highest logits; equal logits by index.
+    """Return the share of pictures whose label is among the `count` highest logits; equal logits by index.
 
     >>> top_k(Table.of(id=["a"], label=[1], logits=[[3.0, 2.0, 1.0]]), 2)
     1.0
@@ -35,7 +35,7 @@ def top_k(table: Table, count: int = 5) -> float:
 
 
 def mean_loss(table: Table) -> float:
-    """Give the mean cross-entropy, in nats.
+    """Return the mean cross-entropy, in nats.
 
     >>> mean_loss(Table.of(id=["a", "b"], loss=[1.0, 2.0]))
     1.5
@@ -71,14 +71,14 @@ class ClassScore:
 
     @property
     def f1(self) -> float | None:
-        """Give the harmonic mean of precision and recall."""
+        """Return the harmonic mean of precision and recall."""
         if self.recall is None or self.precision is None:
             return None
         both = self.recall + self.precision
         return 2 * self.recall * self.precision / both if both else 0.0
 
     def to_json(self) -> dict[str, float | None]:
-        """Give `{"n","accuracy","precision","recall","f1"}`."""
+        """Return `{"n","accuracy","precision","recall","f1"}`."""
         return {
             "n": self.n,
             "accuracy": self.accuracy,
@@ -103,7 +103,7 @@ def per_class(counts: np.ndarray) -> tuple[ClassScore, ...]:
 
 
 def balanced_accuracy(counts: np.ndarray) -> float:
-    """Give the mean recall of the classes that occur, by a confusion matrix `[classes,classes]`.
+    """Return the mean recall of the classes that occur, by a confusion matrix `[classes,classes]`.
 
     >>> balanced_accuracy(np.array([[3, 1], [0, 2]]))
     0.875
@@ -137,7 +137,7 @@ def most_confused(counts: np.ndarray, labels: Sequence[str], top: int = 10) -> l
 
 
 def top_losses(table: Table, top: int = 20) -> Table:
-    """Give the rows of highest loss, highest first.
+    """Return the rows of highest loss, highest first.
 
     >>> top_losses(Table.of(id=["a", "b"], loss=[1.0, 2.0]), 1).ids
     ['b']
@@ -146,7 +146,7 @@ def top_losses(table: Table, top: int = 20) -> Table:
 
 
 def suspected_label_errors(table: Table, confidence: float = 0.9) -> Table:
-    """Give the rows where the model contradicts the label with at least this confidence, highest loss first.
+    """Return the rows where the model contradicts the label with at least this confidence, highest loss first.
 
     >>> data = {"label": [0, 1], "prediction": [1, 1], "confidence": [0.95, 0.99], "loss": [3.0, 0.01]}
     >>> suspected_label_errors(Table.of(id=["a", "b"], **data)).ids

@@ -44,11 +44,11 @@ class Predicted:
 
     @property
     def best(self) -> Prediction:
-        """Give the most likely class."""
+        """Return the most likely class."""
         return self.predictions[0]
 
     def to_json(self) -> dict[str, object]:
-        """Give `{"path", "predictions": [{"label", "index", "probability", "logit"}]}`."""
+        """Return `{"path", "predictions": [{"label", "index", "probability", "logit"}]}`."""
         return {"path": self.path, "predictions": [vars(one) for one in self.predictions]}
 
 
@@ -70,7 +70,7 @@ class Predictions:
         return len(self.done)
 
     def to_json(self) -> list[Mapping[str, object]]:
-        """Give one entry per readable picture, then one per unreadable one."""
+        """Return one entry per readable picture, then one per unreadable one."""
         return [*(one.to_json() for one in self.done), *(one.to_json() for one in self.failed)]
 
 

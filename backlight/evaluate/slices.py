@@ -29,7 +29,7 @@ class Slice(NamedTuple):
     interval: tuple[float, float]
 
     def to_json(self) -> dict[str, Any]:
-        """Give `{"value","n","accuracy","interval"}`."""
+        """Return `{"value","n","accuracy","interval"}`."""
         return {**self._asdict(), "interval": list(self.interval)}
 
 
@@ -80,7 +80,7 @@ def require_values(ids: Sequence[str], values: Mapping[str, str]) -> None:
 
 
 def accuracy_by_slice(table: Table, values: Mapping[str, str]) -> list[Slice]:
-    """Give the accuracy of each slice, worst first; pictures without a value stand under an empty one.
+    """Return the accuracy of each slice, worst first; pictures without a value stand under an empty one.
 
     Raises DataError when no picture has a value.
 

@@ -19,19 +19,19 @@ REDUCTIONS = ("magnitude", "sum", "relative", "positive")
 class Attribution:
     """The raw map of one method for every image.
 
-    `raw` [B,C,h,w] is signed and unscaled, at the method's own resolution (a class activation map before its
+    `attributions` [B,C,h,w] is signed and unscaled, at the method's own resolution (a class activation map before its
     ReLU has C = 1). `reduction` says how it becomes one value per pixel: `magnitude` (largest |value| over
     channels), `sum` (signed, over channels), `relative` (the sum above the map's smallest, where only differences
     mean something) or `positive` (ReLU, then bilinear to the image). `gap` [B] is the completeness gap relative
     to the change of the score. `forwards` and `backwards` are passes per image, all
     shared ones included. `notes` say what a reader must know.
 
-    >>> Attribution("gradcam", torch.ones(2, 1, 4, 4), "positive", image_size=(8, 8)).heat().shape
+    >>> Attribution("gradcam", torch.ones(2, 1, 4, 4), "positive", image_size=(8, 8)).heatmap().shape
     torch.Size([2, 8, 8])
     """
 
     method: str
-    raw: Tensor = field(repr=False)
+    attributions: Tensor = field(repr=False)
     reduction: str
     image_size: tuple[int, int]
     layer: str | None = None
@@ -42,12 +42,12 @@ class Attribution:
     flat: Tensor = field(default_factory=lambda: torch.empty(0), repr=False)
     finite: Tensor = field(default_factory=lambda: torch.empty(0), repr=False)
 
-    def heat(self) -> Tensor:
+    def heatmap(self) -> Tensor:
         """Reduce the raw map to one value per pixel, float [B,H,W]; no scaling."""
-        return reduce_map(self.raw, self.reduction, self.image_size)
+        return reduce_map(self.attributions, self.reduction, self.image_size)
 
     def __len__(self) -> int:
-        return len(self.raw)
+        return len(self.attributions)
 
 
 def reduce_map(raw: Tensor, reduction: str, image_size: tuple[int, int]) -> Tensor:
@@ -82,7 +82,7 @@ def finish(attribution: Attribution) -> Attribution:
     >>> finish(Attribution("rise", torch.zeros(1, 1, 2, 2), "sum", (2, 2))).flat
     tensor([True])
     """
-    raw = attribution.raw.detach()
+    raw = attribution.attributions.detach()
     raw = raw if raw.dtype == torch.float64 else raw.float()
     finite = torch.isfinite(raw).flatten(1).all(1)
     # A map of which only differences count is flat when these are small beside its level.
@@ -95,7 +95,7 @@ def finish(attribution: Attribution) -> Attribution:
         notes.append("some maps are nowhere positive before their ReLU: nothing in the layer speaks for the target")
     if not bool(finite.all()):
         notes.append("some maps hold NaN or infinite values")
-    return replace(attribution, raw=raw, flat=flat, finite=finite, notes=tuple(notes))
+    return replace(attribution, attributions=raw, flat=flat, finite=finite, notes=tuple(notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ class Explanations(Mapping[str, Attribution]):
     >>> from backlight.explain import explain
     >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
     >>> found = explain(classifier, torch.rand(4, 3, 2, 2), methods=["saliency", "gradient_x_input"])
-    >>> list(found), found["saliency"].heat().shape
+    >>> list(found), found["saliency"].heatmap().shape
     (['saliency', 'gradient_x_input'], torch.Size([4, 2, 2]))
     """
 
@@ -139,7 +139,7 @@ class Explanations(Mapping[str, Attribution]):
 
     @property
     def probabilities(self) -> Tensor:
-        """Give the softmax probabilities [B,classes]."""
+        """Return the softmax probabilities [B,classes]."""
         return self.logits.softmax(1)
 
     def _repr_html_(self) -> str:

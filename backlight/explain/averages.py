@@ -50,7 +50,7 @@ class ClassAverages:
             self._add(index, total, other.counts[index])
 
     def mean(self, index: int) -> dict[str, Tensor]:
-        """Give a class's average maps [h,w] by method, without those of which no map counted."""
+        """Return a class's average maps [h,w] by method, without those of which no map counted."""
         pairs = zip(self.methods, self.sums[index], self.counts[index].tolist(), strict=True)
         return {method: total / count for method, total, count in pairs if count}
 
@@ -66,7 +66,7 @@ class ClassAverages:
             np.savez_compressed(temporary, classes=np.array(names), **maps)
 
     def to_tensors(self) -> dict[str, Tensor]:
-        """Give plain tensors that `from_tensors` reads."""
+        """Return plain tensors that `from_tensors` reads."""
         classes = sorted(self.sums)
         return {
             "classes": torch.tensor(classes, dtype=torch.int64),
@@ -88,7 +88,7 @@ class ClassAverages:
 
 
 def _unit(attribution: Attribution) -> Tensor:
-    heat = attribution.heat().detach().double().cpu().clamp(min=0)
+    heat = attribution.heatmap().detach().double().cpu().clamp(min=0)
     broken = ~torch.isfinite(heat).flatten(1).all(1)
     if len(attribution.flat):
         broken |= attribution.flat.cpu() | ~attribution.finite.cpu()

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from backlight.errors import UsageError, did_you_mean
-from backlight.explain.catalog import CATALOG, Card
 from backlight.explain.methods import captum_classes
+from backlight.explain.registry import METHODS, Card
 from backlight.grammar import parse_number, parse_spec
 
 
@@ -39,9 +39,9 @@ def method(spec: str, **options: Any) -> Method:
     if spec.strip().startswith(captum_classes.PREFIX):
         return _captum_method(spec, options)
     parsed = parse_spec(spec)
-    if parsed.name not in CATALOG:
-        raise UsageError(f"no method {parsed.name!r}", hint=did_you_mean(parsed.name, CATALOG))
-    card = CATALOG[parsed.name]
+    if parsed.name not in METHODS:
+        raise UsageError(f"no method {parsed.name!r}", hint=did_you_mean(parsed.name, METHODS))
+    card = METHODS[parsed.name]
     allowed = {
         name: parameter.default
         for name, parameter in inspect.signature(card.function).parameters.items()
@@ -53,7 +53,7 @@ def method(spec: str, **options: Any) -> Method:
 def _captum_method(spec: str, options: Mapping[str, Any]) -> Method:
     parsed = parse_spec(spec.strip().removeprefix(captum_classes.PREFIX))
     found = captum_classes.captum_class(parsed.name)
-    general = CATALOG[f"{captum_classes.PREFIX}NAME"]
+    general = METHODS[f"{captum_classes.PREFIX}NAME"]
     card = replace(
         general,
         name=f"{captum_classes.PREFIX}{parsed.name}",

@@ -18,7 +18,7 @@ from backlight.explain.choosing import Method, method
 from backlight.explain.layout import choose_layer, last_tokens
 from backlight.explain.methods.fullgrad import bias_layers
 from backlight.explain.objective import Contrast, Scorer
-from backlight.explain.session import Question, Session, Watch
+from backlight.explain.session import Question, Recording, Session
 from backlight.images.resize import Resize
 from backlight.random import Random
 
@@ -49,7 +49,7 @@ def explain(
     >>> from torch import nn
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
     >>> found = explain(Classifier.from_module(net, size=8), torch.rand(2, 3, 8, 8), methods=["gradcam"])
-    >>> found["gradcam"].layer, found["gradcam"].heat().shape
+    >>> found["gradcam"].layer, found["gradcam"].heatmap().shape
     ('1 (4,6,6)', torch.Size([2, 8, 8]))
     """
     chosen = choose_methods(methods)
@@ -92,7 +92,7 @@ class _Plan:
     classifier: Classifier
     question: Question
     methods: list[Method]
-    watch: Watch
+    watch: Recording
     chunk: Chunk
 
     def run(self, images: Tensor, random: Random, rows: slice) -> _Answer:
@@ -130,20 +130,20 @@ def _own(target: Target | Contrast | Scorer) -> Target | Contrast | Scorer:
 
 
 def _sized(classifier: Classifier, images: Tensor) -> Classifier:
-    """Give a classifier of unknown input size the images' own, so that layers can be listed."""
+    """Return a classifier of unknown input size the images' own, so that layers can be listed."""
     if classifier.size is not None:
         return classifier
     height, width = images.shape[2], images.shape[3]
     return classifier.replace(resize=Resize(min(height, width), (height, width)))
 
 
-def _watch(classifier: Classifier, chosen: list[Method], layer: str | Sequence[str] | None) -> Watch:
+def _watch(classifier: Classifier, chosen: list[Method], layer: str | Sequence[str] | None) -> Recording:
     needs = frozenset().union(*(one.card.needs for one in chosen))
     layers: tuple[str, ...] = ()
     if "layer" in needs:
         named = (layer,) if isinstance(layer, str) else tuple(layer or ())
         layers = named or (choose_layer(classifier),)
-    return Watch(
+    return Recording(
         layers,
         biases=tuple(bias_layers(classifier)) if "biases" in needs else (),
         tokens=last_tokens(classifier) if "attention" in needs else "",
@@ -189,7 +189,7 @@ def _join(parts: list[Attribution]) -> Attribution:
     gaps = [part.gap for part in parts if part.gap is not None]
     return replace(
         parts[0],
-        raw=torch.cat([part.raw for part in parts]),
+        attributions=torch.cat([part.attributions for part in parts]),
         flat=torch.cat([part.flat for part in parts]),
         finite=torch.cat([part.finite for part in parts]),
         gap=torch.cat(gaps) if gaps else None,

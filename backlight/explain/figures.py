@@ -41,7 +41,7 @@ def overlays(explanations: Explanations, method: str) -> list[Tensor]:
     """Draw the overlays of one method for every image, float [3,H,W] each."""
     attribution = explanations[method]
     signed = attribution.reduction == "sum"
-    pairs = zip(explanations.images.cpu(), attribution.heat().cpu(), strict=True)
+    pairs = zip(explanations.images.cpu(), attribution.heatmap().cpu(), strict=True)
     return [draw(image, heat, signed=signed) for image, heat in pairs]
 
 

@@ -133,7 +133,7 @@ def _layout_4d(shape: tuple[int, ...], size: Size) -> Layout | None:
 
 
 def _covers(rows: int, columns: int, size: Size) -> bool:
-    """Tell whether a grid has the image's proportions, up to a border of two cells."""
+    """Whether a grid has the image's proportions, up to a border of two cells."""
     if rows > size[0] or columns > size[1]:
         return False
     stride = math.sqrt(size[0] * size[1] / (rows * columns))
@@ -141,7 +141,7 @@ def _covers(rows: int, columns: int, size: Size) -> bool:
 
 
 def _tokens_after(maps: list[Layer], layer: Layer, layers: tuple[Layer, ...], size: Size) -> Layout | None:
-    """Give the layout of a token layer at the classifier's own size: its grid is that of the last map before it."""
+    """Return the layout of a token layer at the classifier's own size: its grid is that of the last map before it."""
     if len(layer.shape) != 3 or layer.shape[0] != 1:
         return None
     known = {one.name for one in maps}
@@ -173,7 +173,7 @@ def _layout_tokens(classifier: Classifier, name: str, length: int, image_size: S
 
 
 def is_attention(module: nn.Module) -> bool:
-    """Tell whether a module is one attention, by its class name.
+    """Whether a module is one attention, by its class name.
 
     >>> is_attention(nn.MultiheadAttention(4, 1))
     True

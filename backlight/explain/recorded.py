@@ -59,7 +59,7 @@ class Recorded:
 
     @property
     def logits(self) -> Tensor:
-        """Give the logits [B,classes], part of the graph."""
+        """Return the logits [B,classes], part of the graph."""
         return self.outputs[LOGITS]
 
     def gradients(self, score: Tensor, rule: str = "plain") -> dict[str, Tensor]:

@@ -33,12 +33,12 @@ class Question(NamedTuple):
     space: str = "pixel"
 
 
-class Watch(NamedTuple):
+class Recording(NamedTuple):
     """What the recorded pass keeps: the layers of class activation maps, the layers that add a bias, the tokens
     that are read out; whether rectifiers are intercepted, and whether the plain gradient at the pixels is wanted,
     without which the backward pass ends at the earliest of the layers.
 
-    >>> Watch(("layer4",)).recorded()
+    >>> Recording(("layer4",)).recorded()
     ('layer4',)
     """
 
@@ -75,7 +75,7 @@ class Session:
         question: Question,
         *,
         random: Random,
-        watch: Watch = Watch(),  # noqa: B008 - an immutable tuple
+        watch: Recording = Recording(),  # noqa: B008 - an immutable tuple
         chunk: int | Chunk | None = None,
     ) -> None:
         if question.space not in SPACES:
@@ -103,15 +103,15 @@ class Session:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Give the images' height and width."""
+        """Return the images' height and width."""
         return self.images.shape[2], self.images.shape[3]
 
     def gradient(self, rule: str = "plain") -> Tensor:
-        """Give the gradient of the score `[B,C,H,W]` in the space asked for, from the recorded pass."""
+        """Return the gradient of the score `[B,C,H,W]` in the space asked for, from the recorded pass."""
         return self.in_space(self.recorded.gradients(self.graph_score, rule)["images"])
 
     def layer_maps(self) -> list[LayerMap]:
-        """Give every recorded layer with its gradient, channels first."""
+        """Return every recorded layer with its gradient, channels first."""
         gradients = self.recorded.gradients(self.graph_score)
         maps = []
         for name in self.watch.layers:
@@ -125,7 +125,7 @@ class Session:
         return self.in_input_space(gradient) if self.question.space == "input" else gradient
 
     def values(self, images: Tensor) -> Tensor:
-        """Give pixels in the space asked for: themselves, or normalized."""
+        """Return pixels in the space asked for: themselves, or normalized."""
         return self.normalized(images) if self.question.space == "input" else images
 
     def in_input_space(self, gradient: Tensor) -> Tensor:
@@ -133,11 +133,11 @@ class Session:
         return gradient * self._per_channel(self.classifier.std)
 
     def normalized(self, images: Tensor) -> Tensor:
-        """Give the normalized input, in the precision of the images."""
+        """Return the normalized input, in the precision of the images."""
         return (images - self._per_channel(self.classifier.mean)) / self._per_channel(self.classifier.std)
 
     def pixels(self, values: Tensor) -> Tensor:
-        """Give back the pixels of values in the space asked for."""
+        """Return back the pixels of values in the space asked for."""
         if self.question.space != "input":
             return values
         return values * self._per_channel(self.classifier.std) + self._per_channel(self.classifier.mean)

@@ -65,7 +65,7 @@ class DataExplanations:
         """Summarize the scores over images, as `scores.summarize` does."""
         return summarize(self.table)
 
-    def heat(self, name: str, method: str) -> Tensor | None:
+    def heatmap(self, name: str, method: str) -> Tensor | None:
         """Read one map [H,W] of one image back; None where nothing was written."""
         if self.folder is None:
             return None
@@ -76,7 +76,7 @@ class DataExplanations:
             return torch.from_numpy(stored["heat"])
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document of the verb `explain --data`."""
+        """Return the document of the verb `explain --data`."""
         return {
             "n": len(self.table),
             "methods": self.summary(),

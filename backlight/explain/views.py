@@ -33,7 +33,7 @@ class Views:
 
     @property
     def images(self) -> Tensor:
-        """Give the pictures as one tensor [A,C,H,W] in [0,1]."""
+        """Return the pictures as one tensor [A,C,H,W] in [0,1]."""
         return torch.stack([picture.image for picture in self.pictures])
 
 

@@ -25,7 +25,7 @@ class Failed:
     error: str
 
     def to_json(self) -> dict[str, str]:
-        """Give `{"path", "error"}`."""
+        """Return `{"path", "error"}`."""
         return {"path": self.path, "error": self.error}
 
 
@@ -74,7 +74,7 @@ def read_batches(
 
 
 def unique_stems(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """Give each path a file name without suffix of its own; equal ones are numbered.
+    """Return each path a file name without suffix of its own; equal ones are numbered.
 
     >>> unique_stems(["a/cat.jpg", "b/cat.png", "dog.png"])
     ['cat', 'cat-2', 'dog']

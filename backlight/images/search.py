@@ -57,7 +57,7 @@ class Search:
     refused: Mapping[Path, str]
 
     def refusals(self) -> str:
-        """Say which links are not followed, for an error about pictures that are missed; nothing where all are."""
+        """Describe which links are not followed, for an error about pictures that are missed; nothing where all are."""
         if not self.refused:
             return ""
         path, why = next(iter(self.refused.items()))
@@ -93,7 +93,7 @@ def search_folder(folder: str | os.PathLike[str], deep: bool = True) -> Search:
 
 
 def _refusal(path: Path, root: Path) -> str:
-    """Say why a link is not followed; nothing where it is, or where no picture is missed by it."""
+    """Describe why a link is not followed; nothing where it is, or where no picture is missed by it."""
     named = path.suffix.lower() in _SUFFIXES
     if not os.path.exists(path):
         return "a link to nothing" if named or not path.suffix else ""

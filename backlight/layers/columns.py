@@ -34,7 +34,7 @@ class Geometry:
     groups: int
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Give height and width of the output for an input's; below 1 when the kernel does not fit."""
+        """Return height and width of the output for an input's; below 1 when the kernel does not fit."""
         each = zip(size, self.kernel, self.stride, self.padding, self.dilation)
         height, width = (
             (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
@@ -134,7 +134,7 @@ def convolve(images: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geom
 
 
 def input_gradient(grad_output: Tensor, weight: Tensor, geometry: Geometry, shape: tuple[int, ...]) -> Tensor:
-    """Give the gradient for images of `shape` `[B, C, H, W]` from that of the output.
+    """Return the gradient for images of `shape` `[B, C, H, W]` from that of the output.
 
     >>> geometry = Geometry((2, 2), (1, 1), (0, 0), (1, 1), groups=1)
     >>> input_gradient(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2), geometry, (1, 1, 3, 3))[0, 0, 1]
@@ -153,7 +153,7 @@ def input_gradient(grad_output: Tensor, weight: Tensor, geometry: Geometry, shap
 
 
 def weight_gradient(grad_output: Tensor, images: Tensor, geometry: Geometry, shape: tuple[int, ...]) -> Tensor:
-    """Give the gradient for a weight of `shape` `[O, C/groups, kh, kw]` from that of the output.
+    """Return the gradient for a weight of `shape` `[O, C/groups, kh, kw]` from that of the output.
 
     >>> geometry = Geometry((2, 2), (1, 1), (0, 0), (1, 1), groups=1)
     >>> weight_gradient(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 3, 3), geometry, (1, 1, 2, 2)).flatten()

@@ -106,7 +106,7 @@ def conv1d_gradients(
     stride: int = 1,
     dilation: int = 1,
 ) -> Conv1dGradients:
-    """Give dC/dx, dC/dM and dC/dw in matrix form from dC/dy `[B, m]`, without autograd.
+    """Return dC/dx, dC/dM and dC/dw in matrix form from dC/dy `[B, m]`, without autograd.
 
     >>> weight, signal = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([[1.0, 0.0, 2.0]])
     >>> conv1d_gradients(weight, signal, torch.ones(1, 3)).weight

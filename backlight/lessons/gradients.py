@@ -43,7 +43,7 @@ class DerivativeComparison:
 
     @property
     def largest_error(self) -> float:
-        """Give the largest distance between the two."""
+        """Return the largest distance between the two."""
         return float((self.numerical - self.automatic).abs().max())
 
 
@@ -57,7 +57,7 @@ def gradient_by_sum(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def gradient_by_ones(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Give vᵀJ for v = (1, ..., 1): the same numbers as the gradient of the sum.
+    """Return vᵀJ for v = (1, ..., 1): the same numbers as the gradient of the sum.
 
     >>> gradient_by_ones(lambda x: x**2, torch.tensor([1.0, 2.0]))
     tensor([2., 4.])

@@ -27,7 +27,7 @@ class SpatialGradients:
 
     @property
     def magnitude(self) -> Tensor:
-        """Give the length of the gradient, `[B, C, H, W]`."""
+        """Return the length of the gradient, `[B, C, H, W]`."""
         return torch.hypot(self.horizontal, self.vertical)
 
 

@@ -37,7 +37,7 @@ class QuantityGradients:
     loss: Tensor
 
     def sizes(self) -> dict[str, Tensor]:
-        """Give the l2 length of each gradient, `[B]` each.
+        """Return the l2 length of each gradient, `[B]` each.
 
         >>> sure = logit_gradients(torch.tensor([[20.0, 0.0]]), torch.tensor([0])).sizes()
         >>> sure["logit"].item(), sure["probability"].item() < 1e-8, sure["loss"].item() < 1e-8
@@ -59,7 +59,7 @@ def softmax(logits: Tensor) -> Tensor:
 
 
 def softmax_jacobian(logits: Tensor) -> Tensor:
-    """Give d p_i / d z_j = p_i (1[i = j] - p_j), `[..., classes, classes]`.
+    """Return d p_i / d z_j = p_i (1[i = j] - p_j), `[..., classes, classes]`.
 
     Symmetric, and every row sums to zero: adding a constant to all logits changes no probability.
 
@@ -72,7 +72,7 @@ def softmax_jacobian(logits: Tensor) -> Tensor:
 
 
 def logit_gradients(logits: Tensor, targets: Tensor) -> QuantityGradients:
-    """Give the closed-form gradients of the three quantities for `targets` `[B]`, by logits `[B, classes]`.
+    """Return the closed-form gradients of the three quantities for `targets` `[B]`, by logits `[B, classes]`.
 
     Raises `InputError` when shapes or class numbers do not fit.
 
@@ -85,7 +85,7 @@ def logit_gradients(logits: Tensor, targets: Tensor) -> QuantityGradients:
 
 
 def input_gradients(logits_of: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor) -> QuantityGradients:
-    """Give the gradients of the three quantities by images `[B, C, H, W]`, in one forward pass.
+    """Return the gradients of the three quantities by images `[B, C, H, W]`, in one forward pass.
 
     `logits_of` maps images to logits `[B, classes]` differentiably: a module, or a function around a
     `Classifier`. Nothing is left behind in its parameters.

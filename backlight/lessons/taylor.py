@@ -25,7 +25,7 @@ class SineDerivative:
 
     @property
     def largest_error(self) -> float:
-        """Give the largest distance between derivative and cosine."""
+        """Return the largest distance between derivative and cosine."""
         return float((self.derivative - self.cosine).abs().max())
 
 

@@ -9,14 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backlight.models.catalog import list_models
     from backlight.models.inspect import compare_random, inspect_model
+    from backlight.models.listing import list_models
     from backlight.models.loader import load
 
 _HOMES = {
     "compare_random": "backlight.models.inspect",
     "inspect_model": "backlight.models.inspect",
-    "list_models": "backlight.models.catalog",
+    "list_models": "backlight.models.listing",
     "load": "backlight.models.loader",
 }
 

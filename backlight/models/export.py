@@ -60,7 +60,7 @@ class Exported:
     difference: float
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document of the verb `export`."""
+        """Return the document of the verb `export`."""
         return {**vars(self), "path": str(self.path)}
 
 

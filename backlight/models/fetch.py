@@ -136,7 +136,7 @@ def _require_network(url: str, wanted: str) -> None:
 
 
 def reachable(host: str, port: int, seconds: float = REACH_SECONDS) -> bool:
-    """Say whether a host accepts a connection within some seconds.
+    """Whether a host accepts a connection within some seconds.
 
     >>> reachable("127.0.0.1", 1, seconds=0.5)
     False

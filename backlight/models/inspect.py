@@ -52,7 +52,7 @@ class ModelSummary:
     layers: tuple[Layer, ...]
 
     def to_json(self) -> dict[str, object]:
-        """Give `{"model", "parameters", "multiply_adds", "input", "head", "layers": [{"name", "type", "output"}]}`."""
+        """Return the document of `inspect`; its layers are `{"name", "type", "output"}`."""
         head = {"in_features": self.head.in_features, "classes": self.head.classes} if self.head else None
         layers = [{"name": one.name, "type": one.type, "output": list(one.shape)} for one in self.layers]
         counts = {"parameters": self.parameters, "multiply_adds": self.multiply_adds}
@@ -122,7 +122,7 @@ class RandomComparison:
     seed: int
 
     def to_json(self) -> dict[str, object]:
-        """Give `{"trained", "random": [{"label", "index", "probability", "logit"}], "seed"}`."""
+        """Return `{"trained", "random": [{"label", "index", "probability", "logit"}], "seed"}`."""
         trained, random = ([vars(one) for one in rows] for rows in (self.trained, self.random))
         return {"trained": trained, "random": random, "seed": self.seed}
 

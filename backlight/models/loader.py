@@ -16,7 +16,7 @@ from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.fetch import OFFLINE_HINT
 from backlight.models.labels import read_labels
 from backlight.models.registry import DEFAULT, find_blueprint
-from backlight.models.weights import fit, head_classes, read_checkpoint
+from backlight.models.weights import head_classes, load_state, read_checkpoint
 
 
 def load(
@@ -109,7 +109,7 @@ def _from_file(
     if classes is not None:
         shape = shape._replace(classes=classes)
         module = blueprint.build(shape)
-    return fit(module, checkpoint), shape, checkpoint.peeled
+    return load_state(module, checkpoint), shape, checkpoint.peeled
 
 
 def _read_names(labels: Sequence[str] | str | os.PathLike[str] | None) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ DEFAULT = "efficientnet_lite0"
 class Source:
     """One form of specification: how it is written, what it means, how it is recognized, and who reads it.
 
-    `module` offers `find(argument, seed) -> Blueprint`; the argument is the specification without `prefix`.
+    `module` offers `find_blueprint(argument, seed) -> Blueprint`; the argument is the specification without `prefix`.
 
     >>> SOURCES[0].form
     'efficientnet_lite0'
@@ -36,9 +36,9 @@ class Source:
     prefix: str = ""
 
     def find(self, spec: str, seed: int) -> Blueprint:
-        """Give the blueprint of a specification of this form."""
+        """Return the blueprint of a specification of this form."""
         module = importlib.import_module(self.module)
-        found: Blueprint = module.find(spec.removeprefix(self.prefix), seed)
+        found: Blueprint = module.find_blueprint(spec.removeprefix(self.prefix), seed)
         return found
 
 
@@ -69,7 +69,7 @@ SOURCES = (
 
 
 def find_blueprint(spec: str, seed: int = 0) -> Blueprint:
-    """Give what a specification stands for, without building it.
+    """Return what a specification stands for, without building it.
 
     Raises UsageError with the nearest names for an unknown specification, and as the sources do.
 

@@ -69,7 +69,7 @@ class SpeedCNN(nn.Module):
         self._set_whitening((vectors / (values + epsilon).sqrt()).T.flip(0))
 
     def learning_rate_scales(self) -> dict[str, float]:
-        """Give the factor on the learning rate of each trainable parameter that has one.
+        """Return the factor on the learning rate of each trainable parameter that has one.
 
         >>> sorted(set(SpeedCNN(10, (32, 32), 3, width="tiny").learning_rate_scales().values()))
         [64.0]

@@ -168,7 +168,7 @@ def head_classes(module: nn.Module, checkpoint: Checkpoint, classes: int) -> int
     return int(rows.pop()) if len(rows) == 1 and same_columns else None
 
 
-def fit(module: nn.Module, checkpoint: Checkpoint, *, new_head: int | None = None) -> nn.Module:
+def load_state(module: nn.Module, checkpoint: Checkpoint, *, new_head: int | None = None) -> nn.Module:
     """Copy a checkpoint's tensors into `module` and return it; every name and shape must agree.
 
     With `new_head`, the module's number of classes, tensors that differ from the module's only in their
@@ -176,7 +176,7 @@ def fit(module: nn.Module, checkpoint: Checkpoint, *, new_head: int | None = Non
 
     Raises ModelError that lists missing and unexpected names and shapes that differ.
 
-    >>> fit(nn.Linear(4, 3), Checkpoint(Path("a.pth"), {"weight": torch.zeros(3, 4)}))
+    >>> load_state(nn.Linear(4, 3), Checkpoint(Path("a.pth"), {"weight": torch.zeros(3, 4)}))
     Traceback (most recent call last):
     backlight.errors.ModelError: a.pth does not fit the model: missing 1: bias; ...
     """

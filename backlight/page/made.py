@@ -16,14 +16,14 @@ _SIDE, _SMALL, _FRAME = 384, 128, 112
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class MadePicture:
     """One made picture `[C,H,W]`: its name, what was measured, the picture it came from, and those on the way.
 
     `amplified` is the difference from `original` made visible; `facts` are names with words, `frames` captions with
     pictures.
 
     >>> import torch
-    >>> Shown("tabby", torch.zeros(3, 8, 8), (("steps", "10"),)).original is None
+    >>> MadePicture("tabby", torch.zeros(3, 8, 8), (("steps", "10"),)).original is None
     True
     """
 
@@ -35,13 +35,13 @@ class Shown:
     frames: tuple[tuple[str, Tensor], ...] = ()
 
 
-def made_section(shown: Sequence[Shown], title: str, about: str = "", *, anchor: str = "pictures") -> Section:
+def made_section(shown: Sequence[MadePicture], title: str, about: str = "", *, anchor: str = "pictures") -> Section:
     """Lay pictures out side by side; one with an original also has a handle that wipes between the two.
 
     Many pictures are shown smaller, so that a page of a thousand classes can still be sent.
 
     >>> import torch
-    >>> section = made_section([Shown("<b>", torch.zeros(3, 8, 8), (("steps", "10"),))], "Classes")
+    >>> section = made_section([MadePicture("<b>", torch.zeros(3, 8, 8), (("steps", "10"),))], "Classes")
     >>> "&lt;b&gt;" in section.html and "<b>" not in section.html
     True
     """
@@ -49,7 +49,7 @@ def made_section(shown: Sequence[Shown], title: str, about: str = "", *, anchor:
     return Section(anchor, title, render("made.html", {"cells": cells, "about": about}))
 
 
-def _cell(one: Shown, anchor: str, count: int) -> Facts:
+def _cell(one: MadePicture, anchor: str, count: int) -> Facts:
     return {
         "id": anchor,
         "name": one.name,

@@ -30,7 +30,7 @@ from backlight.pixels.objectives import (
 from backlight.pixels.parametrizations import Lattice, Parametrization, Pixels
 from backlight.pixels.penalties import distance, total_variation
 from backlight.pixels.result import Result, Stopped
-from backlight.pixels.rule import Move, Rule, Seen
+from backlight.pixels.rule import Observation, Rule, Update
 from backlight.pixels.rules import SGD, Adam, Sign, Unit
 from backlight.pixels.run import Run
 from backlight.pixels.starts import Gaussian, Surface, Uniform
@@ -57,7 +57,7 @@ __all__ = [
     "Lattice",
     "Mask",
     "Measure",
-    "Move",
+    "Update",
     "Noise",
     "Pad",
     "Parametrization",
@@ -66,7 +66,7 @@ __all__ = [
     "Rule",
     "Run",
     "SGD",
-    "Seen",
+    "Observation",
     "Sign",
     "Stopped",
     "Surface",

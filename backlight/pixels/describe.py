@@ -22,7 +22,7 @@ def brief(value: object) -> str:
 
 
 class Brief:
-    """Give a class a one-line `repr` of its attributes that never prints a whole tensor."""
+    """Return a class a one-line `repr` of its attributes that never prints a whole tensor."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(brief, vars(self).values()))})"

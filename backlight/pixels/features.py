@@ -133,7 +133,7 @@ def read_objective(classifier: Classifier, text: str) -> Measure:
 
 
 def check_layer(classifier: Classifier, layer: str) -> str:
-    """Give the layer's name back, or raise LayerError with the nearest ones; `relu#1` is a call of `relu`."""
+    """Return the layer's name back, or raise LayerError with the nearest ones; `relu#1` is a call of `relu`."""
     known = [one.name for one in classifier.layers()]
     if layer != LOGITS and layer.split("#")[0] not in known:
         raise LayerError(f"no layer {layer!r} in {classifier.name}", hint=did_you_mean(layer, known))

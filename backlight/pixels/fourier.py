@@ -46,7 +46,7 @@ class Fourier(Brief):
 
     @property
     def pixels(self) -> bool:
-        """Tell that parameters are not pixels."""
+        """State that parameters are not pixels."""
         return False
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class Fourier(Brief):
 
     @cached_property
     def scale(self) -> Tensor:
-        """Give each frequency's factor `[h,w//2+1]`: 1 / max(frequency, 1 / longer side)**decay."""
+        """Return each frequency's factor `[h,w//2+1]`: 1 / max(frequency, 1 / longer side)**decay."""
         height, width = self.size
         down, across = torch.fft.fftfreq(height, dtype=torch.float64), torch.fft.rfftfreq(width, dtype=torch.float64)
         frequency = (down[:, None] ** 2 + across[None] ** 2).sqrt().clamp(min=1 / max(height, width))
@@ -62,7 +62,7 @@ class Fourier(Brief):
 
     @cached_property
     def colors(self) -> Tensor:
-        """Give the matrix `[3,3]` from decorrelated colors to RGB, its longest column of length 1."""
+        """Return the matrix `[3,3]` from decorrelated colors to RGB, its longest column of length 1."""
         matrix = torch.tensor(_COLORS, dtype=torch.float64)
         return (matrix / matrix.norm(dim=0).max()).to(self.dtype)
 

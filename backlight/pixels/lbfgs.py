@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backlight.pixels.geometry import dot, length, per_image
-from backlight.pixels.rule import Move, Rule, Seen, State
+from backlight.pixels.rule import Observation, Rule, State, Update
 
 _CURVATURE = 1e-10
 _SHORTEST = 1e-10
@@ -45,7 +45,7 @@ class LBFGS(Rule):
             "inverse": params.new_zeros(count, self.memory),
         }
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Accept the point looked at or step back, and say where to look next."""
         slope = dot(state["gradient"], state["direction"])
         enough = seen.value >= state["value"] + self.armijo * state["size"] * slope
@@ -58,14 +58,14 @@ class LBFGS(Rule):
         state["size"] = torch.where(enough, self._first_size(state, seen), state["size"] / 2)
         params = state["point"] + per_image(state["size"], seen.params) * state["direction"]
         done = (state["size"] < _SHORTEST * self.size) | (length(state["gradient"], "linf") == 0)
-        return Move(params, state, done)
+        return Update(params, state, done)
 
-    def _first_size(self, state: State, seen: Seen) -> Tensor:
+    def _first_size(self, state: State, seen: Observation) -> Tensor:
         """Try the full step; at the first turn, without curvature, a step of summed length at most `size`."""
         full = torch.full_like(state["size"], self.size)
         return full if seen.t else full / length(state["gradient"], "l1").clamp(min=1.0)
 
-    def _remember(self, state: State, seen: Seen, enough: Tensor) -> State:
+    def _remember(self, state: State, seen: Observation, enough: Tensor) -> State:
         """Push the accepted step and the change of the downhill gradient, where the curvature is positive."""
         state = dict(state)
         move, bend = seen.params - state["point"], state["gradient"] - seen.gradient

@@ -41,13 +41,13 @@ class Look(NamedTuple):
 
     @property
     def finite(self) -> Tensor:
-        """Tell where the objective is a number."""
+        """Describe where the objective is a number."""
         found = self.value.isfinite()
         return found if self.clean is self.value else found & self.clean.isfinite()
 
     @property
     def largest_slope(self) -> Tensor | None:
-        """Give each gradient's largest absolute value, NaN or infinity where it holds one."""
+        """Return each gradient's largest absolute value, NaN or infinity where it holds one."""
         return None if self.grad is None else length(self.grad, "linf")
 
 
@@ -111,7 +111,7 @@ class _Place(NamedTuple):
     def climb(
         self, wants: bool, layers: frozenset[str], show: Callable[[Tensor], Tensor]
     ) -> tuple[View, Tensor, Tensor | None]:
-        """Give the view, the objective's value there and, where wanted, its gradient in the parameters."""
+        """Return the view, the objective's value there and, where wanted, its gradient in the parameters."""
         with torch.set_grad_enabled(wants):
             leaf = self.params.detach().requires_grad_(wants)
             view = self.view(leaf, layers, show)

@@ -22,7 +22,7 @@ from backlight.pixels.measure import Measure
 from backlight.pixels.parametrizations import Parametrization
 from backlight.pixels.problem import Keep, Problem, RandomKey
 from backlight.pixels.result import Result, Stopped, better
-from backlight.pixels.rule import Rule, Seen
+from backlight.pixels.rule import Observation, Rule
 from backlight.pixels.run import Run
 from backlight.pixels.transforms import Transforms
 from backlight.pixels.view import guarded
@@ -210,7 +210,7 @@ def _record(run: Run, look: Look) -> Tensor:
 def _move(problem: Problem, run: Run, look: Look) -> None:
     project = problem.projection(run.rows, run.t)
     random = problem.draws("turn", run.rows, run.t)
-    seen = Seen(run.t, problem.steps, run.params, look.value, look.grad, look.success, random, project)
+    seen = Observation(run.t, problem.steps, run.params, look.value, look.grad, look.success, random, project)
     move = problem.rule.step(run.state, seen)
     run.t, run.params, run.state = run.t + 1, project(move.params), move.state
     if move.done is not None or move.diverged is not None:

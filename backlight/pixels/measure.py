@@ -42,7 +42,7 @@ class Measure:
         self.function, self.name, self.layers, self.binding = function, name, frozenset(layers), binding
 
     def __call__(self, view: View) -> Tensor:
-        """Give one value per image of the view, `[A]`."""
+        """Return one value per image of the view, `[A]`."""
         values = self.function(view)
         if values.shape != (len(view),):
             raise InputError(f"{self} gave shape {list(values.shape)}", expected=f"one value per image [{len(view)}]")

@@ -19,7 +19,7 @@ _DLR_FLOOR = 1e-12
 
 
 def classes_of(view: View, classes: Classes) -> Tensor:
-    """Give the class of each image in a view, int64 `[A]`, checked at the first turn.
+    """Return the class of each image in a view, int64 `[A]`, checked at the first turn.
 
     Raises InputError for classes that the logits do not have.
 

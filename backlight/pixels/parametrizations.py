@@ -26,7 +26,7 @@ class Parametrization(Protocol):
 
     @property
     def pixels(self) -> bool:
-        """Tell whether parameters live in pixel space, so that boxes, balls and pixel rules are allowed."""
+        """Whether parameters live in pixel space, so that boxes, balls and pixel rules are allowed."""
         ...
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class Parametrization(Protocol):
         ...
 
     def start(self, rows: Tensor, random: Random) -> Tensor:
-        """Give the first parameters `[A,...]` of some rows of the batch."""
+        """Return the first parameters `[A,...]` of some rows of the batch."""
         ...
 
     def images(self, params: Tensor, rows: Tensor) -> Tensor:
@@ -65,25 +65,25 @@ class Pixels(Brief):
 
     @property
     def pixels(self) -> bool:
-        """Tell that parameters are pixels."""
+        """State that parameters are pixels."""
         return True
 
     def __len__(self) -> int:
         return len(self.originals)
 
     def start(self, rows: Tensor, random: Random) -> Tensor:
-        """Give the originals, or what `begin` makes of them."""
+        """Return the originals, or what `begin` makes of them."""
         images = self.originals[rows]
         return images if self.begin is None else self.begin(images, rows, random.to(images.device))
 
     def images(self, params: Tensor, rows: Tensor) -> Tensor:
-        """Give the parameters: they are the pictures."""
+        """Return the parameters: they are the pictures."""
         return params
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Lattice(Pixels):
-    """Move pixels, but look only at 8-bit pictures: rounded towards the originals, gradient straight through.
+    """Update pixels, but look only at 8-bit pictures: rounded towards the originals, gradient straight through.
 
     The parameters stay continuous, so steps below 1/255 add up; rounding them instead loses such steps. Where
     the originals are 8-bit, rounding towards them keeps pictures in every ball and box. Elsewhere a value with

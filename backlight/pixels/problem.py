@@ -81,7 +81,7 @@ class Problem:
         return Random((self.random[0], purpose), self.ids.to(rows.device)[rows], t)
 
     def projection(self, rows: Tensor, t: int) -> Callable[[Tensor], Tensor]:
-        """Give the constraint for some rows as a function of their parameters."""
+        """Return the constraint for some rows as a function of their parameters."""
         constraint = self.constraint
         if constraint is None:
             return lambda params: params

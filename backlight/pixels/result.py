@@ -14,7 +14,7 @@ from backlight.pixels.geometry import per_image
 
 
 class Stopped(IntEnum):
-    """Say why an image left the run.
+    """Describe why an image left the run.
 
     >>> Stopped.NON_FINITE.words
     'non-finite'
@@ -35,7 +35,7 @@ class Stopped(IntEnum):
 
     @property
     def words(self) -> str:
-        """Give the reason in lower case."""
+        """Return the reason in lower case."""
         return self.name.lower().replace("_run", " run").replace("_", "-")
 
 
@@ -84,7 +84,7 @@ class Result:
         return f"Result({len(self)} images, {int(self.success.sum())} successes{'; ' if why else ''}{why})"
 
     def reasons(self) -> tuple[str, ...]:
-        """Say in words why each image left."""
+        """Describe in words why each image left."""
         return tuple(Stopped(code).words for code in self.stopped.tolist())
 
     def merge(self, new: Result) -> Result:
@@ -116,7 +116,7 @@ class Result:
 
 
 def better(success: Tensor, score: Tensor, kept_success: Tensor, kept_score: Tensor) -> Tensor:
-    """Tell per image whether a picture beats the kept one: an answer beats none, then the score counts.
+    """Decide per image whether a picture beats the kept one: an answer beats none, then the score counts.
 
     >>> one = torch.tensor([1.0])
     >>> better(torch.tensor([True]), 0 * one, torch.tensor([False]), one)

@@ -17,13 +17,13 @@ Schedule = float | Callable[[int], float]
 """A number, or a function of the turn."""
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """All that a rule is told about the A images still here; it never sees the model.
 
     >>> import torch
     >>> point = torch.zeros(2, 3)
     >>> value, gradient = torch.zeros(2), torch.ones(2, 3)
-    >>> seen = Seen(0, 10, point, value, gradient, value > 0, Random(0, [0, 1]), lambda params: params)
+    >>> seen = Observation(0, 10, point, value, gradient, value > 0, Random(0, [0, 1]), lambda params: params)
     >>> seen.gradient.shape
     torch.Size([2, 3])
     """
@@ -45,16 +45,16 @@ class Seen(NamedTuple):
 
     @property
     def gradient(self) -> Tensor:
-        """Give the gradient for rules that ask for one at every turn."""
+        """Return the gradient for rules that ask for one at every turn."""
         assert self.grad is not None, "the rule asked for no gradient at this turn"
         return self.grad
 
 
-class Move(NamedTuple):
+class Update(NamedTuple):
     """What a rule answers.
 
     >>> import torch
-    >>> Move(torch.zeros(2, 3), None).done is None
+    >>> Update(torch.zeros(2, 3), None).done is None
     True
     """
 
@@ -68,13 +68,13 @@ class Move(NamedTuple):
 
 
 class Rule(Brief):
-    """Say how parameters move uphill: arithmetic on per-image tensors, so it is tested without a model.
+    """Describe how parameters move uphill: arithmetic on per-image tensors, so it is tested without a model.
 
     Subclasses are frozen dataclasses with a `step`. Whatever all images share must be a function of the turn.
 
     >>> class Ascent(Rule):
     ...     def step(self, state, seen):
-    ...         return Move(seen.params + 0.1 * seen.gradient, state)
+    ...         return Update(seen.params + 0.1 * seen.gradient, state)
     >>> Ascent()
     Ascent()
     """
@@ -85,14 +85,14 @@ class Rule(Brief):
     """May look at points that it then rejects."""
 
     def wants_gradient(self, t: int) -> bool:
-        """Tell whether the look at turn `t` needs a backward pass."""
+        """Whether the look at turn `t` needs a backward pass."""
         return True
 
     def init(self, params: Tensor, rows: Tensor) -> State:
-        """Give the first state for start points `[A,...]` at `rows` of the batch."""
+        """Return the first state for start points `[A,...]` at `rows` of the batch."""
         return {}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Learn from one look and say where to look next."""
         raise NotImplementedError
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from backlight.pixels.geometry import length, per_image, unit
-from backlight.pixels.rule import Move, Rule, Schedule, Seen, State, at_turn
+from backlight.pixels.rule import Observation, Rule, Schedule, State, Update, at_turn
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,13 +34,13 @@ class Sign(Rule):
         """Start with no momentum."""
         return {"momentum": torch.zeros_like(params)} if self.momentum else {}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Add the step to where the loop looked."""
         direction = seen.gradient
         if self.momentum:
             direction = self.momentum * state["momentum"] + _mean_one(direction)
             state = {"momentum": direction}
-        return Move(seen.params.add(direction.sign(), alpha=at_turn(self.size, seen.t)), state)
+        return Update(seen.params.add(direction.sign(), alpha=at_turn(self.size, seen.t)), state)
 
 
 def _mean_one(gradient: Tensor) -> Tensor:
@@ -62,9 +62,9 @@ class Unit(Rule):
     size: Schedule
     pixels = True
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Add the step to where the loop looked."""
-        return Move(seen.params + at_turn(self.size, seen.t) * unit(seen.gradient, seen.random), state)
+        return Update(seen.params + at_turn(self.size, seen.t) * unit(seen.gradient, seen.random), state)
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,13 +82,13 @@ class SGD(Rule):
         """Start with no momentum."""
         return {"momentum": torch.zeros_like(params)} if self.momentum else {}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Add the step to where the loop looked."""
         direction = seen.gradient
         if self.momentum:
             direction = self.momentum * state["momentum"] + direction
             state = {"momentum": direction}
-        return Move(seen.params + at_turn(self.lr, seen.t) * direction, state)
+        return Update(seen.params + at_turn(self.lr, seen.t) * direction, state)
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +109,7 @@ class Adam(Rule):
         """Start both moments at zero."""
         return {"mean": torch.zeros_like(params), "square": torch.zeros_like(params)}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Update both moments and step by their ratio."""
         gradient, count = seen.gradient, seen.t + 1
         first, second = self.betas
@@ -117,4 +117,4 @@ class Adam(Rule):
         square = second * state["square"] + (1 - second) * gradient * gradient
         scale = square.sqrt() / math.sqrt(1 - second**count) + self.eps
         lr = at_turn(self.lr, seen.t) / (1 - first**count)
-        return Move(seen.params + lr * mean / scale, {"mean": mean, "square": square})
+        return Update(seen.params + lr * mean / scale, {"mean": mean, "square": square})

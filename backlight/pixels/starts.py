@@ -18,7 +18,7 @@ class Start(Protocol):
     """Choose where pixels start."""
 
     def __call__(self, images: Tensor, rows: Tensor, random: Random) -> Tensor:
-        """Give start points `[A,C,H,W]` for originals `[A,C,H,W]` at `rows` of the batch; the loop projects."""
+        """Return start points `[A,C,H,W]` for originals `[A,C,H,W]` at `rows` of the batch; the loop projects."""
         ...
 
 
@@ -52,7 +52,7 @@ class Uniform(_Near):
     """
 
     def __call__(self, images: Tensor, rows: Tensor, random: Random) -> Tensor:
-        """Give start points for originals `[A,C,H,W]`."""
+        """Return start points for originals `[A,C,H,W]`."""
         if self.norm == "linf":
             offset = 2 * random.uniform(*images.shape[1:], dtype=images.dtype) - 1
         else:
@@ -76,7 +76,7 @@ class Surface(_Near):
     """
 
     def __call__(self, images: Tensor, rows: Tensor, random: Random) -> Tensor:
-        """Give start points for originals `[A,C,H,W]`."""
+        """Return start points for originals `[A,C,H,W]`."""
         shape, dtype = images.shape[1:], images.dtype
         linf = self.norm == "linf"
         offset = 2 * random.uniform(*shape, dtype=dtype) - 1 if linf else random.normal(*shape, dtype=dtype)
@@ -95,5 +95,5 @@ class Gaussian(Brief):
     deviation: float
 
     def __call__(self, images: Tensor, rows: Tensor, random: Random) -> Tensor:
-        """Give start points for originals `[A,C,H,W]`."""
+        """Return start points for originals `[A,C,H,W]`."""
         return images + self.deviation * random.normal(*images.shape[1:], dtype=images.dtype)

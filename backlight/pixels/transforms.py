@@ -26,7 +26,7 @@ class Transforms(Protocol):
         ...
 
     def __call__(self, images: Tensor, random: Random, draw: int) -> Tensor:
-        """Give view number `draw` of pictures `[A,C,H,W]`, differentiably, keyed by `random` and `draw`."""
+        """Return view number `draw` of pictures `[A,C,H,W]`, differentiably, keyed by `random` and `draw`."""
         ...
 
 
@@ -49,7 +49,7 @@ class Jitter:
             raise InputError(f"{self}", expected="reach >= 0 and samples >= 1")
 
     def __call__(self, images: Tensor, random: Random, draw: int) -> Tensor:
-        """Give the pictures, rolled."""
+        """Return the pictures, rolled."""
         count, channels, height, width = images.shape
         offset = random.integer(2 * self.reach + 1, 2, stream=("jitter", draw)) - self.reach
         down = (torch.arange(height, device=images.device) - offset[:, :1]) % height
@@ -72,7 +72,7 @@ class Compose:
     samples: int = 1
 
     def __call__(self, images: Tensor, random: Random, draw: int) -> Tensor:
-        """Give the pictures, transformed by every part."""
+        """Return the pictures, transformed by every part."""
         for place, part in enumerate(self.parts):
             images = part(images, random.fork(("part", place)), draw)
         return images

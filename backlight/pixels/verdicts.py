@@ -14,7 +14,7 @@ from backlight.pixels.view import View
 
 
 def misclassified(labels: Classes) -> Measure:
-    """Tell whether the predicted class is another than the label, with finite logits.
+    """Whether the predicted class is another than the label, with finite logits.
 
     >>> misclassified(3)
     misclassified(3)
@@ -27,7 +27,7 @@ def misclassified(labels: Classes) -> Measure:
 
 
 def predicted(targets: Classes) -> Measure:
-    """Tell whether the predicted class is the target, with finite logits.
+    """Whether the predicted class is the target, with finite logits.
 
     >>> predicted(7) & (confidence() >= 0.9)
     predicted(7) & (confidence() >= 0.9)

@@ -48,7 +48,7 @@ class View:
         return len(self.images)
 
     def __getitem__(self, layer: str) -> Tensor:
-        """Give a declared layer's output; raises LayerError for any other."""
+        """Return a declared layer's output; raises LayerError for any other."""
         if layer not in self.layers:
             raise LayerError(
                 f"layer {layer!r} was not declared",
@@ -63,7 +63,7 @@ class View:
 
     @property
     def logits(self) -> Tensor:
-        """Give the logits `[A,classes]`; they must be declared as the layer "logits"."""
+        """Return the logits `[A,classes]`; they must be declared as the layer "logits"."""
         return self["logits"]
 
     @cached_property

@@ -32,7 +32,7 @@ class Pad:
             raise InputError(f"a border of {self.width} pixels", expected="0 or more")
 
     def __call__(self, images: Tensor, random: Random, draw: int) -> Tensor:
-        """Give the pictures with mirrored borders."""
+        """Return the pictures with mirrored borders."""
         return F.pad(images, [self.width] * 4, mode="reflect")
 
 
@@ -50,7 +50,7 @@ class Crop:
     samples: int = 1
 
     def __call__(self, images: Tensor, random: Random, draw: int) -> Tensor:
-        """Give the windows."""
+        """Return the windows."""
         channels, height, width = images.shape[1:]
         high, wide = self.size
         if high > height or wide > width:
@@ -84,7 +84,7 @@ class Warp:
             raise InputError(f"scale {self.scale}", expected="positive factors, the smaller first")
 
     def __call__(self, images: Tensor, random: Random, draw: int) -> Tensor:
-        """Give the pictures, turned and scaled."""
+        """Return the pictures, turned and scaled."""
         height, width = images.shape[2:]
         low, high = self.scale
         spin = 2 * random.uniform(1, 1, stream=("angle", draw), dtype=images.dtype) - 1
@@ -110,7 +110,7 @@ class Blur:
     samples: int = 1
 
     def __call__(self, images: Tensor, random: Random, draw: int) -> Tensor:
-        """Give mixtures of the pictures and their blurred copies, each with a share of its own."""
+        """Return mixtures of the pictures and their blurred copies, each with a share of its own."""
         share = random.uniform(1, 1, 1, stream=("blur", draw), dtype=images.dtype)
         return images + share * (gaussian_blur(images, self.sigma) - images)
 
@@ -127,6 +127,6 @@ class Noise:
     samples: int = 1
 
     def __call__(self, images: Tensor, random: Random, draw: int) -> Tensor:
-        """Give the pictures with noise."""
+        """Return the pictures with noise."""
         noise = random.normal(*images.shape[1:], stream=("noise", draw), dtype=images.dtype)
         return images + self.deviation * noise

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backlight.images.blur import gaussian_blur
-from backlight.pixels.rule import Move, Rule, Seen, State
+from backlight.pixels.rule import Observation, Rule, State, Update
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,7 +28,7 @@ class InputSpace(Rule):
 
     @property
     def rejects(self) -> bool:  # type: ignore[override]
-        """Tell whether the rule inside rejects points."""
+        """Whether the rule inside rejects points."""
         return self.rule.rejects
 
     def wants_gradient(self, t: int) -> bool:
@@ -42,7 +42,7 @@ class InputSpace(Rule):
         """Start the rule inside in its own units."""
         return self.rule.init(params / self._std(params), rows)
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Show the rule inside a look in its own units, and bring its move back."""
         std = self._std(seen.params)
         grad = None if seen.grad is None else seen.grad * std
@@ -75,8 +75,8 @@ class Blurring(Rule):
         """Start the rule inside."""
         return self.rule.init(params, rows)
 
-    def step(self, state: State, seen: Seen) -> Move:
-        """Move by the rule inside, and blur what the constraint makes of it when it is time."""
+    def step(self, state: State, seen: Observation) -> Update:
+        """Update by the rule inside, and blur what the constraint makes of it when it is time."""
         move = self.rule.step(state, seen)
         if not self.every or seen.t % self.every:
             return move
@@ -99,12 +99,12 @@ class Watched(Rule):
 
     @property
     def pixels(self) -> bool:  # type: ignore[override]
-        """Tell whether the rule inside needs pixels."""
+        """Whether the rule inside needs pixels."""
         return self.rule.pixels
 
     @property
     def rejects(self) -> bool:  # type: ignore[override]
-        """Tell whether the rule inside rejects points."""
+        """Whether the rule inside rejects points."""
         return self.rule.rejects
 
     def wants_gradient(self, t: int) -> bool:
@@ -115,8 +115,8 @@ class Watched(Rule):
         """Start the rule inside, with no first loss yet."""
         return {**self.rule.init(params, rows), "first loss": params.new_zeros(len(params))}
 
-    def step(self, state: State, seen: Seen) -> Move:
-        """Move by the rule inside, and say which images diverged."""
+    def step(self, state: State, seen: Observation) -> Update:
+        """Update by the rule inside, and say which images diverged."""
         first = -seen.value if seen.t == 0 else state["first loss"]
         inner = {name: one for name, one in state.items() if name != "first loss"}
         move = self.rule.step(inner, seen)

@@ -50,22 +50,22 @@ class Agreement:
 
     @property
     def overlap(self) -> float:
-        """Give the mean overlap of all pairs."""
+        """Return the mean overlap of all pairs."""
         return sum(pair.overlap for pair in self.pairs) / len(self.pairs)
 
     @property
     def closest(self) -> Pair:
-        """Give the pair with the highest rank correlation."""
+        """Return the pair with the highest rank correlation."""
         return max(self.pairs, key=lambda pair: pair.correlation)
 
     @property
     def farthest(self) -> Pair:
-        """Give the pair with the lowest rank correlation."""
+        """Return the pair with the lowest rank correlation."""
         return min(self.pairs, key=lambda pair: pair.correlation)
 
     @property
     def word(self) -> str:
-        """Say how far they agree, in one word."""
+        """Describe how far they agree, in one word."""
         return "largely" if self.overlap >= 0.6 else "partly" if self.overlap >= 0.3 else "hardly"
 
 

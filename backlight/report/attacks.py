@@ -37,7 +37,7 @@ class Change:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fooling:
+class Attempt:
     """What one attack did to one picture; images are [C,H,W] in [0,1] and hold whole 8-bit levels.
 
     `first` is what the classifier said of the original, `now` what it says of the attacked picture, `target` the
@@ -65,12 +65,12 @@ class Fooling:
 
     @property
     def perturbation(self) -> Tensor:
-        """Give what was added, [C,H,W]."""
+        """Return what was added, [C,H,W]."""
         return self.image - self.original
 
     @property
     def noise(self) -> Tensor:
-        """Give the perturbation before it was scaled down: its largest value becomes 1, [C,H,W] in [-1,1]."""
+        """Return the perturbation before it was scaled down: its largest value becomes 1, [C,H,W] in [-1,1]."""
         return self.perturbation / self.perturbation.abs().max().clamp(min=1e-12)
 
 
@@ -91,19 +91,19 @@ class Tried:
 class AttackStudy:
     """All attacks on one picture; `tried` ends with the smallest bound that changed the answer, if one did."""
 
-    one_step: Fooling
-    many_steps: Fooling
+    one_step: Attempt
+    many_steps: Attempt
     tried: tuple[Tried, ...]
-    targeted: Fooling
+    targeted: Attempt
 
     @property
-    def shown(self) -> tuple[Fooling, ...]:
+    def shown(self) -> tuple[Attempt, ...]:
         """List the attacks whose pictures are shown."""
         return self.one_step, self.many_steps, self.targeted
 
     @property
     def smallest(self) -> Tried | None:
-        """Give the smallest bound tried that changed the answer."""
+        """Return the smallest bound tried that changed the answer."""
         return self.tried[-1] if self.tried[-1].success else None
 
 
@@ -164,19 +164,19 @@ def _some(within: Challenge, rows: Tensor, levels: float) -> Challenge:
     )
 
 
-def _foolings(result: AttackResult, challenge: Challenge) -> list[Fooling]:
+def _foolings(result: AttackResult, challenge: Challenge) -> list[Attempt]:
     logits = judge_logits(challenge.classifier, result.images)
     return [_fooling(result, challenge, logits, row) for row in range(len(result))]
 
 
-def _fooling(result: AttackResult, challenge: Challenge, logits: Tensor, row: int) -> Fooling:
+def _fooling(result: AttackResult, challenge: Challenge, logits: Tensor, row: int) -> Attempt:
     before = challenge.clean[row].double().softmax(0)
     after = logits[row].double().softmax(0)
 
     def change(index: int) -> Change:
         return Change(challenge.classifier.label(index), index, float(before[index]), float(after[index]))
 
-    return Fooling(
+    return Attempt(
         method=result.method,
         original=result.originals[row].cpu(),
         image=result.images[row].cpu(),

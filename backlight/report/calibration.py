@@ -15,7 +15,7 @@ _CLOSE = 0.02
 
 
 def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
-    """Give what the section of calibration shows."""
+    """Return what the section of calibration shows."""
     found = reliability(table)
     filled = np.flatnonzero(found.counts)
     points = tuple((float(found.confidence[one]), float(found.accuracy[one])) for one in filled)
@@ -54,7 +54,7 @@ def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
 
 
 def verdict(found: Reliability, gap: float) -> str:
-    """Say in words whether it is too sure or not sure enough; `gap` is mean confidence minus accuracy.
+    """Describe in words whether it is too sure or not sure enough; `gap` is mean confidence minus accuracy.
 
     >>> verdict(Reliability(np.array([2]), np.array([0.9]), np.array([0.5])), 0.4)
     'It is too sure of itself: what it says with certainty is wrong more often than it sounds.'

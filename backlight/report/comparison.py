@@ -10,7 +10,7 @@ from backlight.evaluate.compare import Comparison, joint_labels
 from backlight.evaluate.evaluate import Evaluation
 from backlight.page.sections import Section, percent, shown_path
 from backlight.report.fill import fill
-from backlight.report.gallery import Shown, Thumbnail, read_thumbnails
+from backlight.report.gallery import Captioned, Thumbnail, read_thumbnails
 from backlight.table import Table
 
 _PER_KIND, _CLASSES = 12, 20
@@ -22,7 +22,7 @@ class _Kind:
 
     words: str
     count: int
-    shown: tuple[Shown, ...]
+    shown: tuple[Captioned, ...]
 
 
 def comparison_section(
@@ -69,7 +69,7 @@ def comparison_section(
 
 
 def verdict(found: Comparison, names: tuple[str, str]) -> str:
-    """Say in words what a comparison means, chance at the usual 5 %.
+    """Describe in words what a comparison means, chance at the usual 5 %.
 
     >>> verdict(Comparison(10, 0.5, 0.5, 0, 0, 0.0, (-0.2, 0.2), 1.0, Table.of(id=["a"])), ("one", "two"))
     'Both are right and wrong on the very same pictures.'
@@ -86,13 +86,13 @@ def verdict(found: Comparison, names: tuple[str, str]) -> str:
 
 def _shown(
     rows: Table, labels: Sequence[str], names: tuple[str, str], thumbnails: Mapping[str, Thumbnail]
-) -> Iterator[Shown]:
+) -> Iterator[Captioned]:
     for row in rows.rows():
         if row["id"] in thumbnails:
             answers = ((row["prediction"], row["confidence"]), (row["prediction_second"], row["confidence_second"]))
             said = (f"{name}: {labels[taken]} ({percent(float(sure))})" for name, (taken, sure) in zip(names, answers))
             words = f"really {labels[row['label']]}; {', '.join(said)}"
-            yield Shown(shown_path(row["id"]), words, thumbnails[row["id"]])
+            yield Captioned(shown_path(row["id"]), words, thumbnails[row["id"]])
 
 
 def _classes(first: Evaluation, second: Evaluation) -> list[tuple[str, int, float, float]]:

@@ -88,10 +88,10 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownMap:
     """One picture of the gallery: its name, what was explained, its score minus the random map's, picture and map.
 
-    >>> Shown("cat.jpg", "cat", 0.2, "", "").explained
+    >>> ShownMap("cat.jpg", "cat", 0.2, "", "").explained
     'cat'
     """
 
@@ -142,7 +142,7 @@ def explanations_section(study: DataExplanations, classifier: Classifier) -> Sec
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Give the mean and its 95 % interval, by Student's t, of zeros and ones by Wilson.
+    """Return the mean and its 95 % interval, by Student's t, of zeros and ones by Wilson.
 
     Values that are not finite are left out.
 
@@ -201,7 +201,9 @@ def _border(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
     return sentences
 
 
-def _gallery(study: DataExplanations, classifier: Classifier, method: str, by: str) -> tuple[list[Shown], list[Shown]]:
+def _gallery(
+    study: DataExplanations, classifier: Classifier, method: str, by: str
+) -> tuple[list[ShownMap], list[ShownMap]]:
     values = np.asarray(study.table[f"{method}.{by}"] - study.table[f"random.{by}"], dtype=float)
     values = values if METRICS[by].better == "higher" else -values
     order = [row for row in np.argsort(-values, kind="stable").tolist() if math.isfinite(values[row])]
@@ -211,15 +213,15 @@ def _gallery(study: DataExplanations, classifier: Classifier, method: str, by: s
     return [found[row] for row in best], [found[row] for row in worst]
 
 
-def _shown(study: DataExplanations, classifier: Classifier, method: str, row: int, advantage: float) -> Shown:
+def _shown(study: DataExplanations, classifier: Classifier, method: str, row: int, advantage: float) -> ShownMap:
     name, target = study.table.ids[row], int(study.table["target"][row])
     views = read_views(classifier, study.data, torch.tensor([study.data.ids.index(name)]))
-    heat = study.heat(name, method)
+    heat = study.heatmap(name, method)
     if heat is None or not views.pictures:
-        return Shown(name, classifier.label(target), advantage, "", "")
+        return ShownMap(name, classifier.label(target), advantage, "", "")
     signed = bool((heat < 0).any())
     layer = layer_uri(normalize_map(heat, signed=signed).values, "signed" if signed else "heat")
-    return Shown(name, classifier.label(target), advantage, exact_uri(views.pictures[0].image), layer)
+    return ShownMap(name, classifier.label(target), advantage, exact_uri(views.pictures[0].image), layer)
 
 
 def _classes(study: DataExplanations) -> list[tuple[str, int, list[tuple[str, str]]]]:

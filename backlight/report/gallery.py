@@ -33,15 +33,15 @@ class Thumbnail:
 
     @property
     def tiny(self) -> bool:
-        """Tell whether the picture is so small that its pixels should stay sharp."""
+        """Whether the picture is so small that its pixels should stay sharp."""
         return is_tiny(self.size)
 
 
 @dataclass(frozen=True)
-class Shown:
+class Captioned:
     """One picture on the page: its name, what is said below it, and its thumbnail.
 
-    >>> Shown("7", "cat, called dog", Thumbnail("thumbnail-0", (32, 32), "")).name
+    >>> Captioned("7", "cat, called dog", Thumbnail("thumbnail-0", (32, 32), "")).name
     '7'
     """
 
@@ -79,7 +79,7 @@ def read_thumbnails(
 
 def shown_rows(
     table: Table, labels: Sequence[str], thumbnails: Mapping[str, Thumbnail], *, told: bool = True
-) -> tuple[Shown, ...]:
+) -> tuple[Captioned, ...]:
     """Show the pictures of a table that have a thumbnail; `told` says which class they are and were taken for.
 
     >>> table = Table.of(id=["a"], label=[0], prediction=[1], confidence=[0.9])
@@ -91,7 +91,7 @@ def shown_rows(
         true, taken, sure = labels[row["label"]], labels[row["prediction"]], f"{percent(float(row['confidence']))} sure"
         words = (f"{true}, {'rightly' if true == taken else f'taken for {taken}'}, {sure}") if told else sure
         if row["id"] in thumbnails:
-            shown.append(Shown(shown_path(row["id"]), words, thumbnails[row["id"]]))
+            shown.append(Captioned(shown_path(row["id"]), words, thumbnails[row["id"]]))
     return tuple(shown)
 
 

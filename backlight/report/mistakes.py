@@ -10,7 +10,7 @@ import numpy as np
 from backlight.evaluate.evaluate import Evaluation
 from backlight.evaluate.metrics import Confused, suspected_label_errors, top_losses
 from backlight.page.sections import Facts
-from backlight.report.gallery import Shown, Thumbnail, shown_rows
+from backlight.report.gallery import Captioned, Thumbnail, shown_rows
 from backlight.table import Table
 
 _CLASSES, _PER_CELL, _PER_WAY, _LOSSES = 20, 8, 10, 20
@@ -29,7 +29,7 @@ class Cell:
     predicted: str
     count: int
     share: float
-    shown: tuple[Shown, ...]
+    shown: tuple[Captioned, ...]
 
     @property
     def left(self) -> int:
@@ -38,7 +38,7 @@ class Cell:
 
     @property
     def right(self) -> bool:
-        """Tell whether the prediction is the truth."""
+        """Whether the prediction is the truth."""
         return self.true == self.predicted
 
 
@@ -56,7 +56,7 @@ class Mistakes:
 
     @property
     def classes(self) -> list[int]:
-        """Give the classes of the matrix in order: those that occur, or of many the ones with most mistakes."""
+        """Return the classes of the matrix in order: those that occur, or of many the ones with most mistakes."""
         counts = self.evaluation.confusion
         wrong = counts - np.diag(np.diag(counts))
         involved = wrong.sum(0) + wrong.sum(1)
@@ -66,7 +66,7 @@ class Mistakes:
 
     @property
     def worst(self) -> tuple[int, int] | None:
-        """Give the least accurate class and the one that it is most confused with, both ways counted, if any."""
+        """Return the least accurate class and the one that it is most confused with, both ways counted, if any."""
         counts = self.evaluation.confusion
         totals = counts.sum(1)
         wrong = counts - np.diag(np.diag(counts))
@@ -77,7 +77,7 @@ class Mistakes:
         return first, int((wrong[first] + wrong[:, first]).argmax())
 
     def cell(self, true: int, predicted: int) -> Table:
-        """Give the pictures of one cell: mistakes the most confident first, right ones the least confident first."""
+        """Return the pictures of one cell: mistakes the most confident first, right ones the least confident first."""
         table = self.evaluation.table
         rows = table.where((table["label"] == true) & (table["prediction"] == predicted))
         return rows.sort("confidence", descending=true != predicted)
@@ -107,7 +107,7 @@ class Mistakes:
 
 
 def mistakes_facts(mistakes: Mistakes, thumbnails: Mapping[str, Thumbnail]) -> Facts:
-    """Give what the section of the confusion matrix shows."""
+    """Return what the section of the confusion matrix shows."""
     found, classes = mistakes.evaluation, mistakes.classes
     rows = [
         (found.labels[true], [mistakes.shown_cell(true, other, thumbnails, _PER_CELL) for other in classes])
@@ -125,7 +125,7 @@ def mistakes_facts(mistakes: Mistakes, thumbnails: Mapping[str, Thumbnail]) -> F
 
 
 def losses_facts(found: Evaluation, thumbnails: Mapping[str, Thumbnail]) -> Facts:
-    """Give what the section of single pictures shows: the highest losses, and labels that may be wrong."""
+    """Return what the section of single pictures shows: the highest losses, and labels that may be wrong."""
     suspects = suspected_label_errors(found.table)
     return {
         "losses": shown_rows(top_losses(found.table, _LOSSES), found.labels, thumbnails),

@@ -52,7 +52,7 @@ def _comparison(classifier: Classifier, image: Tensor | None, seed: int) -> Fact
 
 
 def versions() -> dict[str, str]:
-    """Give what this page was made with: packages, Python and the machine.
+    """Return what this page was made with: packages, Python and the machine.
 
     >>> versions()["backlight"] == __version__
     True

@@ -11,7 +11,7 @@ from backlight.images.render import amplify, normalize_map
 from backlight.page.embed import LARGEST, exact_uri, layer_uri, photograph_uri
 from backlight.page.sections import Facts, Section, percent
 from backlight.report.agreement import Agreement
-from backlight.report.attacks import PGD_STEPS, Change, Fooling, Tried
+from backlight.report.attacks import PGD_STEPS, Attempt, Change, Tried
 from backlight.report.fill import fill
 from backlight.report.study import MapStudy, PictureStudy
 
@@ -79,7 +79,7 @@ def picture_section(study: PictureStudy, place: int, name: str, *, pictures: boo
 
 
 def is_tiny(size: tuple[int, ...]) -> bool:
-    """Tell whether a picture of this height and width is enlarged with its pixels kept apart.
+    """Whether a picture of this height and width is enlarged with its pixels kept apart.
 
     >>> is_tiny((32, 32)), is_tiny((224, 224))
     (True, False)
@@ -155,13 +155,13 @@ def _map(one: MapStudy, embed: Embed) -> Facts:
     }
 
 
-def fooling_facts(one: Fooling, embed: Embed, *, noise: bool) -> Facts:
+def fooling_facts(one: Attempt, embed: Embed, *, noise: bool) -> Facts:
     """Embed the pictures of an attack: the result, what was added, and with `noise` that before it was made small.
 
     >>> import torch
     >>> before, after = Change("cat", 0, 0.9, 0.1), Change("dog", 1, 0.1, 0.9)
     >>> image = torch.zeros(3, 4, 4)
-    >>> one = Fooling("pgd", image, image + 1 / 255, "linf", 0.01, 0.004, 3, True, before, after)
+    >>> one = Attempt("pgd", image, image + 1 / 255, "linf", 0.01, 0.004, 3, True, before, after)
     >>> fooling_facts(one, Embed(False), noise=True)["levels"]
     1
     """
@@ -176,7 +176,7 @@ def fooling_facts(one: Fooling, embed: Embed, *, noise: bool) -> Facts:
 
 
 def agreement_sentence(agreement: Agreement | None) -> str:
-    """Say in a sentence where explanations agree, and how that was measured.
+    """Describe in a sentence where explanations agree, and how that was measured.
 
     >>> from backlight.report.agreement import Pair
     >>> agreement_sentence(Agreement((Pair("saliency", "gradcam", 0.5, 0.7),), 0.1, "in the middle"))

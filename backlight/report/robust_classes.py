@@ -57,7 +57,7 @@ def classes_under_attack(found: Robustness) -> list[AttackedClass]:
 
 
 def matrix(found: Robustness) -> Facts:
-    """Give the labels and, for each class that occurs, counts and shares of what its pictures are taken for.
+    """Return the labels and, for each class that occurs, counts and shares of what its pictures are taken for.
 
     >>> from backlight.attack.request import RobustnessRequest
     >>> from backlight.table import Table

@@ -11,7 +11,7 @@ from backlight.attack.extremes import Extremes, Pick
 from backlight.attack.robustness import Robustness
 from backlight.page.embed import exact_uri
 from backlight.page.sections import Facts, number, shown_path
-from backlight.report.attacks import Change, Fooling
+from backlight.report.attacks import Attempt, Change
 from backlight.report.fill import fill
 from backlight.report.picture import AMPLIFICATION, Embed, fooling_facts, is_tiny
 from backlight.report.robust_classes import label_of
@@ -89,14 +89,14 @@ def _picture(found: Robustness, pictures: Extremes, label: int, name: str, kind:
     }
 
 
-def _fooling(found: Robustness, pictures: Extremes, place: int, row: int) -> Fooling:
+def _fooling(found: Robustness, pictures: Extremes, place: int, row: int) -> Attempt:
     table, threat = found.table, found.request.threat
     before, after = (logits[place].double().softmax(0) for logits in (pictures.before, pictures.after))
 
     def change(index: int) -> Change:
         return Change(label_of(found, index), index, float(before[index]), float(after[index]))
 
-    return Fooling(
+    return Attempt(
         method=found.request.attack,
         original=pictures.originals[place],
         image=pictures.images[place],

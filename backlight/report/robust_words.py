@@ -11,7 +11,7 @@ from backlight.page.sections import number, percent
 
 
 def threat_words(threat: ThreatModel) -> str:
-    """Say what an attacker may change.
+    """Describe what an attacker may change.
 
     >>> threat_words(ThreatModel("linf", "8/255"))
     'Every color value may move by at most 8/255 (0.03137) of the way from black to white.'
@@ -27,7 +27,7 @@ def threat_words(threat: ThreatModel) -> str:
 
 
 def goal_words(target: Target) -> str:
-    """Say when the attacker wins.
+    """Describe when the attacker wins.
 
     >>> goal_words(None)
     'The attacker wins by any wrong answer.'
@@ -40,7 +40,7 @@ def goal_words(target: Target) -> str:
 
 
 def mode_words(found: Robustness) -> list[str]:
-    """Say how completely an evaluation was run, in a paragraph for each thing that limits it.
+    """Describe how completely an evaluation was run, in a paragraph for each thing that limits it.
 
     >>> from backlight.attack.request import RobustnessRequest
     >>> from backlight.table import Table
@@ -66,7 +66,7 @@ def mode_words(found: Robustness) -> list[str]:
 
 
 def size_text(threat: ThreatModel) -> Callable[[float], str]:
-    """Give how sizes of changes are written in a threat model: in linf in 8-bit levels.
+    """Return how sizes of changes are written in a threat model: in linf in 8-bit levels.
 
     >>> size_text(ThreatModel("linf"))(8 / 255), size_text(ThreatModel("l2", 0.5))(0.25)
     ('8/255', '0.25')

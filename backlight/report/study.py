@@ -55,12 +55,12 @@ class PictureStudy:
 
     @property
     def image(self) -> Tensor:
-        """Give what the model sees, [C,H,W] in [0,1]."""
+        """Return what the model sees, [C,H,W] in [0,1]."""
         return self.picture.image
 
     @property
     def best(self) -> Prediction:
-        """Give the most likely class."""
+        """Return the most likely class."""
         return self.answers[0]
 
 
@@ -91,8 +91,8 @@ def study_pictures(
 
 
 def _map(explained: Explanations, one: Attribution, row: int) -> MapStudy:
-    signed = upsample(one.raw[row : row + 1].sum(1, keepdim=True), one.image_size)[0, 0]
-    heat = one.heat()[row]
+    signed = upsample(one.attributions[row : row + 1].sum(1, keepdim=True), one.image_size)[0, 0]
+    heat = one.heatmap()[row]
     return MapStudy(
         one.method, one.layer, heat.cpu(), signed.cpu(), bool(one.flat[row]), bool(one.finite[row]), one.notes
     )

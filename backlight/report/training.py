@@ -49,7 +49,7 @@ def training_section(histories: Sequence[History]) -> Section:
 
 
 def end_words(history: History) -> str:
-    """Say whether the run was over when it ended.
+    """Whether the run was over when it ended.
 
     >>> line = {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4}
     >>> end_words(History("run", {}, (line, {**line, "epoch": 2, "val_loss": 1.5})))
@@ -68,7 +68,7 @@ def end_words(history: History) -> str:
 
 
 def gap_words(train: float, val: float) -> str:
-    """Say what the difference between accuracy on training and on validation pictures means.
+    """Describe what the difference between accuracy on training and on validation pictures means.
 
     >>> gap_words(0.95, 0.70).split(":")[0]
     'It is 25 points better on the pictures that it learned from than on new ones'

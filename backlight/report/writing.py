@@ -59,7 +59,7 @@ class Report:
     failed: tuple[Failed, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        """Give `{"html","pictures","seconds","failed": [{"path","error"}]}`."""
+        """Return `{"html","pictures","seconds","failed": [{"path","error"}]}`."""
         failed = [one.to_json() for one in self.failed]
         return {"html": str(self.html), "pictures": self.pictures, "seconds": round(self.seconds, 3), "failed": failed}
 

@@ -125,7 +125,7 @@ class RunFolder:
 
 
 def versions() -> dict[str, str]:
-    """Tell the versions that a result may depend on.
+    """Return the versions that a result may depend on.
 
     >>> sorted(versions())
     ['backlight', 'python', 'torch', 'torchvision']

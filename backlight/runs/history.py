@@ -30,23 +30,23 @@ class History:
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        """Give the recipe as it stands in `run.json`."""
+        """Return the recipe as it stands in `run.json`."""
         return dict(self.info.get("recipe", {}))
 
     @property
     def chosen(self) -> Mapping[str, Any]:
-        """Give the first epoch that is best by validation: by loss, or by accuracy where the recipe selects by it."""
+        """Return the first epoch that is best by validation: by loss, or by accuracy where the recipe selects by it."""
         select = str(self.recipe.get("select", "loss"))
         return max(self.epochs, key=lambda line: merit(select, line["val_loss"], line["val_accuracy"]))
 
     @property
     def improving(self) -> bool:
-        """Tell whether the last epoch is the best, so that more of them might be better still."""
+        """Whether the last epoch is the best, so that more of them might be better still."""
         return bool(self.chosen["epoch"] == self.epochs[-1]["epoch"])
 
 
 def merit(select: str, loss: float, accuracy: float) -> float:
-    """Say how good an epoch is by validation, by its `loss` or its `accuracy`: higher is better, no number is worst.
+    """Return how good an epoch is by validation `loss` or `accuracy`: higher is better, no number is worst.
 
     >>> merit("loss", 0.5, 0.9), merit("accuracy", float("nan"), 0.9), merit("loss", float("nan"), 0.9)
     (-0.5, 0.9, -inf)

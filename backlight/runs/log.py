@@ -85,7 +85,7 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Give the most memory in bytes that was used so far: the device's, or the process's on a CPU.
+    """Return the most memory in bytes that was used so far: the device's, or the process's on a CPU.
 
     >>> peak_memory(torch.device("cpu")) > 10**6
     True

@@ -6,7 +6,7 @@ from backlight.errors import DataError
 
 
 def wilson(successes: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Give the Wilson score interval of a proportion (Wilson 1927).
+    """Return the Wilson score interval of a proportion (Wilson 1927).
 
     Raises DataError unless 0 <= successes <= count and count is at least 1.
 

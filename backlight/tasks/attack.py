@@ -61,7 +61,7 @@ class AttackedPicture:
     perturbation_png: str
 
     def to_json(self) -> dict[str, object]:
-        """Give the fields as a dictionary."""
+        """Return the fields as a dictionary."""
         return dict(vars(self))
 
 

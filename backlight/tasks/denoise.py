@@ -17,7 +17,7 @@ from backlight.files import require_new
 from backlight.images import open_picture, to_tensor, write_png
 from backlight.images.intake import Failed, unique_stems
 from backlight.images.render import amplify
-from backlight.page.made import Shown, made_section
+from backlight.page.made import MadePicture, made_section
 from backlight.page.page import write_page
 from backlight.progress import Progress, reporting
 
@@ -45,7 +45,7 @@ class DenoisedPicture:
     ssim: float | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Give the fields as a dictionary."""
+        """Return the fields as a dictionary."""
         return dict(vars(self))
 
 
@@ -112,7 +112,7 @@ def _denoise_file(path: Path, target: Path, clean: Tensor | None, options: dict[
         psnr=None if score is None else score.psnr[0],
         ssim=None if score is None else score.ssim[0],
     )
-    shown = Shown(path.name, found.images[0], tuple(_facts(done)), noisy[0], amplify(found.images[0] - noisy[0]))
+    shown = MadePicture(path.name, found.images[0], tuple(_facts(done)), noisy[0], amplify(found.images[0] - noisy[0]))
     page = made_section([shown], "Before and after", _ABOUT)
     write_page(done.html, [page], title=f"{path.name} without its noise", seconds=seconds)
     return done

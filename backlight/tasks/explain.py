@@ -64,7 +64,7 @@ class ExplainedPicture:
     maps: tuple[WrittenMap, ...]
 
     def to_json(self) -> dict[str, object]:
-        """Give `{"path", "target", "box", "maps": [...]}`, each map with the fields of `WrittenMap`."""
+        """Return `{"path", "target", "box", "maps": [...]}`, each map with the fields of `WrittenMap`."""
         return {**vars(self), "maps": [vars(one) for one in self.maps]}
 
 
@@ -145,8 +145,8 @@ def write_raw(path: Path, attribution: Attribution, row: int, picture: Picture) 
     with atomic(path) as temporary:
         np.savez_compressed(
             temporary,
-            raw=attribution.raw[row].cpu().numpy(),
-            heat=attribution.heat()[row].cpu().numpy(),
+            raw=attribution.attributions[row].cpu().numpy(),
+            heat=attribution.heatmap()[row].cpu().numpy(),
             box=np.array(picture.box),
             full_size=np.array(picture.full_size),
         )

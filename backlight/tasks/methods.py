@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backlight.attack.catalog import ATTACKS
-from backlight.explain.catalog import CATALOG
+from backlight.attack.registry import ATTACKS
+from backlight.explain.registry import METHODS
 
 _WORDS = re.compile(r"[A-Za-z][A-Za-z-]+")
 
@@ -28,7 +28,7 @@ class Entry:
     avoid: str
 
     def to_json(self) -> dict[str, str]:
-        """Give the fields as a dictionary."""
+        """Return the fields as a dictionary."""
         return dict(vars(self))
 
 
@@ -40,7 +40,7 @@ def list_methods() -> list[Entry]:
     """
     explanations = [
         Entry("explain", card.name, ", ".join(sorted(card.needs)) or "nothing", card.passes, card.reference, card.avoid)
-        for card in CATALOG.values()
+        for card in METHODS.values()
     ]
     attacks = [
         Entry("attack", card.name, f"norm {', '.join(card.norms)}", card.passes, card.reference, card.avoid)

@@ -43,7 +43,7 @@ class Made:
     more: dict[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
-        """Give `{"png", "name", "objective", "steps", "stopped", "seconds", ...}`."""
+        """Return `{"png", "name", "objective", "steps", "stopped", "seconds", ...}`."""
         return {**{name: value for name, value in vars(self).items() if name != "more"}, **self.more}
 
 
@@ -152,5 +152,5 @@ def read_each(paths: Sequence[Path], read: Callable[[Path], Tensor], failed: lis
 
 
 def read_for(classifier: Classifier) -> Callable[[Path], Tensor]:
-    """Give a reader of pictures `[1,C,h,w]` at the classifier's input size, on the 8-bit levels of the file."""
+    """Return a reader of pictures `[1,C,h,w]` at the classifier's input size, on the 8-bit levels of the file."""
     return lambda path: round_to_8bit(classifier.read(path).image[None]).to(classifier.device)

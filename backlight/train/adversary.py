@@ -61,7 +61,7 @@ class Adversary:
         )
 
     def attack(self, classifier: Classifier, images: Tensor, labels: Tensor, random: Random) -> Tensor:
-        """Give pictures `[B,C,H,W]` to train on in place of `images`; `random` holds the pictures' keys.
+        """Return pictures `[B,C,H,W]` to train on in place of `images`; `random` holds the pictures' keys.
 
         The model is attacked in evaluation mode and left as it was: its normalization statistics too.
 

@@ -23,7 +23,7 @@ class ReadAhead(Generic[_Key, _Value]):
         self._thread = ThreadPoolExecutor(1)
 
     def __call__(self, key: _Key, following: _Key) -> _Value:
-        """Give the value of `key`, and begin to read that of `following`."""
+        """Return the value of `key`, and begin to read that of `following`."""
         present = self._begun.pop(key, None) or self._thread.submit(self._read, key)
         if following not in self._begun:
             self._begun[following] = self._thread.submit(self._read, following)

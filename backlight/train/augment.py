@@ -24,7 +24,7 @@ _SAME: Range = (1.0, 1.0)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Say how training pictures are changed; the default changes nothing.
+    """Describe how training pictures are changed; the default changes nothing.
 
     `flip`: `none`, `random`, or `alternating` (random in epoch 0, then the other way round every epoch, as airbench
     does). `crop`: pixels of reflected padding before a random cut. `degrees`: rotation up to so many, either way.
@@ -70,7 +70,7 @@ class Augmentation:
 
     @property
     def mixes(self) -> bool:
-        """Tell whether pictures are mixed with others, so that their labels become shares."""
+        """Whether pictures are mixed with others, so that their labels become shares."""
         return self.mixup > 0 or self.cutmix > 0
 
     def apply(self, images: Tensor, ids: Tensor, *, seed: int, epoch: int) -> Tensor:

@@ -29,7 +29,7 @@ class Average:
 
     @property
     def module(self) -> nn.Module:
-        """Give the averaged module."""
+        """Return the averaged module."""
         module: nn.Module = self._model.module
         return module
 
@@ -44,7 +44,7 @@ class Average:
         return torch.lerp(averaged, current.to(averaged), 1 - min(self.decay, (1 + number) / (10 + number)))
 
     def state_dict(self) -> dict[str, Any]:
-        """Give weights and the count, as plain data."""
+        """Return weights and the count, as plain data."""
         return self._model.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from backlight.train.order import Order
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class TrainingBatch:
     """Hold pictures `[B,C,H,W]` in `[0,1]` with labels, rows of the data set and keys of random numbers, int64 `[B]`.
 
     Mixed pictures also have `others`, the second label, and `own`, the share `[B]` of the first. `size` counts the
@@ -36,7 +36,7 @@ class Batch:
     def loss(self, logits: Tensor, part: slice, smoothing: float, weights: Tensor | None = None) -> Tensor:
         """Compute the cross-entropy of each picture of a part of the batch, `[A]`; `weights` is one per class.
 
-        >>> batch = Batch(torch.zeros(2, 3, 1, 1), torch.tensor([0, 1]), torch.arange(2), torch.arange(2), size=2)
+        >>> batch = TrainingBatch(torch.zeros(2, 3, 1, 1), torch.tensor([0, 1]), torch.arange(2), torch.arange(2), 2)
         >>> batch.loss(torch.zeros(2, 2), slice(0, 2), 0.1)
         tensor([0.6931, 0.6931])
         """
@@ -52,7 +52,7 @@ def _weighted(logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor 
 
 
 class Batches:
-    """Give the batch of any step, a function of its number alone.
+    """Return the batch of any step, a function of its number alone.
 
     With several processes each gets its share of the step's batch, as `Engine.shard` deals it.
 
@@ -80,23 +80,23 @@ class Batches:
         # Streamed pictures are read and decoded a step ahead; changing them stays here, where random numbers are drawn.
         self._ahead = ReadAhead[tuple[int, str], Tensor](lambda place: self.data.read(self._rows(*place)))
 
-    def __call__(self, step: int) -> Batch:
+    def __call__(self, step: int) -> TrainingBatch:
         """Read, change and mix the pictures of a step."""
         images, labels, rows = self._read(step, "order")
         keys = self._keys[rows]
         if not self.augmentation.mixes:
-            return Batch(images, labels, rows, keys, self.order.size)
+            return TrainingBatch(images, labels, rows, keys, self.order.size)
         other_images, others, _ = self._read(step, "partners")
         seed, epoch = self.order.seed, self.order.epoch(step)
         mixed, own = self.augmentation.mix(images, other_images, keys, seed=seed, epoch=epoch)
-        return Batch(mixed, labels, rows, keys, self.order.size, others, own)
+        return TrainingBatch(mixed, labels, rows, keys, self.order.size, others, own)
 
     def _rows(self, step: int, purpose: str) -> Tensor:
         rows = self.order.rows(step, purpose)
         return rows[self.engine.shard(len(rows))]
 
     def _read(self, step: int, purpose: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Give pictures, changed, with their labels and rows."""
+        """Return pictures, changed, with their labels and rows."""
         rows = self._rows(step, purpose)
         images = self._pixels(step, purpose, rows).float() / torch.full((), 255.0, device=self.device)
         seed, epoch = self.order.seed, self.order.epoch(step)

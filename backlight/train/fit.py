@@ -22,7 +22,7 @@ from backlight.train.interrupt import held_interrupt
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 from backlight.train.schedule import rate
-from backlight.train.setup import Run, open_run
+from backlight.train.setup import TrainingRun, open_run
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Trained:
     classifier: Classifier
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document of the verb `train`."""
+        """Return the document of the verb `train`."""
         plain = {name: value for name, value in vars(self).items() if name != "classifier"}
         return {**plain, "run": str(self.run)}
 
@@ -104,7 +104,7 @@ def fit(
         return _trained(started)
 
 
-def _train(run: Run, progress: Progress | None) -> None:
+def _train(run: TrainingRun, progress: Progress | None) -> None:
     """Take all steps that are left, and save what was done when they are interrupted."""
     try:
         _take_steps(run, progress)
@@ -118,7 +118,7 @@ def _train(run: Run, progress: Progress | None) -> None:
         run.journal.close()
 
 
-def _take_steps(run: Run, progress: Progress | None) -> None:
+def _take_steps(run: TrainingRun, progress: Progress | None) -> None:
     journal, saved = run.journal, time.monotonic()
     with reporting(progress, journal.total, "train") as advance:
         advance(journal.step)
@@ -135,7 +135,7 @@ def _take_steps(run: Run, progress: Progress | None) -> None:
             advance(note=journal.note)
 
 
-def _end_epoch(run: Run) -> None:
+def _end_epoch(run: TrainingRun) -> None:
     """Validate, keep the weights of the epoch, and note whether it is the best."""
     table = run.validate()
     scores = {"val_loss": mean_loss(table), "val_accuracy": accuracy(table), "val_top5": top_k(table)}
@@ -146,14 +146,14 @@ def _end_epoch(run: Run) -> None:
             run.folder.save_weights("best", run.trainer.evaluated)
 
 
-def _save(run: Run) -> None:
+def _save(run: TrainingRun) -> None:
     """Write the last weights for others to use, then the state, which is all that resuming needs."""
     if run.engine.is_main:
         run.folder.save_weights("last", run.trainer.evaluated)
         run.folder.save_state({"counters": run.journal.state(), "trainer": run.trainer.state_dict()})
 
 
-def _trained(run: Run) -> Trained:
+def _trained(run: TrainingRun) -> Trained:
     if run.engine.is_main:
         log = read_log(run.folder.path / "log.jsonl")
         draw_curves({run.folder.path.name: log}, run.folder.path / "curves.png")

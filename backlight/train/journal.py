@@ -51,7 +51,7 @@ class Counters:
     epoch: Sums = field(default_factory=Sums)
 
     def to_state(self) -> dict[str, Any]:
-        """Give the counters as plain data."""
+        """Return the counters as plain data."""
         return asdict(self)
 
     @staticmethod
@@ -89,12 +89,12 @@ class Journal:
 
     @property
     def at_epoch_end(self) -> bool:
-        """Tell whether the last step was the last of an epoch."""
+        """Whether the last step was the last of an epoch."""
         return self.step > 0 and self.step % self.per_epoch == 0
 
     @property
     def over(self) -> bool:
-        """Tell whether all epochs are done, or none was better for as long as the recipe's patience."""
+        """Whether all epochs are done, or none was better for as long as the recipe's patience."""
         waited = self.epoch - self.counters.best_epoch
         return self.step >= self.total or (self.at_epoch_end and 0 < self.recipe.patience <= waited)
 
@@ -148,17 +148,17 @@ class Journal:
 
     @property
     def settled(self) -> bool:
-        """Tell whether all losses are read, so that the counters are true: alike in all processes."""
+        """Whether all losses are read, so that the counters are true: alike in all processes."""
         return not self._pending
 
     def state(self) -> dict[str, Any]:
-        """Give the counters as plain data, when they are settled."""
+        """Return the counters as plain data, when they are settled."""
         self.counters.seconds = self._seconds_before + time.monotonic() - self._started
         return self.counters.to_state()
 
     @property
     def images_per_second(self) -> float:
-        """Give the mean speed of the steps, validation left out."""
+        """Return the mean speed of the steps, validation left out."""
         return round(self.step * self.batches.order.size / max(self.counters.step_seconds, 1e-9), 1)
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ class Optimizer:
         return parts
 
     def _matrix(self, parameter: Tensor) -> Tensor:
-        """Give the parameter's own memory as a matrix, which is all that torch's Muon takes."""
+        """Return the parameter's own memory as a matrix, which is all that torch's Muon takes."""
         if parameter.ndim == 2:
             return parameter
         view = _flattened(parameter.detach(), parameter).requires_grad_()
@@ -75,7 +75,7 @@ class Optimizer:
             part.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
-        """Give everything that changes, as plain data."""
+        """Return everything that changes, as plain data."""
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -68,7 +68,7 @@ class Order:
         return len(self.labels) // self.size
 
     def epoch(self, step: int) -> int:
-        """Tell which epoch, from 0, a step belongs to."""
+        """Describe which epoch, from 0, a step belongs to."""
         return step // self.steps_per_epoch
 
     def rows(self, step: int, purpose: str = "order") -> Tensor:
@@ -81,7 +81,7 @@ class Order:
 
     @cached_property
     def _classes(self) -> tuple[Tensor, Tensor]:
-        """Give all rows by class, and the classes' sizes."""
+        """Return all rows by class, and the classes' sizes."""
         return self.labels.argsort(stable=True), self.labels.bincount()
 
     def _drawn(self, epoch: int, part: slice, purpose: str) -> Tensor:

@@ -86,7 +86,7 @@ class Recipe:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the recipe as JSON has it; `Recipe.from_json` reads it back."""
+        """Return the recipe as JSON has it; `Recipe.from_json` reads it back."""
         return asdict(self)
 
     @staticmethod

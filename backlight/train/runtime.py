@@ -23,7 +23,7 @@ _PROBE_IMAGES = 64
 
 @dataclass(frozen=True)
 class Runtime:
-    """Say how a run uses the machine; `auto` is decided by one timed step and recorded in the run.
+    """Describe how a run uses the machine; `auto` is decided by one timed step and recorded in the run.
 
     `compile` compiles the module in place; `auto` tries it on an accelerator. On a CPU it is not tried: to find out
     takes most of a minute, and a step of `classic_cnn` took 140 ms in place of 57. `save_every` is the seconds
@@ -69,7 +69,7 @@ class Choice:
 
     @property
     def autocast(self) -> torch.dtype | None:
-        """Give the type that the forward pass is cast to, or None."""
+        """Return the type that the forward pass is cast to, or None."""
         return torch.bfloat16 if self.precision == "bfloat16" else None
 
     def prepare(self, module: nn.Module) -> None:
@@ -79,7 +79,7 @@ class Choice:
             module.compile()
 
     def to_json(self) -> dict[str, Any]:
-        """Give the choice as run.json has it; `Choice.from_json` reads it back."""
+        """Return the choice as run.json has it; `Choice.from_json` reads it back."""
         return {**vars(self), "seconds": dict(self.seconds)}
 
     @staticmethod

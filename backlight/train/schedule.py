@@ -8,7 +8,7 @@ from backlight.train.recipe import Recipe
 
 
 def rate(recipe: Recipe, step: int, total: int) -> float:
-    """Give the learning rate of a step (0 to total - 1).
+    """Return the learning rate of a step (0 to total - 1).
 
     After a linear warm-up the rate stays (`constant`), falls along half a cosine (`cosine`) or a line (`linear`,
     and `triangle`, which starts at a fifth) down to `final` times the highest.

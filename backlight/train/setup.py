@@ -29,7 +29,7 @@ from backlight.train.trunk import FeatureBatches, cached_head, head_inputs
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class TrainingRun:
     """A run that is ready to go on: the parts that the loop needs at hand."""
 
     classifier: Classifier
@@ -56,7 +56,7 @@ def open_run(
     notes: Mapping[str, Any],
     runtime: Runtime,
     engine: Engine,
-) -> Run:
+) -> TrainingRun:
     """Make a new run in a folder, or open the one that is there; the classifier's module is copied.
 
     Raises UsageError, DataError and FileError as `backlight.train.fit.fit` does.
@@ -96,7 +96,7 @@ def open_run(
         folder.create(info, {"counters": counters.to_state(), "trainer": trainer.state_dict()})
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
     journal = Journal(recipe, batches, engine, log_every=runtime.log_every, log=log, counters=counters)
-    return Run(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
+    return TrainingRun(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
 
 
 def _same_run(
@@ -156,7 +156,7 @@ def _pictures(
     engine: Engine,
     head: str | None,
 ) -> tuple[Batches, Callable[[], Table]]:
-    """Give the batches, and what tabulates the validation pictures; with a head, both from the trunk's one pass."""
+    """Return the batches, and what tabulates the validation pictures; with a head, both from the trunk's one pass."""
     if head is None:
 
         def look() -> Table:

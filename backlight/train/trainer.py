@@ -16,7 +16,7 @@ from backlight.engine import Engine
 from backlight.random import Random, generator_seed
 from backlight.train.adversary import Adversary
 from backlight.train.average import Average
-from backlight.train.batches import Batch
+from backlight.train.batches import TrainingBatch
 from backlight.train.layers import freeze, hold_frozen, rest_frozen
 from backlight.train.optimizers import Optimizer
 from backlight.train.recipe import Recipe
@@ -39,7 +39,8 @@ class Trainer:
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     >>> trainer = Trainer(Classifier.from_module(net, size=2), Recipe(lr=0.1), seed=0)
-    >>> batch = Batch(torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 0, 1]), torch.arange(4), torch.arange(4), size=4)
+    >>> keys = torch.arange(4)
+    >>> batch = TrainingBatch(torch.rand(4, 3, 2, 2), keys % 2, keys, keys, size=4)
     >>> trainer.step(batch, 0, rate=0.1).correct.shape
     torch.Size([])
     """
@@ -69,7 +70,7 @@ class Trainer:
         self.average = Average(self.module, recipe.ema) if recipe.ema else None
         self.parts = recipe.accumulate
 
-    def step(self, batch: Batch, number: int, rate: float) -> Outcome:
+    def step(self, batch: TrainingBatch, number: int, rate: float) -> Outcome:
         """Take a step: its `number` keys the random numbers that layers such as dropout draw."""
         self.module.train()
         rest_frozen(self.module, self.frozen)
@@ -86,11 +87,11 @@ class Trainer:
 
     @property
     def evaluated(self) -> nn.Module:
-        """Give the module that is evaluated and kept: the average where there is one."""
+        """Return the module that is evaluated and kept: the average where there is one."""
         return self.module if self.average is None else self.average.module
 
     def state_dict(self) -> dict[str, Any]:
-        """Give all that changes from step to step, as tensors and plain data."""
+        """Return all that changes from step to step, as tensors and plain data."""
         average = None if self.average is None else self.average.state_dict()
         return {
             "module": self.module.state_dict(),
@@ -107,7 +108,7 @@ class Trainer:
             self.average.load_state_dict(state["average"])
         self.parts = int(state["parts"])
 
-    def _accumulate(self, batch: Batch, number: int) -> Outcome:
+    def _accumulate(self, batch: TrainingBatch, number: int) -> Outcome:
         """Sum the gradient over the parts of a batch, in more parts when memory runs out."""
         buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
         while True:
@@ -125,7 +126,7 @@ class Trainer:
                 for buffer, saved in buffers:
                     buffer.copy_(saved)
 
-    def _backward(self, batch: Batch) -> Outcome:
+    def _backward(self, batch: TrainingBatch) -> Outcome:
         count = len(batch.rows)
         length = -(-count // self.parts)
         total, correct, top5 = batch.images.new_zeros(()), batch.labels.new_zeros(()), batch.labels.new_zeros(())
@@ -153,7 +154,7 @@ class Trainer:
             return nullcontext()
         return self.network.no_sync()
 
-    def _attacked(self, batch: Batch, number: int) -> Batch:
+    def _attacked(self, batch: TrainingBatch, number: int) -> TrainingBatch:
         assert self.adversary is not None
         random = Random((self.seed, "adversary"), batch.keys, number)
         return replace(batch, images=self.adversary.attack(self.classifier, batch.images, batch.labels, random))

@@ -65,7 +65,7 @@ def head_inputs(
 
 
 class FeatureBatches(Batches):
-    """Give, in place of pictures, what enters the head for them."""
+    """Return, in place of pictures, what enters the head for them."""
 
     def __init__(self, data: Dataset, order: Order, features: Tensor, engine: Engine) -> None:
         super().__init__(data, order, Augmentation(), engine)

@@ -60,17 +60,17 @@ class Fooling(Pictures):
 
     @property
     def difference(self) -> Tensor:
-        """Give what was added `[B,C,H,W]`, signed."""
+        """Return what was added `[B,C,H,W]`, signed."""
         return self.images - self.originals
 
     @property
     def amplified(self) -> Tensor:
-        """Give ten times the difference around gray, as a picture `[B,C,H,W]`."""
+        """Return ten times the difference around gray, as a picture `[B,C,H,W]`."""
         return torch.stack([amplify(one) for one in self.difference]) if len(self) else self.images
 
     @property
     def distance(self) -> Tensor:
-        """Give the l2 length of the difference in pixel units `[B]`."""
+        """Return the l2 length of the difference in pixel units `[B]`."""
         return length(self.difference, "l2")
 
 

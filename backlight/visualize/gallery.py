@@ -14,7 +14,7 @@ from backlight.visualize.fooling import Fooling
 from backlight.visualize.pictures import Pictures
 
 if TYPE_CHECKING:
-    from backlight.page.made import Shown
+    from backlight.page.made import MadePicture
 
 _WIDEST = 6
 
@@ -55,8 +55,8 @@ def frame_sheet(pictures: Pictures, row: int = 0) -> Image.Image:
     return grid(shown, _columns(len(shown)), [frame.label for frame in pictures.frames])
 
 
-def shown_pictures(pictures: Pictures) -> list[Shown]:
-    """Give the pictures as a page shows them: with what was reached, how, and from what.
+def shown_pictures(pictures: Pictures) -> list[MadePicture]:
+    """Return the pictures as a page shows them: with what was reached, how, and from what.
 
     >>> import torch
     >>> nothing = torch.zeros(1)
@@ -64,11 +64,11 @@ def shown_pictures(pictures: Pictures) -> list[Shown]:
     >>> shown_pictures(made)[0].name
     'cat'
     """
-    from backlight.page.made import Shown
+    from backlight.page.made import MadePicture
 
     fooling = pictures if isinstance(pictures, Fooling) else None
     return [
-        Shown(
+        MadePicture(
             name,
             pictures.images[row].cpu(),
             tuple(_facts(pictures, row)),
@@ -93,7 +93,7 @@ def _facts(pictures: Pictures, row: int) -> Iterator[tuple[str, str]]:
 
 
 def _columns(count: int) -> int:
-    """Give the number of columns of a nearly square sheet, six at most."""
+    """Return the number of columns of a nearly square sheet, six at most."""
     return max(1, min(_WIDEST, round(count**0.5 + 0.49)))
 
 

@@ -35,7 +35,7 @@ class Frame:
 
     @property
     def label(self) -> str:
-        """Say which step this is."""
+        """Describe which step this is."""
         return f"iteration {self.t} / {self.total}"
 
 
@@ -175,7 +175,7 @@ def _show(frame: Frame, watch: Watch, frames: list[Frame]) -> None:
 
 
 def size_of(classifier: Classifier, size: Size) -> tuple[int, int]:
-    """Give height and width: those asked for, or the model's.
+    """Return height and width: those asked for, or the model's.
 
     Raises ModelError where the model has none, InputError for sides below 1.
 

@@ -42,7 +42,7 @@ class Assembly(NamedTuple):
     transforms: Transforms | None
 
     def parts(self) -> dict[str, Any]:
-        """Give them as keywords of the loop."""
+        """Return them as keywords of the loop."""
         return self._asdict()
 
 
@@ -55,7 +55,7 @@ class Preset(Protocol):
         ...
 
     def assemble(self, classifier: Classifier, objective: Measure, count: int, size: tuple[int, int]) -> Assembly:
-        """Give the parts for `count` pictures of a size."""
+        """Return the parts for `count` pictures of a size."""
         ...
 
 
@@ -79,7 +79,7 @@ class Lucid:
     dead_turns: int = 16
 
     def assemble(self, classifier: Classifier, objective: Measure, count: int, size: tuple[int, int]) -> Assembly:
-        """Give the parts; the pictures need no box, a sigmoid keeps them in [0, 1]."""
+        """Return the parts; the pictures need no box, a sigmoid keeps them in [0, 1]."""
         dtype = torch.float64 if classifier.dtype == torch.float64 else torch.float32
         spectra = Fourier(count, size, classifier.channels, self.deviation, self.decay, dtype)
         reach = round(self.jitter * min(size))
@@ -107,7 +107,7 @@ class Classic:
     blur_sigma: float = 0.5
 
     def assemble(self, classifier: Classifier, objective: Measure, count: int, size: tuple[int, int]) -> Assembly:
-        """Give the parts."""
+        """Return the parts."""
         gray = torch.tensor(classifier.mean, dtype=_precise(classifier), device=classifier.device)
         canvas = gray.view(1, -1, 1, 1).expand(count, -1, *size).contiguous()
         rule = Blurring(InputSpace(SGD(self.lr), classifier.std), self.blur_every, self.blur_sigma)
@@ -145,7 +145,7 @@ class InputNoise:
     std: tuple[float, ...]
 
     def __call__(self, images: Tensor, rows: Tensor, random: Random) -> Tensor:
-        """Give start points for originals `[A,C,H,W]`."""
+        """Return start points for originals `[A,C,H,W]`."""
         return images + images.new_tensor(self.std).view(1, -1, 1, 1) * random.normal(
             *images.shape[1:], dtype=images.dtype
         )

@@ -10,7 +10,7 @@ from backlight.pixels import Measure, View
 
 
 def redirected(measure: Measure, turns: int = 16) -> Measure:
-    """Give the same measure, whose gradient in the first `turns` turns does not die in rectifiers.
+    """Return the same measure, whose gradient in the first `turns` turns does not die in rectifiers.
 
     Where an image's whole gradient would be blocked in a ReLU or ReLU6, the part that pushes units back into
     their active range passes (as in lucid, Olah et al. 2017).

@@ -122,7 +122,7 @@ class _Scene:
         return dataclasses.replace(made, terms=tuple(named))
 
     def _terms(self, content: Tensor, targets: dict[str, Tensor]) -> list[tuple[float, Measure]]:
-        """Give each part of the loss with its weight; parts of weight 0 are left out."""
+        """Return each part of the loss with its weight; parts of weight 0 are left out."""
         constants = self.constants
         with torch.no_grad():
             features = self.classifier.features(content, [self.content_layer])[self.content_layer].detach()
@@ -136,7 +136,7 @@ class _Scene:
 
 
 def _weights(blend: Sequence[float] | Tensor | None, styles: int, count: int) -> Tensor:
-    """Give weights `[B or 1,S]` that sum to 1."""
+    """Return weights `[B or 1,S]` that sum to 1."""
     if styles == 0:
         raise InputError("no styles", expected="at least one picture [C,h,w]")
     weights = torch.ones(styles) if blend is None else torch.as_tensor(blend, dtype=torch.float64)

@@ -14,7 +14,7 @@ _TINY = 1e-12
 
 
 def scaled_gram(features: Tensor) -> Tensor:
-    """Give Gram matrices over channels times positions: `[A,C,h,w]` to `[A,C,C]` (CS231n's convention).
+    """Return Gram matrices over channels times positions: `[A,C,h,w]` to `[A,C,C]` (CS231n's convention).
 
     >>> scaled_gram(torch.ones(1, 2, 3, 3))[0, 0, 0]
     tensor(0.5000)
@@ -23,7 +23,7 @@ def scaled_gram(features: Tensor) -> Tensor:
 
 
 def moments(features: Tensor) -> Tensor:
-    """Give mean and covariance of channels over positions, divided by their number: `[A,C,h,w]` to `[A,C,C+1]`.
+    """Return mean and covariance of channels over positions, divided by their number: `[A,C,h,w]` to `[A,C,C+1]`.
 
     >>> moments(torch.ones(1, 2, 3, 3))[0]
     tensor([[0.5000, 0.0000, 0.0000],

@@ -63,13 +63,13 @@ class StylePreset:
             raise InputError(found, expected="steps of 1 or more, lr and scales above 0")
 
     def make_rule(self, classifier: Classifier) -> Rule:
-        """Give the rule, which stops pictures whose loss grows a hundredfold."""
+        """Return the rule, which stops pictures whose loss grows a hundredfold."""
         if self.rule == "lbfgs":
             return Watched(LBFGS(self.lr))
         return Watched(InputSpace(Adam(self.rate), classifier.std))
 
     def rate(self, t: int) -> float:
-        """Give Adam's rate at a turn."""
+        """Return Adam's rate at a turn."""
         return self.late[1] if self.late is not None and t >= self.late[0] else self.lr
 
     def constraint(self, classifier: Classifier) -> Constraint:
@@ -125,7 +125,7 @@ def preset_of(preset: str | StylePreset) -> StylePreset:
 
 
 def choose_layers(classifier: Classifier, preset: StylePreset) -> tuple[str, tuple[str, ...]]:
-    """Give the content layer and the style layers: the preset's, or by the resolutions of the classifier.
+    """Return the content layer and the style layers: the preset's, or by the resolutions of the classifier.
 
     For styles the first activation of each resolution from the finest on, five at most; for content the last one
     at the second coarsest of them: coarse enough to let brush strokes differ, fine enough to keep shapes.

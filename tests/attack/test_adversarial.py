@@ -110,7 +110,7 @@ def test_eps_zero_changes_nothing(method: str) -> None:
     options = {"steps": 3} if "steps" in card.options else {}
     result = attack(classifier, x, method=method, eps=0.0, target=target, **options)
     assert not result.success.any()
-    assert bool((result.distance == 0).all()) or card.nearest
+    assert bool((result.distance == 0).all()) or card.minimum_norm
 
 
 def test_targets_are_reached_and_named() -> None:

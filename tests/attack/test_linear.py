@@ -12,7 +12,7 @@ from backlight.attack import Challenge, ThreatModel
 from backlight.attack.auto import apgd, apgd_t, fab, fab_t, square
 from backlight.attack.curve import join, reach_of
 from backlight.attack.gradient import fgm, pgd
-from backlight.attack.nearest import carlini_wagner, ddn, deepfool, fmn
+from backlight.attack.minimum_norm import carlini_wagner, ddn, deepfool, fmn
 from backlight.attack.stages import STANDARD, Stage, autoattack
 from backlight.classifier import Classifier
 from backlight.pixels.geometry import length

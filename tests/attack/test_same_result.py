@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from backlight.attack import Challenge, ThreatModel
 from backlight.attack.auto import apgd, apgd_t, fab, fab_t, square
 from backlight.attack.gradient import fgm, pgd
-from backlight.attack.nearest import carlini_wagner, ddn, deepfool, fmn
+from backlight.attack.minimum_norm import carlini_wagner, ddn, deepfool, fmn
 from backlight.attack.stages import PLANS, Stage, autoattack
 from backlight.classifier import Classifier
 from tests.unchanged import unchanged

@@ -10,19 +10,19 @@ from torch import Tensor, nn
 
 from backlight.attack import Challenge, ThreatModel, attack, save_adversarial
 from backlight.attack.auto import apgd, fab_t
-from backlight.attack.catalog import ATTACKS
 from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.gradient import pgd
-from backlight.attack.nearest import carlini_wagner, fmn
+from backlight.attack.minimum_norm import carlini_wagner, fmn
+from backlight.attack.registry import ATTACKS
 from backlight.attack.request import RobustnessRequest
 from backlight.attack.rules.apgd import checkpoints
-from backlight.attack.rules.nearest import FMN
+from backlight.attack.rules.minimum_norm import FMN
 from backlight.attack.stages import PLANS
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.images import open_picture, to_tensor
 from backlight.pixels.geometry import length
-from backlight.pixels.rule import Seen
+from backlight.pixels.rule import Observation
 from backlight.random import Random
 from tests.attack.nets import pictures, sharp_net
 from tests.unchanged import small_net, unchanged
@@ -37,7 +37,7 @@ def test_fmn_projects_instead_of_returning_its_input() -> None:
     rule, original = FMN(torch.full((2, 3, 4, 4), 0.5), "l2"), torch.full((2, 3, 4, 4), 0.5)
     state = rule.init(original, torch.arange(2)) | {"radius": torch.tensor([0.1, 0.2]), "found": torch.ones(2) > 0}
     state["nearest"] = torch.tensor([0.1, 0.2])
-    seen = Seen(
+    seen = Observation(
         0, 10, original + 0.3, torch.ones(2), torch.ones(2, 3, 4, 4), torch.ones(2) > 0, Random(0, [0, 1]), None
     )
     move = rule.step(state, seen)

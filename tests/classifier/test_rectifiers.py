@@ -63,7 +63,7 @@ def test_other_bounds_are_no_rectifier(spell) -> None:
 def test_equals_captum_on_distinct_relu_modules(method: str, peer: str) -> None:
     net, x = distinct_relu_net(), images()
     classifier = wrap(net)
-    found = explain(classifier, x, 2, methods=[method], space="input")[method].raw
+    found = explain(classifier, x, 2, methods=[method], space="input")[method].attributions
     expected = captum(peer, net, classifier.normalize(x), target=2)
     assert torch.allclose(found, expected, atol=1e-12)
     assert float(expected.abs().max()) > 1e-3
@@ -76,7 +76,7 @@ def test_functional_inplace_and_reused_rectifiers_give_the_map_of_distinct_modul
     expected = explain(wrap(net), x, 1, methods=methods)
     found = explain(wrap(build(net)), x, 1, methods=methods)
     for method in methods:
-        assert torch.allclose(found[method].raw, expected[method].raw, atol=1e-12)
+        assert torch.allclose(found[method].attributions, expected[method].attributions, atol=1e-12)
     assert found["guided_backprop"].notes[0] == "3 rectifier calls overridden"
 
 
@@ -87,8 +87,8 @@ def test_relu6_is_overridden_where_captum_silently_returns_the_plain_gradient() 
     classifier, x = wrap(net), images()
     found = explain(classifier, x, 0, methods=["guided_backprop", "saliency"], space="input")
     peer = captum("GuidedBackprop", net, classifier.normalize(x), target=0)
-    assert torch.allclose(peer, found["saliency"].raw, atol=1e-12)
-    assert not torch.allclose(peer, found["guided_backprop"].raw, atol=1e-3)
+    assert torch.allclose(peer, found["saliency"].attributions, atol=1e-12)
+    assert not torch.allclose(peer, found["guided_backprop"].attributions, atol=1e-3)
 
 
 def test_no_rectifier_is_an_error_that_names_what_was_found() -> None:

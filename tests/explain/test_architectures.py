@@ -53,7 +53,7 @@ def check(classifier: Classifier, methods: tuple[str, ...], count: int) -> None:
     with unchanged(classifier.module):
         found = explain(classifier, x, 2, methods=methods)
     for name, one in found.items():
-        assert one.heat().shape == (count, height, width), name
+        assert one.heatmap().shape == (count, height, width), name
         assert bool(one.finite.all()), name
 
 
@@ -129,7 +129,7 @@ def test_methods_of_many_passes_leave_the_model_alone_from_every_caller(state: s
     with caller(net, state), unchanged(net):
         found = explain(classifier, x, 1, methods=methods)
     for name in methods:
-        assert torch.allclose(found[name].raw, expected[name].raw, atol=1e-6), name
+        assert torch.allclose(found[name].attributions, expected[name].attributions, atol=1e-6), name
 
 
 def test_a_compiled_network_is_explained_as_it_was_before() -> None:
@@ -142,7 +142,7 @@ def test_a_compiled_network_is_explained_as_it_was_before() -> None:
         Classifier.from_module(compiled, size=16), images().float(), 1, methods=["guided_backprop", "gradcam"]
     )
     for name in found:
-        assert torch.allclose(found[name].raw, expected[name].raw, atol=1e-6)
+        assert torch.allclose(found[name].attributions, expected[name].attributions, atol=1e-6)
 
 
 def test_bfloat16_maps_are_float32_and_close() -> None:
@@ -151,9 +151,9 @@ def test_bfloat16_maps_are_float32_and_close() -> None:
         wrap(distinct_relu_net().bfloat16(), double=False), images().float(), 1, methods=["gradcam", "saliency"]
     )
     for name in found:
-        assert found[name].raw.dtype == torch.float32
-        scale = float(expected[name].raw.abs().max())
-        assert float((found[name].raw - expected[name].raw).abs().mean()) < 0.05 * scale
+        assert found[name].attributions.dtype == torch.float32
+        scale = float(expected[name].attributions.abs().max())
+        assert float((found[name].attributions - expected[name].attributions).abs().mean()) < 0.05 * scale
 
 
 def test_a_network_whose_maps_are_all_one_place_says_so() -> None:

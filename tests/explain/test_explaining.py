@@ -8,7 +8,7 @@ from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.errors import BacklightError, InputError, LayerError, UsageError
-from backlight.explain import CATALOG, Contrast, explain, method
+from backlight.explain import METHODS, Contrast, explain, method
 from backlight.random import Random
 from tests.explain.nets import distinct_relu_net, images, wrap
 from tests.unchanged import CALLERS, caller, small_net, unchanged
@@ -54,9 +54,9 @@ def test_the_model_is_left_as_it_was(state: str) -> None:
         found = explain(classifier, x, 1, methods=SIX)
     plain = explain(Classifier.from_module(small_net(), size=16), x, 1, methods=SIX)
     for name in SIX:
-        assert torch.equal(found[name].raw, plain[name].raw)
-        assert not found[name].raw.requires_grad
-        assert not found[name].raw.is_inference()
+        assert torch.equal(found[name].attributions, plain[name].attributions)
+        assert not found[name].attributions.requires_grad
+        assert not found[name].attributions.is_inference()
 
 
 def test_the_model_is_left_as_it_was_after_an_exception() -> None:
@@ -78,8 +78,8 @@ def test_same_maps_at_any_chunk_and_order() -> None:
         parts = explain(classifier, x, target, methods=SIX, chunk=chunk)
         mixed = explain(classifier, x[order], torch.tensor(target)[order], methods=SIX, chunk=chunk)
         for name in SIX:
-            assert torch.allclose(parts[name].raw, whole[name].raw, atol=1e-12)
-            assert torch.allclose(mixed[name].raw, whole[name].raw[order], atol=1e-12)
+            assert torch.allclose(parts[name].attributions, whole[name].attributions, atol=1e-12)
+            assert torch.allclose(mixed[name].attributions, whole[name].attributions[order], atol=1e-12)
     assert whole.target.tolist() == target
 
 
@@ -134,7 +134,7 @@ def test_a_model_without_gradient_says_so() -> None:
 
 
 def test_every_card_is_filled_in() -> None:
-    for name, card in CATALOG.items():
+    for name, card in METHODS.items():
         assert card.name == name
         assert card.passes
         assert card.reference

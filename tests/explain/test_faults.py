@@ -46,7 +46,7 @@ def test_torchcam_gradcam_plus_plus_sums_the_activations_not_their_product_with_
 def test_torchcam_smoothgrad_uses_every_noisy_copy_not_the_last() -> None:
     classifier, x = wrap(distinct_relu_net()), images(1)
     one, two, four = (
-        explain(classifier, x, 1, methods=[f"smoothgrad:samples={count}"])[f"smoothgrad:samples={count}"].raw
+        explain(classifier, x, 1, methods=[f"smoothgrad:samples={count}"])[f"smoothgrad:samples={count}"].attributions
         for count in (1, 2, 4)
     )
     assert not torch.allclose(one, two)
@@ -59,7 +59,7 @@ def test_captum_trapezoid_weights_sum_to_one(points: int) -> None:
     x = images(1, 4)
     spec = f"integrated_gradients:points={points}"
     found = explain(classifier, x, 1, methods=[spec])[spec]
-    assert torch.allclose(found.raw.flatten(), weight[1] * x.flatten(), atol=1e-12)
+    assert torch.allclose(found.attributions.flatten(), weight[1] * x.flatten(), atol=1e-12)
     assert float(found.gap) < 1e-6
 
 
@@ -129,7 +129,7 @@ def test_quantus_black_is_zero_in_pixels_not_the_minimum_of_the_normalized_image
     named = explain(classifier, x, 1, methods=["integrated_gradients:points=8,baseline=black"])
     given = method("integrated_gradients:points=8", baseline=torch.zeros(1, dtype=torch.float64))
     (found,) = explain(classifier, x, 1, methods=[given]).values()
-    assert torch.allclose(found.raw, next(iter(named.values())).raw, atol=1e-12)
+    assert torch.allclose(found.attributions, next(iter(named.values())).attributions, atol=1e-12)
 
 
 def test_quantus_option_strings_are_never_evaluated() -> None:
@@ -142,8 +142,8 @@ def test_quantus_option_strings_are_never_evaluated() -> None:
 def test_pair_smoothgrad_keeps_the_sign() -> None:
     classifier, weight = linear()
     found = explain(classifier, images(1, 4), 1, methods=["smoothgrad:samples=5"])["smoothgrad:samples=5"]
-    assert torch.allclose(found.raw.flatten(), weight[1], atol=1e-12)
-    assert bool((found.raw < 0).any())
+    assert torch.allclose(found.attributions.flatten(), weight[1], atol=1e-12)
+    assert bool((found.attributions < 0).any())
 
 
 def test_utkuozbulak_gradcam_of_a_zero_gradient_is_zero_and_integrated_gradients_multiply_by_the_path() -> None:
@@ -152,7 +152,7 @@ def test_utkuozbulak_gradcam_of_a_zero_gradient_is_zero_and_integrated_gradients
     x = images(1, 4)
     spec = "integrated_gradients:points=3,baseline=white"
     found = explain(classifier, x, 2, methods=[spec])[spec]
-    assert torch.allclose(found.raw.flatten(), weight[2] * (x.flatten() - 1), atol=1e-12)
+    assert torch.allclose(found.attributions.flatten(), weight[2] * (x.flatten() - 1), atol=1e-12)
 
 
 def test_utkuozbulak_noise_grows_with_the_image_s_range() -> None:
@@ -179,7 +179,7 @@ def test_flashtorch_the_class_asked_for_is_explained() -> None:
     classifier, weight = linear()
     for target in range(3):
         found = explain(classifier, images(1, 4), target, methods=["saliency"])["saliency"]
-        assert torch.allclose(found.raw.flatten(), weight[target])
+        assert torch.allclose(found.attributions.flatten(), weight[target])
 
 
 def test_flashtorch_guided_masks_are_zero_or_one_not_the_activation() -> None:
@@ -187,16 +187,16 @@ def test_flashtorch_guided_masks_are_zero_or_one_not_the_activation() -> None:
     found = explain(Classifier.from_module(net, size=4), images(1, 4), 0, methods=["guided_backprop"])[
         "guided_backprop"
     ]
-    assert torch.allclose(found.raw.flatten(), net[2].weight[0].detach().clamp(min=0))
+    assert torch.allclose(found.attributions.flatten(), net[2].weight[0].detach().clamp(min=0))
 
 
 def test_zennit_one_class_is_explained_not_every_logit_weighted_by_itself() -> None:
     classifier, weight = linear()
     x = images(1, 4)
     found = explain(classifier, x, methods=["saliency"])
-    assert torch.allclose(found["saliency"].raw.flatten(), weight[int(found.target)])
+    assert torch.allclose(found["saliency"].attributions.flatten(), weight[int(found.target)])
     identity = (classifier.logits(x).detach() @ weight).flatten()
-    assert not torch.allclose(found["saliency"].raw.flatten(), identity)
+    assert not torch.allclose(found["saliency"].attributions.flatten(), identity)
 
 
 def test_vit_explain_rollout_rows_sum_to_one_for_every_image_of_the_batch() -> None:
@@ -207,7 +207,7 @@ def test_vit_explain_rollout_rows_sum_to_one_for_every_image_of_the_batch() -> N
         )
     classifier = Classifier.from_module(net.double(), size=32)
     found = explain(classifier, images(3, 32), methods=["rollout"])["rollout"]
-    assert torch.allclose(found.raw.sum((1, 2, 3)), torch.ones(3, dtype=torch.float64))
+    assert torch.allclose(found.attributions.sum((1, 2, 3)), torch.ones(3, dtype=torch.float64))
 
 
 def test_vit_explain_gradients_meet_the_attention_of_their_own_block() -> None:
@@ -230,16 +230,18 @@ def test_vit_explain_gradients_meet_the_attention_of_their_own_block() -> None:
 def test_pytorch_grad_cam_gradients_meet_the_activations_of_their_own_layer_in_any_order() -> None:
     classifier, x = wrap(distinct_relu_net()), images(2)
     options = {"methods": ["layercam"], "target": 2}
-    forth, back = (explain(classifier, x, layer=order, **options)["layercam"].raw for order in (["0", "6"], ["6", "0"]))
+    forth, back = (
+        explain(classifier, x, layer=order, **options)["layercam"].attributions for order in (["0", "6"], ["6", "0"])
+    )
     assert torch.allclose(forth, back, atol=1e-12)
-    alone = [explain(classifier, x, layer=one, **options)["layercam"].heat() for one in ("0", "6")]
+    alone = [explain(classifier, x, layer=one, **options)["layercam"].heatmap() for one in ("0", "6")]
     expected = sum(heat / heat.amax((1, 2), keepdim=True) for heat in alone) / 2
     assert torch.allclose(forth[:, 0], expected, atol=1e-9)
 
 
 def test_pytorch_grad_cam_a_fused_map_is_not_scaled_a_second_time() -> None:
     classifier, x = wrap(distinct_relu_net()), images(2)
-    fused = explain(classifier, x, 2, methods=["layercam"], layer=["0", "6"])["layercam"].raw
+    fused = explain(classifier, x, 2, methods=["layercam"], layer=["0", "6"])["layercam"].attributions
     assert bool((fused.amax((1, 2, 3)) < 1).all())  # two peaks in different places: scaled again, it would reach 1
 
 
@@ -272,7 +274,7 @@ def test_pair_the_ends_of_the_path_do_not_count_twice() -> None:
     classifier, x = Classifier.from_module(Squares(), size=4), images(1, 4)
     classifier.module.double()
     spec = "integrated_gradients:points=2"
-    found = explain(classifier, x, 1, methods=[spec])[spec].raw
+    found = explain(classifier, x, 1, methods=[spec])[spec].attributions
     expected = torch.zeros_like(x)
     expected[:, 1] = x[:, 1].square()
     assert torch.allclose(found.double(), expected, atol=1e-6)

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.explain import CATALOG, explain
+from backlight.explain import METHODS, explain
 from backlight.explain.figures import draw
 from backlight.images import write_png
 from backlight.tasks.explain import Request, explain_pictures
@@ -47,7 +47,7 @@ def test_color_is_where_the_map_is_whatever_the_colors_of_the_picture() -> None:
 def test_a_map_of_which_only_differences_count_is_drawn_from_its_smallest_value() -> None:
     high = torch.full((1, 3, 16, 16), 0.9)
     found = explain(wrap(distinct_relu_net(), double=False), high, 1, methods=["rise:samples=6"])["rise:samples=6"]
-    assert float(found.heat().min()) == 0
+    assert float(found.heatmap().min()) == 0
 
 
 def test_files_of_a_flat_map_say_so(tmp_path) -> None:
@@ -68,7 +68,7 @@ def test_files_of_a_flat_map_say_so(tmp_path) -> None:
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     short = {"rise": ":samples=2", "lime": ":samples=3", "kernelshap": ":samples=4", "smoothgrad": ":samples=2"}
     skipped = {"rollout", "gradient_attention", "legrad", "captum:NAME"}
-    methods = [name + short.get(name, "") for name in CATALOG if name not in skipped]
+    methods = [name + short.get(name, "") for name in METHODS if name not in skipped]
     found = explain(wrap(distinct_relu_net()), images(2), methods=methods)
-    assert len(found) == len(CATALOG) - len(skipped)
+    assert len(found) == len(METHODS) - len(skipped)
     assert capfd.readouterr() == ("", "")

@@ -51,8 +51,8 @@ def test_the_layer_is_chosen_and_reported(name: str, size: object, options: dict
     with unchanged(classifier.module):
         found = explain(classifier, x, methods=["gradcam"])["gradcam"]
     assert found.layer == layer
-    assert found.heat().shape == (2, *x.shape[2:])
-    assert float(found.raw.abs().max()) > 0
+    assert found.heatmap().shape == (2, *x.shape[2:])
+    assert float(found.attributions.abs().max()) > 0
 
 
 def test_torchvision_transformers_need_no_reshape_function() -> None:
@@ -63,7 +63,7 @@ def test_torchvision_transformers_need_no_reshape_function() -> None:
         torch.nn.init.normal_(net.heads.head.weight)
     found = explain(Classifier.from_module(net, size=32), images(2, 32).float(), methods=["gradcam"])["gradcam"]
     assert found.layer == "encoder.layers.encoder_layer_1.ln_1 (16,4,4) from tokens after 1 prefix"
-    assert float(found.raw.abs().max()) > 0
+    assert float(found.attributions.abs().max()) > 0
 
 
 def test_layouts_place_every_value() -> None:
@@ -95,6 +95,6 @@ def test_a_call_of_a_reused_layer_is_named_by_its_number() -> None:
     found = explain(classifier, images(), 2, methods=["gradcam"], layer="relu#2")["gradcam"]
     assert found.layer == "relu#2 (10,8,8)"
     expected = explain(wrap(distinct_relu_net()), images(), 2, methods=["gradcam"])["gradcam"]
-    assert torch.allclose(found.raw, expected.raw, atol=1e-12)
+    assert torch.allclose(found.attributions, expected.attributions, atol=1e-12)
     with pytest.raises(LayerError, match="3 times"):
         explain(classifier, images(), 2, methods=["gradcam"], layer="relu")

@@ -43,9 +43,11 @@ def test_resnet18_equals_captum_in_float64() -> None:
     for method, peer in peers.items():
         options = {"abs": False} if method == "saliency" else {}
         expected = captum(peer, net, inputs, target=3, **options)
-        assert torch.allclose(found[method].raw, expected, atol=1e-6 * float(expected.detach().abs().max())), method
+        assert torch.allclose(found[method].attributions, expected, atol=1e-6 * float(expected.detach().abs().max())), (
+            method
+        )
     expected = captum("LayerGradCam", net, inputs, net.layer4, target=3, relu_attributions=True)
-    assert torch.allclose(found["gradcam"].raw.relu(), expected, rtol=1e-6, atol=1e-12)
+    assert torch.allclose(found["gradcam"].attributions.relu(), expected, rtol=1e-6, atol=1e-12)
     assert found["guided_backprop"].notes[0] == "17 rectifier calls overridden"
 
 
@@ -57,12 +59,12 @@ def test_the_embedded_model_equals_captum_but_for_guided_backprop_which_captum_m
     methods = ["saliency", "gradcam", "guided_backprop"]
     found = explain(classifier, x, target, methods=methods, space="input")
     saliency = captum("Saliency", net.eval(), inputs, target=target, abs=False)
-    assert torch.allclose(found["saliency"].raw, saliency, atol=1e-4 * float(saliency.abs().max()))
+    assert torch.allclose(found["saliency"].attributions, saliency, atol=1e-4 * float(saliency.abs().max()))
     expected = captum("LayerGradCam", net, inputs, net.bn2, target=target, relu_attributions=True).detach()
-    assert torch.allclose(found["gradcam"].raw.relu(), expected, atol=1e-5 * float(expected.max()))
+    assert torch.allclose(found["gradcam"].attributions.relu(), expected, atol=1e-5 * float(expected.max()))
     guided = captum("GuidedBackprop", net, inputs, target=target)
     assert torch.allclose(guided, saliency, atol=1e-4 * float(saliency.abs().max()))  # ReLU6 has no hook there
-    change = (found["guided_backprop"].raw - saliency).norm() / saliency.norm()
+    change = (found["guided_backprop"].attributions - saliency).norm() / saliency.norm()
     assert float(change) > 0.5
     assert found["guided_backprop"].notes[0] == "33 rectifier calls overridden"
 
@@ -113,8 +115,8 @@ def test_the_family_equals_pytorch_grad_cam_after_scaling(method: str, grad_cam:
         warnings.simplefilter("ignore")
         expected = peer(input_tensor=classifier.normalize(x), targets=[ClassifierOutputTarget(target)] * 2)
     for row in range(2):
-        heats = [ours.heat()[row]]
+        heats = [ours.heatmap()[row]]
         if method == "eigencam":  # the peer's sign is arbitrary
-            heats.append(upsample((-ours.raw).relu(), (16, 16))[row, 0])
+            heats.append(upsample((-ours.attributions).relu(), (16, 16))[row, 0])
         close = [np.abs(unit(heat[None])[0].numpy() - expected[row]).max() for heat in heats]
         assert min(close) < 2e-6

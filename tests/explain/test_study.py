@@ -108,19 +108,19 @@ def test_overlays_and_raw_maps_are_those_of_a_single_picture(tmp_path: Path) -> 
     for method in METHODS:
         stem = f"7-{method.replace(':', '-')}"
         with np.load(tmp_path / "maps" / f"{stem}.npz", allow_pickle=False) as raw:
-            assert np.allclose(raw["raw"], alone[method].raw[0], atol=1e-12)
+            assert np.allclose(raw["raw"], alone[method].attributions[0], atol=1e-12)
             assert raw["box"].tolist() == [0, 0, 16, 16]
         with Image.open(tmp_path / "maps" / f"{stem}.png") as overlay:
             assert overlay.size == (16, 16)
         assert torch.equal(
-            found.heat("7", method), torch.from_numpy(np.load(tmp_path / "maps" / f"{stem}.npz")["heat"])
+            found.heatmap("7", method), torch.from_numpy(np.load(tmp_path / "maps" / f"{stem}.npz")["heat"])
         )
     assert len(list((tmp_path / "maps").iterdir())) == 10 * 3 * 2
 
 
 def test_class_averages_are_means_of_maps_that_sum_to_one() -> None:
     found, data = whole(), load_data(SHAPES, split="all")
-    heat = explain(classifier_of(), data[:].images, methods=["saliency"])["saliency"].heat()
+    heat = explain(classifier_of(), data[:].images, methods=["saliency"])["saliency"].heatmap()
     unit = heat / heat.sum((1, 2), keepdim=True)
     for label in range(3):
         assert torch.allclose(found.averages.mean(label)["saliency"], unit[data.labels == label].mean(0))

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from backlight.errors import FileError, ModelError
-from backlight.models.weights import Checkpoint, fit, head_classes, read_checkpoint
+from backlight.models.weights import Checkpoint, head_classes, load_state, read_checkpoint
 
 
 def net(classes: int = 3) -> nn.Sequential:
@@ -27,7 +27,7 @@ def test_reads_what_was_saved(tmp_path: Path, suffix: str) -> None:
     save_file(given.state_dict(), path) if suffix == ".safetensors" else torch.save(given.state_dict(), path)
     checkpoint = read_checkpoint(path)
     assert checkpoint.peeled == ()
-    assert same(fit(net(), checkpoint), given)
+    assert same(load_state(net(), checkpoint), given)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_peels_wrappers_and_names_them(tmp_path: Path, wrap, peeled: tuple[str, 
     built = net()
     checkpoint = read_checkpoint(path).without_prefixes(built)
     assert checkpoint.peeled == peeled
-    assert same(fit(built, checkpoint), given)
+    assert same(load_state(built, checkpoint), given)
 
 
 def test_a_module_whose_own_names_start_with_a_prefix_is_not_peeled(tmp_path: Path) -> None:
@@ -68,26 +68,26 @@ def test_lists_missing_unexpected_and_differing_names() -> None:
     tensors["extra"] = tensors.pop("0.bias")
     tensors["3.bias"] = torch.zeros(7)
     with pytest.raises(ModelError, match=r"missing 1: 0.bias; unexpected 1: extra; .*3.bias \[7\] for \[3\]"):
-        fit(net(), Checkpoint(Path("net.pth"), tensors))
+        load_state(net(), Checkpoint(Path("net.pth"), tensors))
 
 
 def test_a_long_list_of_names_is_cut() -> None:
     with pytest.raises(ModelError, match=r"unexpected 50: .*, and 44 more"):
-        fit(net(), Checkpoint(Path("net.pth"), {str(i) + "x": torch.zeros(1) for i in range(50)}))
+        load_state(net(), Checkpoint(Path("net.pth"), {str(i) + "x": torch.zeros(1) for i in range(50)}))
 
 
 def test_a_failed_fit_leaves_the_module_as_it_was() -> None:
     built = net()
     before = {name: one.clone() for name, one in built.state_dict().items()}
     with pytest.raises(ModelError):
-        fit(built, Checkpoint(Path("net.pth"), {**net().state_dict(), "extra": torch.zeros(1)}))
+        load_state(built, Checkpoint(Path("net.pth"), {**net().state_dict(), "extra": torch.zeros(1)}))
     assert all(torch.equal(one, before[name]) for name, one in built.state_dict().items())
 
 
 def test_counters_of_batches_may_be_missing() -> None:
     given = net()
     tensors = {name: one for name, one in given.state_dict().items() if "num_batches" not in name}
-    assert same(fit(net(), Checkpoint(Path("net.pth"), tensors)), given)
+    assert same(load_state(net(), Checkpoint(Path("net.pth"), tensors)), given)
 
 
 def test_class_count_is_read_from_the_head_and_from_nothing_else() -> None:
@@ -101,11 +101,11 @@ def test_class_count_is_read_from_the_head_and_from_nothing_else() -> None:
 def test_a_new_head_keeps_the_modules_own_values_there() -> None:
     given, built = net(9), net(3)
     head = built[3].weight.detach().clone()
-    fit(built, Checkpoint(Path("a"), given.state_dict()), new_head=3)
+    load_state(built, Checkpoint(Path("a"), given.state_dict()), new_head=3)
     assert torch.equal(built[3].weight, head)
     assert torch.equal(built[0].weight, given[0].weight)
     with pytest.raises(ModelError, match="of another shape"):
-        fit(net(3), Checkpoint(Path("a"), given.state_dict()))
+        load_state(net(3), Checkpoint(Path("a"), given.state_dict()))
 
 
 class Hostile:

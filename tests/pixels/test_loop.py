@@ -15,14 +15,14 @@ from backlight.pixels import (
     Jitter,
     Lattice,
     Measure,
-    Move,
+    Observation,
     Pixels,
     Result,
     Rule,
-    Seen,
     Sign,
     Stopped,
     Uniform,
+    Update,
     cross_entropy,
     distance,
     logit,
@@ -122,12 +122,12 @@ def test_without_verdicts_transforms_cost_no_second_forward() -> None:
 
 def test_expectation_over_transforms_is_the_mean_gradient() -> None:
     classifier, x = classifier_of(dtype=torch.float64), pictures(4, torch.float64)
-    seen: list[Seen] = []
+    seen: list[Observation] = []
 
     class Spy(Rule):
-        def step(self, state: State, seen_now: Seen) -> Move:
+        def step(self, state: State, seen_now: Observation) -> Update:
             seen.append(seen_now)
-            return Move(seen_now.params, state)
+            return Update(seen_now.params, state)
 
     jitter = Jitter(2, samples=3)
     optimize(classifier, logit(1), Pixels(x), Spy(), steps=1, transforms=jitter)
@@ -158,8 +158,8 @@ def test_keep_says_which_picture_stays(keep: object, kept: float) -> None:
     peak = Measure(lambda view: -(view.images.flatten(1).mean(1) - 0.3).abs(), "peak", layers=())
 
     class Walk(Rule):
-        def step(self, state: State, seen: Seen) -> Move:
-            return Move(seen.params + 0.1, state)
+        def step(self, state: State, seen: Observation) -> Update:
+            return Update(seen.params + 0.1, state)
 
     result = optimize(None, peak, Pixels(x), Walk(), steps=5, keep=keep)
     assert result.images.item() == pytest.approx(kept, abs=1e-6)
@@ -262,8 +262,8 @@ def test_after_runs_only_what_has_not_succeeded() -> None:
 
 def test_converged_images_leave() -> None:
     class Short(Rule):
-        def step(self, state: State, seen: Seen) -> Move:
-            return Move(seen.params, state, seen.value > 0.5)
+        def step(self, state: State, seen: Observation) -> Update:
+            return Update(seen.params, state, seen.value > 0.5)
 
     mean = Measure(lambda view: view.images.flatten(1).mean(1), "mean", layers=())
     x = torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2)])
@@ -315,7 +315,7 @@ def test_the_model_is_left_as_it_was_after_an_error() -> None:
     y = mixed_labels(classifier, x)
 
     class Broken(Rule):
-        def step(self, state: State, seen: Seen) -> Move:
+        def step(self, state: State, seen: Observation) -> Update:
             raise KeyError("in the middle")
 
     with unchanged(net), pytest.raises(KeyError):
@@ -355,10 +355,10 @@ def test_seen_is_the_projected_point() -> None:
     class Far(Rule):
         pixels = True
 
-        def step(self, state: State, seen: Seen) -> Move:
+        def step(self, state: State, seen: Observation) -> Update:
             points.append(seen.params)
             assert torch.equal(seen.project(seen.params), seen.params)
-            return Move(seen.params + 100, state)
+            return Update(seen.params + 100, state)
 
     x = pictures(2)
     optimize(None, distance(x), Pixels(x), Far(), steps=2, constraint=Ball("linf", x, 0.1) & Box())

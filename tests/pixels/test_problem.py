@@ -10,12 +10,12 @@ from backlight.pixels import (
     Ball,
     Box,
     Measure,
-    Move,
+    Observation,
     Pixels,
     Rule,
-    Seen,
     Sign,
     Unit,
+    Update,
     activation,
     distance,
     logit,
@@ -53,9 +53,9 @@ class Searching(Rule):
     def wants_gradient(self, t: int) -> bool:
         return False
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         assert seen.grad is None
-        return Move(seen.params, state)
+        return Update(seen.params, state)
 
 
 @pytest.mark.parametrize("constraint", [Box(), Ball("linf", X, 0.1)])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from backlight.pixels import SGD, Adam, Rule, Seen, Sign, Unit
+from backlight.pixels import SGD, Adam, Observation, Rule, Sign, Unit
 from backlight.pixels.geometry import length, unit
 from backlight.random import Random
 
@@ -22,7 +22,7 @@ def walk(rule: Rule, steps: int, gradient: Callable[[int], Tensor] = gradients, 
     state = rule.init(params, ROWS)
     for t in range(steps):
         zeros = torch.zeros(4, dtype=params.dtype)
-        seen = Seen(t, steps, params, zeros, gradient(t), zeros.bool(), Random(0, ROWS, t), lambda point: point)
+        seen = Observation(t, steps, params, zeros, gradient(t), zeros.bool(), Random(0, ROWS, t), lambda point: point)
         params, state, *_ = rule.step(state, seen)
         assert all(len(one) == 4 for one in state.values())
     return params

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+import backlight.page.sections as page_sections
 import backlight.report.writing as writing
 from backlight import Classifier
 from backlight.errors import ModelError, UsageError
@@ -38,7 +39,7 @@ def page(classifier: Classifier, photographs: list[Path], tmp_path_factory: pyte
 def test_nothing_is_loaded_from_anywhere(page: Document) -> None:
     assert page.sources
     assert all(source.startswith(("data:", "#")) for source in page.sources)
-    style = (Path(sections.__file__).parent / "templates" / "style.css").read_text()
+    style = (Path(page_sections.__file__).parent / "templates" / "style.css").read_text()
     assert "url(" not in style
     assert "@import" not in style
 
@@ -63,7 +64,7 @@ def test_only_the_pages_own_script_may_run(page: Document, classifier: Classifie
     assert len(page.all("script")) == 1
     assert SCRIPT in page.text  # as words, where the label stands
     policy = next(one["content"] for one in page.all("meta") if one.get("http-equiv") == "Content-Security-Policy")
-    script = (Path(sections.__file__).parent / "templates" / "script.js").read_text("utf-8")
+    script = (Path(page_sections.__file__).parent / "templates" / "script.js").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in policy
     assert "default-src 'none'" in policy

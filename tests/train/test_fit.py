@@ -22,7 +22,7 @@ from backlight.runs.folder import RunFolder
 from backlight.runs.history import read_history
 from backlight.runs.log import read_log
 from backlight.train.augment import Augmentation
-from backlight.train.batches import Batch
+from backlight.train.batches import TrainingBatch
 from backlight.train.fit import fit
 from backlight.train.layers import replace_head
 from backlight.train.recipe import Recipe
@@ -167,10 +167,11 @@ def test_memory_that_runs_out_on_one_picture_is_an_error(monkeypatch: pytest.Mon
         raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(trainer, "_logits", never)
-    from backlight.train.batches import Batch
 
     with pytest.raises(torch.OutOfMemoryError):
-        trainer.step(Batch(torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), torch.arange(2), torch.arange(2), 2), 0, 0.1)
+        trainer.step(
+            TrainingBatch(torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), torch.arange(2), torch.arange(2), 2), 0, 0.1
+        )
 
 
 def test_early_stopping_keeps_the_best_epoch(tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ def test_a_classifier_without_labels_gets_those_of_its_pictures(tmp_path: Path) 
 def test_every_step_moves_at_the_rate_of_the_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rates, real = list[float](), Trainer.step
 
-    def step(self: Trainer, batch: Batch, number: int, rate: float) -> Outcome:
+    def step(self: Trainer, batch: TrainingBatch, number: int, rate: float) -> Outcome:
         outcome = real(self, batch, number, rate)
         rates.append(self.optimizer.parts[0].param_groups[0]["lr"])
         return outcome

@@ -13,7 +13,7 @@ from backlight.data.dataset import Dataset
 from backlight.errors import DataError, FileError, UsageError
 from backlight.runs.folder import RunFolder
 from backlight.runs.log import Log, read_log
-from backlight.train.batches import Batch
+from backlight.train.batches import TrainingBatch
 from backlight.train.fit import fit
 from backlight.train.interrupt import held_interrupt
 from backlight.train.recipe import Recipe
@@ -193,7 +193,7 @@ def test_the_state_is_saved_in_the_middle_of_an_epoch_and_taken_up_there(
     train, val = pictures(split="train"), pictures(split="val")
     recipe, real, steps = Recipe(epochs=1, batch_size=9), Trainer.step, list[int]()
 
-    def step(self: Trainer, batch: Batch, number: int, rate: float) -> Outcome:
+    def step(self: Trainer, batch: TrainingBatch, number: int, rate: float) -> Outcome:
         if number == 3 and not steps.count(3):
             steps.append(3)
             raise KeyboardInterrupt

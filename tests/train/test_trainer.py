@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backlight.classifier import Classifier
-from backlight.train.batches import Batch
+from backlight.train.batches import TrainingBatch
 from backlight.train.layers import freeze, hold_frozen
 from backlight.train.recipe import Recipe
 from backlight.train.trainer import Trainer
@@ -19,7 +19,7 @@ from tests.train.nets import network
 KEYS = torch.arange(6)
 LABELS = KEYS % 3
 IMAGES = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-BATCH = Batch(IMAGES, LABELS, KEYS, KEYS, 6)
+BATCH = TrainingBatch(IMAGES, LABELS, KEYS, KEYS, 6)
 PLAIN = Recipe(optimizer="sgd", lr=0.1, momentum=0.0, weight_decay=0.0, label_smoothing=0.0)
 
 
@@ -29,7 +29,7 @@ def small() -> Classifier:
     return classifier
 
 
-def moved(recipe: Recipe, batch: Batch = BATCH, weights: Tensor | None = None) -> list[Tensor]:
+def moved(recipe: Recipe, batch: TrainingBatch = BATCH, weights: Tensor | None = None) -> list[Tensor]:
     """Take one step in double precision; give how far each parameter went."""
     classifier = small()
     before = [one.detach().clone() for one in classifier.module.parameters()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.pixels import Move, Rule, Seen
+from backlight.pixels import Observation, Rule, Update
 from backlight.pixels.geometry import per_image, unit
 from backlight.pixels.rule import State
 
@@ -60,7 +60,7 @@ class APGD(Rule):
             "halved": torch.ones_like(zero, dtype=torch.bool),
         }
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Remember the best point, look back at a checkpoint, and move on."""
         state = self._remember(state, seen)
         params, gradient = seen.params, seen.gradient
@@ -79,9 +79,9 @@ class APGD(Rule):
         pull = _PULL if seen.t else 1.0
         moved = params + (target - params) * pull + (params - state["before"]) * (1 - pull)
         state["before"] = params
-        return Move(moved, state)
+        return Update(moved, state)
 
-    def _remember(self, state: State, seen: Seen) -> State:
+    def _remember(self, state: State, seen: Observation) -> State:
         state = dict(state)
         value = seen.value
         improved = value > state["best_value"]

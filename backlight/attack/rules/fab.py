@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backlight.attack.rules.plane import to_plane
-from backlight.pixels import Move, Rule, Seen
+from backlight.pixels import Observation, Rule, Update
 from backlight.pixels.geometry import dot, length, per_image
 from backlight.pixels.rule import State
 
@@ -42,13 +42,13 @@ class FAB(Rule):
         """Remember the originals."""
         return {"original": self.images[rows]}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Step over the boundary, or back towards the original."""
         original = state["original"]
         if seen.t % 2:
             back = original + (seen.params - original) * self.shrink
-            return Move(torch.where(per_image(seen.success, back), back, seen.params), state)
-        return Move(self.cross(seen.params, original, seen.value, seen.gradient), state)
+            return Update(torch.where(per_image(seen.success, back), back, seen.params), state)
+        return Update(self.cross(seen.params, original, seen.value, seen.gradient), state)
 
     def cross(self, params: Tensor, original: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
         """Mix the projections of the point and of the original on the linearized boundary."""
@@ -82,22 +82,22 @@ class NearestPlane(FAB):
         nearest = {"reach": zero + torch.inf, "value": zero, "gradient": torch.zeros_like(params)}
         return {"original": self.images[rows], **nearest}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Compare one more plane, step over the nearest, or go back towards the original."""
         phase, original = seen.t % (self.rivals + 1), state["original"]
         if phase == self.rivals:
             back = original + (seen.params - original) * self.shrink
-            return Move(torch.where(per_image(seen.success, back), back, seen.params), state)
+            return Update(torch.where(per_image(seen.success, back), back, seen.params), state)
         state = nearer_plane(state, seen, self.norm, fresh=phase == 0)
         if phase < self.rivals - 1:
-            return Move(seen.params, state)
-        return Move(self.cross(seen.params, original, state["value"], state["gradient"]), state)
+            return Update(seen.params, state)
+        return Update(self.cross(seen.params, original, state["value"], state["gradient"]), state)
 
 
 _DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
 
 
-def nearer_plane(state: State, seen: Seen, norm: str, *, fresh: bool) -> State:
+def nearer_plane(state: State, seen: Observation, norm: str, *, fresh: bool) -> State:
     """Keep the value and gradient of the nearest linearized boundary seen in this round.
 
     The distance of a plane is |value| over the gradient's dual norm.

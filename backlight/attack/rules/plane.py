@@ -17,7 +17,7 @@ _NEWTON = 64  # a bound only: steps end when nothing moves any more, mostly afte
 
 
 def to_plane(images: Tensor, normal: Tensor, offset: Tensor, norm: str) -> Tensor:
-    """Give the smallest change d in a norm with normal . (images + d) = offset and images + d in [0,1].
+    """Return the smallest change d in a norm with normal . (images + d) = offset and images + d in [0,1].
 
     `images` and `normal` are `[A,...]`, `offset` `[A]`. Where the plane misses the box, the corner of the box
     nearest to it is the end. Croce and Hein 2020 (arXiv:1907.02044), appendix.

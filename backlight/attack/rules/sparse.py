@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.pixels import Move, Rule, Seen
+from backlight.pixels import Observation, Rule, Update
 from backlight.pixels.geometry import length, per_image
 from backlight.pixels.rule import State
 
@@ -27,13 +27,13 @@ class Sparse(Rule):
     share: float = 0.01
     pixels = True
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Add the step to where the loop looked."""
-        return Move(seen.params + self.size * sparse_signs(seen.gradient, self.share), state)
+        return Update(seen.params + self.size * sparse_signs(seen.gradient, self.share), state)
 
 
 def sparse_signs(gradient: Tensor, share: float | Tensor) -> Tensor:
-    """Give the signs of the largest `share` of each gradient's values, scaled to l1 length 1: `[A,...]`.
+    """Return the signs of the largest `share` of each gradient's values, scaled to l1 length 1: `[A,...]`.
 
     `share` is between 0 and 1, for all or per image `[A]`; at least one value stays, and ties stay together.
 

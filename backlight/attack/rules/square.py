@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.pixels import Move, Rule, Seen
+from backlight.pixels import Observation, Rule, Update
 from backlight.pixels.describe import Brief
 from backlight.pixels.geometry import length, per_image
 from backlight.pixels.rule import State
@@ -19,7 +19,7 @@ _FLOOR = 1e-12
 
 
 def side_of(turn: int, height: int, width: int, share: float = 0.8, least: int = 1) -> int:
-    """Give the side of the square at a turn: its share of the image halves after 10, 50, 200, ... turns.
+    """Return the side of the square at a turn: its share of the image halves after 10, 50, 200, ... turns.
 
     >>> [side_of(turn, 32, 32) for turn in (0, 11, 51, 201, 501, 1001, 2001, 4001)]
     [29, 20, 14, 10, 7, 5, 4, 3]
@@ -40,7 +40,7 @@ class Stripes(Brief):
     eps: float
 
     def __call__(self, images: Tensor, rows: Tensor, random: Random) -> Tensor:
-        """Give start points for originals `[A,C,H,W]`; the loop projects them."""
+        """Return start points for originals `[A,C,H,W]`; the loop projects them."""
         return images + self.eps * random.sign(images.shape[1], 1, images.shape[3], dtype=images.dtype)
 
 
@@ -67,7 +67,7 @@ class Square(Rule):
         """Start with nothing accepted."""
         return {"kept": params, "value": params.new_full((len(params),), -torch.inf)}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Accept or reject what was looked at, and propose the next square."""
         state = accept(state, seen)
         kept = state["kept"]
@@ -76,10 +76,10 @@ class Square(Rule):
         drawn = seen.random.uniform(2 + kept.shape[1], stream="square", dtype=torch.float64)
         inside = within(drawn[:, :2], kept, side)
         signs = torch.where(drawn[:, 2:] < 0.5, -1.0, 1.0).to(kept.dtype)[:, :, None, None]
-        return Move(torch.where(inside, kept + (2 * self.eps) * signs, kept), state)
+        return Update(torch.where(inside, kept + (2 * self.eps) * signs, kept), state)
 
 
-def accept(state: State, seen: Seen) -> State:
+def accept(state: State, seen: Observation) -> State:
     """Keep what was looked at where the value rose or it succeeded."""
     better = (seen.value > state["value"]) | seen.success
     return state | {
@@ -94,7 +94,7 @@ def window(random: Random, like: Tensor, side: int, stream: str) -> Tensor:
 
 
 def within(drawn: Tensor, like: Tensor, side: int) -> Tensor:
-    """Give the square that two numbers in [0,1) per image `[A,2]` place, as a mask `[A,1,H,W]`."""
+    """Return the square that two numbers in [0,1) per image `[A,2]` place, as a mask `[A,1,H,W]`."""
     height, width = like.shape[2:]
     places = corners(drawn, like, side)
     rows, columns = torch.arange(height, device=like.device), torch.arange(width, device=like.device)
@@ -104,7 +104,7 @@ def within(drawn: Tensor, like: Tensor, side: int) -> Tensor:
 
 
 def corners(drawn: Tensor, like: Tensor, side: int) -> Tensor:
-    """Give the upper left corner (row, column) that two numbers in [0,1) per image `[A,2]` place, int64 `[A,2]`."""
+    """Return the upper left corner (row, column) that two numbers in [0,1) per image `[A,2]` place, int64 `[A,2]`."""
     free = [max(extent - side, 1) for extent in like.shape[2:]]
     return (drawn * torch.tensor(free, dtype=drawn.dtype, device=drawn.device)).long()
 
@@ -152,7 +152,7 @@ class Tiles(Brief):
     eps: float
 
     def __call__(self, images: Tensor, rows: Tensor, random: Random) -> Tensor:
-        """Give start points for originals `[A,C,H,W]`; the loop projects them."""
+        """Return start points for originals `[A,C,H,W]`; the loop projects them."""
         height, width = images.shape[2:]
         side = max(min(height, width) // 5, 1)
         offset, first = torch.zeros_like(images), max((height - side * 5) // 2, 0)
@@ -165,7 +165,7 @@ class Tiles(Brief):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class SquareL2(Square):
-    """Move l2 mass from one square to another, shaped as a bump, and keep it where the value rises.
+    """Update l2 mass from one square to another, shaped as a bump, and keep it where the value rises.
 
     `images` are the originals `[B,...]`.
 
@@ -179,7 +179,7 @@ class SquareL2(Square):
         """Remember the originals."""
         return super().init(params, rows) | {"original": self.images[rows]}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Accept or reject what was looked at, and propose to move mass."""
         state = accept(state, seen)
         offset = state["kept"] - state["original"]
@@ -187,10 +187,10 @@ class SquareL2(Square):
         side = min(side + 1 - side % 2, *offset.shape[2:])
         offset = self.moved(offset, side, seen.random)
         scale = self.eps / length(offset, "l2").clamp(min=_FLOOR)
-        return Move(state["original"] + offset * per_image(scale, offset), state)
+        return Update(state["original"] + offset * per_image(scale, offset), state)
 
     def moved(self, offset: Tensor, side: int, random: Random) -> Tensor:
-        """Give offsets `[A,C,H,W]` whose second window's mass went into a bump in the first."""
+        """Return offsets `[A,C,H,W]` whose second window's mass went into a bump in the first."""
         channels = offset.shape[1]
         into = corners(random.uniform(2, stream="into", dtype=torch.float64), offset, side)
         emptied = window(random, offset, side, "emptied")

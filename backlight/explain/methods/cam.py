@@ -113,8 +113,8 @@ def guided_gradcam(session: Session) -> Attribution:
     coarse = from_formula("gradcam", gradcam)(session)
     guided = session.gradient("guided")
     session.recorded.switch.require_hits("guided_gradcam")
-    raw = guided * upsample(coarse.raw.relu(), session.image_size)
-    return replace(coarse, raw=raw, reduction="magnitude", backwards=2)
+    raw = guided * upsample(coarse.attributions.relu(), session.image_size)
+    return replace(coarse, attributions=raw, reduction="magnitude", backwards=2)
 
 
 def class_activation(session: Session, name: str, maps: list[LayerMap], raws: list[Tensor]) -> Attribution:

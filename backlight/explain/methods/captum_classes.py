@@ -72,7 +72,7 @@ def captum_class(name: str) -> type:
 
 
 def needs_layer(found: type) -> bool:
-    """Tell whether a class of captum reads a layer."""
+    """Whether a class of captum reads a layer."""
     return "layer" in inspect.signature(found.__init__).parameters  # type: ignore[misc]
 
 

@@ -15,7 +15,7 @@ from backlight.explain.session import Session
 
 
 def bias_layers(classifier: Classifier) -> dict[str, Tensor]:
-    """Give what each call of a layer adds whatever its input is, per channel, by the name of the recorded layer.
+    """Return what each call of a layer adds whatever its input is, per channel, by the name of the recorded layer.
 
     Convolutions and linear layers add their bias, BatchNorms beta - mean * gamma / deviation.
 
@@ -43,7 +43,7 @@ def bias_layers(classifier: Classifier) -> dict[str, Tensor]:
 
 
 def implicit_bias(module: nn.Module) -> Tensor | None:
-    """Give what a layer adds whatever its input is, per channel, or None.
+    """Return what a layer adds whatever its input is, per channel, or None.
 
     >>> implicit_bias(nn.BatchNorm2d(1)).item()
     0.0

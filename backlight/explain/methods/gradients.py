@@ -7,7 +7,7 @@ from backlight.explain.session import Session
 
 
 def saliency(session: Session) -> Attribution:
-    """Give the gradient of the score; its largest magnitude over channels is the map of Simonyan et al. (2014)."""
+    """Return the gradient of the score; its largest magnitude over channels is the map of Simonyan et al. (2014)."""
     raw = session.gradient()
     return Attribution("saliency", raw, "magnitude", session.image_size, forwards=1, backwards=1)
 

@@ -69,7 +69,7 @@ def integrated_gradients(
 
 
 def relative_gap(total: Tensor, change: Tensor) -> Tensor:
-    """Give |sum of the attribution - change of the score| as a share of the change, [B].
+    """Return |sum of the attribution - change of the score| as a share of the change, [B].
 
     >>> relative_gap(torch.tensor([1.1]), torch.tensor([1.0]))
     tensor([0.1000])
@@ -91,7 +91,7 @@ class Path:
         self.change = self.ends[:, 1] - self.ends[:, 0]
 
     def points(self, rows: Tensor, positions: Tensor) -> Tensor:
-        """Give the images [A,C,H,W] at `positions` [A] in [0,1] of the paths of `rows` [A]."""
+        """Return the images [A,C,H,W] at `positions` [A] in [0,1] of the paths of `rows` [A]."""
         positions = positions.to(self.start).view(-1, 1, 1, 1)
         return self.start[rows] + positions * self.difference[rows]
 
@@ -105,7 +105,7 @@ class Path:
         return torch.cat(list(in_chunks(run, len(rows), self.session.chunk)))
 
     def gradients(self, rows: Tensor, positions: Tensor) -> Tensor:
-        """Give the pixel gradients [A,C,H,W] at points of the path; the caller chunks."""
+        """Return the pixel gradients [A,C,H,W] at points of the path; the caller chunks."""
         self.forwards += len(rows)
         return self.session.score_gradients(self.points(rows, positions), rows)[1]
 
@@ -139,11 +139,11 @@ class Parts:
 
     @property
     def widths(self) -> Tensor:
-        """Give the parts' lengths [B,PARTS]."""
+        """Return the parts' lengths [B,PARTS]."""
         return self.bounds.diff(dim=1)
 
     def gaps(self) -> Tensor:
-        """Give each part's completeness gap, signed [B,PARTS]."""
+        """Return each part's completeness gap, signed [B,PARTS]."""
         return self.widths * self.slopes / self.counts.clamp(min=1) - self.change
 
     def average(self) -> Tensor:
@@ -184,7 +184,7 @@ def cut_path(path: Path) -> Parts:
 
 
 def _quantiles(grid: Tensor, shares: Tensor) -> Tensor:
-    """Give the places [B,PARTS+1] where the cumulated shares [B,PROBES] reach k / PARTS."""
+    """Return the places [B,PARTS+1] where the cumulated shares [B,PROBES] reach k / PARTS."""
     cumulated = torch.nn.functional.pad(shares.cumsum(1), (1, 0)).clamp(max=1)
     wanted = torch.arange(1, PARTS, dtype=grid.dtype, device=grid.device) / PARTS
     wanted = wanted.expand(len(shares), -1).contiguous()

@@ -24,7 +24,7 @@ def random_map(images: Tensor, random: Random, turn: int = 0) -> Tensor:
 
 
 def edge_map(images: Tensor) -> Tensor:
-    """Give the strength of edges in the gray image by Sobel's filter, [B,1,H,W].
+    """Return the strength of edges in the gray image by Sobel's filter, [B,1,H,W].
 
     >>> float(edge_map(torch.ones(1, 3, 4, 4)).max())
     0.0
@@ -36,7 +36,7 @@ def edge_map(images: Tensor) -> Tensor:
 
 
 def control(name: str, random: Random) -> Explainer:
-    """Give a control as an explainer: a function of classifier, images and turn."""
+    """Return a control as an explainer: a function of classifier, images and turn."""
 
     def explain(_classifier: Classifier, images: Tensor, turn: int) -> Tensor:
         return edge_map(images) if name == "edges" else random_map(images, random, turn)

@@ -13,7 +13,7 @@ BLUR_WIDTH, BLUR_SIGMA = 11, 5.0
 
 
 def deletion(judge: Judge, maps: Tensor) -> Tensor:
-    """Give the area under the probability while the most important pixels turn into the mean color, [B].
+    """Return the area under the probability while the most important pixels turn into the mean color, [B].
 
     Petsiuk et al. (2018), section 4.1, in 20 equal steps by the trapezoid rule; lower is better.
     """
@@ -22,7 +22,7 @@ def deletion(judge: Judge, maps: Tensor) -> Tensor:
 
 
 def insertion(judge: Judge, maps: Tensor) -> Tensor:
-    """Give the area under the probability while the most important pixels appear in a blurred image, [B].
+    """Return the area under the probability while the most important pixels appear in a blurred image, [B].
 
     Petsiuk et al. (2018), section 4.1: the blur is 11 pixels wide, of deviation 5; higher is better.
     """
@@ -42,7 +42,7 @@ def _area(judge: Judge, maps: Tensor, start: Tensor, end: Tensor) -> Tensor:
 
 
 def average_drop(judge: Judge, maps: Tensor) -> Tensor:
-    """Give the share of the probability that is lost when the image is dimmed by its map, [B]; lower is better.
+    """Return the share of the probability that is lost when the image is dimmed by its map, [B]; lower is better.
 
     Chattopadhyay et al. (2018), section 4.1; the map is scaled to [0,1].
     """
@@ -50,7 +50,7 @@ def average_drop(judge: Judge, maps: Tensor) -> Tensor:
 
 
 def average_increase(judge: Judge, maps: Tensor) -> Tensor:
-    """Say (1 or 0) whether dimming by the map raises the probability, [B]; higher is better.
+    """Return 1 or 0: dimming by the map raises the probability, [B]; higher is better.
 
     Chattopadhyay et al. (2018), section 4.2.
     """

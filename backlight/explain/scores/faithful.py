@@ -15,7 +15,7 @@ RADIUS = 0.02
 
 
 def infidelity(judge: Judge, maps: Tensor) -> Tensor:
-    """Give how badly the map predicts the change of the logit under noise, 0 to 1 and lower is better, [B].
+    """Return how badly the map predicts the change of the logit under noise, 0 to 1 and lower is better, [B].
 
     Yeh et al. (2019), equation 2, with the map's best scale (their equation 3), as a share of what an empty map
     would get: maps of any unit compare. 10 draws of Gaussian noise of deviation 0.05, keyed by image. NaN where
@@ -41,7 +41,7 @@ def _take(images: Tensor, rows: Tensor, _variant: Tensor) -> Tensor:
 
 
 def max_sensitivity(judge: Judge, maps: Tensor, again: Explainer) -> Tensor:
-    """Give the largest relative change of the map when the image moves within 0.02 per value, [B]; lower is better.
+    """Return the largest relative change of the map when the image moves within 0.02 per value, [B]; lower is better.
 
     Yeh et al. (2019), equation 5, over 10 uniform draws keyed by image, within [0,1].
     """

@@ -41,7 +41,7 @@ class Judge:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Give the images' height and width."""
+        """Return the images' height and width."""
         return self.images.shape[2], self.images.shape[3]
 
     @cached_property
@@ -51,11 +51,11 @@ class Judge:
 
     @cached_property
     def before(self) -> Tensor:
-        """Give the target's probability in the untouched images, float64 [B]."""
+        """Return the target's probability in the untouched images, float64 [B]."""
         return self.outputs(lambda rows, _: self.images[rows], 1)[:, 0]
 
     def outputs(self, change: Callable[[Tensor, Tensor], Tensor], variants: int, *, logit: bool = False) -> Tensor:
-        """Give the target's probability (or logit) in `variants` changed copies of each image, float64 [B,variants].
+        """Return the target's probability (or logit) in `variants` changed copies of each image, float64 [B,variants].
 
         `change(rows, variant)` makes the images [A,C,H,W] for int64 rows and variants [A].
         """

@@ -13,7 +13,7 @@ BORDER = 0.1
 
 
 def pointing_game(judge: Judge, maps: Tensor) -> Tensor:
-    """Say (1 or 0) whether the map's highest place lies on the object, up to 15 pixels in 224, [B].
+    """Return 1 or 0: the map's highest place lies on the object, up to 15 pixels in 224, [B].
 
     Zhang et al. (2018), "Top-down neural attention by excitation backprop", section 4.2. NaN for an empty mask
     and a flat map, which has no highest place.
@@ -28,7 +28,7 @@ def pointing_game(judge: Judge, maps: Tensor) -> Tensor:
 
 
 def mass(judge: Judge, maps: Tensor) -> Tensor:
-    """Give the share of the map's positive mass that lies on the object, [B].
+    """Return the share of the map's positive mass that lies on the object, [B].
 
     Wang et al. (2020), "Score-CAM", section 4.2 (energy-based pointing game). NaN for an empty mask and a map
     that is nowhere positive.
@@ -41,7 +41,7 @@ def mass(judge: Judge, maps: Tensor) -> Tensor:
 
 
 def border(judge: Judge, maps: Tensor) -> Tensor:
-    """Give the share of the map's positive mass in the outer tenth along each edge of the image, [B].
+    """Return the share of the map's positive mass in the outer tenth along each edge of the image, [B].
 
     Neither high nor low is better: much more than a random map's share (36 % of a square image) says that the
     background, or the padding of the network, is looked at. NaN for a map that is nowhere positive.

@@ -15,7 +15,7 @@ STAGES = 3
 
 
 def model_randomization(judge: Judge, maps: Tensor, again: Explainer) -> Tensor:
-    """Give the rank correlation of the map with maps of ever more randomized copies of the model, [B]; lower is better.
+    """Return the map's rank correlation with maps of ever more randomized copies of the model, [B]; lower is better.
 
     Adebayo et al. (2018), section 3: layers are drawn anew from the top, in 3 stages down to the first layer;
     Spearman correlation of magnitudes, averaged over stages. 1 means that the map ignores the model.

@@ -159,14 +159,14 @@ def score_maps(
 
 
 def scored_map(explanations: Explanations, method: str) -> Tensor:
-    """Give the map that is scored, [B,c,H,W]: signed channels where they add up, else one value per pixel."""
+    """Return the map that is scored, [B,c,H,W]: signed channels where they add up, else one value per pixel."""
     one = explanations[method]
-    full = one.reduction == "sum" and tuple(one.raw.shape[2:]) == one.image_size
-    return one.raw if full else one.heat()[:, None]
+    full = one.reduction == "sum" and tuple(one.attributions.shape[2:]) == one.image_size
+    return one.attributions if full else one.heatmap()[:, None]
 
 
 def summarize(table: Table) -> dict[str, dict[str, dict[str, Any]]]:
-    """Give, by method and metric, mean and standard error, and the difference to each control with its own.
+    """Return, by method and metric, mean and standard error, and the difference to each control with its own.
 
     Images where a score or its control is not defined are left out; `n` says how many remain.
 

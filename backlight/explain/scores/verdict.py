@@ -11,7 +11,7 @@ WORDS = {"random": "a random map", "edges": "the edge map"}
 
 
 def describe_location(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
-    """Say of each method that was scored by `mass` whether its maps lie on the object, beside it, or anywhere.
+    """Describe for each method that was scored by `mass` whether its maps lie on the object, beside it, or anywhere.
 
     A random map's mass is the object's share of the picture; differences below 2 standard errors are none.
 
@@ -34,7 +34,7 @@ def describe_location(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str
 
 
 def describe_scores(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
-    """Say of each method by which scores it is better than its two controls, and by which it is not.
+    """Describe for each method by which scores it is better than its two controls, and by which it is not.
 
     Differences below 2 standard errors are none. Scores of where a map lies are left out: a true map of a classifier
     that looks beside the object lies beside it too.
@@ -53,7 +53,7 @@ def describe_scores(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
 
 
 def tells(metric: str) -> bool:
-    """Say whether a metric tells if a map is true of its classifier, rather than where it lies.
+    """Whether a metric tells if a map is true of its classifier, rather than where it lies.
 
     >>> tells("deletion"), tells("mass"), tells("border")
     (True, False, False)
@@ -62,7 +62,7 @@ def tells(metric: str) -> bool:
 
 
 def verdict(entry: dict[str, Any], control: str) -> str:
-    """Say `better`, `worse` or `no different` of one score against one control.
+    """Return `better`, `worse` or `no different` of one score against one control.
 
     >>> verdict({"better": "higher", "random": {"difference": 0.3, "standard_error": 0.1}}, "random")
     'better'

@@ -1,1 +1,1 @@
-"""Where models come from: each file turns one form of specification into a blueprint by `find(argument, seed)`."""
+"""Where models come from: each file turns one form of specification into a blueprint."""

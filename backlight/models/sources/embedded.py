@@ -43,14 +43,14 @@ _EXPANDED = {
 }
 
 
-def find(name: str, seed: int) -> Blueprint:
-    """Give the blueprint of an embedded model.
+def find_blueprint(name: str, seed: int) -> Blueprint:
+    """Return the blueprint of an embedded model.
 
-    >>> find("efficientnet_lite0", 0).mean
+    >>> find_blueprint("efficientnet_lite0", 0).mean
     (0.498, 0.498, 0.498)
     """
     blueprint = replace(
-        timm_zoo.find(f"tf_{name}", seed),
+        timm_zoo.find_blueprint(f"tf_{name}", seed),
         spec=name,
         mean=(_MEAN,) * 3,
         std=(_STD,) * 3,
@@ -64,7 +64,7 @@ def find(name: str, seed: int) -> Blueprint:
 
 
 def is_installed(name: str) -> bool:
-    """Say whether the package that carries the weights is there.
+    """Whether the package that carries the weights is there.
 
     >>> is_installed("efficientnet_lite0")
     True

@@ -20,13 +20,13 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "mode
 _LARGEST_CONFIG = 16 * 2**20
 
 
-def find(repository: str, seed: int) -> Blueprint:
-    """Give the blueprint that a repository's `config.json` describes; a revision may follow as `@REVISION`.
+def find_blueprint(repository: str, seed: int) -> Blueprint:
+    """Return the blueprint that a repository's `config.json` describes; a revision may follow as `@REVISION`.
 
     Raises UsageError for what is no repository's name, ModelError where there is neither cache nor network,
     and where the model is not one of timm's.
 
-    >>> find("resnet50", 0)
+    >>> find_blueprint("resnet50", 0)
     Traceback (most recent call last):
     backlight.errors.UsageError: 'hf-hub:resnet50' is no repository; expected hf-hub:ORG/NAME
     """

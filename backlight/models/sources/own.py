@@ -12,12 +12,12 @@ from backlight.models.blueprint import Blueprint, ModelShape
 _MIDDLE = (0.5, 0.5, 0.5)
 
 
-def find(text: str, seed: int) -> Blueprint:
-    """Give the blueprint of one of our networks, as its registry describes it.
+def find_blueprint(text: str, seed: int) -> Blueprint:
+    """Return the blueprint of one of our networks, as its registry describes it.
 
     Raises UsageError for unknown options.
 
-    >>> find("classic_cnn", 0).resize.size
+    >>> find_blueprint("classic_cnn", 0).resize.size
     (32, 32)
     """
     spec = parse_spec(text)

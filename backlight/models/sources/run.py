@@ -11,12 +11,12 @@ from torch import nn
 from backlight.errors import BacklightError, FileError, InputError
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape
-from backlight.models.weights import fit, read_checkpoint
+from backlight.models.weights import load_state, read_checkpoint
 from backlight.runs.folder import RunFolder
 
 
 def is_run(spec: str) -> bool:
-    """Tell whether a path is a run folder.
+    """Whether a path is a run folder.
 
     >>> is_run("no-such-folder")
     False
@@ -27,8 +27,8 @@ def is_run(spec: str) -> bool:
         return False
 
 
-def find(text: str, seed: int) -> Blueprint:
-    """Give the blueprint of a run folder; its published weights are those of the best epoch.
+def find_blueprint(text: str, seed: int) -> Blueprint:
+    """Return the blueprint of a run folder; its published weights are those of the best epoch.
 
     Raises FileError for a run of another format, a broken one, and one whose model would have to be run as code.
     """
@@ -66,7 +66,7 @@ def _blueprint(info: dict[str, Any], text: str, seed: int) -> Blueprint:
         return inner.build(ModelShape(shape.classes or len(labels), shape.size or resize.size, channels))
 
     def trained(shape: ModelShape) -> nn.Module:
-        return fit(build(shape), read_checkpoint(Path(text) / "best.safetensors"))
+        return load_state(build(shape), read_checkpoint(Path(text) / "best.safetensors"))
 
     return replace(
         inner,

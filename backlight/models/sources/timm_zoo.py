@@ -19,12 +19,12 @@ from backlight.models.weights import SUFFIXES, read_checkpoint
 _HUB_NAMES = ("model.safetensors", "pytorch_model.bin")
 
 
-def find(name: str, seed: int) -> Blueprint:
-    """Give the blueprint of a timm model.
+def find_blueprint(name: str, seed: int) -> Blueprint:
+    """Return the blueprint of a timm model.
 
     Raises UsageError with the nearest names for an unknown one.
 
-    >>> find("resnet18", 0).resize.size
+    >>> find_blueprint("resnet18", 0).resize.size
     (224, 224)
     """
     config = configuration(name)
@@ -42,7 +42,7 @@ def find(name: str, seed: int) -> Blueprint:
 
 
 def configuration(name: str) -> dict[str, Any]:
-    """Give timm's configuration of a model; raise UsageError with the nearest names for an unknown one.
+    """Return timm's configuration of a model; raise UsageError with the nearest names for an unknown one.
 
     >>> configuration("resnet18")["num_classes"]
     1000
@@ -60,7 +60,7 @@ def configuration(name: str) -> dict[str, Any]:
 
 
 def from_config(spec: str, config: Mapping[str, Any], build: Any) -> Blueprint:
-    """Give a blueprint with the normalization, resize rule and labels of a timm configuration.
+    """Return a blueprint with the normalization, resize rule and labels of a timm configuration.
 
     >>> from_config("timm:resnet18", {"num_classes": 1000, "mean": (0.5,) * 3}, None).mean
     (0.5, 0.5, 0.5)
@@ -119,7 +119,7 @@ def create(
 
 
 def is_cached(name: str) -> bool:
-    """Say whether the weights of a timm model lie in a local cache.
+    """Whether the weights of a timm model lie in a local cache.
 
     >>> is_cached("resnet10t") in (True, False)
     True

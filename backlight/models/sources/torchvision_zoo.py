@@ -12,7 +12,7 @@ from backlight.images import Resize
 from backlight.models.blueprint import IMAGENET_MEAN, IMAGENET_STD, Blueprint, ModelShape, seeded
 from backlight.models.fetch import cached_url_file, url_file
 from backlight.models.labels import imagenet_labels
-from backlight.models.weights import fit, read_checkpoint
+from backlight.models.weights import load_state, read_checkpoint
 
 # Their published weights expect the auxiliary heads to be there and the input to be normalized differently
 # inside; without init_weights the constructors warn.
@@ -31,12 +31,12 @@ def names() -> list[str]:
     return list(models.list_models(module=models))
 
 
-def find(name: str, seed: int) -> Blueprint:
-    """Give the blueprint of a torchvision classifier.
+def find_blueprint(name: str, seed: int) -> Blueprint:
+    """Return the blueprint of a torchvision classifier.
 
     Raises UsageError with the nearest names for an unknown one.
 
-    >>> find("resnet50", 0).resize.shorter_side
+    >>> find_blueprint("resnet50", 0).resize.shorter_side
     232
     """
     published = _published(name)
@@ -59,13 +59,13 @@ def find(name: str, seed: int) -> Blueprint:
     def pretrained(shape: ModelShape) -> nn.Module:
         checkpoint = read_checkpoint(url_file(published.url))
         new_head = shape.classes if shape.classes not in (None, blueprint.classes) else None
-        return fit(_create(name, shape, seed, rule.size), checkpoint, new_head=new_head)
+        return load_state(_create(name, shape, seed, rule.size), checkpoint, new_head=new_head)
 
     return replace(blueprint, pretrained=pretrained, mean=tuple(preset.mean), std=tuple(preset.std), resize=rule)
 
 
 def is_cached(name: str) -> bool:
-    """Say whether a model's recommended weights lie in the local cache.
+    """Whether a model's recommended weights lie in the local cache.
 
     >>> is_cached("vgg11") in (True, False)
     True

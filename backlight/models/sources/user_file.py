@@ -20,13 +20,13 @@ from backlight.errors import FileError, ModelError, did_you_mean
 from backlight.models.blueprint import Blueprint, ModelShape, seeded
 
 
-def find(text: str, seed: int) -> Blueprint:
+def find_blueprint(text: str, seed: int) -> Blueprint:
     """Run a user's file and give the blueprint of what its factory returns.
 
     Raises FileError for a missing file, ModelError for a missing factory, one that fails, and one that returns
     something else.
 
-    >>> find("missing.py:make", 0)
+    >>> find_blueprint("missing.py:make", 0)
     Traceback (most recent call last):
     backlight.errors.FileError: missing.py: does not exist; expected file.py:factory
     """

@@ -7,7 +7,7 @@ import torch
 
 from backlight.attack.rules.square import Square, SquareL2, Stripes, Tiles, bump, side_of, window
 from backlight.pixels.geometry import length
-from backlight.pixels.rule import Seen
+from backlight.pixels.rule import Observation
 from backlight.random import Random
 
 TURNS = (0, 11, 51, 201, 501, 1001, 2001, 4001)
@@ -43,9 +43,9 @@ def test_windows_are_squares_inside_and_differ_by_image() -> None:
     assert len({tuple(mask.flatten().tolist()) for mask in inside}) > 5
 
 
-def seen(kept: torch.Tensor, value: torch.Tensor, success: torch.Tensor, turn: int) -> Seen:
+def seen(kept: torch.Tensor, value: torch.Tensor, success: torch.Tensor, turn: int) -> Observation:
     random = Random(0, torch.arange(len(kept)), turn)
-    return Seen(turn, 100, kept, value, None, success, random, lambda params: params)
+    return Observation(turn, 100, kept, value, None, success, random, lambda params: params)
 
 
 def test_proposals_are_kept_only_where_they_help() -> None:

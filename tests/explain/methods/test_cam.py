@@ -29,9 +29,9 @@ def test_gradcam_equals_captum() -> None:
     assert found.layer == "6 (10,8,8)"
     options = {"target": 2, "relu_attributions": True}
     expected = captum("LayerGradCam", net, classifier.normalize(x), net[6], **options)
-    assert torch.allclose(found.raw.relu(), expected, atol=1e-12)
+    assert torch.allclose(found.attributions.relu(), expected, atol=1e-12)
     upsampled = F.interpolate(expected, (16, 16), mode="bilinear", align_corners=False)[:, 0]
-    assert torch.allclose(found.heat(), upsampled, atol=1e-12)
+    assert torch.allclose(found.heatmap(), upsampled, atol=1e-12)
 
 
 def test_formulas_equal_explicit_loops() -> None:
@@ -55,7 +55,7 @@ def test_formulas_equal_explicit_loops() -> None:
         projected = places @ torch.linalg.svd(places).Vh[0]
         wanted["eigencam"] = (projected * torch.sign(projected @ places.sum(1))).view(8, 8)
         for name in FAMILY:
-            assert torch.allclose(found[name].raw[image, 0], wanted[name], atol=1e-10), name
+            assert torch.allclose(found[name].attributions[image, 0], wanted[name], atol=1e-10), name
 
 
 def test_eigencam_takes_the_smaller_product_and_both_agree() -> None:
@@ -68,17 +68,17 @@ def test_several_layers_are_fused_by_the_mean_of_scaled_maps() -> None:
     classifier = wrap(distinct_relu_net())
     options = {"methods": ["layercam"], "target": 2}
     fused = explain(classifier, images(), layer=["4", "6"], **options)["layercam"]
-    single = [explain(classifier, images(), layer=one, **options)["layercam"].heat() for one in ("4", "6")]
+    single = [explain(classifier, images(), layer=one, **options)["layercam"].heatmap() for one in ("4", "6")]
     assert all(bool((heat.amax((1, 2)) > 0).all()) for heat in single)
     expected = sum(heat / heat.amax((1, 2), keepdim=True) for heat in single) / 2
-    assert torch.allclose(fused.raw[:, 0], expected, atol=1e-9)
+    assert torch.allclose(fused.attributions[:, 0], expected, atol=1e-9)
     assert fused.layer == "4 (12,8,8) + 6 (10,8,8)"
 
 
 def test_guided_gradcam_is_the_product() -> None:
     found = explain(wrap(distinct_relu_net()), images(), 3, methods=["guided_gradcam", "gradcam", "guided_backprop"])
-    expected = found["guided_backprop"].raw * upsample(found["gradcam"].raw.relu(), (16, 16))
-    assert torch.equal(found["guided_gradcam"].raw, expected)
+    expected = found["guided_backprop"].attributions * upsample(found["gradcam"].attributions.relu(), (16, 16))
+    assert torch.equal(found["guided_gradcam"].attributions, expected)
 
 
 def test_a_map_of_one_place_is_refused_and_another_layer_suggested() -> None:

@@ -34,7 +34,7 @@ def test_in_the_input_space_it_is_captum_itself(name: str) -> None:
     if name == "LRP":
         net[8].rule = lrp_rules.EpsilonRule()  # captum has none for nn.Flatten; ours is given that on a copy
     expected = captum(name, net, inputs, target=torch.tensor([1, 2, 0]), **options).detach()
-    assert torch.allclose(found.raw, expected, atol=1e-6 * float(expected.abs().max()))
+    assert torch.allclose(found.attributions, expected, atol=1e-6 * float(expected.abs().max()))
     assert found.forwards >= 2
 
 
@@ -51,7 +51,7 @@ def test_in_pixel_space_the_normalization_is_a_step_of_the_network(name: str) ->
         first.bias.copy_(-mean / std)
     given = {"baselines": torch.ones_like(x)} if options else {}
     expected = captum(name, nn.Sequential(first, *net), x.clone().requires_grad_(True), target=1, **given).detach()
-    assert torch.allclose(found.raw, expected, atol=1e-6 * float(expected.abs().max()))
+    assert torch.allclose(found.attributions, expected, atol=1e-6 * float(expected.abs().max()))
 
 
 def test_gradient_shap_is_captum_with_keyed_numbers_one_image_at_a_time() -> None:
@@ -59,12 +59,12 @@ def test_gradient_shap_is_captum_with_keyed_numbers_one_image_at_a_time() -> Non
     classifier = wrap(net)
     spec = "captum:GradientShap:n_samples=4,stdevs=0.1"
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
-    found = explain(classifier, x, 1, methods=[spec], space="input", random=random)[spec].raw
+    found = explain(classifier, x, 1, methods=[spec], space="input", random=random)[spec].attributions
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert np.random.get_state()[1].tolist() == numpy_state  # noqa: NPY002
-    alone = explain(classifier, x[1:], 1, methods=[spec], space="input", random=Random(0, ["b"]))[spec].raw
+    alone = explain(classifier, x[1:], 1, methods=[spec], space="input", random=Random(0, ["b"]))[spec].attributions
     assert torch.allclose(alone, found[1:], atol=1e-10)
-    other = explain(classifier, x, 1, methods=[spec], space="input", random=Random(1, ["a", "b"]))[spec].raw
+    other = explain(classifier, x, 1, methods=[spec], space="input", random=Random(1, ["a", "b"]))[spec].attributions
     assert not torch.allclose(other, found)
     inputs = classifier.normalize(x)
     with captum_classes._keyed_generators(random.take(slice(1, 2)).fork("GradientShap")):
@@ -79,7 +79,7 @@ def test_gradient_shap_is_captum_with_keyed_numbers_one_image_at_a_time() -> Non
 def test_regions_are_superpixels_and_a_linear_model_gives_their_shares(spec: str) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(768, 2)).double()
     classifier, x = wrap(net), images(1)
-    found = explain(classifier, x, 0, methods=[spec], chunk=3)[spec].raw
+    found = explain(classifier, x, 0, methods=[spec], chunk=3)[spec].attributions
     regions = captum_classes.superpixels(x[0], 6 if "Ablation" in spec else 5)
     hidden = torch.tensor(MEAN, dtype=torch.float64).view(1, 3, 1, 1)
     for region in range(int(regions.max()) + 1):
@@ -93,7 +93,7 @@ def test_classes_that_read_a_layer_use_the_one_that_is_chosen(name: str) -> None
     net, x = distinct_relu_net(), images(2)
     found = explain(wrap(net), x, 1, methods=[f"captum:{name}"])[f"captum:{name}"]
     assert found.layer == "6"
-    assert found.heat().shape == (2, 16, 16)
+    assert found.heatmap().shape == (2, 16, 16)
 
 
 def test_contrasts_quantities_and_functions_are_targets() -> None:
@@ -105,14 +105,14 @@ def test_contrasts_quantities_and_functions_are_targets() -> None:
         (lambda logits: logits[:, 3], "logit"),
     ):
         ours = explain(classifier, x, target, methods=["gradient_x_input", spec], quantity=quantity)
-        assert torch.allclose(ours[spec].raw, ours["gradient_x_input"].raw, atol=1e-10)
+        assert torch.allclose(ours[spec].attributions, ours["gradient_x_input"].attributions, atol=1e-10)
 
 
 def test_rectifiers_in_place_are_no_hindrance_and_reused_ones_are_told() -> None:
     source = distinct_relu_net()
     inplace = nn.Sequential(*(nn.ReLU(inplace=True) if isinstance(part, nn.ReLU) else part for part in source))
     (plain, found) = (explain(wrap(net), images(1), 1, methods=["captum:DeepLift"]) for net in (source, inplace))
-    assert torch.allclose(found["captum:DeepLift"].raw, plain["captum:DeepLift"].raw)
+    assert torch.allclose(found["captum:DeepLift"].attributions, plain["captum:DeepLift"].attributions)
     assert inplace[1].inplace
     with pytest.raises(ModelError, match="'relu' runs several times"):
         explain(wrap(ReusedReLU(source)), images(1), 1, methods=["captum:DeepLift"])

@@ -31,7 +31,7 @@ def test_scorecam_equals_the_explicit_loop() -> None:
                 shown = x[row : row + 1] * upsample(mask[None, None], (16, 16))
                 rises[channel] = classifier.logits(shown)[0, 2] - floor[row]
             expected = (rises.softmax(0)[:, None, None] * hidden[row]).sum(0)
-            assert torch.allclose(found.raw[row, 0], expected, atol=1e-10)
+            assert torch.allclose(found.attributions[row, 0], expected, atol=1e-10)
     assert found.forwards == 1 + 10
 
 
@@ -48,7 +48,7 @@ def test_ablationcam_equals_the_explicit_loop_and_leaves_no_hook() -> None:
             silent[:, channel] = 0
             loss = (score - net[7:](silent)[:, 2]) / score
             expected += loss[:, None, None] * hidden[:, channel]
-    assert torch.allclose(found.raw[:, 0], expected, atol=1e-10)
+    assert torch.allclose(found.attributions[:, 0], expected, atol=1e-10)
 
 
 def test_ablation_of_a_reused_layer_touches_only_its_call() -> None:
@@ -57,7 +57,7 @@ def test_ablation_of_a_reused_layer_touches_only_its_call() -> None:
     source = distinct_relu_net()
     expected = explain(wrap(source), images(2), 2, methods=["ablationcam"], layer="4")["ablationcam"]
     found = explain(wrap(ReusedReLU(source)), images(2), 2, methods=["ablationcam"], layer="relu#1")["ablationcam"]
-    assert torch.allclose(found.raw, expected.raw, atol=1e-10)
+    assert torch.allclose(found.attributions, expected.attributions, atol=1e-10)
 
 
 @pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
@@ -98,7 +98,7 @@ def test_fullgrad_equals_the_explicit_sum() -> None:
             for channel in term[row].abs():
                 scaled = (channel - channel.min()) / (channel.max() - channel.min() + 1e-7)
                 expected[row] += F.interpolate(scaled[None, None], (16, 16), mode="bilinear")[0, 0]
-    assert torch.allclose(found.raw[:, 0], expected, atol=1e-10)
+    assert torch.allclose(found.attributions[:, 0], expected, atol=1e-10)
 
 
 def test_fullgrad_reads_batchnorm_that_carries_its_activation() -> None:

@@ -20,7 +20,7 @@ def test_equals_the_explicit_loop(kind: str, space: str) -> None:
     spec = f"smoothgrad:samples=4,level=0.2,kind={kind}"
     random = Random(7, [5, 8, 2])
     with unchanged(net):
-        found = explain(classifier, x, 1, methods=[spec], space=space, random=random, chunk=5)[spec].raw
+        found = explain(classifier, x, 1, methods=[spec], space=space, random=random, chunk=5)[spec].attributions
     std = torch.tensor(STD, dtype=torch.float64).view(1, 3, 1, 1)
     values = classifier.normalize(x) if space == "input" else x
     gradients = []
@@ -46,12 +46,12 @@ def test_noise_is_keyed_by_image_and_scaled_to_its_range() -> None:
     classifier, x = wrap(distinct_relu_net()), images(4)
     random = Random(0, ["a", "b", "c", "d"])
     methods = ["smoothgrad:samples=3"]
-    whole = explain(classifier, x, 1, methods=methods, random=random)[methods[0]].raw
-    alone = explain(classifier, x[2:3], 1, methods=methods, random=Random(0, ["c"]), chunk=1)[methods[0]].raw
+    whole = explain(classifier, x, 1, methods=methods, random=random)[methods[0]].attributions
+    alone = explain(classifier, x[2:3], 1, methods=methods, random=Random(0, ["c"]), chunk=1)[methods[0]].attributions
     assert torch.allclose(whole[2:3], alone, atol=1e-12)
     flat = torch.full((1, 3, 16, 16), 0.5, dtype=torch.float64)
     both = explain(classifier, flat, 1, methods=["saliency", *methods])
-    assert torch.allclose(both["saliency"].raw, both[methods[0]].raw, atol=1e-12)
+    assert torch.allclose(both["saliency"].attributions, both[methods[0]].attributions, atol=1e-12)
 
 
 @pytest.mark.parametrize("spec", ["smoothgrad:kind=means", "smoothgrad:samples=0", "smoothgrad:level=-1"])

@@ -26,7 +26,7 @@ def test_fixed_points_equal_captum_at_zero_input_which_is_the_mean_image() -> No
     found = integrate(classifier, x, spec="integrated_gradients:points=50,baseline=mean")
     options = {"target": 2, "n_steps": 50, "return_convergence_delta": True}
     expected, delta = captum("IntegratedGradients", net, classifier.normalize(x), **options)
-    assert torch.allclose(found.raw, expected, atol=1e-12)
+    assert torch.allclose(found.attributions, expected, atol=1e-12)
     change = expected.flatten(1).sum(1) - delta
     assert torch.allclose(found.gap.double(), (delta / change).abs(), atol=1e-6)
     assert (found.forwards, found.backwards) == (52, 50)
@@ -45,7 +45,9 @@ def test_adaptive_points_agree_with_a_very_fine_rule() -> None:
     fine = integrate(classifier, x, spec="integrated_gradients:points=600")
     found = integrate(classifier, x, spec="integrated_gradients:tolerance=0.0005,max_points=600")
     assert float(found.gap.max()) <= 5e-4
-    difference = (found.raw - fine.raw).flatten(1).norm(dim=1) / fine.raw.flatten(1).norm(dim=1)
+    difference = (found.attributions - fine.attributions).flatten(1).norm(dim=1) / fine.attributions.flatten(1).norm(
+        dim=1
+    )
     assert float(difference.max()) < 0.02
 
 
@@ -68,8 +70,8 @@ def test_an_image_does_not_depend_on_the_others_in_the_pool() -> None:
     whole = integrate(classifier, x)
     for chunk in (1, 3):
         parts = explain(classifier, x, 2, methods=["integrated_gradients"], chunk=chunk)["integrated_gradients"]
-        assert torch.allclose(parts.raw, whole.raw, atol=1e-12)
-    assert torch.allclose(integrate(classifier, x[3:4]).raw, whole.raw[3:4], atol=1e-12)
+        assert torch.allclose(parts.attributions, whole.attributions, atol=1e-12)
+    assert torch.allclose(integrate(classifier, x[3:4]).attributions, whole.attributions[3:4], atol=1e-12)
 
 
 def test_max_points_is_kept_and_said() -> None:
@@ -96,7 +98,7 @@ def test_a_baseline_tensor_and_its_errors() -> None:
 
 def test_an_image_equal_to_its_baseline_has_a_zero_map_and_no_gap() -> None:
     found = integrate(wrap(distinct_relu_net()), torch.zeros(1, 3, 16, 16, dtype=torch.float64))
-    assert not found.raw.any()
+    assert not found.attributions.any()
     assert float(found.gap) == 0
     assert bool(found.flat.all())
 
@@ -111,5 +113,5 @@ def test_the_same_map_in_both_spaces_and_the_model_unchanged() -> None:
     with unchanged(net):
         pixel = integrate(classifier, x)
     inner = explain(classifier, x, 2, methods=["integrated_gradients"], space="input")["integrated_gradients"]
-    assert torch.allclose(pixel.raw, inner.raw, atol=1e-12)
+    assert torch.allclose(pixel.attributions, inner.attributions, atol=1e-12)
     assert MEAN != STD  # normalization is not the identity here

@@ -23,7 +23,7 @@ def test_occlusion_equals_captum(size, window: int, stride: int) -> None:
     classifier = wrap(net, size=size)
     spec = f"occlusion:window={window},stride={stride},baseline=mean"
     with unchanged(net):
-        found = explain(classifier, x, 2, methods=[spec])[spec].raw
+        found = explain(classifier, x, 2, methods=[spec])[spec].attributions
     options = {"target": 2, "sliding_window_shapes": (3, window, window), "strides": (3, stride, stride)}
     expected = captum("Occlusion", net, classifier.normalize(x), **options)
     assert torch.allclose(found.expand_as(expected), expected.double(), atol=1e-6)
@@ -35,7 +35,9 @@ def test_occlusion_is_the_same_at_any_chunk() -> None:
     whole = explain(classifier, x, methods=[spec])[spec]
     assert whole.forwards == 1 + 16
     for chunk in (1, 7):
-        assert torch.allclose(explain(classifier, x, methods=[spec], chunk=chunk)[spec].raw, whole.raw, atol=1e-12)
+        assert torch.allclose(
+            explain(classifier, x, methods=[spec], chunk=chunk)[spec].attributions, whole.attributions, atol=1e-12
+        )
 
 
 def test_rise_equals_the_explicit_loop_with_masks_of_the_paper() -> None:
@@ -44,7 +46,9 @@ def test_rise_equals_the_explicit_loop_with_masks_of_the_paper() -> None:
     spec = "rise:samples=9,cells=3,keep=0.4,baseline=black"
     random = Random(3, [11, 12])
     with unchanged(net):
-        found = explain(classifier, x, 1, methods=[spec], quantity="probability", random=random, chunk=4)[spec].raw
+        found = explain(classifier, x, 1, methods=[spec], quantity="probability", random=random, chunk=4)[
+            spec
+        ].attributions
     session = Session(classifier, x, Question(1), random=random)
     for row in range(2):
         total = torch.zeros(16, 16, dtype=torch.float64)
@@ -74,7 +78,7 @@ def test_rise_finds_the_one_pixel_block_that_matters() -> None:
 
     x = torch.ones(1, 3, 28, 28)
     spec = "rise:samples=400,baseline=black"
-    heat = explain(Classifier.from_module(Corner(), size=28), x, 0, methods=[spec])[spec].heat()[0]
+    heat = explain(Classifier.from_module(Corner(), size=28), x, 0, methods=[spec])[spec].heatmap()[0]
     row, column = divmod(int(heat.argmax()), 28)
     assert 1 <= row <= 8
     assert 19 <= column <= 26

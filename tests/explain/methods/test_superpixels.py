@@ -45,7 +45,7 @@ def by_region(raw: Tensor, regions: Tensor) -> Tensor:
 def test_a_model_that_is_linear_in_superpixels_gives_its_coefficients(method: str) -> None:
     classifier, x = linear(), images(2)
     spec = f"{method},segments=9"
-    raw = explain(classifier, x, 0, methods=[spec])[spec].raw
+    raw = explain(classifier, x, 0, methods=[spec])[spec].attributions
     fill = torch.tensor(MEAN, dtype=torch.float64).view(3, 1, 1).expand(3, SIDE, SIDE)
     for row in range(2):
         regions = superpixels(x[row], 9)
@@ -70,7 +70,7 @@ def test_lime_is_the_weighted_ridge_regression_of_the_paper() -> None:
     z, y, w = torch.stack(rows), torch.stack(scores), torch.tensor(weights, dtype=torch.float64)
     z, y = z - (w @ z) / w.sum(), y - (w @ y) / w.sum()  # the intercept is free
     expected = torch.linalg.solve(z.T @ (w[:, None] * z) + 0.5 * torch.eye(count), z.T @ (w * y))
-    assert torch.allclose(by_region(found.raw[0], regions), expected, atol=1e-8)
+    assert torch.allclose(by_region(found.attributions[0], regions), expected, atol=1e-8)
     assert found.forwards == 31
 
 
@@ -101,7 +101,7 @@ def test_kernelshap_is_the_shapley_value_by_brute_force() -> None:
             known[key] = float(classifier.probabilities(x * mask + 1 - mask)[0, 2])
         return known[key]
 
-    assert by_region(found.raw[0], regions).tolist() == pytest.approx(shapley(value, count), abs=1e-10)
+    assert by_region(found.attributions[0], regions).tolist() == pytest.approx(shapley(value, count), abs=1e-10)
     assert found.forwards == 1 + 2 + 2**count - 2
 
 
@@ -109,7 +109,7 @@ def test_kernelshap_is_the_shapley_value_by_brute_force() -> None:
 def test_kernelshap_values_sum_to_the_change_of_the_score(samples: int) -> None:
     classifier, x = wrap(distinct_relu_net()), images(2)
     spec = f"kernelshap:segments=10,samples={samples},baseline=black"
-    raw = explain(classifier, x, 1, methods=[spec])[spec].raw
+    raw = explain(classifier, x, 1, methods=[spec])[spec].attributions
     change = (classifier.logits(x) - classifier.logits(0 * x))[:, 1].detach()
     for row in range(2):
         assert float(by_region(raw[row], superpixels(x[row], 10)).sum()) == pytest.approx(float(change[row]), abs=1e-9)
@@ -118,7 +118,7 @@ def test_kernelshap_values_sum_to_the_change_of_the_score(samples: int) -> None:
 def test_drawn_subsets_come_near_the_exact_values() -> None:
     classifier, x = wrap(distinct_relu_net()), images(1)
     exact, drawn = (
-        explain(classifier, x, 1, methods=[spec])[spec].raw
+        explain(classifier, x, 1, methods=[spec])[spec].attributions
         for spec in ("kernelshap:segments=9,samples=2000", "kernelshap:segments=9,samples=240")
     )
     assert float((exact - drawn).norm() / exact.norm()) < 0.25
@@ -128,11 +128,11 @@ def test_drawn_subsets_come_near_the_exact_values() -> None:
 @pytest.mark.parametrize("spec", ["lime:samples=20,segments=6", "kernelshap:samples=12,segments=9"])
 def test_neither_the_chunk_nor_other_images_change_anything(spec: str) -> None:
     classifier, x, random = wrap(distinct_relu_net()), images(3), Random(0, [7, 8, 9])
-    whole = explain(classifier, x, 1, methods=[spec], random=random)[spec].raw
+    whole = explain(classifier, x, 1, methods=[spec], random=random)[spec].attributions
     for chunk in (1, 5):
-        found = explain(classifier, x, 1, methods=[spec], random=random, chunk=chunk)[spec].raw
+        found = explain(classifier, x, 1, methods=[spec], random=random, chunk=chunk)[spec].attributions
         assert torch.allclose(found, whole, atol=1e-10)
-    alone = explain(classifier, x[1:2], 1, methods=[spec], random=random.take(slice(1, 2)))[spec].raw
+    alone = explain(classifier, x[1:2], 1, methods=[spec], random=random.take(slice(1, 2)))[spec].attributions
     assert torch.allclose(alone, whole[1:2], atol=1e-10)
 
 
@@ -143,8 +143,8 @@ def test_any_number_of_channels_and_a_single_superpixel(channels: int) -> None:
     x = images(1, channels=channels)
     found = explain(classifier, x, 1, methods=["lime:samples=5", "kernelshap:samples=5,segments=1"])
     change = float((classifier.logits(x) - classifier.logits(0 * x + 0.5))[0, 1])
-    assert found["kernelshap:samples=5,segments=1"].raw.unique().tolist() == pytest.approx([change])
-    assert found["lime:samples=5"].raw.shape == (1, 1, SIDE, SIDE)
+    assert found["kernelshap:samples=5,segments=1"].attributions.unique().tolist() == pytest.approx([change])
+    assert found["lime:samples=5"].attributions.shape == (1, 1, SIDE, SIDE)
 
 
 @pytest.mark.parametrize("spec", ["lime:samples=1", "lime:width=0", "lime:ridge=-1", "kernelshap:segments=0"])

@@ -12,7 +12,7 @@ from backlight.errors import BacklightError, ModelError
 from backlight.explain import explain
 from backlight.explain.attention import Attentions
 from backlight.explain.methods.transformers import read_tokens
-from backlight.explain.session import Question, Session, Watch
+from backlight.explain.session import Question, Recording, Session
 from backlight.models.vit import ViT
 from backlight.random import Random
 from tests.explain.nets import images, keyed
@@ -78,7 +78,7 @@ def test_special_attention_is_refused() -> None:
 
 
 def blocks(classifier: Classifier, x: Tensor, target: int) -> tuple[list[Tensor], list[Tensor], int, tuple[int, int]]:
-    session = Session(classifier, x, Question(target), random=Random(0, [0] * len(x)), watch=Watch(tokens="norm"))
+    session = Session(classifier, x, Question(target), random=Random(0, [0] * len(x)), watch=Recording(tokens="norm"))
     tokens = read_tokens(session)
     return tokens.weights, tokens.gradients, tokens.layout.prefix, tokens.layout.grid
 
@@ -103,7 +103,7 @@ def test_rollout_and_gradient_attention_equal_explicit_loops(name: str) -> None:
             relevance = relevance + positive @ relevance
         for method, matrix in (("rollout", rolled), ("gradient_attention", relevance)):
             expected = matrix[:prefix].mean(0)[prefix:].view(2, 3)
-            assert torch.allclose(found[method].raw[row, 0], expected, atol=1e-10)
+            assert torch.allclose(found[method].attributions[row, 0], expected, atol=1e-10)
 
 
 def test_legrad_equals_running_the_head_on_each_block() -> None:
@@ -120,7 +120,7 @@ def test_legrad_equals_running_the_head_on_each_block() -> None:
             score = net.forward_head(net.norm(hidden))[:, 1].sum()
             gradient = torch.autograd.grad(score, seen[-1], retain_graph=True)[0]
             total += gradient.clamp(min=0).mean((1, 2)) / 3
-    assert torch.allclose(found.raw[:, 0], total[:, 1:].view(2, 2, 3), atol=1e-10)
+    assert torch.allclose(found.attributions[:, 0], total[:, 1:].view(2, 2, 3), atol=1e-10)
     assert (found.forwards, found.backwards) == (3, 3)
 
 
@@ -136,8 +136,8 @@ def test_every_library_s_transformer_is_explained_in_one_pass(build) -> None:
     everything = explain(classifier, x, 1, methods=METHODS)
     for method in METHODS:
         alone = explain(classifier, x[1:2], 1, methods=[method])[method]
-        assert torch.allclose(everything[method].raw[1:2], alone.raw, atol=1e-12)
-        assert float(everything[method].raw.abs().max()) > 0
+        assert torch.allclose(everything[method].attributions[1:2], alone.attributions, atol=1e-12)
+        assert float(everything[method].attributions.abs().max()) > 0
 
 
 def our_vit() -> Classifier:
@@ -152,7 +152,7 @@ def test_the_maps_of_a_mean_pooled_transformer_average_all_rows() -> None:
     classifier, x = our_vit(), images(2, (16, 24))
     found = explain(classifier, x, 1, methods=["rollout"])["rollout"]
     assert found.layer == "2 attentions, grid 4x6"
-    assert torch.allclose(found.raw.flatten(1).sum(1), torch.ones(2, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(found.attributions.flatten(1).sum(1), torch.ones(2, dtype=torch.float64), atol=1e-12)
 
 
 def test_attention_in_windows_is_refused_with_a_way_out() -> None:

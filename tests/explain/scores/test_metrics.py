@@ -135,7 +135,7 @@ def test_max_sensitivity_of_a_linear_model_is_0_and_equals_the_loop_elsewhere() 
     one = judge(net=linear, ones=False)
 
     def again(classifier: Classifier, pixels: Tensor, _turn: int) -> Tensor:
-        return explain(classifier, pixels, 0, methods=["saliency"])["saliency"].raw
+        return explain(classifier, pixels, 0, methods=["saliency"])["saliency"].attributions
 
     assert max_sensitivity(one, again(one.classifier, one.images, 0), again).tolist() == pytest.approx(
         [0, 0, 0], abs=1e-12

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from backlight.attack import auto, gradient, nearest, stages
+from backlight.attack import auto, gradient, minimum_norm, stages
 from backlight.errors import UsageError, did_you_mean
 from backlight.pixels import Result
 
@@ -16,7 +16,7 @@ class AttackCard:
     """One attack as the verb `methods` prints it.
 
     `function` takes a challenge and options and returns a `Result`; `norms` are those it works in, the default
-    first; `options` are the names it understands besides the challenge; `nearest` says that it looks for the
+    first; `options` are the names it understands besides the challenge; `minimum_norm` says that it looks for the
     smallest change rather than for any within eps; `targeted` is `no`, `yes` (if asked) or `always`. `passes` is
     the cost per image in words.
 
@@ -31,7 +31,7 @@ class AttackCard:
     passes: str
     reference: str
     avoid: str
-    nearest: bool = False
+    minimum_norm: bool = False
     targeted: str = "yes"
 
 
@@ -43,11 +43,19 @@ def _card(
     passes: str,
     reference: str,
     avoid: str,
-    nearest: bool = False,
+    minimum_norm: bool = False,
     targeted: str = "yes",
 ) -> AttackCard:
     return AttackCard(
-        name, function, tuple(norms.split()), frozenset(options.split()), passes, reference, avoid, nearest, targeted
+        name,
+        function,
+        tuple(norms.split()),
+        frozenset(options.split()),
+        passes,
+        reference,
+        avoid,
+        minimum_norm,
+        targeted,
     )
 
 
@@ -124,7 +132,7 @@ _CARDS = (
         "up to 9 times 200 forwards, 100 backwards",
         "Croce and Hein, 2020, arXiv:1907.02044",
         "a bound on robustness where apgd-t has run: it rarely adds anything, except where gradients are masked",
-        nearest=True,
+        minimum_norm=True,
     ),
     _card(
         "square",
@@ -137,43 +145,43 @@ _CARDS = (
     ),
     _card(
         "ddn",
-        nearest.ddn,
+        minimum_norm.ddn,
         "l2",
         "steps",
         "101 forwards, 100 backwards",
         "Rony et al., 2019, arXiv:1811.09600",
         "a fixed eps: a budget attack is cheaper there",
-        nearest=True,
+        minimum_norm=True,
     ),
     _card(
         "fmn",
-        nearest.fmn,
+        minimum_norm.fmn,
         "l2 linf",
         "steps",
         "101 forwards, 100 backwards",
         "Pintor et al., 2021, arXiv:2102.12827",
         "a fixed eps: a budget attack is cheaper there",
-        nearest=True,
+        minimum_norm=True,
     ),
     _card(
         "cw",
-        nearest.carlini_wagner,
+        minimum_norm.carlini_wagner,
         "l2",
         "steps",
         "9 times 201 forwards, 200 backwards",
         "Carlini and Wagner, 2017, arXiv:1608.04644",
         "speed: ddn and fmn come as close at a tenth of the passes",
-        nearest=True,
+        minimum_norm=True,
     ),
     _card(
         "deepfool",
-        nearest.deepfool,
+        minimum_norm.deepfool,
         "l2 linf",
         "steps",
         "up to 9 forwards, 9 backwards per step; mostly 2 to 5 steps",
         "Moosavi-Dezfooli et al., 2016, arXiv:1511.04599",
         "tight distances on curved boundaries: it stops at the first crossing",
-        nearest=True,
+        minimum_norm=True,
     ),
     _card(
         "autoattack",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from backlight.attack.auto import each_in_turn
 from backlight.attack.challenge import Challenge
-from backlight.attack.rules.nearest import DDN, FMN, DeepFool, Halve
+from backlight.attack.rules.minimum_norm import DDN, FMN, DeepFool, Halve
 from backlight.errors import UsageError
 from backlight.pixels import Adam, Measure, Result, cross_entropy, distance, hinge, margin
 from backlight.pixels.describe import Brief
@@ -122,7 +122,7 @@ def carlini_wagner(
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Tanh(Brief):
-    """Move numbers whose tanh is the picture, so that the box needs no projection.
+    """Update numbers whose tanh is the picture, so that the box needs no projection.
 
     `originals` and `starts` are `[B,C,H,W]`. `lattice` rounds pictures to 8 bits towards the originals, the
     gradient going straight through; outside of `mask` `[B,C,H,W]` pictures stay the originals.
@@ -140,14 +140,14 @@ class Tanh(Brief):
 
     @property
     def pixels(self) -> bool:
-        """Tell that parameters are no pixels."""
+        """State that parameters are no pixels."""
         return False
 
     def __len__(self) -> int:
         return len(self.originals)
 
     def start(self, rows: Tensor, random: Random) -> Tensor:
-        """Give the starts, a little inside the box: exact black and white would never move."""
+        """Return the starts, a little inside the box: exact black and white would never move."""
         inside = (2 * self.starts[rows] - 1) * (1 - _INSIDE)
         # torch's atanh rounds differently by position in a tensor; the logarithms do not.
         return ((1 + inside).log() - (1 - inside).log()) / 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from backlight.attack.rules.plane import to_plane
-from backlight.pixels import Move, Rule, Seen
+from backlight.pixels import Observation, Rule, Update
 from backlight.pixels.geometry import dot, length, per_image, unit
 from backlight.pixels.rule import State
 
@@ -22,7 +22,7 @@ def _cosine(first: float, last: float, t: int, steps: int) -> float:
 
 
 def _farthest(original: Tensor, norm: str) -> Tensor:
-    """Give the distance of the farthest corner of the box: no change can be larger."""
+    """Return the distance of the farthest corner of the box: no change can be larger."""
     return length(torch.maximum(original, 1 - original), norm)
 
 
@@ -53,7 +53,7 @@ class DDN(Rule):
         farthest = _farthest(original, "l2")
         return {"original": original, "farthest": farthest, "radius": torch.full_like(farthest, self.first)}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Step, and rescale the offset to the new radius."""
         original = state["original"]
         size = _cosine(1.0, 0.01, seen.t, seen.steps)
@@ -61,7 +61,7 @@ class DDN(Rule):
         factor = torch.where(seen.success, 1 - self.gamma, 1 + self.gamma)
         radius = torch.minimum(state["radius"] * factor, state["farthest"])
         scale = radius / length(offset, "l2").clamp(min=torch.finfo(radius.dtype).tiny)
-        return Move(original + offset * per_image(scale, offset), state | {"radius": radius})
+        return Update(original + offset * per_image(scale, offset), state | {"radius": radius})
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -93,7 +93,7 @@ class FMN(Rule):
             "found": torch.zeros_like(farthest, dtype=torch.bool),
         }
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Set the radius, step, and project on the ball of that radius."""
         gradient = _open(seen.gradient, seen.params)
         state = self._learn(state, seen, gradient)
@@ -104,9 +104,9 @@ class FMN(Rule):
         else:
             far = per_image(length(offset, "l2"), offset)
             offset = torch.where(far > radius, offset * (radius / far.clamp(min=1e-30)), offset)
-        return Move(original + offset, state)
+        return Update(original + offset, state)
 
-    def _learn(self, state: State, seen: Seen, gradient: Tensor) -> State:
+    def _learn(self, state: State, seen: Observation, gradient: Tensor) -> State:
         gamma = _cosine(*self.gamma, seen.t, seen.steps)
         far = length(seen.params - state["original"], self.norm)
         nearest = torch.where(seen.success, torch.minimum(far, state["nearest"]), state["nearest"])
@@ -143,7 +143,7 @@ class DeepFool(Rule):
         reach = params.new_full((len(params),), torch.inf)
         return {"original": self.images[rows], "walked": zero, "nearest": zero, "reach": reach}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Compare one more plane; after the last, step over the nearest."""
         offset = dot(seen.gradient, seen.params) - seen.value
         there = to_plane(seen.params, seen.gradient, offset, self.norm)
@@ -153,9 +153,9 @@ class DeepFool(Rule):
         nearest = torch.where(per_image(nearer, there), there, state["nearest"])
         state = state | {"nearest": nearest, "reach": torch.where(nearer, reach, state["reach"])}
         if seen.t % self.rivals < self.rivals - 1:
-            return Move(seen.params, state)
+            return Update(seen.params, state)
         walked = state["walked"] + nearest
-        return Move(state["original"] + (1 + self.overshoot) * walked, state | {"walked": walked})
+        return Update(state["original"] + (1 + self.overshoot) * walked, state | {"walked": walked})
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -178,12 +178,12 @@ class Halve(Rule):
         zero = params.new_zeros(len(params))
         return {"original": self.images[rows], "end": params, "low": zero, "high": zero + 1, "at": zero + 1}
 
-    def step(self, state: State, seen: Seen) -> Move:
+    def step(self, state: State, seen: Observation) -> Update:
         """Look at the middle of what is left."""
         high = torch.where(seen.success, state["at"], state["high"])
         low = torch.where(seen.success, state["low"], state["at"])
         middle = (low + high) / 2
         offset = state["end"] - state["original"]
-        return Move(
+        return Update(
             state["original"] + per_image(middle, offset) * offset, state | {"low": low, "high": high, "at": middle}
         )

@@ -27,7 +27,7 @@ class ModelEntry:
     offline: bool | None
 
     def to_json(self) -> dict[str, object]:
-        """Give `{"spec", "summary", "needs", "offline"}`."""
+        """Return `{"spec", "summary", "needs", "offline"}`."""
         return dict(vars(self))
 
 

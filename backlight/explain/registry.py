@@ -27,7 +27,7 @@ class Card:
     `needs` is some of gradient (at the pixels), layer, ReLU, biases, attention, captum, or nothing; `passes` the cost
     per image in words, the shared pass included.
 
-    >>> CATALOG["gradcam"].needs
+    >>> METHODS["gradcam"].needs
     frozenset({'layer'})
     """
 
@@ -229,4 +229,4 @@ _CARDS = (
         "networks with a module that runs twice, or with layers that the class has no rule for: it says so",
     ),
 )
-CATALOG: Mapping[str, Card] = {card.name: card for card in _CARDS}
+METHODS: Mapping[str, Card] = {card.name: card for card in _CARDS}
