@@ -54,7 +54,7 @@ def attacking(method: str) -> Call:
     target = "random" if ATTACKS[method].targeted == "always" else None
     steps = {"steps": 4} if "steps" in ATTACKS[method].options else {}
     # So large a ball that every attack succeeds at once: what matters here is what it leaves behind.
-    eps = None if ATTACKS[method].nearest or target else 1.0 - 1e-6
+    eps = None if ATTACKS[method].minimum_norm or target else 1.0 - 1e-6
     return lambda classifier, _: attack(classifier, IMAGES, method=method, eps=eps, target=target, **steps)
 
 
