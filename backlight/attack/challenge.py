@@ -11,9 +11,9 @@ from torch import Tensor
 
 from backlight.attack.referee import Referee, judge_logits
 from backlight.attack.threat import ThreatModel
-from backlight.chunks import Chunk
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target, resolve_targets
+from backlight.engine.chunks import Chunk
 from backlight.errors import InputError
 from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, optimize, predicted
 from backlight.pixels.constraints import Constraint

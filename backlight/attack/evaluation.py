@@ -20,11 +20,11 @@ from backlight.attack.stages import Stage
 from backlight.classifier import Classifier
 from backlight.data.dataset import Batch, Dataset
 from backlight.data.pictures import Failure
-from backlight.engine import Engine
+from backlight.engine.processes import Engine
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import DataError
 from backlight.evaluate.samples import check_labels
 from backlight.pixels import Result
-from backlight.progress import Progress, reporting
 from backlight.random import Seed
 from backlight.table import Table
 from backlight.table.statistics import wilson

@@ -13,7 +13,7 @@ from backlight.attack.blocks import SURVIVED, WRONG_BEFORE, Block
 from backlight.attack.referee import judge_logits
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.engine import Engine
+from backlight.engine.processes import Engine
 from backlight.table import Table
 
 CLASSES = 64

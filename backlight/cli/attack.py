@@ -35,8 +35,8 @@ def attack(
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files."""
     from backlight.attack.adversarial import threat_for
     from backlight.attack.registry import card_of
+    from backlight.engine.progress import terminal_progress
     from backlight.images import find_pictures
-    from backlight.progress import terminal_progress
     from backlight.tasks.attack import AttackRequest, attack_pictures
 
     threat_for(card_of(method), norm, eps)  # wrong options are told before a model is loaded

@@ -28,6 +28,7 @@ def calibrate(
 ) -> None:
     """Find the temperature at which a run's confidence means what it says, on its validation pictures."""
     from backlight.data import load_data
+    from backlight.engine.progress import terminal_progress
     from backlight.evaluate.calibrate import CALIBRATION, write_calibration
     from backlight.evaluate.calibrate import calibrate as find_temperature
     from backlight.evaluate.evaluate import evaluate
@@ -35,7 +36,6 @@ def calibrate(
     from backlight.files import require_new
     from backlight.images.intake import Failed
     from backlight.models import load
-    from backlight.progress import terminal_progress
     from backlight.runs.folder import RunFolder
     from backlight.train.prepare import prepare_data
 

@@ -24,10 +24,10 @@ def inspect(data: Data, run: RunOptions, output: OutputOptions) -> None:
     """Look at a data set: class counts, sizes, broken files, duplicates within and across parts, a contact sheet."""
     from backlight.data import load_splits
     from backlight.data.inspect import contact_sheet, inspect_data
+    from backlight.engine.progress import terminal_progress
     from backlight.files import require_new
     from backlight.images import write_png
     from backlight.images.intake import Failed
-    from backlight.progress import terminal_progress
 
     path = require_new(output.out / "contact-sheet.png", output.force)
     splits = load_splits(data)
@@ -53,9 +53,9 @@ def convert(
     """Write a data set in another form, with the same labels, pixels and parts; in a folder ids become paths."""
     from backlight.data import load_splits
     from backlight.data.convert import convert_data
+    from backlight.engine.progress import terminal_progress
     from backlight.images import Resize
     from backlight.images.intake import Failed
-    from backlight.progress import terminal_progress
 
     wanted = read_size(size)
     splits = load_splits(data, resize=Resize(None, wanted) if wanted else None)

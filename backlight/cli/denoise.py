@@ -31,9 +31,9 @@ def denoise(
     limit: Limit = None,
 ) -> None:
     """Remove noise from pictures: near the noisy one, and smooth."""
+    from backlight.engine.progress import terminal_progress
     from backlight.grammar import parse_number
     from backlight.images import find_pictures
-    from backlight.progress import terminal_progress
     from backlight.tasks.denoise import denoise_pictures
 
     paths = find_pictures(pictures)[:limit]

@@ -25,7 +25,7 @@ from backlight.errors import UsageError
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
     from backlight.data import Dataset
-    from backlight.engine import Engine
+    from backlight.engine.processes import Engine
     from backlight.evaluate.compare import Comparison
     from backlight.evaluate.evaluate import Evaluation
     from backlight.evaluate.slices import Slice
@@ -54,7 +54,7 @@ def evaluate(
 ) -> None:
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better."""
     from backlight.data import load_data
-    from backlight.engine import make_engine
+    from backlight.engine.processes import make_engine
     from backlight.evaluate.calibrate import at_temperature, read_temperature
     from backlight.evaluate.compare import compare_evaluations
     from backlight.evaluate.slices import read_slices, require_values
@@ -94,8 +94,8 @@ def evaluate(
 
 
 def _evaluation(classifier: Classifier, pictures: Dataset, run: RunOptions, tta: bool, engine: Engine) -> Evaluation:
+    from backlight.engine.progress import terminal_progress
     from backlight.evaluate.evaluate import evaluate as evaluate_classifier
-    from backlight.progress import terminal_progress
 
     progress = terminal_progress(run.quiet or not engine.is_main)
     return evaluate_classifier(

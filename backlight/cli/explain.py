@@ -86,8 +86,8 @@ def _files(
     output: OutputOptions,
     limit: int | None,
 ) -> None:
+    from backlight.engine.progress import terminal_progress
     from backlight.images import find_pictures
-    from backlight.progress import terminal_progress
     from backlight.tasks.explain import explain_pictures
 
     paths = find_pictures(pictures)[:limit]
@@ -127,11 +127,11 @@ def _whole_data(
     limit: int | None,
 ) -> None:
     from backlight.data import load_data
-    from backlight.engine import make_engine
+    from backlight.engine.processes import make_engine
+    from backlight.engine.progress import terminal_progress
     from backlight.explain.scores.score import DEFAULT_METRICS
     from backlight.explain.study import explain_data
     from backlight.images.intake import Failed
-    from backlight.progress import terminal_progress
 
     _check_new(output, whole.resume)
     pictures = load_data(spec, split=whole.split, limit=limit)

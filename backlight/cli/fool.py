@@ -25,9 +25,9 @@ def fool(
     limit: Limit = None,
 ) -> None:
     """Change pictures until the classifier sees the target; show the difference and ten times the difference."""
+    from backlight.engine.progress import terminal_progress
     from backlight.images import find_pictures
     from backlight.images.intake import Failed, unique_stems
-    from backlight.progress import terminal_progress
     from backlight.tasks.visualize import Made, read_each, read_for, write_made
     from backlight.visualize import Watch, fooling_image
 

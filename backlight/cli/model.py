@@ -15,7 +15,7 @@ def load_classifier(options: ModelOptions, seed: int) -> Classifier:
     """Load what the options name, on this process's device; torch is imported here and not before."""
     import torch
 
-    from backlight.engine import make_engine
+    from backlight.engine.processes import make_engine
     from backlight.models import load
 
     classifier = load(

@@ -23,9 +23,9 @@ def predict(
     limit: Limit = None,
 ) -> None:
     """Name the most likely classes of pictures."""
+    from backlight.engine.progress import terminal_progress
     from backlight.evaluate.predict import predict as predict_pictures
     from backlight.images import find_pictures
-    from backlight.progress import terminal_progress
 
     paths = find_pictures(pictures)[:limit]
     classifier = load_classifier(model, run.seed)

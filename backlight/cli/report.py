@@ -13,9 +13,9 @@ from backlight.cli.output import data_name, emit, given_command, leave, say, war
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
+    from backlight.engine.progress import Progress
     from backlight.images.intake import Failed
     from backlight.page.sections import Section
-    from backlight.progress import Progress
 
 _PAGE = "report.html"
 
@@ -38,11 +38,11 @@ def report(
     limit: Limit = None,
 ) -> None:
     """Show on one page what a classifier sees, why, and how easily it is fooled."""
+    from backlight.engine.progress import terminal_progress
     from backlight.explain import method
     from backlight.files import require_new
     from backlight.grammar import split_specs
     from backlight.images import find_pictures
-    from backlight.progress import terminal_progress
     from backlight.report import Options, sample_pictures, write_report
 
     chosen = split_specs(methods)

@@ -93,8 +93,8 @@ def _evaluate(
 ) -> Robustness | None:
     """Run the evaluation in this and all other processes; only the main one gets the outcome to tell of."""
     from backlight.attack.evaluation import evaluate_robustness
-    from backlight.engine import make_engine
-    from backlight.progress import terminal_progress
+    from backlight.engine.processes import make_engine
+    from backlight.engine.progress import terminal_progress
 
     engine = make_engine(str(classifier.device))
     if engine.is_main and anew:

@@ -30,9 +30,9 @@ def style(
     """Paint a picture in the style of others."""
     import dataclasses
 
+    from backlight.engine.progress import terminal_progress
     from backlight.errors import UsageError
     from backlight.grammar import parse_number
-    from backlight.progress import terminal_progress
     from backlight.tasks.visualize import read_sized, write_made
     from backlight.visualize import Watch, style_transfer
     from backlight.visualize.style_presets import preset_of

@@ -124,9 +124,9 @@ def train(
 ) -> None:
     """Train a classifier, choose the best epoch by validation, and keep all of it in a run folder."""
     from backlight.data import load_splits
-    from backlight.engine import make_engine
+    from backlight.engine.processes import make_engine
+    from backlight.engine.progress import terminal_progress
     from backlight.grammar import parse_duration
-    from backlight.progress import terminal_progress
     from backlight.train.fit import fit
     from backlight.train.runtime import Runtime
 

@@ -37,9 +37,9 @@ def visualize(
     longest: Annotated[int, typer.Option(min=16, help="The longer side of a dream, in pixels.")] = 384,
 ) -> None:
     """Make pictures that show what a class, a channel or a layer of the model looks for."""
+    from backlight.engine.progress import terminal_progress
     from backlight.errors import UsageError, did_you_mean
     from backlight.images.intake import Failed
-    from backlight.progress import terminal_progress
     from backlight.visualize.pictures import Watch
 
     if what not in ("class", "feature", "invert", "dream"):

@@ -17,10 +17,10 @@ from torch import Tensor
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Failure, to_pil
 from backlight.data.splits import Splits
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import DataError, FileError, UsageError
 from backlight.files import atomic, require_new
 from backlight.images import write_png
-from backlight.progress import Progress, reporting
 
 Advance = Callable[..., None]
 NAME_LIMIT = 120

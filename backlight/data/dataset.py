@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from backlight.data.pictures import THREADS, Failure, Memory, PictureSource, fitted, select, stack, try_one
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import DataError, FileError
 from backlight.images import Resize
-from backlight.progress import Progress, reporting
 
 Rows = slice | Tensor | Sequence[int] | range
 

@@ -17,9 +17,9 @@ from backlight.data.dataset import Dataset
 from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
 from backlight.data.pictures import THREADS, Failure, to_pil, try_one
 from backlight.data.splits import Splits
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import FileError, counted
 from backlight.images.sheets import grid
-from backlight.progress import Progress, reporting
 from backlight.table import Table
 
 

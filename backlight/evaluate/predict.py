@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.chunks import Chunk, in_chunks
 from backlight.classifier import Classifier
+from backlight.engine.chunks import Chunk, in_chunks
+from backlight.engine.progress import Progress
 from backlight.errors import InputError
 from backlight.images import Picture
 from backlight.images.intake import Failed, read_batches
-from backlight.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from backlight.chunks import Chunk, in_chunks
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Failure
-from backlight.engine import Engine
+from backlight.engine.chunks import Chunk, in_chunks
+from backlight.engine.processes import Engine
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import DataError
-from backlight.progress import Progress, reporting
 from backlight.table import Table
 
 

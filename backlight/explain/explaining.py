@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from backlight.chunks import Chunk, in_chunks
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
+from backlight.engine.chunks import Chunk, in_chunks
 from backlight.errors import InputError, UsageError
 from backlight.explain.attribution import Attribution, Explanations, finish
 from backlight.explain.choosing import Method, method

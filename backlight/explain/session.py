@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backlight.chunks import Chunk
 from backlight.classifier import Classifier
 from backlight.classifier.recording import LOGITS
 from backlight.classifier.targets import Target
+from backlight.engine.chunks import Chunk
 from backlight.errors import UsageError, did_you_mean
 from backlight.explain.layout import Layout, find_layout
 from backlight.explain.objective import Contrast, Objective, Scorer, resolve_objective

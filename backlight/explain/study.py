@@ -18,7 +18,8 @@ from backlight import __version__
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Failure
-from backlight.engine import Engine
+from backlight.engine.processes import Engine
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import DataError
 from backlight.explain.attribution import Explanations
 from backlight.explain.averages import ClassAverages
@@ -30,7 +31,6 @@ from backlight.explain.scores.score import DEFAULT_METRICS, score_explanations, 
 from backlight.explain.views import OBJECT, Views, read_views
 from backlight.fingerprint import fingerprint
 from backlight.images import write_png
-from backlight.progress import Progress, reporting
 from backlight.random import Random
 from backlight.sweep.blocks import BlockFolder
 from backlight.table import Table

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import FileError, InputError
 from backlight.images.picture import Picture
-from backlight.progress import Progress, reporting
 
 
 @dataclass(frozen=True)

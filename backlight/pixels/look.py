@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backlight.chunks import Chunk, in_chunks
+from backlight.engine.chunks import Chunk, in_chunks
 from backlight.errors import InputError
 from backlight.pixels.geometry import length
 from backlight.pixels.measure import Measure

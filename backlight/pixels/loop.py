@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from backlight.chunks import Chunk
 from backlight.classifier import Classifier
+from backlight.engine.chunks import Chunk
 from backlight.errors import InputError
 from backlight.pixels.constraints import Constraint
 from backlight.pixels.describe import brief

@@ -13,13 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.engine.progress import Progress
 from backlight.errors import FileError, ModelError
 from backlight.files import require_new, write_text
 from backlight.images import Picture, open_picture
 from backlight.images.intake import Failed, read_batches
 from backlight.page.page import Page
 from backlight.page.sections import Section, shown_path
-from backlight.progress import Progress
 from backlight.report.fill import fill
 from backlight.report.model import model_section
 from backlight.report.picture import Summary, picture_section

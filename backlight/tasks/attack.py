@@ -13,11 +13,11 @@ from backlight.attack.saved import SavedAttack, save_adversarial
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
+from backlight.engine.progress import Progress
 from backlight.files import require_new
 from backlight.images import round_to_8bit, write_png
 from backlight.images.intake import Failed, read_batches, unique_stems
 from backlight.images.render import amplify
-from backlight.progress import Progress
 
 AMPLIFICATION = 10
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from backlight.denoise.denoising import denoise
 from backlight.denoise.quality import quality
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import FileError
 from backlight.files import require_new
 from backlight.images import open_picture, to_tensor, write_png
@@ -19,7 +20,6 @@ from backlight.images.intake import Failed, unique_stems
 from backlight.images.render import amplify
 from backlight.page.made import MadePicture, made_section
 from backlight.page.page import write_page
-from backlight.progress import Progress, reporting
 
 _ABOUT = "The result is near the noisy picture and smooth; alpha says how much smoothness counts beside nearness."
 

@@ -12,13 +12,13 @@ import torch
 
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
+from backlight.engine.progress import Progress
 from backlight.explain.attribution import Attribution, Explanations
 from backlight.explain.explaining import explain
 from backlight.explain.figures import overlays
 from backlight.files import atomic, require_new
 from backlight.images import Picture, write_png
 from backlight.images.intake import Failed, read_batches, unique_stems
-from backlight.progress import Progress
 from backlight.random import Random
 
 

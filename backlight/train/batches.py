@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Memory
-from backlight.engine import Engine
+from backlight.engine.processes import Engine
 from backlight.random import hash_ids
 from backlight.train.ahead import ReadAhead
 from backlight.train.augment import Augmentation

@@ -13,12 +13,12 @@ import torch
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.engine import Engine, make_engine
+from backlight.engine.interrupt import held_interrupt
+from backlight.engine.processes import Engine, make_engine
+from backlight.engine.progress import Progress, reporting
 from backlight.evaluate.metrics import accuracy, mean_loss, top_k
-from backlight.progress import Progress, reporting
 from backlight.runs.log import read_log
 from backlight.train.curves import draw_curves
-from backlight.train.interrupt import held_interrupt
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 from backlight.train.schedule import rate

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from backlight.engine import Engine
+from backlight.engine.processes import Engine
 from backlight.errors import ModelError
 from backlight.runs.history import merit
 from backlight.runs.log import Log, peak_memory

@@ -6,7 +6,7 @@ import copy
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.engine import Engine
+from backlight.engine.processes import Engine
 from backlight.errors import DataError, ModelError, UsageError
 from backlight.train.recipe import Recipe
 

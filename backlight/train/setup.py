@@ -12,7 +12,7 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.engine import Engine
+from backlight.engine.processes import Engine
 from backlight.errors import DataError, UsageError
 from backlight.evaluate.samples import check_labels, predict_dataset, tabulate
 from backlight.runs.folder import RunFolder

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from backlight.chunks import is_out_of_memory
 from backlight.classifier import Classifier
-from backlight.engine import Engine
+from backlight.engine.chunks import is_out_of_memory
+from backlight.engine.processes import Engine
 from backlight.random import Random, generator_seed
 from backlight.train.adversary import Adversary
 from backlight.train.average import Average

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.engine import Engine
+from backlight.engine.processes import Engine
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import FileError, ModelError
-from backlight.progress import Progress, reporting
 from backlight.train.augment import Augmentation
 from backlight.train.batches import Batches
 from backlight.train.layers import find_head, freeze

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.engine.progress import Progress, reporting
 from backlight.errors import InputError, ModelError
 from backlight.pixels import Measure, Parametrization, Rule, turns
 from backlight.pixels.result import Result
 from backlight.pixels.run import Run
 from backlight.pixels.view import guarded
-from backlight.progress import Progress, reporting
 
 Size = int | tuple[int, int] | None
 """One side, (height, width), or None for the model's input size."""

@@ -313,7 +313,7 @@ def test_an_empty_class_is_trained_around(tmp_path: Path) -> None:
 TWO = """
 from dataclasses import replace
 from pathlib import Path
-from backlight.engine import make_engine
+from backlight.engine.processes import make_engine
 from backlight.evaluate.samples import predict_dataset
 from backlight.train.augment import Augmentation
 from backlight.train.fit import fit

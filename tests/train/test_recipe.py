@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from backlight.engine import Engine
+from backlight.engine.processes import Engine
 from backlight.errors import DataError, FileError, UsageError
 from backlight.train.average import Average
 from backlight.train.batches import Batches

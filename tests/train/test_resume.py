@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from backlight.data.dataset import Dataset
+from backlight.engine.interrupt import held_interrupt
 from backlight.errors import DataError, FileError, UsageError
 from backlight.runs.folder import RunFolder
 from backlight.runs.log import Log, read_log
 from backlight.train.batches import TrainingBatch
 from backlight.train.fit import fit
-from backlight.train.interrupt import held_interrupt
 from backlight.train.recipe import Recipe
 from backlight.train.start import start_classifier
 from backlight.train.trainer import Outcome, Trainer

@@ -12,7 +12,7 @@ COMMON = """
 from dataclasses import replace
 from pathlib import Path
 import torch
-from backlight.engine import make_engine
+from backlight.engine.processes import make_engine
 from backlight.evaluate.metrics import mean_loss
 from backlight.evaluate.samples import predict_dataset
 from backlight.errors import UsageError

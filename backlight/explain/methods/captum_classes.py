@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from backlight.chunks import in_chunks, is_out_of_memory
 from backlight.classifier import Classifier
 from backlight.classifier.recording import LOGITS, split_call
+from backlight.engine.chunks import in_chunks, is_out_of_memory
 from backlight.errors import ModelError, UsageError, did_you_mean
 from backlight.explain.attribution import Attribution, upsample
 from backlight.explain.layout import find_layout

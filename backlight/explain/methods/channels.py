@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backlight.chunks import in_chunks
 from backlight.classifier.recording import split_call
+from backlight.engine.chunks import in_chunks
 from backlight.errors import UsageError
 from backlight.explain.attribution import Attribution, upsample
 from backlight.explain.methods.baselines import make_baseline

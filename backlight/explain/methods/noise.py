@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.chunks import sum_chunks
+from backlight.engine.chunks import sum_chunks
 from backlight.errors import UsageError, did_you_mean
 from backlight.explain.attribution import Attribution
 from backlight.explain.session import Session

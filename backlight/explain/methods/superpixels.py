@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backlight.chunks import sum_chunks
+from backlight.engine.chunks import sum_chunks
 from backlight.errors import UsageError
 from backlight.explain.attribution import Attribution
 from backlight.explain.methods.baselines import make_baseline

@@ -9,9 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from backlight.chunks import Chunk, in_chunks
 from backlight.classifier import Classifier
 from backlight.classifier.recording import LOGITS
+from backlight.engine.chunks import Chunk, in_chunks
 from backlight.random import Random
 
 Explainer = Callable[[Classifier, Tensor, int], Tensor]

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backlight.chunks import Chunk
 from backlight.classifier import Classifier
+from backlight.engine.chunks import Chunk
 from backlight.errors import InputError, UsageError
 from backlight.explain.attribution import Explanations
 from backlight.explain.choosing import Method

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from backlight.chunks import Chunk
 from backlight.classifier import Classifier
+from backlight.engine.chunks import Chunk
 from backlight.explain import explain
 from backlight.explain.scores import METRICS, score_maps
 from backlight.explain.scores.controls import edge_map, random_map

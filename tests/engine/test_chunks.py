@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backlight.chunks import Chunk, in_chunks, is_out_of_memory, map_chunks, sum_chunks
+from backlight.engine.chunks import Chunk, in_chunks, is_out_of_memory, map_chunks, sum_chunks
 from backlight.errors import InputError
 
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory")

@@ -3,13 +3,13 @@ import sys
 import pytest
 import torch
 
-from backlight.engine import Engine, choose_device, choose_precision, make_engine
+from backlight.engine.processes import Engine, choose_device, choose_precision, make_engine
 from backlight.errors import DataError, InputError, UsageError
 from tests.processes import run_processes
 
 SCRIPT = """
 import torch
-from backlight.engine import make_engine
+from backlight.engine.processes import make_engine
 from backlight.errors import DataError
 engine = make_engine("auto")
 assert (engine.world, engine.device.type) == (2, "cpu"), engine
