@@ -21,12 +21,12 @@ from backlight.evaluate.evaluate import evaluate
 from backlight.evaluate.predict import predict
 from backlight.evaluate.samples import predict_dataset
 from backlight.explain import METHODS, explain, explain_data, method
+from backlight.explain.request import Request
 from backlight.explain.scores import METRICS, score, score_explanations
 from backlight.images import write_png
 from backlight.models import inspect_model
 from backlight.pixels import Adam, Ball, Box, Pixels, Sign, cross_entropy, optimize, read_objective, turns
 from backlight.random import Random
-from backlight.tasks.explain import Request
 from backlight.train.fit import fit
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime

@@ -2,7 +2,7 @@
 
 explaining           `explain`, the one call
 catalog, choosing    every method with its needs, cost, reference and when not to use it; from names to them
-attribution          the results; figures draws them, export writes them
+attribution          the results; figures draws them, saved writes them; request: what is asked for
 session, recorded    what methods work on: one recorded pass
 objective, layout    what is explained; where a layer's rows and columns are
 rectifiers           guided backpropagation by interception

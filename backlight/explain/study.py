@@ -26,6 +26,8 @@ from backlight.explain.averages import ClassAverages
 from backlight.explain.choosing import Method
 from backlight.explain.explaining import choose_methods, explain
 from backlight.explain.figures import overlays
+from backlight.explain.request import Request
+from backlight.explain.saved import map_file, write_raw
 from backlight.explain.scores.metrics import find_metric
 from backlight.explain.scores.score import DEFAULT_METRICS, score_explanations, summarize
 from backlight.explain.views import OBJECT, Views, read_views
@@ -34,7 +36,6 @@ from backlight.images import write_png
 from backlight.random import Random
 from backlight.sweep.blocks import BlockFolder
 from backlight.table import Table
-from backlight.tasks.explain import Request, map_file, write_raw
 
 MAPS, BLOCKS = "maps", "explain-blocks"
 PLACES = ("border",)

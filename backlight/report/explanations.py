@@ -108,7 +108,7 @@ def explanations_section(study: DataExplanations, classifier: Classifier) -> Sec
     >>> import torch
     >>> from backlight import Classifier
     >>> from backlight.data import load_data
-    >>> from backlight.tasks.explain import Request
+    >>> from backlight.explain.request import Request
     >>> from backlight.explain.study import explain_data
     >>> classifier = Classifier.from_module(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 8)), size=8)
     >>> found = explain_data(classifier, load_data("shapes:n=2,size=8", split="all"), Request(("saliency",)))

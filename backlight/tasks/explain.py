@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from backlight.classifier import Classifier
-from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
 from backlight.explain.attribution import Attribution, Explanations
 from backlight.explain.explaining import explain
 from backlight.explain.figures import overlays
-from backlight.files import atomic, require_new
+from backlight.explain.request import Request
+from backlight.explain.saved import map_file, write_raw
+from backlight.files import require_new
 from backlight.images import Picture, write_png
 from backlight.images.intake import Failed, read_batches, unique_stems
 from backlight.random import Random
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is explained and how, in the words of the command line.
-
-    >>> Request(("gradcam",)).quantity
-    'logit'
-    """
-
-    methods: tuple[str, ...]
-    target: Target = None
-    layer: tuple[str, ...] | None = None
-    quantity: str = "logit"
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,27 +113,6 @@ def _explain(classifier: Classifier, pictures: list[Picture], request: Request) 
         quantity=request.quantity,
         random=Random(request.seed, [str(picture.path) for picture in pictures]),
     )
-
-
-def map_file(folder: Path, stem: str, method: str, suffix: str) -> Path:
-    """Name the file of one map of one picture.
-
-    >>> map_file(Path("out"), "cat", "rise:samples=8", "png").name
-    'cat-rise-samples=8.png'
-    """
-    return folder / f"{stem}-{re.sub(r'[^A-Za-z0-9_+.=]+', '-', method)}.{suffix}"
-
-
-def write_raw(path: Path, attribution: Attribution, row: int, picture: Picture) -> None:
-    """Write one map to an npz: `raw` [C,h,w], `heat` [H,W], `box` and `full_size` of the photograph."""
-    with atomic(path) as temporary:
-        np.savez_compressed(
-            temporary,
-            raw=attribution.attributions[row].cpu().numpy(),
-            heat=attribution.heatmap()[row].cpu().numpy(),
-            box=np.array(picture.box),
-            full_size=np.array(picture.full_size),
-        )
 
 
 def _written(attribution: Attribution, row: int, png: Path, npz: Path) -> WrittenMap:

@@ -11,8 +11,9 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.explain import METHODS, explain
 from backlight.explain.figures import draw
+from backlight.explain.request import Request
 from backlight.images import write_png
-from backlight.tasks.explain import Request, explain_pictures
+from backlight.tasks.explain import explain_pictures
 from tests.explain.nets import distinct_relu_net, images, wrap
 
 

@@ -24,13 +24,13 @@ from backlight.data.dataset import Dataset
 from backlight.errors import DataError
 from backlight.explain import explain, study
 from backlight.explain.averages import ClassAverages
+from backlight.explain.request import Request
 from backlight.explain.scores import score
 from backlight.explain.study import explain_data, stem_of
 from backlight.explain.views import read_views
 from backlight.images import write_png
 from backlight.random import Random
 from backlight.table import Table
-from backlight.tasks.explain import Request
 from tests.cli.running import CommandLine
 from tests.processes import run_processes
 from tests.unchanged import small_net, unchanged

@@ -13,12 +13,12 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.explain import explain_data
+from backlight.explain.request import Request
 from backlight.explain.scores import describe_scores
 from backlight.explain.study import DataExplanations
 from backlight.page.charts import interval_chart
 from backlight.report import write_report
 from backlight.report.explanations import explanations_section, mean_interval
-from backlight.tasks.explain import Request
 from tests.report.conftest import SCRIPT
 from tests.report.reading import Document
 

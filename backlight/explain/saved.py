@@ -1,0 +1,33 @@
+"""Raw maps as files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from backlight.explain.attribution import Attribution
+from backlight.files import atomic
+from backlight.images import Picture
+
+
+def map_file(folder: Path, stem: str, method: str, suffix: str) -> Path:
+    """Name the file of one map of one picture.
+
+    >>> map_file(Path("out"), "cat", "rise:samples=8", "png").name
+    'cat-rise-samples=8.png'
+    """
+    return folder / f"{stem}-{re.sub(r'[^A-Za-z0-9_+.=]+', '-', method)}.{suffix}"
+
+
+def write_raw(path: Path, attribution: Attribution, row: int, picture: Picture) -> None:
+    """Write one map to an npz: `raw` [C,h,w], `heat` [H,W], `box` and `full_size` of the photograph."""
+    with atomic(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            raw=attribution.attributions[row].cpu().numpy(),
+            heat=attribution.heatmap()[row].cpu().numpy(),
+            box=np.array(picture.box),
+            full_size=np.array(picture.full_size),
+        )
