@@ -24,10 +24,10 @@ from torchvision.transforms import v2
 from backlight.data.dataset import Dataset
 from backlight.data.load import load_splits
 from backlight.data.pictures import to_pil
-from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate import evaluate
 from backlight.runs.log import read_log
+from backlight.train import fit
 from backlight.train.batches import Batches
-from backlight.train.fit import fit
 from backlight.train.order import Order
 from backlight.train.recipe import CLASSIC, Recipe, read_recipe
 from backlight.train.runtime import Choice, Runtime, choose

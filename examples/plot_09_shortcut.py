@@ -11,7 +11,7 @@ import drawing
 import setting
 import torch
 
-from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate import evaluate
 from backlight.explain import explain
 from backlight.explain.figures import overlays
 from backlight.explain.scores.score import score

@@ -12,7 +12,7 @@ import setting
 import torch
 from scipy.stats import ttest_ind
 
-from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate import evaluate
 from backlight.explain import explain
 
 epochs = setting.choose(8, 30)

@@ -9,7 +9,7 @@ pictures, without augmentation, so that memorizing is possible.
 import drawing
 import setting
 
-from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate import evaluate
 from backlight.train.augment import Augmentation
 
 SPEC = "shapes:n=1120,size=48,classes=4@train=0:320,val=320:620,test=620:1120"

@@ -14,7 +14,7 @@ import setting
 import torch
 
 import backlight
-from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate import evaluate
 from backlight.train.augment import Augmentation
 
 SPEC = setting.choose(

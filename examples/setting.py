@@ -20,8 +20,8 @@ from torch import Tensor
 import backlight
 from backlight.data import Dataset, Splits, load_splits
 from backlight.runs.log import read_log
+from backlight.train import Trained, fit
 from backlight.train.augment import Augmentation
-from backlight.train.fit import Trained, fit
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 

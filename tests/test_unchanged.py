@@ -17,8 +17,7 @@ from backlight.attack.request import RobustnessRequest
 from backlight.classifier import Classifier
 from backlight.classifier.targets import resolve_targets
 from backlight.data import load_data
-from backlight.evaluate.evaluate import evaluate
-from backlight.evaluate.predict import predict
+from backlight.evaluate import evaluate, predict
 from backlight.evaluate.samples import predict_dataset
 from backlight.explain import METHODS, explain, explain_data, method
 from backlight.explain.request import Request
@@ -27,7 +26,7 @@ from backlight.images import write_png
 from backlight.models import inspect_model
 from backlight.pixels import Adam, Ball, Box, Pixels, Sign, cross_entropy, optimize, read_objective, turns
 from backlight.random import Random
-from backlight.train.fit import fit
+from backlight.train import fit
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 from backlight.visualize import class_image, dream, feature_image, fooling_image, invert, style_transfer

@@ -13,7 +13,7 @@ from backlight.cli.output import command, emit, leave, plain_json, say, warn
 from backlight.errors import DataError, counted
 
 if TYPE_CHECKING:
-    from backlight.evaluate.calibrate import Calibration
+    from backlight.evaluate.temperature import Calibration
 
 
 def calibrate(
@@ -29,10 +29,10 @@ def calibrate(
     """Find the temperature at which a run's confidence means what it says, on its validation pictures."""
     from backlight.data import load_data
     from backlight.engine.progress import terminal_progress
-    from backlight.evaluate.calibrate import CALIBRATION, write_calibration
-    from backlight.evaluate.calibrate import calibrate as find_temperature
-    from backlight.evaluate.evaluate import evaluate
+    from backlight.evaluate.evaluating import evaluate
     from backlight.evaluate.samples import match_labels
+    from backlight.evaluate.temperature import CALIBRATION, write_calibration
+    from backlight.evaluate.temperature import calibrate as find_temperature
     from backlight.files import require_new
     from backlight.images.intake import Failed
     from backlight.models import load

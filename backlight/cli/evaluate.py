@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from backlight.data import Dataset
     from backlight.engine.processes import Engine
     from backlight.evaluate.compare import Comparison
-    from backlight.evaluate.evaluate import Evaluation
+    from backlight.evaluate.evaluating import Evaluation
     from backlight.evaluate.slices import Slice
     from backlight.images.intake import Failed
     from backlight.page.sections import Section
@@ -55,9 +55,9 @@ def evaluate(
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better."""
     from backlight.data import load_data
     from backlight.engine.processes import make_engine
-    from backlight.evaluate.calibrate import at_temperature, read_temperature
     from backlight.evaluate.compare import compare_evaluations
     from backlight.evaluate.slices import read_slices, require_values
+    from backlight.evaluate.temperature import at_temperature, read_temperature
     from backlight.files import require_new
     from backlight.images.intake import Failed
 
@@ -95,7 +95,7 @@ def evaluate(
 
 def _evaluation(classifier: Classifier, pictures: Dataset, run: RunOptions, tta: bool, engine: Engine) -> Evaluation:
     from backlight.engine.progress import terminal_progress
-    from backlight.evaluate.evaluate import evaluate as evaluate_classifier
+    from backlight.evaluate.evaluating import evaluate as evaluate_classifier
 
     progress = terminal_progress(run.quiet or not engine.is_main)
     return evaluate_classifier(

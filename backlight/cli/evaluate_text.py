@@ -9,7 +9,7 @@ from backlight.errors import counted
 
 if TYPE_CHECKING:
     from backlight.evaluate.compare import Comparison
-    from backlight.evaluate.evaluate import Evaluation
+    from backlight.evaluate.evaluating import Evaluation
     from backlight.evaluate.slices import Slice
 
 _SHOWN = 10

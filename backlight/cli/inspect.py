@@ -14,7 +14,7 @@ from backlight.cli.output import emit, say
 from backlight.errors import UsageError
 
 if TYPE_CHECKING:
-    from backlight.evaluate.predict import Prediction
+    from backlight.classifier.predictions import Prediction
     from backlight.models.inspect import ModelSummary, RandomComparison
 
 _BAR = 24

@@ -12,7 +12,7 @@ from backlight.cli.options import Limit, ModelOptions, Pictures, RunOptions
 from backlight.cli.output import finish
 
 if TYPE_CHECKING:
-    from backlight.evaluate.predict import Predictions
+    from backlight.evaluate.predicting import Predictions
 
 
 def predict(
@@ -24,7 +24,7 @@ def predict(
 ) -> None:
     """Name the most likely classes of pictures."""
     from backlight.engine.progress import terminal_progress
-    from backlight.evaluate.predict import predict as predict_pictures
+    from backlight.evaluate.predicting import predict as predict_pictures
     from backlight.images import find_pictures
 
     paths = find_pictures(pictures)[:limit]

@@ -82,7 +82,7 @@ def _data_sections(
     if spec is None:
         return [], []
     from backlight.data import load_data
-    from backlight.evaluate.evaluate import evaluate
+    from backlight.evaluate.evaluating import evaluate
     from backlight.images.intake import Failed
     from backlight.report.evaluation import evaluation_sections
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from backlight.classifier import Classifier
     from backlight.data import Dataset, Splits
-    from backlight.train.fit import Trained
+    from backlight.train.fitting import Trained
     from backlight.train.recipe import Recipe
 
 _NEEDED = ("train", "val")
@@ -127,7 +127,7 @@ def train(
     from backlight.engine.processes import make_engine
     from backlight.engine.progress import terminal_progress
     from backlight.grammar import parse_duration
-    from backlight.train.fit import fit
+    from backlight.train.fitting import fit
     from backlight.train.runtime import Runtime
 
     if resume and force:

@@ -1,0 +1,28 @@
+"""How good a classifier is, where it fails, and what it says about single pictures.
+
+evaluate, Evaluation                   a whole data set: one table, and every number that follows from it
+compare_evaluations, Comparison        whether a second model is better on the same pictures
+predict, Predictions                   picture files and their most likely classes
+calibrate, Calibration                 the temperature at which confidence means what it says
+predict_dataset, match_labels          the table alone, and labels numbered as a classifier numbers them
+"""
+
+from backlight.evaluate.compare import Comparison, compare_evaluations
+from backlight.evaluate.evaluating import Evaluation, evaluate
+from backlight.evaluate.predicting import Predicted, Predictions, predict
+from backlight.evaluate.samples import match_labels, predict_dataset
+from backlight.evaluate.temperature import Calibration, calibrate
+
+__all__ = [
+    "Calibration",
+    "Comparison",
+    "Evaluation",
+    "Predicted",
+    "Predictions",
+    "calibrate",
+    "compare_evaluations",
+    "evaluate",
+    "match_labels",
+    "predict",
+    "predict_dataset",
+]

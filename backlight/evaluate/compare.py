@@ -11,7 +11,7 @@ from backlight.errors import DataError
 from backlight.table import Table
 
 if TYPE_CHECKING:
-    from backlight.evaluate.evaluate import Evaluation
+    from backlight.evaluate.evaluating import Evaluation
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Comparison:
 def joint_labels(first: Evaluation, second: Evaluation) -> tuple[str, ...]:
     """List the classes of the first model, then those that only the second one knows.
 
-    >>> from backlight.evaluate.evaluate import Evaluation
+    >>> from backlight.evaluate.evaluating import Evaluation
     >>> joint_labels(Evaluation(Table.of(id=["a"]), ("cat", "dog")), Evaluation(Table.of(id=["a"]), ("owl", "cat")))
     ('cat', 'dog', 'owl')
     """
@@ -57,7 +57,7 @@ def compare_evaluations(first: Evaluation, second: Evaluation) -> Comparison:
 
     Raises DataError as `compare` does.
 
-    >>> from backlight.evaluate.evaluate import Evaluation
+    >>> from backlight.evaluate.evaluating import Evaluation
     >>> one = Table.of(id=["a"], label=[0], prediction=[0], confidence=[0.9])
     >>> two = Table.of(id=["a"], label=[1], prediction=[1], confidence=[0.9])
     >>> compare_evaluations(Evaluation(one, ("cat", "dog")), Evaluation(two, ("dog", "cat"))).disagreements.ids

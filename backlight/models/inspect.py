@@ -10,9 +10,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from backlight.classifier import Classifier
+from backlight.classifier.predictions import Prediction, top_classes
 from backlight.classifier.recording import Layer
 from backlight.errors import ModelError
-from backlight.evaluate.predict import Prediction, top_classes
 from backlight.models.blueprint import ModelShape
 from backlight.models.loader import as_classifier, load
 from backlight.models.registry import find_blueprint

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backlight.data.dataset import Dataset
 from backlight.evaluate.compare import Comparison, joint_labels
-from backlight.evaluate.evaluate import Evaluation
+from backlight.evaluate.evaluating import Evaluation
 from backlight.page.sections import Section, percent, shown_path
 from backlight.report.fill import fill
 from backlight.report.gallery import Captioned, Thumbnail, read_thumbnails

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backlight.data.dataset import Dataset
-from backlight.evaluate.evaluate import Evaluation
+from backlight.evaluate.evaluating import Evaluation
 from backlight.evaluate.slices import Slice
 from backlight.page.sections import Section
 from backlight.report.fill import fill

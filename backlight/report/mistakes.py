@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backlight.evaluate.evaluate import Evaluation
+from backlight.evaluate.evaluating import Evaluation
 from backlight.evaluate.metrics import Confused, suspected_label_errors, top_losses
 from backlight.page.sections import Facts
 from backlight.report.gallery import Captioned, Thumbnail, shown_rows

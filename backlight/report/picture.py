@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from backlight.evaluate.predict import Prediction
+from backlight.classifier.predictions import Prediction
 from backlight.explain import method
 from backlight.images.render import amplify, normalize_map
 from backlight.page.embed import LARGEST, exact_uri, layer_uri, photograph_uri

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from backlight.attack.referee import judge_logits
 from backlight.classifier import Classifier
-from backlight.evaluate.predict import Prediction, top_classes
+from backlight.classifier.predictions import Prediction, top_classes
 from backlight.explain import Attribution, Explanations, explain
 from backlight.explain.attribution import upsample
 from backlight.images import Picture, round_to_8bit

@@ -59,7 +59,7 @@ def open_run(
 ) -> TrainingRun:
     """Make a new run in a folder, or open the one that is there; the classifier's module is copied.
 
-    Raises UsageError, DataError and FileError as `backlight.train.fit.fit` does.
+    Raises UsageError, DataError and FileError as `backlight.train.fit` does.
     """
     check_labels(classifier, train)
     check_labels(classifier, val)

@@ -28,9 +28,9 @@ from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.data.load import load_splits
-from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate import evaluate
 from backlight.runs.folder import versions
-from backlight.train.fit import fit
+from backlight.train import fit
 from backlight.train.recipe import read_recipe
 from backlight.train.runtime import Runtime
 from backlight.train.start import start_classifier

@@ -89,7 +89,7 @@ def test_a_file_of_slices_about_other_pictures_is_told_before_any_is_looked_at(
     backlight: CommandLine, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "when.csv").write_text("id,when\nother.png,day\n")
-    monkeypatch.setattr("backlight.evaluate.evaluate.predict_dataset", lambda *_, **__: pytest.fail("looked"))
+    monkeypatch.setattr("backlight.evaluate.evaluating.predict_dataset", lambda *_, **__: pytest.fail("looked"))
     ran = backlight(
         "evaluate", "--model", run, "--data", SHAPES, "--slice", f"{tmp_path / 'when.csv'}:when", "--out", tmp_path
     )

@@ -14,9 +14,9 @@ import torch
 
 from backlight import load
 from backlight.data import load_data
-from backlight.evaluate.calibrate import read_temperature
+from backlight.evaluate.temperature import read_temperature
 from backlight.models.export import Deployed
-from backlight.train.fit import fit
+from backlight.train import fit
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 from backlight.train.start import start_classifier

@@ -9,7 +9,7 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.data import load_data, load_splits
 from backlight.errors import DataError, FileError
-from backlight.train.fit import fit
+from backlight.train import fit
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 from tests.data.samples import write_folder

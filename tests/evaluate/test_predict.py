@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.classifier.predictions import top_classes
 from backlight.errors import InputError
-from backlight.evaluate.predict import predict, top_classes
+from backlight.evaluate import predict
 from backlight.images import to_tensor, write_png
 from tests.unchanged import CALLERS, caller, small_net, unchanged
 

@@ -13,9 +13,8 @@ from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.data.load import load_data
 from backlight.errors import DataError
-from backlight.evaluate.calibrate import calibrate
+from backlight.evaluate import calibrate, evaluate
 from backlight.evaluate.compare import compare_evaluations
-from backlight.evaluate.evaluate import evaluate
 from backlight.evaluate.samples import predict_dataset
 from backlight.report.comparison import comparison_section
 from backlight.report.evaluation import evaluation_sections

@@ -14,7 +14,7 @@ from PIL import Image
 from backlight import Classifier
 from backlight.attack import RobustnessRequest, evaluate_robustness
 from backlight.data.dataset import Dataset
-from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate import evaluate
 from backlight.images import to_tensor
 from backlight.report import write_report
 from backlight.report.evaluation import evaluation_sections

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from backlight.data.dataset import Dataset
+from backlight.evaluate import Evaluation
 from backlight.evaluate.calibration import Reliability, coverage_curve, reliability
 from backlight.evaluate.compare import compare
-from backlight.evaluate.evaluate import Evaluation
 from backlight.evaluate.samples import tabulate
 from backlight.evaluate.slices import Slice
 from backlight.page.page import write_page

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import backlight
-from backlight.evaluate.predict import predict
+from backlight.evaluate import predict
 from backlight.images import write_png
 from backlight.report import sample_pictures, write_report
 from tests.report.reading import read, stored

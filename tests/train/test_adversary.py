@@ -13,8 +13,8 @@ from backlight.classifier import Classifier
 from backlight.classifier.targets import resolve_targets
 from backlight.errors import UsageError
 from backlight.random import Random
+from backlight.train import fit
 from backlight.train.adversary import Adversary
-from backlight.train.fit import fit
 from backlight.train.recipe import Recipe
 from tests.train.nets import QUIET, network, pictures
 from tests.unchanged import small_net, unchanged

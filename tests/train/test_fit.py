@@ -13,7 +13,7 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.errors import DataError, FileError, ModelError, UsageError
-from backlight.evaluate.evaluate import evaluate
+from backlight.evaluate import evaluate
 from backlight.evaluate.metrics import accuracy
 from backlight.evaluate.samples import predict_dataset
 from backlight.models import load
@@ -21,9 +21,9 @@ from backlight.random import Random
 from backlight.runs.folder import RunFolder
 from backlight.runs.history import read_history
 from backlight.runs.log import read_log
+from backlight.train import fit
 from backlight.train.augment import Augmentation
 from backlight.train.batches import TrainingBatch
-from backlight.train.fit import fit
 from backlight.train.layers import replace_head
 from backlight.train.recipe import Recipe
 from backlight.train.schedule import rate
@@ -263,7 +263,7 @@ def test_every_step_moves_at_the_rate_of_the_schedule(tmp_path: Path, monkeypatc
 
 def test_an_epoch_without_a_loss_is_never_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([float("nan"), 1.0, 0.5])
-    monkeypatch.setattr("backlight.train.fit.mean_loss", lambda table: next(losses))
+    monkeypatch.setattr("backlight.train.fitting.mean_loss", lambda table: next(losses))
     found = fit(network(), *DATA, tmp_path, recipe=replace(SHORT, epochs=3, select="loss"), runtime=QUIET)
     assert (found.best_epoch, read_history(tmp_path).chosen["epoch"]) == (3, 3)
 
@@ -316,7 +316,7 @@ from pathlib import Path
 from backlight.engine.processes import make_engine
 from backlight.evaluate.samples import predict_dataset
 from backlight.train.augment import Augmentation
-from backlight.train.fit import fit
+from backlight.train import fit
 from backlight.train.recipe import Recipe
 from tests.train.nets import QUIET, network, pictures
 

@@ -14,8 +14,8 @@ from backlight.engine.interrupt import held_interrupt
 from backlight.errors import DataError, FileError, UsageError
 from backlight.runs.folder import RunFolder
 from backlight.runs.log import Log, read_log
+from backlight.train import fit
 from backlight.train.batches import TrainingBatch
-from backlight.train.fit import fit
 from backlight.train.recipe import Recipe
 from backlight.train.start import start_classifier
 from backlight.train.trainer import Outcome, Trainer
@@ -27,7 +27,7 @@ KILLED = """
 import os, resource, signal, sys
 from pathlib import Path
 import torch
-from backlight.train.fit import fit
+from backlight.train import fit
 from backlight.train.recipe import read_recipe
 from backlight.train.trainer import Trainer
 from tests.train.nets import QUIET, network, pictures

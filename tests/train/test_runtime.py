@@ -11,8 +11,7 @@ import torch
 from backlight.classifier import Classifier
 from backlight.errors import UsageError
 from backlight.runs.folder import RunFolder
-from backlight.train import runtime
-from backlight.train.fit import fit
+from backlight.train import fit, runtime
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Choice, Runtime, choose
 from tests.train.nets import QUIET, network, pictures

@@ -17,7 +17,7 @@ from backlight.evaluate.metrics import mean_loss
 from backlight.evaluate.samples import predict_dataset
 from backlight.errors import UsageError
 from backlight.train.augment import Augmentation
-from backlight.train.fit import fit
+from backlight.train import fit
 from backlight.runs.log import read_log
 from backlight.train.recipe import Recipe
 from backlight.train.trainer import Trainer

@@ -7,28 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.predictions import Prediction, top_classes
 from backlight.engine.chunks import Chunk, in_chunks
 from backlight.engine.progress import Progress
 from backlight.errors import InputError
 from backlight.images import Picture
 from backlight.images.intake import Failed, read_batches
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One class for one picture: its label and index, its softmax probability and its logit.
-
-    >>> Prediction("cat", 3, 0.9, 7.1).label
-    'cat'
-    """
-
-    label: str
-    index: int
-    probability: float
-    logit: float
 
 
 @dataclass(frozen=True)
@@ -109,22 +95,6 @@ def predict(
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="predict"):
         done += _classify(classifier, pictures, top, chunk)
     return Predictions(tuple(done), tuple(failed))
-
-
-def top_classes(classifier: Classifier, logits: Tensor, top: int) -> list[tuple[Prediction, ...]]:
-    """List the `top` most likely classes of each row of logits `[B,classes]`; equal logits by index.
-
-    >>> from torch import nn
-    >>> classifier = Classifier.from_module(nn.Flatten(), labels=["cat", "dog"])
-    >>> top_classes(classifier, torch.tensor([[0.0, 1.0]]), 1)[0][0].label
-    'dog'
-    """
-    probabilities = logits.softmax(1)
-    order = logits.argsort(dim=1, descending=True, stable=True)[:, :top]
-    rows = zip(order.tolist(), probabilities.gather(1, order).tolist(), logits.gather(1, order).tolist())
-    return [
-        tuple(Prediction(classifier.label(i), i, p, logit) for i, p, logit in zip(*row, strict=True)) for row in rows
-    ]
 
 
 def _classify(classifier: Classifier, pictures: list[Picture], top: int, chunk: Chunk) -> Iterator[Predicted]:

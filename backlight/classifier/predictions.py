@@ -1,0 +1,40 @@
+"""The most likely classes of images, with their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from backlight.classifier.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class for one picture: its label and index, its softmax probability and its logit.
+
+    >>> Prediction("cat", 3, 0.9, 7.1).label
+    'cat'
+    """
+
+    label: str
+    index: int
+    probability: float
+    logit: float
+
+
+def top_classes(classifier: Classifier, logits: Tensor, top: int) -> list[tuple[Prediction, ...]]:
+    """List the `top` most likely classes of each row of logits `[B,classes]`; equal logits by index.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> classifier = Classifier.from_module(nn.Flatten(), labels=["cat", "dog"])
+    >>> top_classes(classifier, torch.tensor([[0.0, 1.0]]), 1)[0][0].label
+    'dog'
+    """
+    probabilities = logits.softmax(1)
+    order = logits.argsort(dim=1, descending=True, stable=True)[:, :top]
+    rows = zip(order.tolist(), probabilities.gather(1, order).tolist(), logits.gather(1, order).tolist())
+    return [
+        tuple(Prediction(classifier.label(i), i, p, logit) for i, p, logit in zip(*row, strict=True)) for row in rows
+    ]
