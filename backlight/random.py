@@ -108,6 +108,16 @@ class Random:
         # Below 2**53 the product rounds to at most `high`, and only for a `high` near that bound reaches it.
         return (self.uniform(*shape, stream=stream, dtype=torch.float64) * high).long().clamp(max=high - 1)
 
+    def words(self, *shape: int, stream: Seed = "words") -> Tensor:
+        """Draw whole numbers -32768 .. 32767 with equal chances as int16, four from one hash.
+
+        >>> Random(0, [7]).words(3).dtype
+        torch.int16
+        """
+        count = math.prod(shape)
+        hashed = self._hash((-(-count // 4),), stream)
+        return hashed.view(torch.int16)[:, :count].reshape(len(self), *shape)
+
     @cached_property
     def _turn(self) -> Tensor:
         """Hash what all streams of one source share."""

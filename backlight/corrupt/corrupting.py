@@ -1,0 +1,65 @@
+"""Corrupt pictures: one kind at one severity, batched, each picture by its own random numbers."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from backlight.corrupt.colors import luminance
+from backlight.corrupt.registry import Corruption, CorruptionCard, corruption_of
+from backlight.corrupt.severities import check_severity, constants_of, table_for
+from backlight.errors import InputError
+from backlight.random import Random
+
+Kind = str | CorruptionCard | Corruption
+
+
+def corrupt(
+    images: Tensor, kind: Kind, severity: int, *, random: Random | None = None, table: str | None = None
+) -> Tensor:
+    """Corrupt pictures `[A,C,H,W]` in [0,1], C 1 or 3, by a kind at a severity 1 to 5; the result has 8 bits.
+
+    The constants are those published for photographs or for small pictures, by size, unless `table` names one. Each
+    picture's noise is keyed by (seed, kind, severity, id) of `random`; without one, pictures are numbered from 0.
+    A function (images, (severity,), random) is taken for a kind too.
+
+    Raises InputError for other images, UsageError for unknown kinds, severities and tables.
+
+    >>> import torch
+    >>> noisy = corrupt(torch.full((2, 3, 32, 32), 0.5), "gaussian_noise", 5)
+    >>> noisy.std().round(decimals=1)
+    tensor(0.1000)
+    """
+    card = card_of(kind)
+    check_severity(severity)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
+        found = f"images are {images.dtype} of shape {list(images.shape)}"
+        raise InputError(found, expected="floats in [0,1], [A,1,H,W] or [A,3,H,W]")
+    height, width = images.shape[2:]
+    random = random or Random(0, list(range(len(images))))
+    drawn = random.fork(("corrupt", card.name, severity))
+    constants = (
+        constants_of(card.constants, severity, table or table_for(height, width))
+        if card.constants
+        else (float(severity),)
+    )
+    pictures = (images.detach().clamp(0, 1) * 255).round().float().cpu() / 255
+    if card.colored and images.shape[1] == 1:
+        pictures = pictures.expand(-1, 3, -1, -1)
+    found = card.function(pictures, constants, drawn) if len(images) else pictures
+    if found.shape[1] != images.shape[1]:
+        found = luminance(found)
+    # Down, not to the nearest: the published code converts to bytes, and a float of 80 must not become 79.
+    return ((found.clamp(0, 1) * 255 + 1e-3).floor() / 255).to(images)
+
+
+def card_of(kind: Kind) -> CorruptionCard:
+    """Return the card of a kind: its name, the card itself, or a function.
+
+    >>> card_of("fog").name
+    'fog'
+    """
+    if isinstance(kind, CorruptionCard):
+        return kind
+    if isinstance(kind, str):
+        return corruption_of(kind)
+    return CorruptionCard(getattr(kind, "__name__", type(kind).__name__), kind, "own", reference="", counted=False)

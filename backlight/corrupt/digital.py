@@ -1,0 +1,118 @@
+"""What programs and formats do to pictures: elastic deformation, pixelation, JPEG."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from backlight.corrupt.filters import Edges, blur, fold
+from backlight.corrupt.severities import Constants
+from backlight.random import Random
+
+
+def pixelate(images: Tensor, constants: Constants, random: Random) -> Tensor:
+    """Shrink to the share `constants[0]` of each side by averaging, and enlarge again by repeating."""
+    height, width = images.shape[2:]
+    small = (max(1, int(height * constants[0])), max(1, int(width * constants[0])))
+    return _box_resize(_box_resize(images, small), (height, width))
+
+
+def _box_resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize as Pillow's box filter does: across first, rounded to 8 bits after each direction."""
+    across = _box_matrix(images.shape[3], size[1]).to(images)
+    down = _box_matrix(images.shape[2], size[0]).to(images)
+    return _rounded(down @ _rounded(images @ across.T))
+
+
+def _rounded(images: Tensor) -> Tensor:
+    return (images * 255 + 0.5 + 1e-3).floor() / 255
+
+
+@lru_cache(maxsize=64)
+def _box_matrix(count: int, wanted: int) -> Tensor:
+    scale = count / wanted
+    support = 0.5 * max(scale, 1)
+    matrix = torch.zeros(wanted, count)
+    for row in range(wanted):
+        center = (row + 0.5) * scale
+        first, last = max(0, int(center - support + 0.5)), min(count, int(center + support + 0.5))
+        offsets = (torch.arange(first, last, dtype=torch.float64) - center + 0.5) / max(scale, 1)
+        weights = ((offsets > -0.5) & (offsets <= 0.5)).float()
+        matrix[row, first:last] = weights / weights.sum()
+    return matrix
+
+
+def jpeg(images: Tensor, constants: Constants, random: Random) -> Tensor:
+    """Compress with the quality `constants[0]` and read back."""
+    pixels = (images * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    read = [_through_jpeg(one, int(constants[0])) for one in pixels]
+    return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).float() / 255
+
+
+def _through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    grey = pixels.shape[2] == 1
+    stream = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if grey else pixels).save(stream, "JPEG", quality=quality)
+    stream.seek(0)
+    return np.asarray(Image.open(stream)).reshape(pixels.shape)
+
+
+def elastic(images: Tensor, constants: Constants, random: Random) -> Tensor:
+    """Shift three points of a picture, then every pixel by a smooth random field.
+
+    `constants` are the length of the field's shifts, its smoothness and the points' shifts, all in pixels
+    (Simard, Steinkraus and Platt 2003).
+    """
+    length, sigma, jitter = constants
+    height, width = images.shape[2:]
+    y = torch.arange(height, dtype=torch.float32)[:, None]
+    x = torch.arange(width, dtype=torch.float32)
+    affine = _affine(random, height, width, jitter).float()[:, :, :, None, None]
+    rows = affine[:, 0, 0] * y + affine[:, 0, 1] * x + affine[:, 0, 2]
+    columns = affine[:, 1, 0] * y + affine[:, 1, 1] * x + affine[:, 1, 2]
+    moved = sample(images, rows, columns, "reflect")
+    if length == 0:
+        return moved
+    field = random.words(2, height, width, stream="field").float() / 2**15
+    field = blur(field, sigma, "symmetric", truncate=3.0) * length
+    return sample(moved, y + field[:, 0], x + field[:, 1], "symmetric")
+
+
+def _affine(random: Random, height: int, width: int, jitter: float) -> Tensor:
+    """Return for each picture the map from the place of a new pixel to where it comes from, float64 `[A,2,3]`."""
+    middle = torch.tensor([height // 2, width // 2], dtype=torch.float64)
+    square = min(height, width) // 3
+    corners = torch.tensor([[square, square], [-square, square], [-square, -square]], dtype=torch.float64)
+    points = middle + corners
+    shifted = points + (random.uniform(3, 2, stream="points", dtype=torch.float64) * 2 - 1) * jitter
+    ones = torch.ones(len(random), 3, 1, dtype=torch.float64)
+    solved = torch.linalg.solve(torch.cat([shifted, ones], 2), points.expand(len(random), -1, -1))
+    return solved.transpose(1, 2)
+
+
+def sample(images: Tensor, rows: Tensor, columns: Tensor, edges: Edges) -> Tensor:
+    """Read pictures `[A,C,H,W]` between their pixels, at `rows` and `columns` `[A,H,W]`, linearly.
+
+    >>> image = torch.tensor([[[[0.0, 1.0]]]])
+    >>> sample(image, torch.zeros(1, 1, 2), torch.tensor([[[0.5, 1.0]]]), "reflect")
+    tensor([[[[0.5000, 1.0000]]]])
+    """
+    height, width = images.shape[2:]
+    top, left = rows.floor(), columns.floor()
+    down, across = (rows - top)[:, None], (columns - left)[:, None]
+    place_rows = [fold(top.long() + step, height, edges) * width for step in (0, 1)]
+    place_columns = [fold(left.long() + step, width, edges) for step in (0, 1)]
+    flat = images.flatten(2)
+
+    def at(row: int, column: int) -> Tensor:
+        places = (place_rows[row] + place_columns[column]).flatten(1)[:, None]
+        return flat.gather(2, places.expand(-1, images.shape[1], -1)).view(images.shape[:2] + rows.shape[1:])
+
+    upper = torch.lerp(at(0, 0), at(0, 1), across.expand(images.shape))
+    lower = torch.lerp(at(1, 0), at(1, 1), across.expand(images.shape))
+    return torch.lerp(upper, lower, down.expand(images.shape))

@@ -1,0 +1,125 @@
+"""Spatter on the lens: drops of water, or mud."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from backlight.corrupt.blurs import to_levels
+from backlight.corrupt.filters import blur, filter_pictures
+from backlight.corrupt.noise import draw_normal
+from backlight.corrupt.severities import Constants
+from backlight.random import Random
+
+_WATER, _MUD = (175, 238, 238), (63, 42, 20)
+_WEAK, _STRONG = 50, 150  # of Canny's gradients, in levels
+_FARTHEST = 20  # pixels
+
+
+def spatter(images: Tensor, constants: Constants, random: Random) -> Tensor:
+    """Let drops lie on a picture: water brightens what it covers, mud (the last constant is 1) hides it."""
+    mean, deviation, sigma, threshold, amount, mud = constants
+    liquid = draw_normal(random, (1, *images.shape[2:]), "liquid") * deviation + mean
+    liquid = blur(liquid, sigma)
+    liquid = torch.where(liquid < threshold, 0.0, liquid)
+    if not mud:
+        return images + _shine(liquid, amount) * _color(_WATER)
+    cover = blur((liquid > threshold).float(), amount)
+    cover = torch.where(cover < 0.8, 0.0, cover)
+    return images * (1 - cover) + cover * _color(_MUD)
+
+
+def _color(levels: tuple[int, int, int]) -> Tensor:
+    return torch.tensor(levels).view(1, 3, 1, 1) / 255
+
+
+def _shine(liquid: Tensor, amount: float) -> Tensor:
+    """Return how much each drop `[A,1,H,W]` shines: strongest along edges that face one way."""
+    levels = to_levels(liquid) * 255
+    far = edge_distance(find_edges(levels))
+    far = _box(far).floor()
+    far = _equalized(far)
+    relief = torch.tensor([[-2.0, -1.0, 0.0], [-1.0, 1.0, 1.0], [0.0, 1.0, 2.0]])
+    far = _box(filter_pictures(far, relief, "reflect").clamp(0, 255))
+    shine = to_levels(liquid) * far
+    most = shine.amax((1, 2, 3), keepdim=True)
+    return shine / torch.where(most > 0, most, 1) * amount
+
+
+def _box(images: Tensor) -> Tensor:
+    return filter_pictures(images, torch.full((3, 3), 1 / 9), "reflect")
+
+
+def find_edges(levels: Tensor) -> Tensor:
+    """Return where Canny's detector sees edges in `[A,1,H,W]` of 0 to 255 (Canny 1986; gradients by Sobel, l1).
+
+    >>> ramp = torch.zeros(1, 1, 8, 8); ramp[..., 4:] = 255
+    >>> find_edges(ramp)[0, 0, 4].int().tolist()
+    [0, 0, 0, 1, 0, 0, 0, 0]
+    """
+    sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    across, down = (filter_pictures(levels, one, "replicate") for one in (sobel, sobel.T))
+    strength = across.abs() + down.abs()
+    kept = _is_ridge(strength, across, down) & (strength > _WEAK)
+    return torch.stack([_connected(one, strong) for one, strong in zip(kept, kept & (strength > _STRONG))])
+
+
+def _is_ridge(strength: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    """Whether the gradient is strongest along its own direction, of which there are four."""
+    padded = F.pad(strength, (1, 1, 1, 1))
+    height, width = strength.shape[2:]
+
+    def beside(rows: int, columns: int) -> Tensor:
+        return padded[:, :, 1 + rows : 1 + rows + height, 1 + columns : 1 + columns + width]
+
+    x, y = across.abs(), down.abs()
+    flat, steep = y < x * 0.41421356, y > x * 2.41421356  # tangents of 22.5 and 67.5 degrees
+    horizontal = (strength > beside(0, -1)) & (strength >= beside(0, 1))
+    vertical = (strength > beside(-1, 0)) & (strength >= beside(1, 0))
+    falling = (strength > beside(-1, -1)) & (strength > beside(1, 1))
+    rising = (strength > beside(-1, 1)) & (strength > beside(1, -1))
+    diagonal = torch.where((across < 0) == (down < 0), falling, rising)
+    return torch.where(flat, horizontal, torch.where(steep, vertical, diagonal))
+
+
+def _connected(kept: Tensor, strong: Tensor) -> Tensor:
+    """Keep what touches something strong, `[1,H,W]`."""
+    from scipy import ndimage
+
+    numbered, count = ndimage.label(kept[0].numpy(), structure=np.ones((3, 3)))
+    wanted = np.zeros(count + 1, dtype=bool)
+    wanted[np.unique(numbered[strong[0].numpy()])] = True
+    wanted[0] = False
+    return torch.from_numpy(wanted[numbered])[None]
+
+
+def edge_distance(edges: Tensor) -> Tensor:
+    """Return the distance to the nearest edge in pixels, 20 at most, of `[A,1,H,W]`.
+
+    >>> edge_distance(torch.tensor([[[[True, False, False]]]])).flatten().tolist()
+    [0.0, 1.0, 2.0]
+    """
+    from scipy import ndimage
+
+    far = [
+        ndimage.distance_transform_edt(~one[0].numpy()) if bool(one.any()) else np.full(one.shape[1:], _FARTHEST)
+        for one in edges
+    ]
+    return torch.from_numpy(np.stack(far))[:, None].float().clamp(max=_FARTHEST)
+
+
+def _equalized(levels: Tensor) -> Tensor:
+    """Spread the levels 0 to 255 of each picture so that all are equally common."""
+    spread = torch.empty_like(levels)
+    for row, one in enumerate(levels):
+        counts = torch.bincount(one.flatten().long(), minlength=256)
+        first = int(counts.nonzero()[0])
+        rest = one.numel() - int(counts[first])
+        table = torch.zeros(256)
+        table[: first + 1] = first if rest == 0 else 0
+        if rest:
+            table[first + 1 :] = (counts[first + 1 :].cumsum(0) * (255 / rest)).round()
+        spread[row] = table[one.long()]
+    return spread
