@@ -132,6 +132,7 @@ def to_levels(images: Tensor) -> Tensor:
     >>> to_levels(torch.tensor([0.5, 2.0])) * 255
     tensor([127., 255.])
     """
+    # A float just below a whole level means that level.
     return (images.clamp(0, 1) * 255 + 1e-3).floor() / 255
 
 

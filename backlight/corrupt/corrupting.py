@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from backlight.corrupt.blurs import to_levels
 from backlight.corrupt.colors import luminance
 from backlight.corrupt.registry import Corruption, CorruptionCard, corruption_of
-from backlight.corrupt.severities import check_severity, constants_of, table_for
+from backlight.corrupt.severities import Constants, check_severity, constants_of, table_for
 from backlight.errors import InputError
 from backlight.random import Random
 
@@ -31,25 +32,26 @@ def corrupt(
     """
     card = card_of(kind)
     check_severity(severity)
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
-        found = f"images are {images.dtype} of shape {list(images.shape)}"
-        raise InputError(found, expected="floats in [0,1], [A,1,H,W] or [A,3,H,W]")
-    height, width = images.shape[2:]
+    _check(images)
+    if not len(images):
+        return images
+    constants: Constants = (float(severity),)
+    if card.constants:
+        constants = constants_of(card.constants, severity, table or table_for(*images.shape[2:]))
     random = random or Random(0, list(range(len(images))))
-    drawn = random.fork(("corrupt", card.name, severity))
-    constants = (
-        constants_of(card.constants, severity, table or table_for(height, width))
-        if card.constants
-        else (float(severity),)
-    )
     pictures = (images.detach().clamp(0, 1) * 255).round().float().cpu() / 255
     if card.colored and images.shape[1] == 1:
         pictures = pictures.expand(-1, 3, -1, -1)
-    found = card.function(pictures, constants, drawn) if len(images) else pictures
-    if found.shape[1] != images.shape[1]:
-        found = luminance(found)
-    # Down, not to the nearest: the published code converts to bytes, and a float of 80 must not become 79.
-    return ((found.clamp(0, 1) * 255 + 1e-3).floor() / 255).to(images)
+    corrupted = card.function(pictures, constants, random.fork(("corrupt", card.name, severity)))
+    if corrupted.shape[1] != images.shape[1]:
+        corrupted = luminance(corrupted)
+    return to_levels(corrupted).to(images)
+
+
+def _check(images: Tensor) -> None:
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
+        found = f"images are {images.dtype} of shape {list(images.shape)}"
+        raise InputError(found, expected="floats in [0,1], [A,1,H,W] or [A,3,H,W]")
 
 
 def card_of(kind: Kind) -> CorruptionCard:

@@ -40,8 +40,10 @@ class CorruptionCard:
     counted: bool = True
 
 
-def _card(name: str, function: Corruption, group: str, avoid: str, **options: bool) -> CorruptionCard:
-    return CorruptionCard(name, function, group, avoid=avoid, constants=name, **options)
+def _card(
+    name: str, function: Corruption, group: str, avoid: str, *, colored: bool = False, counted: bool = True
+) -> CorruptionCard:
+    return CorruptionCard(name, function, group, avoid=avoid, constants=name, colored=colored, counted=counted)
 
 
 _CARDS = (
