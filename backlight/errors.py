@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import NamedTuple
 
 
 class BacklightError(Exception):
@@ -61,6 +62,26 @@ class LayerError(BacklightError):
 
 class UsageError(BacklightError):
     """An option or a specification string is not understood."""
+
+
+class Failure(NamedTuple):
+    """Name an input that could not be used, a path or the id of a picture, and why.
+
+    >>> Failure("cats/7.jpg", "the file is empty").to_json()
+    {'path': 'cats/7.jpg', 'error': 'the file is empty'}
+    """
+
+    path: str
+    error: str
+
+    @staticmethod
+    def of(path: str, error: FileError) -> Failure:
+        """Name an input by this path alone; an error's own text begins with the path that it knows."""
+        return Failure(path, str(error).removeprefix(f"{error.path}: "))
+
+    def to_json(self) -> dict[str, str]:
+        """Return `{"path", "error"}`."""
+        return {"path": self.path, "error": self.error}
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:

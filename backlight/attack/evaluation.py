@@ -19,10 +19,9 @@ from backlight.attack.robustness import Robustness
 from backlight.attack.stages import Stage
 from backlight.classifier import Classifier
 from backlight.data.dataset import Batch, Dataset
-from backlight.data.pictures import Failure
 from backlight.engine.processes import Engine
 from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError
+from backlight.errors import DataError, Failure
 from backlight.evaluate.samples import check_labels
 from backlight.pixels import Result
 from backlight.random import Seed
@@ -128,7 +127,7 @@ class RobustnessRun:
             audit,
             self._checks(data) if self.request.checks else (),
             self._curve(mine, data) if self.request.curve else None,
-            (*data.failed, *sorted(failed, key=lambda one: one.id)),
+            (*data.failed, *sorted(failed, key=lambda one: one.path)),
         )
         pictures = None if self.cache is None else self._pictures(data, found)
         return replace(found, pictures=pictures, seconds=time.perf_counter() - start)

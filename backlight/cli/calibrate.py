@@ -34,7 +34,6 @@ def calibrate(
     from backlight.evaluate.temperature import CALIBRATION, write_calibration
     from backlight.evaluate.temperature import calibrate as find_temperature
     from backlight.files import require_new
-    from backlight.images.intake import Failed
     from backlight.models import load
     from backlight.runs.folder import RunFolder
     from backlight.train.prepare import prepare_data
@@ -66,7 +65,7 @@ def calibrate(
             warn("these are other pictures than those that the run was chosen on")
         for line in _lines(result, folder, spec, target):
             say(line)
-    leave([Failed(one.id, one.error) for one in found.failed])
+    leave(list(found.failed))
 
 
 def _lines(found: Calibration, folder: Path, data: str, target: Path) -> Iterator[str]:

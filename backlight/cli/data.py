@@ -27,7 +27,6 @@ def inspect(data: Data, run: RunOptions, output: OutputOptions) -> None:
     from backlight.engine.progress import terminal_progress
     from backlight.files import require_new
     from backlight.images import write_png
-    from backlight.images.intake import Failed
 
     path = require_new(output.out / "contact-sheet.png", output.force)
     splits = load_splits(data)
@@ -38,7 +37,7 @@ def inspect(data: Data, run: RunOptions, output: OutputOptions) -> None:
     else:
         for line in _lines(found, path):
             say(line)
-    leave([Failed(one.id, one.error) for one in found.failed])
+    leave(list(found.failed))
 
 
 def convert(
@@ -55,7 +54,6 @@ def convert(
     from backlight.data.convert import convert_data
     from backlight.engine.progress import terminal_progress
     from backlight.images import Resize
-    from backlight.images.intake import Failed
 
     wanted = read_size(size)
     splits = load_splits(data, resize=Resize(None, wanted) if wanted else None)
@@ -65,7 +63,7 @@ def convert(
         emit({"target": str(target), "pictures": written, "failed": len(failed)})
     else:
         say(f"{target}: {counted(written, 'picture')}")
-    leave([Failed(one.id, one.error) for one in failed])
+    leave(list(failed))
 
 
 def _lines(found: Inspection, sheet: Path) -> Iterator[str]:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from backlight.classifier import Classifier
     from backlight.data import Dataset
     from backlight.engine.processes import Engine
+    from backlight.errors import Failure
     from backlight.evaluate.compare import Comparison
     from backlight.evaluate.evaluating import Evaluation
     from backlight.evaluate.slices import Slice
-    from backlight.images.intake import Failed
     from backlight.page.sections import Section
 
 _TABLE, _PAGE = "samples.parquet", "report.html"
@@ -59,7 +59,6 @@ def evaluate(
     from backlight.evaluate.slices import read_slices, require_values
     from backlight.evaluate.temperature import at_temperature, read_temperature
     from backlight.files import require_new
-    from backlight.images.intake import Failed
 
     names = model or [DEFAULT_MODEL]
     if len(names) > 2 or (len(names) == 2 and weights.weights):
@@ -80,7 +79,7 @@ def evaluate(
         return
     comparison = compare_evaluations(*found) if len(found) == 2 else None
     slices = [one.slices(values) if values is not None else [] for one in found]
-    failed = [Failed(one.id, one.error) for one in found[0].failed]
+    failed = list(found[0].failed)
     if table:
         found[0].table.write(output.out / _TABLE)
     sections = _sections(found, comparison, slices[0], pictures, names)
@@ -131,7 +130,7 @@ def _told_apart(names: list[str]) -> tuple[str, str]:
     return (first, second) if first != second else (f"{first} (first)", f"{second} (second)")
 
 
-def _write_page(classifier: Classifier, path: Path, sections: list[Section], failed: list[Failed]) -> Path | None:
+def _write_page(classifier: Classifier, path: Path, sections: list[Section], failed: list[Failure]) -> Path | None:
     from backlight.errors import ModelError
     from backlight.report import Options, write_report
 

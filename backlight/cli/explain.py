@@ -17,8 +17,8 @@ from backlight.errors import UsageError
 
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
+    from backlight.errors import Failure
     from backlight.explain.study import DataExplanations
-    from backlight.images.intake import Failed
     from backlight.tasks.explain import ExplainedPicture, Request
 
 _DATA = "Data set"
@@ -131,7 +131,6 @@ def _whole_data(
     from backlight.engine.progress import terminal_progress
     from backlight.explain.scores.score import DEFAULT_METRICS
     from backlight.explain.study import explain_data
-    from backlight.images.intake import Failed
 
     _check_new(output, whole.resume)
     pictures = load_data(spec, split=whole.split, limit=limit)
@@ -150,7 +149,7 @@ def _whole_data(
         progress=terminal_progress(run.quiet or not engine.is_main),
         batch_size=run.batch_size,
     )
-    failed = [Failed(one.id, one.error) for one in found.failed]
+    failed = list(found.failed)
     if engine.is_main:
         _write(classifier, found, output.out, failed)
         if run.json:
@@ -174,7 +173,7 @@ def _check_new(output: OutputOptions, resume: bool) -> None:
         )
 
 
-def _write(classifier: Classifier, found: DataExplanations, out: Path, failed: list[Failed]) -> None:
+def _write(classifier: Classifier, found: DataExplanations, out: Path, failed: list[Failure]) -> None:
     from backlight.report import Options, write_report
     from backlight.report.explanations import explanations_section
 

@@ -26,14 +26,15 @@ def fool(
 ) -> None:
     """Change pictures until the classifier sees the target; show the difference and ten times the difference."""
     from backlight.engine.progress import terminal_progress
+    from backlight.errors import Failure
     from backlight.images import find_pictures
-    from backlight.images.intake import Failed, unique_stems
+    from backlight.images.intake import unique_stems
     from backlight.tasks.visualize import Made, read_each, read_for, write_made
     from backlight.visualize import Watch, fooling_image
 
     paths = find_pictures(pictures)[:limit]
     classifier, watch = load_classifier(model, run.seed), Watch(progress=terminal_progress(run.quiet))
-    failed: list[Failed] = []
+    failed: list[Failure] = []
     done: list[Made] = []
     stems = dict(zip(paths, unique_stems(paths), strict=True))
     for path, image in read_each(paths, read_for(classifier), failed):

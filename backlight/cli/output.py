@@ -14,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from backlight.data import Dataset
-    from backlight.images.intake import Failed
+    from backlight.errors import Failure
 
 ALL_DONE, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -44,7 +44,7 @@ def emit(document: Any) -> None:
 
 
 def finish(
-    document: list[dict[str, Any]], failed: Sequence[Failed], *, as_json: bool, text: Callable[[], Iterable[str]]
+    document: list[dict[str, Any]], failed: Sequence[Failure], *, as_json: bool, text: Callable[[], Iterable[str]]
 ) -> None:
     """Print results, name every input that failed, and leave with the exit status that fits."""
     if as_json:
@@ -55,7 +55,7 @@ def finish(
     leave(failed)
 
 
-def leave(failed: Sequence[Failed]) -> None:
+def leave(failed: Sequence[Failure]) -> None:
     """Name every input that failed, once, and leave with the exit status that fits."""
     # What no part of a data set has, such as a link that is not followed, each part names.
     for one in dict.fromkeys(failed):

@@ -14,7 +14,7 @@ from backlight.cli.output import data_name, emit, given_command, leave, say, war
 if TYPE_CHECKING:
     from backlight.classifier import Classifier
     from backlight.engine.progress import Progress
-    from backlight.images.intake import Failed
+    from backlight.errors import Failure
     from backlight.page.sections import Section
 
 _PAGE = "report.html"
@@ -78,15 +78,14 @@ def report(
 
 def _data_sections(
     classifier: Classifier, spec: str | None, split: str | None, batch_size: int, progress: Progress | None
-) -> tuple[list[Section], list[Failed]]:
+) -> tuple[list[Section], list[Failure]]:
     if spec is None:
         return [], []
     from backlight.data import load_data
     from backlight.evaluate.evaluating import evaluate
-    from backlight.images.intake import Failed
     from backlight.report.evaluation import evaluation_sections
 
     data = load_data(spec, split=split)
     found = evaluate(classifier, data, batch_size=batch_size, progress=progress)
-    failed = [Failed(one.id, one.error) for one in found.failed]
+    failed = list(found.failed)
     return evaluation_sections(found, data, name=data_name(data)), failed

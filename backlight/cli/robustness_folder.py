@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backlight.attack.request import RobustnessRequest
     from backlight.attack.robustness import Robustness
     from backlight.classifier import Classifier
-    from backlight.images.intake import Failed
+    from backlight.errors import Failure
 
 TABLE, DOCUMENT, PAGE, BLOCKS = "robustness.parquet", "robustness.json", "report.html", "robustness-blocks"
 
@@ -85,8 +85,6 @@ def write_results(
     return made.html
 
 
-def failed_pictures(found: Robustness) -> list[Failed]:
+def failed_pictures(found: Robustness) -> list[Failure]:
     """Name the pictures that could not be read."""
-    from backlight.images.intake import Failed
-
-    return [Failed(one.id, one.error) for one in found.failed]
+    return list(found.failed)

@@ -161,7 +161,7 @@ def train(
 
 
 def _tell(trained: Trained, data: str, json: bool) -> None:
-    from backlight.images.intake import Failed
+    from backlight.errors import Failure
     from backlight.runs.folder import RunFolder
 
     page = _write_page(trained)
@@ -173,7 +173,7 @@ def _tell(trained: Trained, data: str, json: bool) -> None:
         say(f"  {trained.images_per_second:.0f} images a second, {trained.seconds:.0f} s")
         say(f"  {page}")
         say(f"  {command('evaluate', '--model', trained.run, '--data', data)}")
-    leave([Failed(*one) for one in RunFolder(trained.run).info["data"]["failed"]])
+    leave([Failure(*one) for one in RunFolder(trained.run).info["data"]["failed"]])
 
 
 def _write_page(trained: Trained) -> Path:

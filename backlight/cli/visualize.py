@@ -38,8 +38,7 @@ def visualize(
 ) -> None:
     """Make pictures that show what a class, a channel or a layer of the model looks for."""
     from backlight.engine.progress import terminal_progress
-    from backlight.errors import UsageError, did_you_mean
-    from backlight.images.intake import Failed
+    from backlight.errors import Failure, UsageError, did_you_mean
     from backlight.visualize.pictures import Watch
 
     if what not in ("class", "feature", "invert", "dream"):
@@ -48,7 +47,7 @@ def visualize(
     if what in ("invert", "dream") and layer is None:
         raise UsageError(f"visualize {what} without a layer", expected="--layer NAME", hint="backlight inspect")
     watch = Watch(frames, progress=terminal_progress(run.quiet))
-    classifier, failed, done = load_classifier(model, run.seed), list[Failed](), list["Made"]()
+    classifier, failed, done = load_classifier(model, run.seed), list[Failure](), list["Made"]()
     if what == "class":
         done = _classes(classifier, subjects, preset, steps, watch, run, output)
     elif what == "feature":

@@ -2,7 +2,7 @@
 
 from backlight.data.dataset import Batch, Dataset
 from backlight.data.load import load_data, load_splits
-from backlight.data.pictures import Failure
 from backlight.data.splits import Splits
+from backlight.errors import Failure
 
 __all__ = ["Batch", "Dataset", "Failure", "Splits", "load_data", "load_splits"]

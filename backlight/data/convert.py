@@ -15,10 +15,10 @@ import numpy as np
 from torch import Tensor
 
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import Failure, to_pil
+from backlight.data.pictures import to_pil
 from backlight.data.splits import Splits
 from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError, FileError, UsageError
+from backlight.errors import DataError, Failure, FileError, UsageError
 from backlight.files import atomic, require_new
 from backlight.images import write_png
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backlight.data.pictures import THREADS, Failure, Memory, PictureSource, fitted, select, stack, try_one
+from backlight.data.pictures import THREADS, Memory, PictureSource, fitted, select, stack, try_one
 from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError, FileError
-from backlight.images import Resize
+from backlight.errors import DataError, Failure, FileError
+from backlight.images import Resize, to_floats
 
 Rows = slice | Tensor | Sequence[int] | range
 
@@ -246,9 +246,7 @@ class Dataset:
 
     def _batch(self, pixels: Tensor, rows: Tensor, failed: tuple[Failure, ...] = ()) -> Batch:
         ids = [self.ids[row] for row in rows.tolist()]
-        # The same quotient that a picture file gives in `images.to_tensor`, bit by bit.
-        images = pixels.float() / torch.full((), 255.0)
-        return Batch(images, self.labels[rows], ids, rows, failed)
+        return Batch(to_floats(pixels), self.labels[rows], ids, rows, failed)
 
     def _pixels(self, rows: Tensor) -> tuple[Tensor, Tensor, tuple[Failure, ...]]:
         try:

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import Failure, from_paths
+from backlight.data.pictures import from_paths
 from backlight.data.splits import number_labels, part_of
-from backlight.errors import DataError, FileError
+from backlight.errors import DataError, Failure, FileError
 from backlight.files import inside
 from backlight.images import Search, find_pictures, search_folder
 

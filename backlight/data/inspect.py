@@ -15,10 +15,10 @@ from torch import Tensor
 
 from backlight.data.dataset import Dataset
 from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
-from backlight.data.pictures import THREADS, Failure, to_pil, try_one
+from backlight.data.pictures import THREADS, to_pil, try_one
 from backlight.data.splits import Splits
 from backlight.engine.progress import Progress, reporting
-from backlight.errors import FileError, counted
+from backlight.errors import Failure, FileError, counted
 from backlight.images.sheets import grid
 from backlight.table import Table
 
@@ -70,9 +70,9 @@ class Inspection:
         """
         across = [group for group in self.duplicates if group.across_parts]
         differ = [group for group in self.duplicates if group.labels_differ]
-        found = (
-            [f"{counted(len(self.failed), 'file')} cannot be used, such as {self.failed[0].id}"] if self.failed else []
-        )
+        found = []
+        if self.failed:
+            found += [f"{counted(len(self.failed), 'file')} cannot be used, such as {self.failed[0].path}"]
         for part, counts in self.counts.items():
             absent = [name for name, count in counts.items() if not count]
             if absent:

@@ -7,36 +7,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from backlight.data.shapes import Shapes
 from backlight.errors import DataError, FileError
-from backlight.images import Resize, decode_picture, open_picture
+from backlight.images import Resize, decode_picture, open_picture, to_levels
 
 THREADS = min(8, os.cpu_count() or 1)
 DRAWN_PIXELS = 2**20
 SMALL = 128 * 128  # below it threads wait for each other longer than they decode
-
-
-class Failure(NamedTuple):
-    """Name a picture that could not be used, and why.
-
-    >>> Failure("cats/7.jpg", "the file is empty").id
-    'cats/7.jpg'
-    """
-
-    id: str
-    error: str
-
-    @staticmethod
-    def of(key: str, error: FileError) -> Failure:
-        """Name a picture by its id alone; an error names its path too."""
-        return Failure(key, str(error).removeprefix(f"{error.path}: "))
 
 
 class PictureSource(Protocol):
@@ -104,7 +87,7 @@ class Decoded:
     def _finish(self, picture: Image.Image) -> Tensor:
         if self.resize is not None:
             picture, _ = self.resize.resize(picture)
-        return to_bytes(picture, self.channels)
+        return _levels(picture, self.channels)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -205,7 +188,7 @@ class Fitted:
         picture = to_pil(image)
         if self.resize is not None:
             picture, _ = self.resize.resize(picture)
-        return to_bytes(picture, channels)
+        return _levels(picture, channels)
 
     def read(self, rows: Sequence[int]) -> Tensor:
         """Return some pictures as they are wanted, uint8 [A,C,H,W]."""
@@ -253,16 +236,10 @@ def from_encoded(count: int, data: Callable[[int], bytes], name: Callable[[int],
     return Decoded(count, lambda row: decode_picture(data(row), name(row)), channels=channels)
 
 
-def to_bytes(picture: Image.Image, channels: int = 3) -> Tensor:
-    """Make a picture a tensor, uint8 [C,H,W]: one channel is luminance, three are RGB.
-
-    Raises `DataError` for any other number of channels: no rule says what a fourth one would hold.
-    """
-    if channels not in (1, 3):
+def _levels(picture: Image.Image, channels: int) -> Tensor:
+    if channels not in (1, 3):  # no rule says what a fourth one would hold
         raise DataError(f"pictures with {channels} channels are asked for", expected="1 (grey) or 3 (RGB)")
-    mode = "L" if channels == 1 else "RGB"
-    values = np.array(picture if picture.mode == mode else picture.convert(mode))
-    return torch.from_numpy(values).reshape(picture.height, picture.width, channels).permute(2, 0, 1).contiguous()
+    return to_levels(picture, channels)
 
 
 def to_pil(image: Tensor) -> Image.Image:

@@ -12,10 +12,9 @@ import numpy as np
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import Failure
 from backlight.engine.processes import Engine
 from backlight.engine.progress import Progress
-from backlight.errors import DataError
+from backlight.errors import DataError, Failure
 from backlight.evaluate import metrics
 from backlight.evaluate.calibration import Reliability, reliability
 from backlight.evaluate.samples import match_labels, predict_dataset

@@ -12,9 +12,9 @@ from backlight.classifier import Classifier
 from backlight.classifier.predictions import Prediction, top_classes
 from backlight.engine.chunks import Chunk, in_chunks
 from backlight.engine.progress import Progress
-from backlight.errors import InputError
+from backlight.errors import Failure, InputError
 from backlight.images import Picture
-from backlight.images.intake import Failed, read_batches
+from backlight.images.intake import read_batches
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Predictions:
     """
 
     done: tuple[Predicted, ...]
-    failed: tuple[Failed, ...]
+    failed: tuple[Failure, ...]
 
     def __iter__(self) -> Iterator[Predicted]:
         return iter(self.done)
@@ -90,7 +90,7 @@ def predict(
     if top < 1:
         raise InputError(f"top {top}", expected="at least 1")
     done: list[Predicted] = []
-    failed: list[Failed] = []
+    failed: list[Failure] = []
     chunk = Chunk(batch_size)
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="predict"):
         done += _classify(classifier, pictures, top, chunk)

@@ -11,11 +11,10 @@ from torch.nn import functional as F
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import Failure
 from backlight.engine.chunks import Chunk, in_chunks
 from backlight.engine.processes import Engine
 from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError
+from backlight.errors import DataError, Failure
 from backlight.table import Table
 
 

@@ -17,10 +17,9 @@ from torch import Tensor
 from backlight import __version__
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import Failure
 from backlight.engine.processes import Engine
 from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError
+from backlight.errors import DataError, Failure
 from backlight.explain.attribution import Explanations
 from backlight.explain.averages import ClassAverages
 from backlight.explain.choosing import Method
@@ -81,7 +80,7 @@ class DataExplanations:
         return {
             "n": len(self.table),
             "methods": self.summary(),
-            "skipped": [{"path": one.id, "error": one.error} for one in self.failed],
+            "skipped": [one.to_json() for one in self.failed],
             "seconds": round(self.seconds, 3),
         }
 

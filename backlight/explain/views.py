@@ -10,8 +10,9 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import Failure, to_bytes, to_pil
-from backlight.images import Picture
+from backlight.data.pictures import to_pil
+from backlight.errors import Failure
+from backlight.images import Picture, to_floats, to_levels
 from backlight.images.resize import CropBox
 
 OBJECT = "object"
@@ -57,9 +58,7 @@ def read_views(classifier: Classifier, data: Dataset, rows: Tensor) -> Views:
 
 def _picture(classifier: Classifier, name: str, stored: Tensor) -> Picture:
     seen, box = _resized(classifier, stored)
-    # The same quotient that a picture file gives in `images.to_tensor`, bit by bit.
-    image = seen.float() / torch.full((), 255.0)
-    return Picture(Path(name), image, box, (stored.shape[1], stored.shape[2]))
+    return Picture(Path(name), to_floats(seen), box, (stored.shape[1], stored.shape[2]))
 
 
 def _cropped(classifier: Classifier, mask: Tensor) -> Tensor:
@@ -72,4 +71,4 @@ def _resized(classifier: Classifier, stored: Tensor) -> tuple[Tensor, CropBox]:
     if classifier.resize is None or (height, width) == classifier.resize.size:
         return stored, CropBox(0, 0, width, height)
     picture, box = classifier.resize.resize(to_pil(stored))
-    return to_bytes(picture, len(stored)), box
+    return to_levels(picture, len(stored)), box

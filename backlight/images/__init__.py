@@ -7,7 +7,16 @@ render       maps and perturbations drawn (colors, sheets); blur
 """
 
 from backlight.images.decode import PIXEL_LIMIT, decode_picture, open_picture
-from backlight.images.picture import Picture, read_image, round_to_8bit, to_picture, to_tensor, write_png
+from backlight.images.picture import (
+    Picture,
+    read_image,
+    round_to_8bit,
+    to_floats,
+    to_levels,
+    to_picture,
+    to_tensor,
+    write_png,
+)
 from backlight.images.resize import CropBox, Resize
 from backlight.images.search import Search, find_pictures, search_folder
 
@@ -23,6 +32,8 @@ __all__ = [
     "read_image",
     "round_to_8bit",
     "search_folder",
+    "to_floats",
+    "to_levels",
     "to_picture",
     "to_tensor",
     "write_png",

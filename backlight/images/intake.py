@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from backlight.engine.progress import Progress, reporting
-from backlight.errors import FileError, InputError
+from backlight.errors import Failure, FileError, InputError
 from backlight.images.picture import Picture
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A picture file that could not be read, and why.
-
-    >>> Failed("a.txt", "not a picture").to_json()
-    {'path': 'a.txt', 'error': 'not a picture'}
-    """
-
-    path: str
-    error: str
-
-    def to_json(self) -> dict[str, str]:
-        """Return `{"path", "error"}`."""
-        return {"path": self.path, "error": self.error}
 
 
 class Reader(Protocol):
@@ -41,7 +24,7 @@ def read_batches(
     reader: Reader,
     paths: Sequence[str | os.PathLike[str]],
     batch_size: int,
-    failed: list[Failed],
+    failed: list[Failure],
     *,
     progress: Progress | None = None,
     description: str = "pictures",
@@ -67,7 +50,7 @@ def read_batches(
                 try:
                     batch.append(reader.read(path))
                 except FileError as error:
-                    failed.append(Failed(str(Path(path)), str(error).removeprefix(f"{error.path}: ")))
+                    failed.append(Failure.of(str(Path(path)), error))
             if batch:
                 yield batch
             advance(len(named))

@@ -61,10 +61,37 @@ def to_tensor(picture: Image.Image, channels: int = 3) -> Tensor:
     >>> to_tensor(Image.new("RGB", (2, 1), (255, 0, 51)))[:, 0, 0]
     tensor([1.0000, 0.0000, 0.2000])
     """
+    return to_floats(_planes(picture, channels))
+
+
+def to_levels(picture: Image.Image, channels: int = 3) -> Tensor:
+    """Make a picture a uint8 tensor [C,H,W] as `to_tensor` does, before it becomes floats.
+
+    Raises InputError for channels other than 1 and 3.
+
+    >>> to_levels(Image.new("RGB", (2, 1), (255, 0, 51)))[:, 0, 0]
+    tensor([255,   0,  51], dtype=torch.uint8)
+    """
+    return _planes(picture, channels).contiguous()
+
+
+def to_floats(levels: Tensor) -> Tensor:
+    """Turn levels 0 to 255 into [0,1]: the one quotient by which every picture becomes floats.
+
+    >>> to_floats(torch.tensor([0, 51, 255], dtype=torch.uint8))
+    tensor([0.0000, 0.2000, 1.0000])
+    """
+    values = levels if levels.is_floating_point() else levels.float()
+    # A plain `/ 255` multiplies by the reciprocal on CUDA, which gives other last bits than on the CPU.
+    return values / torch.full((), 255.0, dtype=values.dtype, device=values.device)
+
+
+def _planes(picture: Image.Image, channels: int) -> Tensor:
     if channels not in (1, 3):
         raise InputError(f"pictures with {channels} channels are asked for", expected="1 (grey) or 3 (RGB)")
-    values = np.array(picture.convert("L" if channels == 1 else "RGB"))
-    return _levels(torch.from_numpy(values).reshape(picture.height, picture.width, channels)).permute(2, 0, 1)
+    mode = "L" if channels == 1 else "RGB"
+    values = np.array(picture if picture.mode == mode else picture.convert(mode))
+    return torch.from_numpy(values).reshape(picture.height, picture.width, channels).permute(2, 0, 1)
 
 
 def to_picture(image: Tensor) -> Image.Image:
@@ -105,7 +132,7 @@ def round_to_8bit(image: Tensor, original: Tensor | None = None) -> Tensor:
     levels = image * 255
     nearest = levels.round()
     if original is None:
-        return _levels(nearest.clamp(0, 255))
+        return to_floats(nearest.clamp(0, 255))
     if original.shape != image.shape:
         raise InputError(f"the original has shape {list(original.shape)}", expected=str(list(image.shape)))
     center = original * 255
@@ -113,13 +140,7 @@ def round_to_8bit(image: Tensor, original: Tensor | None = None) -> Tensor:
     passed = (inward - center) * (levels - center) <= 0
     inward = torch.where(passed, center.round(), inward)
     on_lattice = (levels - nearest).abs() < _NOISE
-    return _levels(torch.where(on_lattice, nearest, inward).clamp(0, 255))
-
-
-def _levels(levels: Tensor) -> Tensor:
-    values = levels if levels.is_floating_point() else levels.float()
-    # A plain `/ 255` multiplies by the reciprocal on CUDA, which gives other last bits than on the CPU.
-    return values / torch.full((), 255.0, dtype=values.dtype, device=values.device)
+    return to_floats(torch.where(on_lattice, nearest, inward).clamp(0, 255))
 
 
 def write_png(path: str | os.PathLike[str], image: Tensor | Image.Image) -> None:

@@ -11,8 +11,8 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
+from backlight.errors import Failure
 from backlight.files import write_text
-from backlight.images.intake import Failed
 from backlight.page.sections import Section, render, shown_path
 
 
@@ -30,7 +30,7 @@ class Page:
     glance: Section | None
     pictures: tuple[Section, ...]
     others: tuple[Section, ...]
-    failed: tuple[Failed, ...]
+    failed: tuple[Failure, ...]
     left: int
     seconds: float
     title: str = ""
@@ -57,7 +57,7 @@ def write_page(
     *,
     title: str,
     seconds: float,
-    failed: Sequence[Failed] = (),
+    failed: Sequence[Failure] = (),
 ) -> None:
     """Write a page of sections alone, without a classifier's own, as a whole or not at all.
 

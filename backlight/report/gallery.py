@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from backlight.data.dataset import Dataset
-from backlight.images import to_picture
+from backlight.images import to_floats, to_picture
 from backlight.page.embed import exact_uri, photograph_uri
 from backlight.page.sections import percent, shown_path
 from backlight.report.picture import is_tiny
@@ -97,7 +96,7 @@ def shown_rows(
 
 def _embedded(image: Tensor) -> str:
     # Other channels than those of a color picture cannot be shown: the first ones stand for them.
-    values = image[: 3 if len(image) >= 3 else 1].float() / torch.full((), 255.0)
+    values = to_floats(image[: 3 if len(image) >= 3 else 1])
     if max(image.shape[-2:]) <= _EXACT:
         return exact_uri(values)
     return photograph_uri(to_picture(values), _SIDE)

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.engine.progress import Progress
-from backlight.errors import FileError, ModelError
+from backlight.errors import Failure, FileError, ModelError
 from backlight.files import require_new, write_text
 from backlight.images import Picture, open_picture
-from backlight.images.intake import Failed, read_batches
+from backlight.images.intake import read_batches
 from backlight.page.page import Page
 from backlight.page.sections import Section, shown_path
 from backlight.report.fill import fill
@@ -56,7 +56,7 @@ class Report:
     html: Path
     pictures: int
     seconds: float
-    failed: tuple[Failed, ...] = ()
+    failed: tuple[Failure, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return `{"html","pictures","seconds","failed": [{"path","error"}]}`."""
@@ -70,7 +70,7 @@ def write_report(
     out: str | os.PathLike[str],
     *,
     sections: Sequence[Section] = (),
-    failed: Sequence[Failed] = (),
+    failed: Sequence[Failure] = (),
     options: Options | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -128,7 +128,7 @@ class _Draft:
     target: Path
     options: Options
     sections: list[Section]
-    failed: list[Failed]
+    failed: list[Failure]
     names: Mapping[Path, str]
     wanted: int
     pictures: list[Section] = field(default_factory=list)
@@ -173,7 +173,7 @@ class _Draft:
             try:
                 yield picture, open_picture(picture.path)
             except FileError as error:  # it was there a moment ago
-                self.failed.append(Failed(str(picture.path), error.reason))
+                self.failed.append(Failure(str(picture.path), error.reason))
 
     def _describe_model(self, image: Tensor | None) -> None:
         if self.model is None:
@@ -194,7 +194,7 @@ class _Draft:
             self._glance(),
             tuple(self.pictures),
             (*self.sections, self.model),
-            tuple(Failed(self.names.get(Path(one.path), one.path), one.error) for one in self.failed),
+            tuple(Failure(self.names.get(Path(one.path), one.path), one.error) for one in self.failed),
             left,
             self.seconds,
             self.options.title,

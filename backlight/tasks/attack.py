@@ -14,9 +14,10 @@ from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
+from backlight.errors import Failure
 from backlight.files import require_new
 from backlight.images import round_to_8bit, write_png
-from backlight.images.intake import Failed, read_batches, unique_stems
+from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify
 
 AMPLIFICATION = 10
@@ -74,7 +75,7 @@ def attack_pictures(
     batch_size: int = 16,
     force: bool = False,
     progress: Progress | None = None,
-) -> tuple[list[AttackedPicture], list[Failed]]:
+) -> tuple[list[AttackedPicture], list[Failure]]:
     """Attack picture files; write an adversarial PNG and its perturbation x10 for each into `folder`.
 
     Pictures are first rounded to 8 bits at the model's input size and attacked on the 8-bit lattice, so that the
@@ -97,7 +98,7 @@ def attack_pictures(
         for output in outputs[path]:
             require_new(output, force)
     done: list[AttackedPicture] = []
-    failed: list[Failed] = []
+    failed: list[Failure] = []
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="attack"):
         images = round_to_8bit(torch.stack([picture.image for picture in pictures]))
         result = attack(

@@ -13,10 +13,10 @@ from torch import Tensor
 from backlight.denoise.denoising import denoise
 from backlight.denoise.quality import quality
 from backlight.engine.progress import Progress, reporting
-from backlight.errors import FileError
+from backlight.errors import Failure, FileError
 from backlight.files import require_new
 from backlight.images import open_picture, to_tensor, write_png
-from backlight.images.intake import Failed, unique_stems
+from backlight.images.intake import unique_stems
 from backlight.images.render import amplify
 from backlight.page.made import MadePicture, made_section
 from backlight.page.page import write_page
@@ -57,7 +57,7 @@ def denoise_pictures(
     force: bool = False,
     progress: Progress | None = None,
     **options: Any,
-) -> tuple[list[DenoisedPicture], list[Failed]]:
+) -> tuple[list[DenoisedPicture], list[Failure]]:
     """Denoise whole picture files in their own size; write `STEM-denoised.png` and a page of each into `folder`.
 
     `options` are those of `denoise`; `reference` is a clean picture to compare with. A file that cannot be read,
@@ -78,13 +78,13 @@ def denoise_pictures(
         require_new(target.with_suffix(".html"), force)
     clean = None if reference is None else to_tensor(open_picture(reference))[None]
     done: list[DenoisedPicture] = []
-    failed: list[Failed] = []
+    failed: list[Failure] = []
     with reporting(progress, len(paths), "denoise") as advance:
         for path, target in zip(paths, targets, strict=True):
             try:
                 done.append(_denoise_file(path, target, clean, options))
             except FileError as error:
-                failed.append(Failed(str(path), str(error).removeprefix(f"{error.path}: ")))
+                failed.append(Failure.of(str(path), error))
             advance()
     return done, failed
 

@@ -10,6 +10,7 @@ import torch
 
 from backlight.classifier import Classifier
 from backlight.engine.progress import Progress
+from backlight.errors import Failure
 from backlight.explain.attribution import Attribution, Explanations
 from backlight.explain.explaining import explain
 from backlight.explain.figures import overlays
@@ -17,7 +18,7 @@ from backlight.explain.request import Request
 from backlight.explain.saved import map_file, write_raw
 from backlight.files import require_new
 from backlight.images import Picture, write_png
-from backlight.images.intake import Failed, read_batches, unique_stems
+from backlight.images.intake import read_batches, unique_stems
 from backlight.random import Random
 
 
@@ -61,7 +62,7 @@ def explain_pictures(
     batch_size: int = 8,
     force: bool = False,
     progress: Progress | None = None,
-) -> tuple[list[ExplainedPicture], list[Failed]]:
+) -> tuple[list[ExplainedPicture], list[Failure]]:
     """Explain picture files and write an overlay and a raw map per method into `folder`.
 
     Each npz holds `raw` (signed, [C,h,w]), `heat` ([H,W]), `box` (the crop on the photograph) and `full_size`. A
@@ -85,7 +86,7 @@ def explain_pictures(
             require_new(map_file(folder, stem, method, "png"), force)
             require_new(map_file(folder, stem, method, "npz"), force)
     done: list[ExplainedPicture] = []
-    failed: list[Failed] = []
+    failed: list[Failure] = []
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="explain"):
         explanations = _explain(classifier, pictures, request)
         drawn = {method: overlays(explanations, method) for method in explanations}

@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import FileError
+from backlight.errors import Failure, FileError
 from backlight.files import require_new
 from backlight.images import open_picture, round_to_8bit, to_tensor, write_png
-from backlight.images.intake import Failed, unique_stems
+from backlight.images.intake import unique_stems
 from backlight.page.made import made_section
 from backlight.page.page import write_page
 from backlight.visualize.fooling import Fooling
@@ -135,7 +135,9 @@ def read_sized(path: str | os.PathLike[str], longest: int, channels: int = 3) ->
     return to_tensor(shown, channels)[None]
 
 
-def read_each(paths: Sequence[Path], read: Callable[[Path], Tensor], failed: list[Failed]) -> list[tuple[Path, Tensor]]:
+def read_each(
+    paths: Sequence[Path], read: Callable[[Path], Tensor], failed: list[Failure]
+) -> list[tuple[Path, Tensor]]:
     """Read picture files by `read`; those that cannot be read are added to `failed`.
 
     >>> failed = []
@@ -147,7 +149,7 @@ def read_each(paths: Sequence[Path], read: Callable[[Path], Tensor], failed: lis
         try:
             found.append((path, read(path)))
         except FileError as error:
-            failed.append(Failed(str(path), str(error).removeprefix(f"{error.path}: ")))
+            failed.append(Failure.of(str(path), error))
     return found
 
 

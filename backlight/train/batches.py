@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Memory
 from backlight.engine.processes import Engine
+from backlight.images import to_floats
 from backlight.random import hash_ids
 from backlight.train.ahead import ReadAhead
 from backlight.train.augment import Augmentation
@@ -98,7 +99,7 @@ class Batches:
     def _read(self, step: int, purpose: str) -> tuple[Tensor, Tensor, Tensor]:
         """Return pictures, changed, with their labels and rows."""
         rows = self._rows(step, purpose)
-        images = self._pixels(step, purpose, rows).float() / torch.full((), 255.0, device=self.device)
+        images = to_floats(self._pixels(step, purpose, rows))
         seed, epoch = self.order.seed, self.order.epoch(step)
         images = self.augmentation.apply(images, self._keys[rows], seed=seed, epoch=epoch)
         return images, self.data.labels[rows].to(self.device), rows

@@ -53,7 +53,7 @@ def head_inputs(
         with torch.no_grad(), classifier.guard(), reporting(progress, len(data), "look once") as advance:
             for batch in data.batches(batch_size):
                 if batch.failed:
-                    raise FileError(batch.failed[0].id, batch.failed[0].error)
+                    raise FileError(batch.failed[0].path, batch.failed[0].error)
                 classifier.record(batch.images.to(classifier.device), ("logits",))
                 count += len(batch.ids)
                 if sum(map(len, seen)) != count or seen[-1].ndim != 2:

@@ -86,7 +86,7 @@ def test_broken_pictures_move_no_other_one_to_another_part(tmp_path, kind, parts
     for path in sorted((tmp_path / "in").rglob("[0-3].png")):
         path.write_bytes(b"junk")
     first = load_splits(tmp_path / "in")
-    assert {failure.id for failure in convert_data(first, tmp_path / kind)} == {
+    assert {failure.path for failure in convert_data(first, tmp_path / kind)} == {
         path.relative_to(tmp_path / "in").as_posix() for path in (tmp_path / "in").rglob("[0-3].png")
     }
     second = load_splits(tmp_path / kind)
@@ -114,7 +114,7 @@ def test_broken_pictures_are_returned_and_the_rest_written(tmp_path, kind):
     write_folder(tmp_path / "in", {"a": 4, "b": 4})
     (tmp_path / "in" / "a" / "2.png").write_bytes(b"junk")
     (failure,) = convert_data(load_splits(tmp_path / "in"), tmp_path / kind)
-    assert failure.id == "a/2.png"
+    assert failure.path == "a/2.png"
     assert len(load_splits(tmp_path / kind).whole) == 7
 
 

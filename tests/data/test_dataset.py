@@ -75,13 +75,13 @@ def test_broken_files_are_named_and_left_out(tmp_path):
     with pytest.raises(FileError, match=r"1\.png"):
         data[[0, 1]]
     batches = list(data.batches(4))
-    assert [failure.id for batch in batches for failure in batch.failed] == broken
+    assert [failure.path for batch in batches for failure in batch.failed] == broken
     assert not any(str(tmp_path) in failure.error for batch in batches for failure in batch.failed)
     good = [key for key in data.ids if key not in broken]
     assert [key for batch in batches for key in batch.ids] == good
     for clean in (data.in_memory(), data.checked()):
         assert list(clean.ids) == good
-        assert [failure.id for failure in clean.failed] == broken
+        assert [failure.path for failure in clean.failed] == broken
         assert torch.equal(clean.labels, torch.tensor([0, 0, 1, 1]))
         assert torch.equal(clean[slice(None)].images, torch.cat([batch.images for batch in batches]))
 

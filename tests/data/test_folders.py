@@ -124,7 +124,7 @@ def test_links_among_marked_folders_are_named_by_the_parts_that_they_concern(tmp
     os.symlink(tmp_path / "outside", tmp_path / "data" / "val")
     os.symlink(tmp_path / "outside" / "0.png", tmp_path / "data" / "test" / "cat" / "x.png")
     splits = load_splits(tmp_path / "data")
-    named = {part: {failure.id for failure in splits.pick(part).failed} for part in ("train", "test")}
+    named = {part: {failure.path for failure in splits.pick(part).failed} for part in ("train", "test")}
     assert named == {"train": {"val"}, "test": {"val", "test/cat/x.png"}}
 
 

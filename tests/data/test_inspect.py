@@ -10,9 +10,9 @@ from PIL import Image
 from backlight.data import load_data, load_splits
 from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
 from backlight.data.inspect import contact_sheet, inspect_data
-from backlight.data.pictures import to_bytes
 from backlight.data.shapes import Shapes
 from backlight.errors import FileError
+from backlight.images import to_levels
 from tests.data.samples import DATA, needs_data, write_folder
 
 
@@ -26,7 +26,7 @@ def test_counts_sizes_broken_and_duplicates(tmp_path):
     assert found.counts["test"] == {"<b>cat": 1, "dog": 3}
     assert {part: sum(counts.values()) for part, counts in found.counts.items()} == {"train": 14, "val": 2, "test": 4}
     assert found.sizes == {(16, 16): 18, (10, 20): 1}
-    assert [failure.id for failure in found.failed] == ["train/dog/0.png"]
+    assert [failure.path for failure in found.failed] == ["train/dog/0.png"]
     (group,) = found.duplicates
     assert set(group.ids) == {"train/<b>cat/3.png", "test/dog/leak.png"}
     assert (group.exact, group.across_parts, group.labels_differ) == (True, True, True)
@@ -120,7 +120,7 @@ def test_copies_encoded_again_are_found_and_others_are_not(tmp_path):
         picture = Image.fromarray(image.permute(1, 2, 0).numpy())
         picture = picture.resize((48, 48), Image.Resampling.BICUBIC) if number % 2 else picture
         picture.save(tmp_path / "copy.jpg", quality=85)
-        copies.append(to_bytes(Image.open(tmp_path / "copy.jpg")))
+        copies.append(to_levels(Image.open(tmp_path / "copy.jpg")))
     prints = [take_print(one) for one in [*images, *copies]]
     groups = near_groups(prints)
     found = sum([row, 200 + row] in groups for row in range(100))

@@ -80,7 +80,7 @@ def test_broken_pictures_are_named(tmp_path):
     pq.write_table(pa.table({"image": [*data[:5], None], "label": [0] * 6}), tmp_path / "data.parquet")
     loaded = load_data(tmp_path / "data.parquet", split="all").in_memory()
     assert loaded.ids == ("0", "1", "3", "4")
-    assert [failure.id for failure in loaded.failed] == ["2", "5"]
+    assert [failure.path for failure in loaded.failed] == ["2", "5"]
 
 
 @pytest.mark.parametrize(

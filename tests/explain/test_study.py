@@ -188,7 +188,7 @@ def test_broken_pictures_are_skipped_and_named_and_large_ones_cropped(tmp_path: 
     found = explain_data(
         classifier_of(), load_data(tmp_path, split="all"), Request(("gradcam",)), metrics=(), out=tmp_path / "out"
     )
-    assert [Path(one.id).name for one in found.failed] == ["broken.png"]
+    assert [Path(one.path).name for one in found.failed] == ["broken.png"]
     assert found.to_json()["skipped"][0]["path"].endswith("broken.png")
     assert len(found.table) == 2
     boxes = [
