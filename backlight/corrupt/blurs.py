@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backlight.corrupt.filters import blur, filter_pictures
+from backlight.corrupt.filters import blur, filter_pictures, pad
 from backlight.corrupt.severities import Constants
 from backlight.random import Random
 
@@ -25,7 +25,7 @@ def defocus_blur(images: Tensor, constants: Constants, random: Random) -> Tensor
 
 
 def disk(radius: float, alias: float) -> Tensor:
-    """Return the kernel of a lens out of focus, `[k,k]`, sum 1: a disk smoothed by a Gaussian of `alias` pixels.
+    """Return the kernel of a lens out of focus, `[k,k]`: a disk smoothed by a Gaussian of `alias` pixels.
 
     >>> int((disk(3, 0) > 0).sum()), disk(10, 0.5).shape
     (29, torch.Size([21, 21]))
@@ -42,16 +42,41 @@ def disk(radius: float, alias: float) -> Tensor:
     smooth = weights[:, None] * weights
     margin = window // 2
     padded = F.pad(kernel[None, None], (margin,) * 4, mode="reflect")
-    smoothed = F.conv2d(padded, smooth[None, None])[0, 0]
-    # Mirrored at its border the wide disk would gain 1 %: the published kernels do, and brighten pictures.
-    return smoothed / smoothed.sum()
+    # A wide disk touches its border, is mirrored there and gains up to 1 %: so it is in the published pictures.
+    return F.conv2d(padded, smooth[None, None])[0, 0]
 
 
 def motion_blur(images: Tensor, constants: Constants, random: Random) -> Tensor:
     """Blur along a line whose angle is drawn between -45 and 45 degrees."""
     radius, sigma = constants
     angles = random.uniform(stream="angle", dtype=torch.float64) * 90 - 45
-    return filter_pictures(images, motion_kernels(angles, int(radius), sigma), "replicate")
+    return smear(images, angles, int(radius), sigma)
+
+
+def smear(images: Tensor, angles: Tensor, radius: int, sigma: float) -> Tensor:
+    """Add shifted copies of each picture `[A,C,H,W]` along a line at its angle in degrees, edges repeated.
+
+    The weights of `2 * radius + 1` steps are half a Gaussian of `sigma` pixels.
+
+    >>> smear(torch.ones(1, 1, 4, 4), torch.zeros(1), 2, 1.0).allclose(torch.ones(1, 1, 4, 4))
+    True
+    """
+    height, width = images.shape[2:]
+    weights = motion_weights(radius, sigma)
+    steps = torch.arange(len(weights), dtype=torch.float64)
+    turned = torch.deg2rad(angles.double())[:, None]
+    reach = len(weights) - 1
+    starts = torch.stack([(steps * turned.sin() - 0.5).ceil(), (steps * turned.cos() - 0.5).ceil()], 2) + reach
+    padded = pad(images, reach, "replicate")
+    smeared = torch.zeros_like(images)
+    for row, places in enumerate(starts.int().tolist()):
+        for (top, left), weight in zip(places, weights.tolist()):
+            if weight > _FAINT:
+                smeared[row].add_(padded[row, :, top : top + height, left : left + width], alpha=weight)
+    return smeared
+
+
+_FAINT = 1e-6  # a weight that no level of 8 bits shows
 
 
 def motion_weights(radius: int, sigma: float) -> Tensor:
@@ -63,24 +88,6 @@ def motion_weights(radius: int, sigma: float) -> Tensor:
     steps = torch.arange(2 * radius + 1, dtype=torch.float64)
     weights = torch.exp(-0.5 * (steps / sigma) ** 2)
     return weights / weights.sum()
-
-
-def motion_kernels(angles: Tensor, radius: int, sigma: float) -> Tensor:
-    """Return a kernel `[A,k,k]` for each angle in degrees: the weights laid along a line from the centre.
-
-    >>> motion_kernels(torch.tensor([0.0]), 1, 1.0).sum()
-    tensor(1., dtype=torch.float64)
-    """
-    weights = motion_weights(radius, sigma)
-    reach = len(weights) - 1
-    turned = torch.deg2rad(angles.double())
-    steps = torch.arange(len(weights), dtype=torch.float64)
-    down = (steps * turned.sin()[:, None] - 0.5).ceil().long()
-    across = (steps * turned.cos()[:, None] - 0.5).ceil().long()
-    side = 2 * reach + 1
-    kernels = torch.zeros(len(angles), side * side, dtype=torch.float64)
-    places = (reach + down) * side + reach + across
-    return kernels.scatter_add_(1, places, weights.expand(len(angles), -1)).view(-1, side, side)
 
 
 def zoom_blur(images: Tensor, constants: Constants, random: Random) -> Tensor:

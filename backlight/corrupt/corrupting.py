@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from backlight.corrupt.blurs import to_levels
@@ -39,10 +40,23 @@ def corrupt(
     if card.constants:
         constants = constants_of(card.constants, severity, table or table_for(*images.shape[2:]))
     random = random or Random(0, list(range(len(images))))
+    random = random.fork(("corrupt", card.name, severity))
+    most = max(1, _VALUES // images[0].numel())
+    parts = [
+        _corrupt(images[start : start + most], card, constants, random.take(slice(start, start + most)))
+        for start in range(0, len(images), most)
+    ]
+    return torch.cat(parts)
+
+
+_VALUES = 2**19  # so many at once stay in the processor's cache
+
+
+def _corrupt(images: Tensor, card: CorruptionCard, constants: Constants, random: Random) -> Tensor:
     pictures = (images.detach().clamp(0, 1) * 255).round().float().cpu() / 255
     if card.colored and images.shape[1] == 1:
         pictures = pictures.expand(-1, 3, -1, -1)
-    corrupted = card.function(pictures, constants, random.fork(("corrupt", card.name, severity)))
+    corrupted = card.function(pictures, constants, random)
     if corrupted.shape[1] != images.shape[1]:
         corrupted = luminance(corrupted)
     return to_levels(corrupted).to(images)

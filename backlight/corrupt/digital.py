@@ -19,18 +19,15 @@ def pixelate(images: Tensor, constants: Constants, random: Random) -> Tensor:
     """Shrink to the share `constants[0]` of each side by averaging, and enlarge again by repeating."""
     height, width = images.shape[2:]
     small = (max(1, int(height * constants[0])), max(1, int(width * constants[0])))
-    return _box_resize(_box_resize(images, small), (height, width))
-
-
-def _box_resize(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize as Pillow's box filter does: across first, rounded to 8 bits after each direction."""
-    across = _box_matrix(images.shape[3], size[1]).to(images)
-    down = _box_matrix(images.shape[2], size[0]).to(images)
-    return _rounded(down @ _rounded(images @ across.T))
+    # As Pillow's box filter: across first, rounded to 8 bits after each direction, and up by the nearest pixel.
+    shrunk = _rounded(images @ _box_matrix(width, small[1]).T)
+    shrunk = _rounded(_box_matrix(height, small[0]) @ shrunk)
+    rows, columns = (((torch.arange(side) + 0.5) * few / side).long() for side, few in zip((height, width), small))
+    return shrunk.index_select(3, columns).index_select(2, rows)
 
 
 def _rounded(images: Tensor) -> Tensor:
-    return (images * 255 + 0.5 + 1e-3).floor() / 255
+    return images.mul_(255).add_(0.5 + 1e-3).floor_().div_(255)
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 Edges = str
@@ -57,6 +56,16 @@ def fold(places: Tensor, count: int, edges: Edges) -> Tensor:
     return torch.minimum(turned, 2 * count - 2 - turned)
 
 
+def pad(images: Tensor, reach: int, edges: Edges) -> Tensor:
+    """Let pictures `[A,C,H,W]` go on for `reach` pixels beyond every edge.
+
+    >>> pad(torch.tensor([[[[1.0, 2.0]]]]), 1, "reflect").shape
+    torch.Size([1, 1, 3, 4])
+    """
+    rows, columns = (fold(torch.arange(-reach, side + reach), side, edges) for side in images.shape[2:])
+    return images.index_select(2, rows).index_select(3, columns)
+
+
 def filter_pictures(images: Tensor, kernels: Tensor, edges: Edges = "replicate") -> Tensor:
     """Correlate pictures `[A,C,H,W]` with kernels `[k,k]` (one for all) or `[A,k,k]`, k odd, by Fourier transforms.
 
@@ -66,19 +75,23 @@ def filter_pictures(images: Tensor, kernels: Tensor, edges: Edges = "replicate")
     """
     height, width = images.shape[2:]
     reach = kernels.shape[-1] // 2
-    rows = fold(torch.arange(-reach, height + reach, device=images.device), height, edges)
-    columns = fold(torch.arange(-reach, width + reach, device=images.device), width, edges)
-    padded = images.index_select(2, rows).index_select(3, columns)
+    padded = pad(images, reach, edges)
     if kernels.ndim == 2 and kernels.shape[-1] <= _DIRECT:
-        flat = padded.reshape(-1, 1, *padded.shape[2:])
-        return F.conv2d(flat, kernels.to(images)[None, None]).reshape(images.shape)
+        return _add_shifted(padded, kernels.tolist(), height, width)
     size = (_fast_size(height + 2 * reach), _fast_size(width + 2 * reach))
     spectrum = torch.fft.rfft2(padded, s=size)
     kernel = torch.fft.rfft2(kernels.to(images), s=size).conj()
     kernel = kernel[:, None] if kernels.ndim == 3 else kernel
-    result = torch.fft.irfft2(spectrum * kernel, s=size)[..., :height, :width]
-    # Transforms leave noise of 1e-6; whole numbers must stay so for what is compared with a threshold later.
-    return result.round(decimals=5)
+    return torch.fft.irfft2(spectrum * kernel, s=size)[..., :height, :width]
+
+
+def _add_shifted(padded: Tensor, kernel: list[list[float]], height: int, width: int) -> Tensor:
+    total = torch.zeros_like(padded[:, :, :height, :width])
+    for top, row in enumerate(kernel):
+        for left, weight in enumerate(row):
+            if weight:
+                total.add_(padded[:, :, top : top + height, left : left + width], alpha=weight)
+    return total
 
 
 _DIRECT = 5  # kernels up to so wide are cheaper point by point

@@ -27,10 +27,9 @@ def speckle_noise(images: Tensor, constants: Constants, random: Random) -> Tenso
 
 def impulse_noise(images: Tensor, constants: Constants, random: Random) -> Tensor:
     """Make a share of all values black or white, half each."""
-    cells = random.words(*images.shape[1:], stream="impulse").int().add_(2**15)
-    hit = round(constants[0] * 2**16)
-    noisy = torch.where(cells < hit // 2, 0.0, images)
-    return torch.where(cells >= 2**16 - (hit - hit // 2), 1.0, noisy)
+    drawn = random.words(*images.shape[1:], stream="impulse")
+    half = round(constants[0] * 2**15)
+    return images.masked_fill(drawn < half - 2**15, 0.0).masked_fill_(drawn >= 2**15 - half, 1.0)
 
 
 def shot_noise(images: Tensor, constants: Constants, random: Random) -> Tensor:

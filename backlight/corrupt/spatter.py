@@ -101,13 +101,21 @@ def edge_distance(edges: Tensor) -> Tensor:
     >>> edge_distance(torch.tensor([[[[True, False, False]]]])).flatten().tolist()
     [0.0, 1.0, 2.0]
     """
-    from scipy import ndimage
+    height, width = edges.shape[2:]
+    down = torch.minimum(_since(edges), _since(edges.flip(2)).flip(2)).clamp(max=_FARTHEST).square()
+    reach = min(_FARTHEST, width - 1)
+    padded = F.pad(down, (reach, reach), value=_FARTHEST**2)
+    far = torch.full_like(down, _FARTHEST**2)
+    for step in range(2 * reach + 1):
+        far = torch.minimum(far, padded[..., step : step + width] + (step - reach) ** 2)
+    return far.sqrt()
 
-    far = [
-        ndimage.distance_transform_edt(~one[0].numpy()) if bool(one.any()) else np.full(one.shape[1:], _FARTHEST)
-        for one in edges
-    ]
-    return torch.from_numpy(np.stack(far))[:, None].float().clamp(max=_FARTHEST)
+
+def _since(edges: Tensor) -> Tensor:
+    """Return how many rows ago the last edge was, going down."""
+    rows = torch.arange(edges.shape[2], dtype=torch.float32)[:, None]
+    last = torch.where(edges, rows, -float(_FARTHEST) - 1).cummax(2).values
+    return rows - last
 
 
 def _equalized(levels: Tensor) -> Tensor:

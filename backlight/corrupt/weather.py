@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from backlight.corrupt.blurs import clipped_zoom, motion_kernels, to_levels
+from backlight.corrupt.blurs import clipped_zoom, smear, to_levels
 from backlight.corrupt.colors import luminance, value_of
-from backlight.corrupt.filters import blur, filter_pictures
+from backlight.corrupt.filters import blur
 from backlight.corrupt.noise import draw_normal
 from backlight.corrupt.severities import Constants
 from backlight.errors import InputError
@@ -25,7 +25,7 @@ def snow(images: Tensor, constants: Constants, random: Random) -> Tensor:
     layer = clipped_zoom(draw_normal(random, (1, height, width), "snow") * deviation + mean, zoom)
     layer = to_levels(torch.where(layer < threshold, 0.0, layer))
     angles = random.uniform(stream="angle", dtype=torch.float64) * -90 - 45
-    layer = to_levels(filter_pictures(layer, motion_kernels(angles, int(radius), sigma)))
+    layer = to_levels(smear(layer, angles, int(radius), sigma))
     whiter = torch.maximum(images, luminance(images) * 1.5 + 0.5)
     return mix * images + (1 - mix) * whiter + layer + layer.flip(2, 3)
 
@@ -128,8 +128,8 @@ def frost_like(images: Tensor, constants: Constants, random: Random) -> Tensor:
         seeds = draw_normal(random, (1, height, width), f"needles-{number}")
         seeds = torch.where(seeds > 2.2, 1.0, 0.0)
         jitter = random.uniform(stream=("angle", number), dtype=torch.float64) * 30 - 15
-        kernels = motion_kernels(angle + jitter, max(2, side // 16), max(1.0, side / 24))
-        needles = torch.maximum(needles, filter_pictures(seeds, kernels) * (side / 12) ** 0.5)
+        streaks = smear(seeds, angle + jitter, max(2, side // 16), max(1.0, side / 24))
+        needles = torch.maximum(needles, streaks * (side / 12) ** 0.5)
     cloud = plasma(random.fork("frost"), max(height, width), 1.8)[:, None, :height, :width]
     ice = (0.55 * cloud + 0.6 * blur(needles.clamp(0, 1), 0.6)).clamp(0, 1)
     tint = torch.tensor([0.86, 0.93, 1.0]).view(1, 3, 1, 1)

@@ -1,0 +1,170 @@
+"""Corruptions against imagecorruptions: the same pictures, the same constants, one thread each.
+
+Speed on 64 photographs of 224 pixels and on 500 CIFAR-10 pictures; means and variances per channel of the corrupted
+pictures; kinds without randomness picture by picture; what the default model says of both; and what the verb's sweep
+costs above bare forward passes. Photographs are those of BACKLIGHT_DATA (default `../shared/data`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import measure
+import numpy as np
+import torch
+from corruptions_peer import NAMES, folder, load_peer
+from measure import Figure, at_least, at_most, faster
+from torch import Tensor
+
+import backlight
+from backlight.corrupt import CORRUPTIONS, CorruptionCard, corrupt
+from backlight.corrupt.registry import frost_card
+from backlight.corrupt.severities import SEVERITIES
+from backlight.corrupt.weather import frost_of
+from backlight.images import open_picture, to_tensor
+from backlight.random import Random
+
+PLAIN = ("gaussian_blur", "defocus_blur", "zoom_blur", "brightness", "contrast", "saturate", "pixelate", "jpeg")
+# The peer works on any size and so changed these: corner instead of centre, other lengths.
+CHANGED = {"zoom_blur": "the peer cuts zoomed copies at the corner, not the centre"}
+
+
+def kinds() -> dict[str, CorruptionCard]:
+    """Return every published kind; frost with the peer's photographs."""
+    photographs = [to_tensor(open_picture(path)) for path in sorted((folder() / "frost").iterdir())][:5]
+    cards = {name: card for name, card in CORRUPTIONS.items() if name != "frost_like"}
+    return {**cards, "frost": frost_card(frost_of(photographs))}
+
+
+def data() -> Path:
+    """Return the folder of real data."""
+    root = Path(__file__).resolve().parents[1]
+    return Path(os.environ.get("BACKLIGHT_DATA", root.parent / "shared" / "data"))
+
+
+def photographs(count: int) -> tuple[Tensor, list[int]]:
+    """Read photographs as the default model sees them, [N,3,224,224], with their classes."""
+    classifier = backlight.load()
+    paths = sorted((data() / "imagenet_sample").glob("*.jpg"))
+    paths = paths[:: max(1, len(paths) // count)][:count]
+    return torch.stack([classifier.read(path).image for path in paths]), [int(one.name.split("_")[0]) for one in paths]
+
+
+def cifar(count: int) -> Tensor:
+    """Read CIFAR-10 test pictures, [N,3,32,32]."""
+    pictures = backlight.load_data(str(data() / "cifar10_jpeg.npz"), split="test", limit=count)
+    return pictures[:].images
+
+
+def theirs(corrupt_one, images: Tensor, kind: str, severity: int) -> Tensor:  # noqa: ANN001
+    """Corrupt pictures one by one as the peer does."""
+    pixels = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    found = [corrupt_one(one, severity=severity, corruption_name=NAMES.get(kind, kind)) for one in pixels]
+    return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).float() / 255
+
+
+def speed(images: Tensor, name: str, only: str, severity: int = 3) -> Iterator[Figure]:
+    """Time every kind in turn with the peer, at one severity and with the constants that the peer has."""
+    peer, ratios = load_peer(), []
+    for kind, card in kinds().items():
+        if only and only not in kind:
+            continue
+        few = images[: max(2, len(images) // (32 if kind == "glass_blur" else 1))]
+        corrupt(images[:2], card, severity, table="photograph")
+        start = measure.CLOCK.read()
+        corrupt(images, card, severity, table="photograph")
+        ours = (measure.CLOCK.read() - start) / len(images)
+        start = measure.CLOCK.read()
+        theirs(peer, few, kind, severity)
+        other = (measure.CLOCK.read() - start) / len(few)
+        ratios.append(other / ours)
+        figure = faster(
+            f"{kind}, {name}", 1000 * ours, 1000 * other, "imagecorruptions", goal=1, n=len(images), unit="ms"
+        )
+        yield figure
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    yield at_least(f"geometric mean, {name}", mean, 3, unit="times faster", n=len(ratios))
+
+
+def statistics(images: Tensor, name: str, only: str) -> Iterator[Figure]:
+    """Compare mean and variance per channel over all pictures, at severities 1, 3 and 5."""
+    peer = load_peer()
+    random = Random(0, list(range(len(images))))
+    for kind, card in kinds().items():
+        if only and only not in kind:
+            continue
+        worst = 0.0
+        for severity in (1, 3, 5):
+            ours = corrupt(images, card, severity, random=random, table="photograph").double()
+            other = theirs(peer, images, kind, severity).double()
+            for found, expected in (
+                (ours.mean((0, 2, 3)), other.mean((0, 2, 3))),
+                (ours.var((0, 2, 3)), other.var((0, 2, 3))),
+            ):
+                worst = max(worst, float(((found - expected) / expected).abs().max()))
+        yield at_most(f"mean and variance, {kind}, {name}", 100 * worst, 1, unit="%", n=len(images))
+
+
+def plain_kinds(images: Tensor, only: str) -> Iterator[Figure]:
+    """Compare kinds without randomness picture by picture: the largest difference of all severities, in levels."""
+    peer = load_peer()
+    for kind in PLAIN:
+        if only and only not in kind:
+            continue
+        far = [
+            (corrupt(images, kind, severity, table="photograph") - theirs(peer, images, kind, severity)).abs() * 255
+            for severity in SEVERITIES
+        ]
+        stacked = torch.stack(far).flatten()
+        share = float((stacked > 2.5).double().mean())
+        note = f"largest {float(stacked.max()):.0f}; {CHANGED.get(kind, '')}".strip("; ")
+        yield at_most(f"beyond 2 levels, {kind}", 100 * share, 0.1, unit="% of values", n=len(images), note=note)
+
+
+def accuracy(count: int, only: str) -> Iterator[Figure]:
+    """Compare the default model's accuracy on both programs' pictures, each kind and severity."""
+    images, labels = photographs(count)
+    classifier, peer = backlight.load(), load_peer()
+    truth = torch.tensor(labels)
+
+    def right(pictures: Tensor) -> float:
+        with torch.no_grad():
+            found = torch.cat([classifier.logits(part).argmax(1) for part in pictures.split(25)])
+        return 100 * float((found == truth).double().mean())
+
+    for kind, card in kinds().items():
+        if only and only not in kind:
+            continue
+        rows = [(right(corrupt(images, card, s)), right(theirs(peer, images, kind, s))) for s in SEVERITIES]
+        far = max(abs(ours - other) for ours, other in rows)
+        note = ", ".join(f"{ours:.1f}/{other:.1f}" for ours, other in rows)
+        yield at_most(f"accuracy, {kind}", far, 3, unit="points", n=count, note=note)
+
+
+def figures(given) -> Iterator[Figure]:  # noqa: ANN001
+    """Measure everything, or what `--only` names."""
+    torch.set_num_threads(1)
+    part, _, kind = given.only.partition(":")
+    few = 8 if given.quick else 64
+    images, _ = photographs(few)
+    small = cifar(50 if given.quick else 500)
+    if part in ("", "speed"):
+        yield from speed(images, "224 px", kind)
+        yield from speed(small, "32 px", kind)
+    if part in ("", "statistics"):
+        yield from statistics(images, "224 px", kind)
+    if part in ("", "plain"):
+        yield from plain_kinds(images[:16], kind)
+    if part in ("", "accuracy"):
+        yield from accuracy(20 if given.quick else 200, kind)
+
+
+if __name__ == "__main__":
+    started = time.perf_counter()
+    measure.show(figures(measure.arguments(__doc__ or "")))
+    print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
