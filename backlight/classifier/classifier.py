@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import diagnosis
-from backlight.classifier.guard import untouched
+from backlight.classifier.guard import Hold, untouched
+from backlight.classifier.heads import Head
+from backlight.classifier.hidden import hidden_modules
 from backlight.classifier.recording import LOGITS, Layer, list_layers, record_layers, split_call
 from backlight.classifier.wrapping import as_module, per_channel
 from backlight.errors import InputError, LayerError, ModelError, did_you_mean
@@ -45,13 +47,14 @@ class Classifier:
         labels: tuple[str, ...] = (),
         name: str = "model",
         outputs: str = "logits",
+        head: Head | None = None,
         probe: Probe | None = None,
     ) -> None:
         self.module, self.mean, self.std = module, mean, std
-        self.resize, self.labels, self.name, self.outputs = resize, labels, name, outputs
+        self.resize, self.labels, self.name = resize, labels, name
+        self.head = Head(outputs, labels) if head is None else head
         self.probe = probe
-        self.notes: tuple[str, ...] = ()  # what `load` had to assume
-        self._depth = 0
+        self.notes: tuple[str, ...] = ()  # what had to be assumed or was left out
 
     @classmethod
     def from_module(
@@ -69,9 +72,11 @@ class Classifier:
         """Wrap anything that maps normalized images `[B,C,H,W]` to logits `[B,classes]`.
 
         `mean` and `std` are per channel in `[0,1]` units and are applied here, not in the module. `size` is the
-        input size (h, w) or one side. `outputs` says what the module returns: `logits`, `probabilities` or
-        `log-probabilities`; the latter two are turned into logits. With a size known, one small pass checks
-        the labels' number, a softmax tail and a second normalization.
+        input size (h, w) or one side. `outputs` says what the module returns: `logits`, `probabilities`,
+        `log-probabilities`, `binary` (one logit z, read as [0, z]) or `multilabel` (a logit or a sigmoid per label).
+        Of a tuple, a dictionary or an object with `.logits` the logits are taken. The modules that a function runs
+        are looked for in what it is bound to, closes over and names. What is returned is checked on every pass; with a
+        size known, one small pass comes first.
 
         Raises ModelError where the module does not fit, InputError where mean, std or size do not.
 
@@ -103,6 +108,16 @@ class Classifier:
         return self.resize.size if self.resize else None
 
     @property
+    def outputs(self) -> str:
+        """Return what the module returns, as `from_module` takes it."""
+        return self.head.kind
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether each label is a question of its own, answered by a sigmoid."""
+        return self.head.multilabel
+
+    @property
     def channels(self) -> int:
         """Count the input channels."""
         return len(self.mean)
@@ -129,33 +144,44 @@ class Classifier:
     @cached_property
     def classes(self) -> int:
         """Count the classes: the number of labels, or of logits in a dry run."""
-        return len(self.labels) if self.labels else self._dry_run[1]
+        return len(self.labels) or len(self._logits_of_blank)
 
-    @cached_property
-    def _dry_run(self) -> tuple[tuple[Layer, ...], int]:
+    def _blank(self) -> Tensor:
         if self.size is None:
             raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=224)")
-        blank = torch.full((1, self.channels, *self.size), 0.5, device=self.device)
-        with self.guard():
-            layers, logits = list_layers(self.module, self.normalize(blank))
-        return layers, logits.shape[-1]
+        return torch.full((1, self.channels, *self.size), 0.5, device=self.device)
+
+    @cached_property
+    def _logits_of_blank(self) -> Tensor:
+        with torch.no_grad():
+            return self.record(self._blank(), (LOGITS,))[LOGITS][0]
+
+    @cached_property
+    def _layers(self) -> tuple[Layer, ...]:
+        with self.guard() as hold, hold.lock:
+            return list_layers(self.module, self.normalize(self._blank()))
+
+    @cached_property
+    def _hidden(self) -> tuple[nn.Module, ...]:
+        return tuple(hidden_modules(self.module).values())
 
     def layers(self) -> tuple[Layer, ...]:
         """List the layers that can be recorded, in the order in which they run (one cached dry run)."""
-        return self._dry_run[0]
+        return self._layers
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Hold the module in evaluation mode, frozen, and restore it exactly afterwards; may be nested."""
-        if self._depth:
-            yield
-            return
-        self._depth += 1
-        try:
-            with untouched(self.module):
-                yield
-        finally:
-            self._depth -= 1
+    def guard(self) -> Iterator[Hold]:
+        """Hold the module in evaluation mode, frozen, and restore it exactly afterwards.
+
+        May be nested and shared by threads: the last to leave restores.
+        """
+        with untouched(self.module, *self._hidden) as hold:
+            yield hold
+
+    def take_note(self, note: str) -> None:
+        """Add to `.notes` what a reader of any number must know; what is there already stays once."""
+        if note and note not in self.notes:
+            self.notes = (*self.notes, note)
 
     def check(self, images: Tensor) -> Tensor:
         """Check images at the door, on every public entry, and return them on the module's device.
@@ -183,11 +209,14 @@ class Classifier:
         """
         wanted = set(layers)
         self._check_layers(wanted)
-        with self.guard():
-            outputs = record_layers(self.module, self.normalize(images), wanted)
-        if LOGITS in outputs:
-            outputs[LOGITS] = self._as_logits(outputs[LOGITS])
-        return outputs
+        if LOGITS in wanted and self.head.tail is None and len(images):
+            diagnosis.settle(self, images[:2].detach())
+        with self.guard() as hold, hold.lock:
+            found = record_layers(self.module, self.normalize(images), wanted, width=self.head.width)
+        if found.output is None:
+            return found.layers
+        self.take_note(found.output.note)
+        return {**found.layers, LOGITS: self.head.logits(found.output.values)}
 
     def _check_layers(self, wanted: set[str]) -> None:
         inner = wanted - {LOGITS}
@@ -207,24 +236,33 @@ class Classifier:
                     hint=f"'{name}#0' to '{name}#{calls - 1}'",
                 )
 
-    def _as_logits(self, output: Tensor) -> Tensor:
-        if output.ndim != 2:
-            raise ModelError(f"the model returns shape {tuple(output.shape)}", expected="logits [B, classes]")
-        if self.labels and output.shape[1] != len(self.labels):
-            raise ModelError(f"{len(self.labels)} labels for a model with {output.shape[1]} classes")
-        logits = output if output.dtype == torch.float64 else output.float()
-        if self.outputs == "probabilities":
-            # log p equals the logits up to a constant per image, which no measure of ours depends on.
-            logits = logits.clamp(min=torch.finfo(logits.dtype).tiny).log()
-        return logits
-
     def logits(self, images: Tensor) -> Tensor:
         """Compute logits `[B,classes]` of images `[B,C,H,W]` in `[0,1]`."""
         return self.record(self.check(images), (LOGITS,))[LOGITS]
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Compute softmax probabilities `[B,classes]` of images `[B,C,H,W]` in `[0,1]`."""
-        return self.logits(images).softmax(dim=1)
+        """Compute probabilities `[B,classes]` of images `[B,C,H,W]`: softmax, or a sigmoid per label."""
+        return self.head.probabilities(self.logits(images))
+
+    def question(self, label: str | int) -> Classifier:
+        """Return the two-class classifier of one label of a multi-label model: "not LABEL" or "LABEL", logits [0, z].
+
+        Attacks and fooling images need one question: `attack(classifier.question("dog"), images)`.
+
+        Raises ModelError for any other model, InputError for an unknown label.
+
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+        >>> many = Classifier.from_module(net, size=2, labels=["sky", "sea", "sun"], outputs="multilabel")
+        >>> many.question("sea").labels
+        ('not sea', 'sea')
+        """
+        if not self.multilabel:
+            raise ModelError(f"{self.name} is no multi-label model", expected="outputs='multilabel'")
+        index = self.class_index(label)
+        name = self.label(index)
+        return self.replace(
+            labels=(f"not {name}", name), head=Head(self.outputs, self.labels, column=index, tail=self.head.tail)
+        )
 
     def features(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Compute the outputs of named layers for images `[B,C,H,W]` in `[0,1]`."""
@@ -261,7 +299,7 @@ class Classifier:
 
     def fingerprint_parts(self) -> tuple[object, ...]:
         """Return what decides about the logits, for `fingerprint`."""
-        return self.module, self.mean, self.std, self.outputs
+        return self.module, self.mean, self.std, self.outputs, self.head.column
 
     def fast(self, *, keep: Sequence[str] = (), memory_format: str = "auto") -> Classifier:
         """Make a private, frozen, faster copy whose logits agree within 1e-4 of their range.
@@ -281,26 +319,31 @@ class Classifier:
         resize: Resize | None = None,
         labels: tuple[str, ...] | None = None,
         name: str | None = None,
+        head: Head | None = None,
         probe: Probe | None = None,
     ) -> Classifier:
-        """Return the same classifier with another module, resize rule, labels, name or probe.
+        """Return the same classifier with another module, resize rule, labels, name, head or probe.
 
-        A probe belongs to its module: with another module it is dropped unless one is given.
+        Another module is one of the same kind, whose head is read in the same way. A probe belongs to its module: with
+        another module it is dropped unless one is given.
 
         >>> before = Classifier.from_module(nn.Flatten(), labels=["a", "b"])
         >>> before.replace(module=nn.Linear(2, 2)).labels
         ('a', 'b')
         """
-        return Classifier(
+        labels = self.labels if labels is None else labels
+        other = Classifier(
             self.module if module is None else module,
             mean=self.mean,
             std=self.std,
             resize=resize or self.resize,
-            labels=self.labels if labels is None else labels,
+            labels=labels,
             name=name or self.name,
-            outputs=self.outputs,
+            head=head or Head(self.outputs, labels, column=self.head.column, tail=self.head.tail),
             probe=self.probe if probe is None and module is None else probe,
         )
+        other.notes = self.notes
+        return other
 
     def __repr__(self) -> str:
         size = f"{self.size[0]}x{self.size[1]}" if self.size else "any size"

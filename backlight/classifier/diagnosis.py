@@ -8,13 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from backlight.classifier.recording import LOGITS, record_layers
+from backlight.classifier.returned import Output
+from backlight.classifier.tail import TailWatch
+from backlight.classifier.wrapping import Function
 from backlight.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from backlight.classifier.classifier import Classifier
 
 RANGE_TOLERANCE = 1e-6
-OUTPUTS = ("logits", "probabilities", "log-probabilities")
+_BATCH_TOLERANCE = 1e-3
 
 
 def check_images(images: Tensor, channels: int) -> Tensor:
@@ -62,19 +66,55 @@ def _check_range(images: Tensor) -> None:
 def diagnose(classifier: Classifier) -> None:
     """Refuse a model that would give silently wrong numbers; say how to mend it.
 
-    Checks a second normalization, the labels' number, what is returned, and a softmax tail. The checks that
-    need a pass are left out where the input size is unknown.
+    Checks a second normalization and, where the input size is known, what `settle` finds on two pictures.
     """
-    if classifier.outputs not in OUTPUTS:
-        raise ModelError(f"outputs={classifier.outputs!r}", expected=" or ".join(OUTPUTS))
     _check_single_normalization(classifier)
-    if classifier.size is None:
-        return
-    probe = _probe_images(classifier)
-    with torch.no_grad():
-        logits = classifier.record(probe, ("logits",))["logits"]
-    if classifier.outputs == "logits":
-        _check_tail(logits)
+    if classifier.size is not None:
+        settle(classifier, _probe_images(classifier))
+
+
+def settle(classifier: Classifier, images: Tensor) -> None:
+    """Look once at pictures `[B,C,H,W]`: what the network ends in, and whether it can be looked at at all.
+
+    Raises ModelError for outputs that are not what was declared, and for a function around a module that nothing
+    led to, whose answers differ from pass to pass or with the batch.
+    """
+    devices = [images.device] if images.device.type == "cuda" else []
+    with torch.no_grad(), torch.random.fork_rng(devices), classifier.guard():
+        with TailWatch() as watch:
+            output = _look(classifier, images)
+            tail = watch.of(output.values)
+        classifier.head.tail = tail
+        classifier.take_note(output.note)
+        classifier.head.logits(output.values)
+        if isinstance(classifier.module, Function):
+            _check_function(classifier, images, output.values)
+
+
+def _look(classifier: Classifier, images: Tensor) -> Output:
+    output = record_layers(
+        classifier.module, classifier.normalize(images), (LOGITS,), width=classifier.head.width
+    ).output
+    assert output is not None
+    return output
+
+
+def _check_function(classifier: Classifier, images: Tensor, first: Tensor) -> None:
+    way = "give the module itself, or call its eval() before"
+    if not torch.equal(_look(classifier, images).values.nan_to_num(), first.nan_to_num()):
+        raise ModelError(
+            "two passes of the function on the same pictures differ: something in it, which could not be found, is in "
+            "training mode or draws random numbers",
+            hint=way,
+        )
+    one = images[:1]
+    expected, found = (_look(classifier, torch.cat([one, beside])).values[:1] for beside in (one, 1 - one))
+    if not torch.allclose(found, expected, rtol=_BATCH_TOLERANCE, atol=_BATCH_TOLERANCE, equal_nan=True):
+        raise ModelError(
+            "the function's answer for a picture changes with the other pictures of the batch: a BatchNorm in it, "
+            "which could not be found, is in training mode",
+            hint=way,
+        )
 
 
 def _probe_images(classifier: Classifier) -> Tensor:
@@ -82,25 +122,6 @@ def _probe_images(classifier: Classifier) -> Tensor:
     height, width = classifier.size
     ramp = torch.linspace(0, 1, height * width, device=classifier.device).view(1, 1, height, width)
     return torch.cat([ramp, 1 - ramp]).expand(-1, classifier.channels, -1, -1).contiguous()
-
-
-def _check_tail(logits: Tensor) -> None:
-    if logits.shape[1] < 2:
-        raise ModelError("the model returns one value per image", expected="logits of at least two classes")
-    if _sums_to_one(logits):
-        raise ModelError(
-            "the model returns probabilities (each row sums to 1), not logits",
-            hint="remove its softmax, or Classifier.from_module(..., outputs='probabilities')",
-        )
-    if bool((logits <= 0).all()) and _sums_to_one(logits.exp()):
-        raise ModelError(
-            "the model returns log-probabilities, not logits",
-            hint="remove its log-softmax, or Classifier.from_module(..., outputs='log-probabilities')",
-        )
-
-
-def _sums_to_one(rows: Tensor) -> bool:
-    return bool((rows >= 0).all()) and bool(((rows.sum(1) - 1).abs() < 1e-4).all())
 
 
 def _check_single_normalization(classifier: Classifier) -> None:

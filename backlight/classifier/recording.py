@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from backlight.errors import LayerError, ModelError, did_you_mean
+from backlight.classifier.guard import in_this_thread
+from backlight.classifier.returned import Output, call_module
+from backlight.errors import LayerError, did_you_mean
 
 LOGITS = "logits"
 
@@ -30,29 +32,36 @@ class Layer:
     calls: int
 
 
+class Pass(NamedTuple):
+    """What one pass kept: the outputs of layers by name, and the module's own where it was wanted."""
+
+    layers: dict[str, Tensor]
+    output: Output | None
+
+
 class _AllRecorded(Exception):
     """Raised inside the forward pass to stop it at the deepest layer that is wanted."""
 
 
-def record_layers(module: nn.Module, inputs: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+def record_layers(module: nn.Module, inputs: Tensor, layers: Iterable[str], *, width: int | None = None) -> Pass:
     """Run `module` once and return the outputs of `layers`, differentiable in the caller's grad mode.
 
-    The pass stops at the deepest wanted layer unless `logits` is wanted. Each recorded tensor is the one that
-    the rest of the network consumed a copy of, so a later in-place operation cannot change it.
+    The pass stops at the deepest wanted layer unless `logits` is wanted, for which the module's output `[B,K]` is
+    looked up as `call_module` says. Each recorded tensor is the one that the rest of the network consumed a copy of,
+    so a later in-place operation cannot change it.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
-    >>> sorted(record_layers(net, torch.zeros(1, 1, 2, 2), ["0", "logits"]))
-    ['0', 'logits']
+    >>> record_layers(net, torch.zeros(1, 1, 2, 2), ["0", "logits"]).layers.keys()
+    dict_keys(['0'])
     """
     wanted = set(layers)
     outputs: dict[str, Tensor] = {}
     inner = wanted - {LOGITS}
     handles = _attach(module, inner, outputs, stop_early=LOGITS not in wanted)
+    output = None
     try:
         with _eager(module):
-            result = module(inputs)
-        if LOGITS in wanted:
-            outputs[LOGITS] = _as_tensor(result)
+            output = call_module(module, inputs, width=width)
     except _AllRecorded:
         pass
     finally:
@@ -61,7 +70,7 @@ def record_layers(module: nn.Module, inputs: Tensor, layers: Iterable[str]) -> d
     missing = inner - set(outputs)
     if missing:
         raise LayerError(f"layer {sorted(missing)[0]!r} did not run in the forward pass", expected="a layer that runs")
-    return outputs
+    return Pass(outputs, output)
 
 
 def _attach(
@@ -79,7 +88,7 @@ def _attach(
                 handle.remove()
             raise LayerError(f"no layer {name!r}", hint=did_you_mean(name, modules))
         keep = _keeper(name, calls, outputs, wanted, stop_early)
-        handles.append(modules[name].register_forward_hook(keep))
+        handles.append(modules[name].register_forward_hook(in_this_thread(keep)))
     return handles
 
 
@@ -118,7 +127,7 @@ def split_call(layer: str) -> tuple[str, int]:
     return name, int(call) if mark else 0
 
 
-def list_layers(module: nn.Module, inputs: Tensor) -> tuple[tuple[Layer, ...], Tensor]:
+def list_layers(module: nn.Module, inputs: Tensor) -> tuple[Layer, ...]:
     """Run `module` once and list every submodule that returned a tensor, in the order of their first calls."""
     if isinstance(module, torch.jit.ScriptModule):
         raise LayerError("the model is a TorchScript module", expected="an eager nn.Module, whose layers can be seen")
@@ -138,13 +147,13 @@ def list_layers(module: nn.Module, inputs: Tensor) -> tuple[tuple[Layer, ...], T
     try:
         for name, part in module.named_modules():
             if name:
-                handles.append(part.register_forward_hook(note(name)))
+                handles.append(part.register_forward_hook(in_this_thread(note(name))))
         with torch.no_grad(), _eager(module):
-            logits = _as_tensor(module(inputs))
+            module(inputs)
     finally:
         for handle in handles:
             handle.remove()
-    return tuple(found.values()), logits
+    return tuple(found.values())
 
 
 @contextmanager
@@ -153,15 +162,3 @@ def _eager(module: nn.Module) -> Iterator[None]:
     compiled = any(part._compiled_call_impl is not None for part in module.modules())
     with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
         yield
-
-
-def _as_tensor(output: Any) -> Tensor:
-    if isinstance(output, Tensor):
-        return output
-    logits = getattr(output, "logits", None)
-    if isinstance(logits, Tensor):
-        return logits
-    raise ModelError(
-        f"the model returns {type(output).__name__}",
-        expected="a tensor of logits [B, classes], or .logits with one",
-    )

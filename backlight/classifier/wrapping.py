@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from backlight.classifier.hidden import hidden_modules
 from backlight.errors import InputError, ModelError
 
 
-class _Function(nn.Module):
-    """Return a plain callable the shape of a module."""
+class Function(nn.Module):
+    """Return a plain callable the shape of a module; the modules that it runs become its own, by their names."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
         super().__init__()
         self.function = function
+        self.found = tuple(hidden_modules(function).items())
+        for name, module in self.found:
+            self.add_module(name if not hasattr(self, name) else f"{name}_", module)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Any:
         return self.function(images)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Function:
+        function = copy.deepcopy(self.function, memo)
+        if function is self.function and self.found:
+            # Python copies no function: the copy would run the original's modules.
+            raise ModelError(
+                f"the model is a function around {', '.join(repr(name) for name, _ in self.found)}, of which no copy "
+                "can be made",
+                expected="an nn.Module, for what changes or trains a copy",
+                hint="a class that calls it in forward(self, images)",
+            )
+        return Function(function)
 
-def as_module(module: nn.Module | Callable[[Tensor], Tensor]) -> nn.Module:
-    """Return a plain callable the shape of a module, and unwrap a compiled one.
+
+def as_module(module: nn.Module | Callable[[Tensor], Any]) -> nn.Module:
+    """Return a plain callable the shape of a module; of a compiled or parallel one return the module inside.
 
     Raises ModelError for what cannot be called.
 
@@ -34,9 +52,11 @@ def as_module(module: nn.Module | Callable[[Tensor], Tensor]) -> nn.Module:
             raise ModelError(
                 f"{type(module).__name__} is not callable", expected="a module or function: images to logits"
             )
-        return _Function(module)
+        return Function(module)
     if isinstance(module, torch._dynamo.OptimizedModule):
-        return module._orig_mod
+        return as_module(module._orig_mod)
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return as_module(module.module)
     return module
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.classifier.returned import call_module
 from backlight.errors import ModelError, UsageError, did_you_mean
 from backlight.files import atomic, require_new
 from backlight.random import Random
@@ -42,8 +43,7 @@ class Deployed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map pictures in `[0,1]` to logits."""
-        output: Tensor = self.network((images.to(self.mean.dtype) - self.mean) / self.std)
-        return output
+        return call_module(self.network, (images.to(self.mean.dtype) - self.mean) / self.std).values
 
 
 @dataclass(frozen=True)

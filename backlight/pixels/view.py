@@ -104,6 +104,6 @@ class View:
         return values.clone() if values.is_inference() else values
 
 
-def guarded(classifier: Classifier | None) -> AbstractContextManager[None]:
+def guarded(classifier: Classifier | None) -> AbstractContextManager[object]:
     """Hold the classifier in its guard; without a classifier there is nothing to hold."""
     return nullcontext() if classifier is None else classifier.guard()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.classifier.returned import call_module
 from backlight.engine.chunks import is_out_of_memory
 from backlight.engine.processes import Engine
 from backlight.random import Random, generator_seed
@@ -145,7 +146,8 @@ class Trainer:
 
     def _logits(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, self.autocast) if self.autocast else nullcontext():
-            output: Tensor = self.network(images if self.head else self.classifier.normalize(images))
+            inputs = images if self.head else self.classifier.normalize(images)
+            output = call_module(self.network, inputs, width=self.classifier.head.width).values
         return output if output.dtype == torch.float64 else output.float()
 
     def _gathered_only(self, last: bool) -> AbstractContextManager[object]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.classifier.guard import in_this_thread
 from backlight.data.dataset import Dataset
 from backlight.engine.processes import Engine
 from backlight.engine.progress import Progress, reporting
@@ -47,7 +48,8 @@ def head_inputs(
     """
     seen: list[Tensor] = []
     layer = classifier.module.get_submodule(head)
-    handle = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().cpu()))
+    keep = in_this_thread(lambda _, inputs: seen.append(inputs[0].detach().cpu()))
+    handle = layer.register_forward_pre_hook(keep)
     count = 0
     try:
         with torch.no_grad(), classifier.guard(), reporting(progress, len(data), "look once") as advance:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from backlight.classifier.guard import in_this_thread
 from backlight.classifier.recording import split_call
 from backlight.engine.chunks import in_chunks
 from backlight.errors import UsageError
@@ -116,7 +117,7 @@ def ablated(module: nn.Module, layer: LayerMap, channels: Tensor) -> Iterator[No
         layer.layout.to_map(output)[torch.arange(len(channels), device=output.device), channels] = 0
         return output
 
-    handle = module.get_submodule(name).register_forward_hook(silence)
+    handle = module.get_submodule(name).register_forward_hook(in_this_thread(silence))
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from backlight.classifier.guard import in_this_thread
 from backlight.errors import ModelError
 from backlight.explain.attribution import Attribution
 from backlight.explain.layout import Layout, find_layout, is_attention
@@ -131,7 +132,7 @@ def skipped(blocks: list[nn.Module]) -> Iterator[None]:
     ...     net(torch.ones(1, 2))
     tensor([[1., 1.]])
     """
-    handles = [block.register_forward_hook(_give_back) for block in blocks]
+    handles = [block.register_forward_hook(in_this_thread(_give_back)) for block in blocks]
     try:
         yield
     finally:
