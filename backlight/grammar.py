@@ -81,10 +81,16 @@ class Spec:
 def parse_spec(text: str) -> Spec:
     """Parse `NAME` or `NAME:key=value,key=value`; raise `UsageError` on anything else.
 
+    A name may be that of a function in a file, as in `mine.py:attack:steps=3`.
+
     >>> parse_spec("shapes:n=2000,size=32")
     Spec(name='shapes', options={'n': '2000', 'size': '32'})
+    >>> parse_spec("mine.py:attack:steps=3").name
+    'mine.py:attack'
     """
-    name, colon, rest = text.strip().partition(":")
+    file, suffix, inner = text.strip().partition(".py:")
+    name, colon, rest = (inner if suffix else file).partition(":")
+    name = f"{file}{suffix}{name}" if name and suffix else name
     if not name or (colon and not rest.strip()):
         raise UsageError(f"{text!r} is incomplete", expected="NAME or NAME:key=value,key=value")
     options: dict[str, str] = {}

@@ -1,23 +1,18 @@
-"""`file.py:factory`: the one place where code from outside is run, because the user names it.
+"""`file.py:factory`: a model that a function in a user's file makes.
 
 The factory takes no argument and returns an `nn.Module`, or a `Classifier` with its own normalization and labels.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import inspect
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import FileError, ModelError, did_you_mean
+from backlight.errors import ModelError, UsageError
 from backlight.models.blueprint import Blueprint, ModelShape, seeded
+from backlight.user_code import importable, member, run_file, split
 
 
 def find_blueprint(text: str, seed: int) -> Blueprint:
@@ -28,12 +23,9 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
 
     >>> find_blueprint("missing.py:make", 0)
     Traceback (most recent call last):
-    backlight.errors.FileError: missing.py: does not exist; expected file.py:factory
+    backlight.errors.FileError: missing.py: does not exist; expected file.py:function
     """
-    place, _, factory = text.rpartition(":")
-    path = Path(place)
-    if not path.is_file():
-        raise FileError(place, "does not exist", expected="file.py:factory")
+    path, factory = split(text)
     with seeded(seed):
         first = _call(path, factory)
 
@@ -60,40 +52,16 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
 
 
 def _call(path: Path, factory: str) -> nn.Module | Classifier:
-    # The file's folder is importable while it runs, as with `python file.py`.
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)
     try:
-        made = _find_factory(path, factory)()
+        with importable(path):
+            made = member(run_file(path), path, factory)()
     except ModelError:
         raise
+    except UsageError as error:
+        raise ModelError(error.found, expected=error.expected, hint=error.hint) from None
     except Exception as error:
         raise ModelError(f"{path}:{factory} failed: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(folder)
     if not isinstance(made, (nn.Module, Classifier)):
         found = f"{path}:{factory} returns {type(made).__name__}"
         raise ModelError(found, expected="an nn.Module, or a Classifier")
     return made
-
-
-def _find_factory(path: Path, factory: str) -> Any:
-    module = _run(path)
-    found = getattr(module, factory, None)
-    if not callable(found):
-        own = [name for name, thing in vars(module).items() if inspect.isroutine(thing) or inspect.isclass(thing)]
-        hint = did_you_mean(factory, own) if own else f"def {factory or 'make'}(): ..."
-        raise ModelError(f"{path} has no function {factory!r}", expected="file.py:factory", hint=hint)
-    return found
-
-
-def _run(path: Path) -> ModuleType:
-    # Registered under a name of its own: dataclasses and pickle look their module up.
-    name = f"backlight_user_{hashlib.blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None  # a .py file always has one
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
