@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,6 +109,15 @@ def inside(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path
     if not resolved.is_relative_to(root):
         raise FileError(path, f"leads out of the folder {folder}", expected="a path inside it")
     return resolved
+
+
+def name_part(text: str) -> str:
+    """Return a text with everything but letters, digits and `_+.=` joined by hyphens, as a part of a file's name.
+
+    >>> name_part("pgd:eps=8/255,steps=3")
+    'pgd-eps=8-255-steps=3'
+    """
+    return re.sub(r"[^A-Za-z0-9_+.=]+", "-", text)
 
 
 def require_new(path: str | os.PathLike[str], force: bool = False) -> Path:

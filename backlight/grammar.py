@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from backlight.errors import UsageError, did_you_mean
+
+_FILE = re.compile(r"[^=,]*\.py:")  # of a function in a file; in an option's value it stands behind a "="
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,10 @@ def parse_spec(text: str) -> Spec:
     >>> parse_spec("mine.py:attack:steps=3").name
     'mine.py:attack'
     """
-    file, suffix, inner = text.strip().partition(".py:")
-    name, colon, rest = (inner if suffix else file).partition(":")
-    name = f"{file}{suffix}{name}" if name and suffix else name
+    file = _FILE.match(text.strip())
+    prefix = file.group() if file else ""
+    name, colon, rest = text.strip().removeprefix(prefix).partition(":")
+    name = prefix + name if name else ""
     if not name or (colon and not rest.strip()):
         raise UsageError(f"{text!r} is incomplete", expected="NAME or NAME:key=value,key=value")
     options: dict[str, str] = {}

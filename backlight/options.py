@@ -37,14 +37,16 @@ class Option:
 
         Raises UsageError for text that does not fit.
         """
-        if not isinstance(value, str) or self.kind is str:
+        if not isinstance(value, str):
             if self.kind is int and isinstance(value, float) and value != int(value):
                 raise self._misfit(owner, value, "a whole number")
             return value
-        if self.kind is None:
-            raise self._misfit(owner, value, "a value that only Python can give")
         if self.optional and value.lower() == "none":
             return None
+        if self.kind is str:
+            return value
+        if self.kind is None:
+            raise self._misfit(owner, value, "a value that only Python can give")
         if self.kind is bool:
             if value.lower() not in WORDS:
                 raise self._misfit(owner, value, "true or false")

@@ -3,16 +3,17 @@
 attack, AttackResult                one call: images in, adversarial images and verdicts out
 save_adversarial                    the same as PNG files, read back and judged again
 ThreatModel, Challenge, Referee     what is allowed, on what, and who decides
-ATTACKS                             every attack by name; each is a function of a challenge
+ATTACKS, choose_attack              every attack by name; each is a function of a challenge
 evaluate_robustness, Robustness     a whole data set: one table, and every number that follows from it;
                                     what is asked for is a RobustnessRequest
 """
 
 from backlight.attack.adversarial import AttackResult, attack
 from backlight.attack.challenge import Challenge
+from backlight.attack.choosing import ChosenAttack, choose_attack
 from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.referee import UNDECIDED, Referee, Verdict
-from backlight.attack.registry import ATTACKS, AttackCard, card_of
+from backlight.attack.registry import ATTACKS, AttackCard
 from backlight.attack.request import RobustnessRequest
 from backlight.attack.robustness import Robustness
 from backlight.attack.saved import SavedAttack, save_adversarial
@@ -24,6 +25,7 @@ __all__ = [
     "AttackCard",
     "AttackResult",
     "Challenge",
+    "ChosenAttack",
     "Referee",
     "Robustness",
     "RobustnessRequest",
@@ -31,7 +33,7 @@ __all__ = [
     "ThreatModel",
     "Verdict",
     "attack",
-    "card_of",
+    "choose_attack",
     "evaluate_robustness",
     "save_adversarial",
 ]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from backlight.attack.challenge import Challenge, Ids
-from backlight.attack.objectives import NAMES
+from backlight.attack.choosing import Attack, choose_attack
+from backlight.attack.objectives import Objective
 from backlight.attack.referee import UNDECIDED, Referee
-from backlight.attack.registry import AttackCard, card_of
-from backlight.attack.threat import DEFAULT_EPS, ThreatModel
+from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
-from backlight.errors import UsageError, did_you_mean
-from backlight.grammar import parse_number
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
 from backlight.random import Seed
@@ -81,25 +78,27 @@ def attack(
     images: Tensor,
     labels: Tensor | None = None,
     *,
-    method: str = "pgd",
+    method: Attack = "pgd",
     norm: str | None = None,
     eps: float | str | None = None,
     lattice: bool = False,
     steps: int | None = None,
     step_size: float | str | None = None,
-    objective: str | None = None,
+    objective: Objective | None = None,
     target: Target = None,
     seed: Seed = 0,
     ids: Ids = None,
+    **options: Any,
 ) -> AttackResult:
     """Change images `[B,C,H,W]` in [0,1] a little so that the classifier errs, and judge the outcome.
 
     `labels` `[B]` are what must not be predicted any more, the predictions where None; with `target` (a label, a
     number, `random`, `least-likely`, or one per image) that class must be predicted. `method` is a name of
-    `backlight.attack.ATTACKS`; norm, steps, step size (norm's units) and objective (`cross-entropy`, `logit`,
-    `probability`, `margin`, `dlr`) default to the method's own, `eps` (pixel units, "8/255") to 8/255 in linf, 0.5
-    in l2, 12 in l1, and to none for attacks that look for the nearest success. `lattice` keeps pictures to what
-    an 8-bit file holds.
+    `backlight.attack.ATTACKS`, with options as `pgd:restarts=5`, a card, or a function of a challenge; norm, steps,
+    step size (norm's units), objective (`cross-entropy`, `logit`, `probability`, `margin`, `dlr`, or a function of
+    logits and classes) and further `options` default to the method's own, `eps` (pixel units, "8/255") to 8/255 in
+    linf, 0.5 in l2, 12 in l1, and to none for attacks that look for the nearest success. `lattice` keeps pictures to
+    what an 8-bit file holds.
 
     Raises InputError for images, labels and targets, UsageError for options that cannot be used.
 
@@ -110,46 +109,14 @@ def attack(
     >>> bool((result.distance <= 8 / 255 + 1e-6).all())
     True
     """
-    card = card_of(method)
-    threat = threat_for(card, norm, eps, lattice)
-    options = checked_options(card, {"steps": steps, "step_size": step_size, "objective": objective})
-    fast = "steps" in card.options and options.get("steps", _WORTH_A_COPY) >= _WORTH_A_COPY
-    challenge = Challenge.of(classifier, images, labels, threat=threat, target=target, seed=seed, ids=ids, fast=fast)
-    return judged(challenge, method, card.function(challenge, **options))
-
-
-def threat_for(card: AttackCard, norm: str | None, eps: float | str | None, lattice: bool = False) -> ThreatModel:
-    """Fill in an attack's own norm and eps; raises UsageError for a norm that it does not work in.
-
-    >>> threat_for(card_of("pgd"), None, None).describe()
-    'linf 8/255 = 0.03137 in [0,1] pixels'
-    """
-    norm = card.norms[0] if norm is None else norm
-    if norm not in card.norms:
-        raise UsageError(f"{card.name} in {norm}", expected=" or ".join(card.norms))
-    if eps is None and not card.minimum_norm and card.targeted != "always":
-        eps = DEFAULT_EPS[norm]
-    return ThreatModel(norm, eps, lattice)
-
-
-def checked_options(card: AttackCard, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the options that are given, as numbers; raises UsageError for what the attack does not understand.
-
-    >>> checked_options(card_of("pgd"), {"steps": 5, "step_size": "2/255", "objective": None})["step_size"] == 2 / 255
-    True
-    """
-    options = {name: value for name, value in given.items() if value is not None}
-    unknown = sorted(set(options) - card.options)
-    if unknown:
-        known = ", ".join(sorted(card.options)) or "no options"
-        raise UsageError(f"{card.name} has no option {unknown[0]!r}", expected=known)
-    if options.get("steps", 1) < 1:
-        raise UsageError(f"{options['steps']} steps", expected="1 or more")
-    if "objective" in options and options["objective"] not in NAMES:
-        raise UsageError(f"objective {options['objective']!r}", hint=did_you_mean(options["objective"], NAMES))
-    if "step_size" in options:
-        options["step_size"] = parse_number(options["step_size"])
-    return options
+    beside = {"steps": steps, "step_size": step_size, "objective": objective, **options}
+    chosen = choose_attack(method, norm=norm, eps=eps, target=target, lattice=lattice, **beside)
+    known = chosen.card.options
+    fast = "steps" in known and chosen.options.get("steps", _WORTH_A_COPY) >= _WORTH_A_COPY
+    challenge = Challenge.of(
+        classifier, images, labels, threat=chosen.threat, target=chosen.target, seed=seed, ids=ids, fast=fast
+    )
+    return judged(challenge, chosen.label, chosen.card.run(challenge, **chosen.options))
 
 
 def judged(challenge: Challenge, method: str, result: Result) -> AttackResult:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from backlight.attack.challenge import Challenge
 from backlight.attack.gradient import bound_of
-from backlight.attack.objectives import objective_of, towards
+from backlight.attack.objectives import Objective, objective_name, objective_of, towards
 from backlight.attack.rules.apgd import APGD
 from backlight.attack.rules.fab import FAB, NearestPlane
 from backlight.attack.rules.square import Square, SquareL2, Stripes, Tiles
@@ -20,7 +20,7 @@ def apgd(
     challenge: Challenge,
     *,
     steps: int = 100,
-    objective: str = "cross-entropy",
+    objective: Objective = "cross-entropy",
     restarts: int = 1,
     transforms: Transforms | None = None,
     after: Result | None = None,
@@ -46,7 +46,7 @@ def apgd(
             objective_of(challenge, objective),
             APGD(norm, eps),
             steps=steps,
-            stream=("apgd", objective, restart),
+            stream=("apgd", objective_name(objective), restart),
             start=Surface(norm, eps),
             after=after,
             transforms=transforms,

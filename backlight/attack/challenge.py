@@ -118,6 +118,28 @@ class Challenge:
         stopped = torch.where(wrong, Stopped.STOPPED.value, Stopped.NOT_RUN.value)
         return replace(blank, images=self.images.clone(), success=wrong, stopped=stopped)
 
+    def claim(self, found: Result | Tensor) -> Result:
+        """Judge what a foreign attack returned, a result or pictures `[B,C,H,W]` alone, every image of it.
+
+        Pictures that are not allowed get no score, so that merging with what stood before drops them.
+
+        Raises InputError for pictures of another shape, and for anything else.
+        """
+        images = found if isinstance(found, Tensor) else getattr(found, "images", None)
+        if not isinstance(images, Tensor) or images.shape != self.images.shape:
+            seen = type(found).__name__ if images is None else list(images.shape)
+            raise InputError(f"an attack returned {seen}", expected=f"a Result, or pictures {list(self.images.shape)}")
+        with torch.no_grad():
+            images = images.detach().to(self.images)
+            verdict = self.referee.judge(images)
+        result = found if isinstance(found, Result) else self._looked_at(images)
+        score = torch.where(verdict.inside, result.score.to(images), -torch.inf)
+        return replace(result, images=images, success=verdict.success, score=score)
+
+    def _looked_at(self, images: Tensor) -> Result:
+        stopped = torch.full((len(images),), Stopped.STEPS.value, device=images.device)
+        return replace(Result.blank(images), score=torch.zeros_like(images[:, 0, 0, 0]), stopped=stopped)
+
     def unbounded(self) -> Challenge:
         """Return the same challenge without eps, for attacks that look for the nearest success."""
         return replace(self, threat=replace(self.threat, eps=None))

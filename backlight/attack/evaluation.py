@@ -27,6 +27,7 @@ from backlight.pixels import Result
 from backlight.random import Seed
 from backlight.table import Table
 from backlight.table.statistics import wilson
+from backlight.user_code import code_of
 
 _AUDITED = ("fab-t", "square")  # the costly stages that rarely change the answer
 _BLOCK, _BUDGET_BLOCK, _BLOCK_VALUES = 1000, 100, 1000 * 3 * 32 * 32
@@ -144,7 +145,7 @@ class RobustnessRun:
 
     def _attack(self, data: Dataset, stages: Sequence[Stage], start: float) -> list[Table]:
         tables: list[Table] = []
-        with reporting(self.progress, len(data), f"{self.request.attack} on {data.name}") as advance:
+        with reporting(self.progress, len(data), f"{self.request.label} on {data.name}") as advance:
 
             def watch(name: str, result: Result) -> None:
                 advance(0, _under_way(tables, name, result))
@@ -166,8 +167,15 @@ class RobustnessRun:
         options = self.request.checked
         cache = None
         if self.cache is not None:
-            content = (challenge.images, challenge.labels, challenge.targets)
-            cache = Cache.of(self.cache, challenge, " ".join(names), sorted(options.items()), content)
+            content = (challenge.images, challenge.labels, challenge.targets, code_of(self.request.card.function))
+            cache = Cache.of(
+                self.cache,
+                challenge,
+                " ".join(names),
+                sorted(options.items()),
+                content,
+                code_of(self.request.card.function),
+            )
             self.kept.append((cache, batch.ids))
             found = cache.find(batch.ids)
             if found is not None:
@@ -184,7 +192,7 @@ class RobustnessRun:
             batch.images.to(self.classifier.device),
             batch.labels,
             threat=self.request.threat,
-            target=self.request.target,
+            target=self.request.chosen.target,
             seed=self.seed,
             ids=batch.ids,
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from backlight.attack.challenge import Challenge
-from backlight.attack.objectives import objective_of
+from backlight.attack.objectives import Objective, objective_of
 from backlight.attack.rules.sparse import Sparse
 from backlight.errors import UsageError
 from backlight.pixels import Gaussian, Result, Rule, Sign, Uniform, Unit
@@ -12,29 +14,43 @@ from backlight.pixels.starts import Start
 _WALK = 0.1  # l2 length of a step where no eps limits the walk
 
 
-def steepest(norm: str, size: float, momentum: float = 0.0) -> Rule:
-    """Return the rule that steps by `size` in a norm along the steepest direction.
+@dataclass(frozen=True)
+class Ascent:
+    """Climb inside a ball of a norm and a size `eps`: the parts that PGD is assembled from, for attack and training.
+
+    Each of `steps` steps has length `step_size` in the norm's units, by default 2.5 eps / steps, along the steepest
+    direction; `momentum` is the weight of the directions before (linf).
 
     Raises UsageError for momentum in another norm than linf.
 
-    >>> steepest("l2", 0.1)
-    Unit(0.1)
+    >>> Ascent("linf", 0.1, steps=5).rule, Ascent("linf", 0.1).start
+    (Sign(0.05, 0.0), Uniform('linf', 0.1))
     """
-    if momentum and norm != "linf":
-        raise UsageError(f"momentum in {norm}", expected="linf, where steps are signs of a running mean")
-    return {"linf": Sign(size, momentum), "l2": Unit(size), "l1": Sparse(size)}[norm]
+
+    norm: str
+    eps: float
+    steps: int = 40
+    step_size: float | None = None
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.momentum and self.norm != "linf":
+            found = f"momentum in {self.norm}"
+            raise UsageError(found, expected="linf, where steps are signs of a running mean")
+
+    @property
+    def rule(self) -> Rule:
+        """Return the rule that takes such steps."""
+        size = 2.5 * self.eps / max(self.steps, 1) if self.step_size is None else self.step_size
+        return {"linf": Sign(size, self.momentum), "l2": Unit(size), "l1": Sparse(size)}[self.norm]
+
+    @property
+    def start(self) -> Start:
+        """Return a random start in the ball: uniform for linf and l2, projected normal numbers for l1."""
+        return Gaussian(1.0) if self.norm == "l1" else Uniform(self.norm, self.eps)
 
 
-def random_start(norm: str, eps: float) -> Start:
-    """Return a random start in a ball: uniform for linf and l2, projected normal numbers for l1.
-
-    >>> random_start("linf", 0.1)
-    Uniform('linf', 0.1)
-    """
-    return Gaussian(1.0) if norm == "l1" else Uniform(norm, eps)
-
-
-def fgsm(challenge: Challenge, *, objective: str = "cross-entropy", after: Result | None = None) -> Result:
+def fgsm(challenge: Challenge, *, objective: Objective = "cross-entropy", after: Result | None = None) -> Result:
     """Take one step of size eps along the gradient's sign (Goodfellow et al. 2015, arXiv:1412.6572), linf.
 
     Raises UsageError for another norm, or without an eps.
@@ -51,7 +67,7 @@ def fgsm(challenge: Challenge, *, objective: str = "cross-entropy", after: Resul
     return fgm(challenge, objective=objective, after=after)
 
 
-def fgm(challenge: Challenge, *, objective: str = "cross-entropy", after: Result | None = None) -> Result:
+def fgm(challenge: Challenge, *, objective: Objective = "cross-entropy", after: Result | None = None) -> Result:
     """Take one step of size eps along the steepest direction of the norm (Miyato et al. 2016, arXiv:1605.07725).
 
     Raises UsageError without an eps.
@@ -66,7 +82,7 @@ def fgm(challenge: Challenge, *, objective: str = "cross-entropy", after: Result
     tensor(1)
     """
     eps = bound_of(challenge, "a one-step attack")
-    rule = steepest(challenge.threat.norm, eps)
+    rule = Ascent(challenge.threat.norm, eps, steps=1, step_size=eps).rule
     return challenge.climb(objective_of(challenge, objective), rule, steps=1, stream="fgm", after=after)
 
 
@@ -75,7 +91,7 @@ def pgd(
     *,
     steps: int = 40,
     step_size: float | None = None,
-    objective: str = "cross-entropy",
+    objective: Objective = "cross-entropy",
     restarts: int = 1,
     momentum: float = 0.0,
     stop: bool = True,
@@ -96,15 +112,14 @@ def pgd(
     >>> bool((result.forwards <= 6).all())
     True
     """
-    norm, eps = challenge.threat.norm, bound_of(challenge, "pgd")
-    rule = steepest(norm, 2.5 * eps / max(steps, 1) if step_size is None else step_size, momentum)
+    ascent = Ascent(challenge.threat.norm, bound_of(challenge, "pgd"), steps, step_size, momentum)
     for restart in range(restarts):
         after = challenge.climb(
             objective_of(challenge, objective),
-            rule,
+            ascent.rule,
             steps=steps,
             stream=("pgd", restart),
-            start=random_start(norm, eps),
+            start=ascent.start,
             after=after,
             stop=stop,
         )
@@ -116,7 +131,7 @@ def targeted_l2(
     *,
     steps: int = 200,
     step_size: float | None = None,
-    objective: str = "probability",
+    objective: Objective = "probability",
     after: Result | None = None,
 ) -> Result:
     """Walk from the image by l2-normalized gradient steps that raise the target until it is predicted.

@@ -2,61 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
+
+from torch import Tensor
 
 from backlight.attack import auto, gradient, minimum_norm, stages
-from backlight.errors import UsageError, did_you_mean
+from backlight.attack.challenge import Challenge
+from backlight.options import Option, options_of
 from backlight.pixels import Result
+from backlight.plugins import Registry
+
+_AFTER = "after"
+_NORMS = ("linf", "l2", "l1")
 
 
 @dataclass(frozen=True)
 class AttackCard:
     """One attack as the verb `methods` prints it.
 
-    `function` takes a challenge and options and returns a `Result`; `norms` are those it works in, the default
-    first; `options` are the names it understands besides the challenge; `minimum_norm` says that it looks for the
+    `function` takes a challenge and options (its keyword-only parameters) and returns a `Result`, or pictures
+    `[B,C,H,W]` alone; with a parameter `after` it is handed the result so far, and only images without success in
+    it need to run. `norms` are those it works in, the default first; `minimum_norm` says that it looks for the
     smallest change rather than for any within eps; `targeted` is `no`, `yes` (if asked) or `always`. `passes` is
-    the cost per image in words.
+    the cost per image in words. `settled` says that every success it returns is the referee's already; what others
+    claim is judged.
 
-    >>> ATTACKS["pgd"].norms
-    ('linf', 'l2', 'l1')
+    >>> ATTACKS["pgd"].norms, list(ATTACKS["apgd-ce"].options)
+    (('linf', 'l2', 'l1'), ['steps', 'restarts', 'transforms'])
     """
 
     name: str
-    function: Callable[..., Result]
-    norms: tuple[str, ...]
-    options: frozenset[str]
-    passes: str
-    reference: str
-    avoid: str
+    function: Callable[..., Result | Tensor]
+    norms: tuple[str, ...] = _NORMS
+    passes: str = "not stated"
+    reference: str = "not stated"
+    avoid: str = "not stated"
     minimum_norm: bool = False
     targeted: str = "yes"
+    settled: bool = False
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        """Return the options that the attack understands besides the challenge, by name."""
+        return options_of(self.function, hidden=(_AFTER,))
+
+    def run(self, challenge: Challenge, *, after: Result | None = None, **options: Any) -> Result:
+        """Attack the images that `after` leaves and merge with it; every success is confirmed by the referee."""
+        if self.settled:
+            found = self.function(challenge, after=after, **options)
+            assert isinstance(found, Result)
+            return found
+        before = challenge.begin() if after is None else after
+        takes_after = _AFTER in inspect.signature(self.function).parameters
+        found = self.function(challenge, **({_AFTER: before} if takes_after else {}), **options)
+        return before.merge(challenge.claim(found))
 
 
 def _card(
     name: str,
     function: Callable[..., Result],
     norms: str,
-    options: str,
     passes: str,
     reference: str,
     avoid: str,
     minimum_norm: bool = False,
     targeted: str = "yes",
 ) -> AttackCard:
-    return AttackCard(
-        name,
-        function,
-        tuple(norms.split()),
-        frozenset(options.split()),
-        passes,
-        reference,
-        avoid,
-        minimum_norm,
-        targeted,
-    )
+    return AttackCard(name, function, tuple(norms.split()), passes, reference, avoid, minimum_norm, targeted, True)
 
 
 _CARDS = (
@@ -64,7 +80,6 @@ _CARDS = (
         "fgsm",
         gradient.fgsm,
         "linf",
-        "objective",
         "2 forwards, 1 backward",
         "Goodfellow et al., 2015, arXiv:1412.6572",
         "measuring robustness: one step misses most of what PGD finds, and is easily masked",
@@ -73,7 +88,6 @@ _CARDS = (
         "fgm",
         gradient.fgm,
         "l2 linf l1",
-        "objective",
         "2 forwards, 1 backward",
         "Miyato et al., 2016, arXiv:1605.07725",
         "measuring robustness: see fgsm",
@@ -82,7 +96,6 @@ _CARDS = (
         "pgd",
         gradient.pgd,
         "linf l2 l1",
-        "steps step_size objective",
         "steps + 1 forwards, steps backwards; less where images are fooled sooner",
         "Madry et al., 2018, arXiv:1706.06083",
         "a last word on robustness: its step is fixed and one objective may be masked; autoattack has neither flaw",
@@ -91,7 +104,6 @@ _CARDS = (
         "targeted_l2",
         gradient.targeted_l2,
         "l2",
-        "steps step_size objective",
         "steps + 1 forwards, steps backwards",
         "Simonyan et al., 2014, arXiv:1312.6034 (gradient ascent on a class, from a picture)",
         "small perturbations: it stops at the first success, not at the nearest",
@@ -101,7 +113,6 @@ _CARDS = (
         "apgd-ce",
         partial(auto.apgd, objective="cross-entropy"),
         "linf l2",
-        "steps",
         "101 forwards, 100 backwards",
         "Croce and Hein, 2020, arXiv:2003.01690",
         "models whose confidence is so high that the cross-entropy's gradient is zero; apgd-dlr and apgd-t are not",
@@ -110,7 +121,6 @@ _CARDS = (
         "apgd-dlr",
         partial(auto.apgd, objective="dlr"),
         "linf l2",
-        "steps",
         "101 forwards, 100 backwards",
         "Croce and Hein, 2020, arXiv:2003.01690",
         "two classes: the margin takes DLR's place; against strong models apgd-t finds more",
@@ -119,7 +129,6 @@ _CARDS = (
         "apgd-t",
         auto.apgd_t,
         "linf l2",
-        "steps",
         "up to 9 times 101 forwards, 100 backwards",
         "Croce and Hein, 2020, arXiv:2003.01690",
         "a quick look: it costs nine times apgd-ce",
@@ -128,7 +137,6 @@ _CARDS = (
         "fab-t",
         auto.fab_t,
         "linf l2 l1",
-        "steps",
         "up to 9 times 200 forwards, 100 backwards",
         "Croce and Hein, 2020, arXiv:1907.02044",
         "a bound on robustness where apgd-t has run: it rarely adds anything, except where gradients are masked",
@@ -138,7 +146,6 @@ _CARDS = (
         "square",
         auto.square,
         "linf l2",
-        "steps",
         "up to 5,001 forwards",
         "Andriushchenko et al., 2020, arXiv:1912.00049",
         "models with honest gradients: it needs many times the passes of pgd; its use is to expose masked ones",
@@ -147,7 +154,6 @@ _CARDS = (
         "ddn",
         minimum_norm.ddn,
         "l2",
-        "steps",
         "101 forwards, 100 backwards",
         "Rony et al., 2019, arXiv:1811.09600",
         "a fixed eps: a budget attack is cheaper there",
@@ -157,7 +163,6 @@ _CARDS = (
         "fmn",
         minimum_norm.fmn,
         "l2 linf",
-        "steps",
         "101 forwards, 100 backwards",
         "Pintor et al., 2021, arXiv:2102.12827",
         "a fixed eps: a budget attack is cheaper there",
@@ -167,7 +172,6 @@ _CARDS = (
         "cw",
         minimum_norm.carlini_wagner,
         "l2",
-        "steps",
         "9 times 201 forwards, 200 backwards",
         "Carlini and Wagner, 2017, arXiv:1608.04644",
         "speed: ddn and fmn come as close at a tenth of the passes",
@@ -177,7 +181,6 @@ _CARDS = (
         "deepfool",
         minimum_norm.deepfool,
         "l2 linf",
-        "steps",
         "up to 9 forwards, 9 backwards per step; mostly 2 to 5 steps",
         "Moosavi-Dezfooli et al., 2016, arXiv:1511.04599",
         "tight distances on curved boundaries: it stops at the first crossing",
@@ -185,9 +188,8 @@ _CARDS = (
     ),
     _card(
         "autoattack",
-        stages.autoattack,
+        partial(stages.autoattack, plan=stages.STANDARD),
         "linf l2",
-        "",
         "up to 7,811 forwards, 1,900 backwards",
         "Croce and Hein, 2020, arXiv:2003.01690",
         "a first look: pgd tells in a fiftieth of the passes whether a model is not robust",
@@ -196,7 +198,6 @@ _CARDS = (
         "autoattack-plus",
         partial(stages.autoattack, plan=stages.PLUS),
         "linf l2",
-        "",
         "up to about 15,000 forwards, 9,000 backwards",
         "Croce and Hein, 2020, arXiv:2003.01690",
         "models without signs of masked gradients: it rarely finds more than autoattack",
@@ -205,21 +206,9 @@ _CARDS = (
         "autoattack-rand",
         partial(stages.autoattack, plan=stages.RAND),
         "linf l2",
-        "",
         "up to 4,242 forwards, 4,000 backwards",
         "Croce and Hein, 2020, arXiv:2003.01690",
         "deterministic models: it averages 20 looks at the same picture",
     ),
 )
-ATTACKS = {card.name: card for card in _CARDS}
-
-
-def card_of(name: str) -> AttackCard:
-    """Find an attack by name; raises UsageError that lists the nearest names.
-
-    >>> card_of("pgd").norms
-    ('linf', 'l2', 'l1')
-    """
-    if name not in ATTACKS:
-        raise UsageError(f"no attack {name!r}", hint=did_you_mean(name, ATTACKS))
-    return ATTACKS[name]
+ATTACKS = Registry("attacks", "attack", _CARDS, AttackCard, wrap=AttackCard)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from backlight.attack.adversarial import checked_options, threat_for
-from backlight.attack.registry import card_of
+from backlight.attack.choosing import Attack, ChosenAttack, choose_attack
+from backlight.attack.registry import AttackCard
 from backlight.attack.stages import PLANS, Stage
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
@@ -23,13 +24,13 @@ class RobustnessRequest:
     Audited runs the costly last stages of autoattack (FAB, Square) on `audit` random survivors only and bounds
     what they would have found among all. A budget stops after the block that uses it up. `curve` adds the accuracy
     over eps, `checks` looks for signs of masked gradients on some images. `options` are the attack's own (steps,
-    step_size, objective).
+    step_size, objective); they may stand in `attack` too, as norm, eps and target may: `pgd:eps=2/255,restarts=5`.
 
     >>> RobustnessRequest("pgd", options={"steps": 10}).mode
     'exact'
     """
 
-    attack: str = "autoattack"
+    attack: Attack = "autoattack"
     norm: str | None = None
     eps: float | str | None = None
     target: Target = None
@@ -40,29 +41,45 @@ class RobustnessRequest:
     checks: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def chosen(self) -> ChosenAttack:
+        """Return the attack with its options; raises UsageError for what it does not understand."""
+        return choose_attack(self.attack, norm=self.norm, eps=self.eps, target=self.target, **self.options)
+
+    @property
+    def label(self) -> str:
+        """Return how the attack was named."""
+        return self.chosen.label
+
+    @property
+    def card(self) -> AttackCard:
+        """Return the attack's card."""
+        return self.chosen.card
+
     @property
     def name(self) -> str:
         """Name the attack, with what makes it less than the whole."""
-        parts = [self.attack, "audited" if self.mode == "audited" else ""]
+        parts = [self.label, "audited" if self.mode == "audited" else ""]
         parts.append(f"within {self.budget:g} s" if self.budget is not None else "")
         return ", ".join(part for part in parts if part)
 
     @property
     def threat(self) -> ThreatModel:
-        """Fill in the attack's own norm and eps."""
-        return threat_for(card_of(self.attack), self.norm, self.eps)
+        """Return the attack's threat model, its own norm and eps filled in."""
+        return self.chosen.threat
 
     @property
     def checked(self) -> dict[str, Any]:
-        """Return the attack's options as numbers; raises UsageError for those that it does not understand."""
-        return checked_options(card_of(self.attack), self.options)
+        """Return the attack's options as numbers."""
+        return dict(self.chosen.options)
 
     def stages(self) -> tuple[Stage, ...]:
         """List the attacks to run one after the other; raises UsageError for a mode that does not fit."""
         if self.mode not in MODES:
             raise UsageError(f"mode {self.mode!r}", expected=" or ".join(MODES))
-        if self.mode == "audited" and self.attack != "autoattack":
-            raise UsageError(f"an audited {self.attack}", expected="autoattack, whose last stages can be sampled")
-        if self.attack in PLANS:
-            return tuple(PLANS[self.attack])
-        return (Stage(self.attack, card_of(self.attack).function),)
+        card = self.card
+        if self.mode == "audited" and card.name != "autoattack":
+            raise UsageError(f"an audited {card.name}", expected="autoattack, whose last stages can be sampled")
+        if card.name in PLANS:
+            return tuple(PLANS[card.name])
+        return (Stage(card.name, card.run),)

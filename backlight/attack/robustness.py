@@ -14,7 +14,6 @@ from backlight.attack.blocks import SURVIVED, WRONG_BEFORE
 from backlight.attack.checks import Doubt, judge_table, weaker_than_known
 from backlight.attack.curve import Curve
 from backlight.attack.extremes import Extremes, distances_of
-from backlight.attack.registry import card_of
 from backlight.attack.request import RobustnessRequest
 from backlight.errors import Failure
 from backlight.table import Table
@@ -129,7 +128,7 @@ class Robustness:
         if self.curve is not None:
             found = distances_of(self.table)
             return {name: min(far, found[name]) for name, far in self.curve.distances.items() if name in found}
-        nearest = card_of(self.request.attack).minimum_norm and self.request.threat.eps is None
+        nearest = self.request.card.minimum_norm and self.request.threat.eps is None
         return distances_of(self.table) if nearest else None
 
     @property
@@ -181,7 +180,7 @@ class Robustness:
             "mode": self.request.mode,
             "norm": threat.norm,
             "eps": threat.eps,
-            "target": None if self.request.target is None else str(self.request.target),
+            "target": None if self.request.chosen.target is None else str(self.request.chosen.target),
             "clean_accuracy": self.clean_accuracy,
             "clean_top5": self.clean_top5,
             "robust_accuracy": self.robust_accuracy,

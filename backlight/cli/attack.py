@@ -33,13 +33,13 @@ def attack(
     limit: Limit = None,
 ) -> None:
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files."""
-    from backlight.attack.adversarial import threat_for
-    from backlight.attack.registry import card_of
+    from backlight.attack import choose_attack
     from backlight.engine.progress import terminal_progress
     from backlight.images import find_pictures
     from backlight.tasks.attack import AttackRequest, attack_pictures
 
-    threat_for(card_of(method), norm, eps)  # wrong options are told before a model is loaded
+    # Wrong options are told before a model is loaded.
+    choose_attack(method, norm=norm, eps=eps, steps=steps, step_size=step_size, objective=objective)
     paths = find_pictures(pictures)[:limit]
     classifier = load_classifier(model, run.seed)
     request = AttackRequest(method, norm, eps, steps, step_size, objective, target, run.seed)

@@ -22,7 +22,7 @@ TABLE, DOCUMENT, PAGE, BLOCKS = "robustness.parquet", "robustness.json", "report
 def asked_of(request: RobustnessRequest, **where: Any) -> dict[str, Any]:
     """Describe what an evaluation is of, to tell one from another."""
     threat = request.threat
-    what = {"attack": request.name, "norm": threat.norm, "eps": threat.eps, "target": request.target}
+    what = {"attack": request.name, "norm": threat.norm, "eps": threat.eps, "target": request.chosen.target}
     return plain_json(what | {"audit": request.audit, "options": request.checked} | where)
 
 

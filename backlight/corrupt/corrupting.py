@@ -31,7 +31,7 @@ def corrupt(
     >>> noisy.std().round(decimals=1)
     tensor(0.1000)
     """
-    card = card_of(kind)
+    card = corruption_of(kind)
     check_severity(severity)
     _check(images)
     if not len(images):
@@ -66,16 +66,3 @@ def _check(images: Tensor) -> None:
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
         found = f"images are {images.dtype} of shape {list(images.shape)}"
         raise InputError(found, expected="floats in [0,1], [A,1,H,W] or [A,3,H,W]")
-
-
-def card_of(kind: Kind) -> CorruptionCard:
-    """Return the card of a kind: its name, the card itself, or a function.
-
-    >>> card_of("fog").name
-    'fog'
-    """
-    if isinstance(kind, CorruptionCard):
-        return kind
-    if isinstance(kind, str):
-        return corruption_of(kind)
-    return CorruptionCard(getattr(kind, "__name__", type(kind).__name__), kind, "own", reference="", counted=False)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from backlight.corrupt import blurs, colors, digital, noise, spatter, weather
 from backlight.corrupt.severities import Constants
-from backlight.errors import UsageError, did_you_mean
+from backlight.errors import UsageError
+from backlight.plugins import Registry
 from backlight.random import Random
 
 Corruption = Callable[[Tensor, Constants, Random], Tensor]
@@ -76,7 +77,13 @@ _CARDS = (
         counted=False,
     ),
 )
-CORRUPTIONS: Mapping[str, CorruptionCard] = {card.name: card for card in _CARDS}
+
+
+def _own(name: str, function: Corruption) -> CorruptionCard:
+    return CorruptionCard(name, function, "own", reference="", counted=False)
+
+
+CORRUPTIONS = Registry("corruptions", "corruption", _CARDS, CorruptionCard, wrap=_own)
 FIFTEEN = (
     *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
     *("snow", "frost", "fog", "brightness", "contrast", "elastic", "pixelate", "jpeg"),
@@ -89,17 +96,14 @@ def frost_card(function: Corruption) -> CorruptionCard:
     return CorruptionCard("frost", function, "weather", avoid="", constants="frost", colored=True)
 
 
-def corruption_of(name: str) -> CorruptionCard:
-    """Find a corruption by name, hyphen and underscore alike.
+def corruption_of(kind: str | CorruptionCard | Corruption) -> CorruptionCard:
+    """Find a corruption by name, hyphen and underscore alike, as `file.py:function`, of a function, or as it is.
 
     Raises UsageError that lists the nearest names; for `frost` it says what is needed.
 
     >>> corruption_of("zoom-blur").group
     'blur'
     """
-    known = name.replace("-", "_")
-    if known == "frost":
+    if kind == "frost":
         raise UsageError("frost needs photographs of frost", hint="--frost FOLDER, or frost_like, which is drawn")
-    if known not in CORRUPTIONS:
-        raise UsageError(f"no corruption {name!r}", hint=did_you_mean(known, CORRUPTIONS))
-    return CORRUPTIONS[known]
+    return CORRUPTIONS.find(kind)

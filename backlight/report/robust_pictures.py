@@ -97,7 +97,7 @@ def _fooling(found: Robustness, pictures: Extremes, place: int, row: int) -> Att
         return Change(label_of(found, index), index, float(before[index]), float(after[index]))
 
     return Attempt(
-        method=found.request.attack,
+        method=found.request.label,
         original=pictures.originals[place],
         image=pictures.images[place],
         norm=threat.norm,
@@ -116,7 +116,7 @@ def _words(found: Robustness, row: int, smallest: float | None) -> str:
     text = size_text(threat)
     if table["robust"][row]:
         margin = -float(table["margin"][row])
-        words = f"withstood {found.request.attack}; a margin of {number(margin)} logits was left"
+        words = f"withstood {found.request.label}; a margin of {number(margin)} logits was left"
     else:
         distance, steps = float(table["distance"][row]), int(table["steps"][row])
         words = f"broken by {table['broken_by'][row]} at step {steps}, {threat.norm} distance {text(distance)}"

@@ -45,7 +45,7 @@ def robustness_section(
         "found": found,
         "data": data,
         "threat": threat_words(threat),
-        "goal": goal_words(found.request.target),
+        "goal": goal_words(found.request.chosen.target),
         "mode": mode_words(found),
         "accuracies": _accuracies(found),
         "waterfall": bar_chart(

@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 
 from backlight.attack.adversarial import attack
+from backlight.attack.choosing import Attack, choose_attack
 from backlight.attack.saved import SavedAttack, save_adversarial
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
 from backlight.errors import Failure
-from backlight.files import require_new
+from backlight.files import name_part, require_new
 from backlight.images import round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify
@@ -31,7 +32,7 @@ class AttackRequest:
     'fgsm'
     """
 
-    method: str = "pgd"
+    method: Attack = "pgd"
     norm: str | None = None
     eps: float | str | None = None
     steps: int | None = None
@@ -92,9 +93,9 @@ def attack_pictures(
     >>> Path(done[0].png).name
     'gray-fgsm.png'
     """
-    outputs = {}
+    outputs, name = {}, name_part(choose_attack(request.method).label)
     for path, stem in zip(paths, unique_stems(paths), strict=True):
-        outputs[path] = (folder / f"{stem}-{request.method}.png", folder / f"{stem}-{request.method}-x10.png")
+        outputs[path] = (folder / f"{stem}-{name}.png", folder / f"{stem}-{name}-x10.png")
         for output in outputs[path]:
             require_new(output, force)
     done: list[AttackedPicture] = []

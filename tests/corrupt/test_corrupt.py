@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from backlight.corrupt import CORRUPTIONS, corrupt
-from backlight.corrupt.corrupting import card_of
+from backlight.corrupt.registry import corruption_of
 from backlight.corrupt.severities import table_for
 from backlight.errors import InputError, UsageError
 from backlight.random import Random
@@ -70,7 +70,7 @@ def test_own_functions_and_empty_batches() -> None:
         return images / constants[0]
 
     assert float(corrupt(torch.ones(1, 3, 4, 4), darker, 5).max()) == pytest.approx(51 / 255)
-    assert card_of(darker).name == "darker"
+    assert corruption_of(darker).name == "darker"
     assert corrupt(torch.zeros(0, 3, 8, 8), "fog", 1).shape == (0, 3, 8, 8)
 
 

@@ -156,7 +156,9 @@ def test_a_survivor_that_the_curve_broke_within_eps_is_doubted(found: Robustness
 
 
 def test_what_was_left_out_is_always_said(found: Robustness) -> None:
-    audited = replace(found, request=replace(REQUEST, attack="autoattack", mode="audited"), audit=(20, 5, 0))
+    audited = replace(
+        found, request=replace(REQUEST, attack="autoattack", mode="audited", options={}), audit=(20, 5, 0)
+    )
     text = document(audited).text
     assert "Audited" in text
     assert f"at most {audited.audit_bound} more" in text

@@ -1,0 +1,78 @@
+"""From the name of an attack, with options, or the attack itself, to what is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backlight.attack.objectives import read_objective
+from backlight.attack.registry import ATTACKS, AttackCard
+from backlight.attack.threat import DEFAULT_EPS, ThreatModel
+from backlight.classifier.targets import Target
+from backlight.errors import UsageError
+from backlight.grammar import Spec, parse_spec
+from backlight.options import Option, read_options
+
+Attack = str | AttackCard | Callable[..., Any]
+"""A name, `NAME:key=value,key=value`, `file.py:function`, a card, or a function of a challenge."""
+
+_THREAT = {name: Option(name, None, str, optional=True) for name in ("norm", "eps", "target")}
+_COUNTS = ("steps", "restarts", "targets", "rivals", "rounds")
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenAttack:
+    """An attack with its options, the threat model and the target that were asked for; `label` is how it was named.
+
+    >>> choose_attack("pgd:eps=2/255,restarts=5").options
+    {'restarts': 5}
+    """
+
+    label: str
+    card: AttackCard
+    threat: ThreatModel
+    target: Target
+    options: Mapping[str, Any]
+
+
+def choose_attack(
+    attack: Attack,
+    *,
+    norm: str | None = None,
+    eps: float | str | None = None,
+    target: Target = None,
+    lattice: bool = False,
+    **options: Any,
+) -> ChosenAttack:
+    """Look an attack up once, with options in its specification or beside it; those that are None are left out.
+
+    `norm`, `eps` and `target` may stand in the specification too. The attack's own norm and eps are filled in.
+
+    Raises UsageError for an unknown attack, norm or option, and for values that do not fit or contradict.
+
+    >>> choose_attack("targeted-l2").card.name, choose_attack("fgsm", eps="2/255").threat.describe()
+    ('targeted_l2', 'linf 2/255 = 0.007843 in [0,1] pixels')
+    """
+    spec = parse_spec(attack) if isinstance(attack, str) else Spec("")
+    card = ATTACKS.find(spec.name if isinstance(attack, str) else attack)
+    label = str(Spec(card.name, spec.options))
+    beside = {"norm": norm, "eps": eps, "target": target, **options}
+    found = read_options(card.name, spec.options, beside, {**card.options, **_THREAT})
+    threat = {name: found.pop(name, None) for name in _THREAT}
+    for name in _COUNTS:
+        if found.get(name, 1) < 1:
+            raise UsageError(f"{found[name]} {name}", expected="1 or more")
+    if "objective" in found:
+        found["objective"] = read_objective(found["objective"])
+    model = _threat_model(card, threat["norm"], threat["eps"], lattice)
+    return ChosenAttack(label, card, model, threat["target"], found)
+
+
+def _threat_model(card: AttackCard, norm: str | None, eps: float | str | None, lattice: bool) -> ThreatModel:
+    norm = card.norms[0] if norm is None else norm
+    if norm not in card.norms:
+        raise UsageError(f"{card.name} in {norm}", expected=" or ".join(card.norms))
+    if eps is None and not card.minimum_norm and card.targeted != "always":
+        eps = DEFAULT_EPS[norm]
+    return ThreatModel(norm, eps, lattice)
