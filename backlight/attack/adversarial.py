@@ -47,7 +47,7 @@ class AttackResult:
     distance: Tensor
     """The perturbation's size in the threat model's norm, pixel units, `[B]`."""
     margin: Tensor
-    """In logits, above 0 where fooled `[B]`."""
+    """The label minus the best other, or the best other minus the target, below 0 where fooled: in logits `[B]`."""
     steps: Tensor
     forwards: Tensor
     backwards: Tensor

@@ -171,7 +171,7 @@ def square(challenge: Challenge, *, steps: int = 5000, after: Result | None = No
     """
     norm, eps = _ball(challenge, "square")
     linf = norm == "linf"
-    climbed = -margin(challenge.targets) if challenge.targets is not None else margin(challenge.labels)
+    climbed = margin(challenge.targets) if challenge.targets is not None else -margin(challenge.labels)
     return challenge.climb(
         climbed,
         Square(eps) if linf else SquareL2(eps, images=challenge.images),

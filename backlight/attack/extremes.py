@@ -66,14 +66,14 @@ def pick_extremes(table: Table, distances: Mapping[str, float] | None) -> tuple[
     are equal, or not known, by the margin that the attack left. The classes come least robust first, at most
     `CLASSES` of them.
 
-    >>> columns = {"label": [0, 0], "margin": [0.5, -2.0], "robust": [False, True], "broken_by": ["pgd", ""]}
+    >>> columns = {"label": [0, 0], "margin": [-0.5, 2.0], "robust": [False, True], "broken_by": ["pgd", ""]}
     >>> pick_extremes(Table.of({"id": ["a", "b"], **columns}), None)
     (Pick(label=0, least='a', most='b'),)
     """
     ids, labels = table.ids, table["label"]
     known = np.zeros(len(ids)) if distances is None else np.array([distances.get(name, np.inf) for name in ids])
     # The last key counts first; ids settle what is left, so that the choice depends on no order.
-    order = np.lexsort((np.array(ids), -table["margin"].astype(np.float64), known))
+    order = np.lexsort((np.array(ids), table["margin"].astype(np.float64), known))
     order = order[table["broken_by"].astype(str)[order] != WRONG_BEFORE]
     picks = []
     for label in np.unique(labels[order]).tolist():

@@ -162,7 +162,7 @@ class Tanh(Brief):
 
 
 def _margin(challenge: Challenge) -> Measure:
-    return margin(challenge.labels) if challenge.targets is None else -margin(challenge.targets)
+    return -margin(challenge.labels) if challenge.targets is None else margin(challenge.targets)
 
 
 def _settle(challenge: Challenge, result: Result, after: Result | None) -> Result:

@@ -16,14 +16,14 @@ _AWAY: dict[str, Callable[[Tensor], Measure]] = {
     "cross-entropy": cross_entropy,
     "logit": lambda labels: -logit(labels),
     "probability": lambda labels: -probability(labels),
-    "margin": margin,
+    "margin": lambda labels: -margin(labels),
     "dlr": dlr,
 }
 _TOWARDS: dict[str, Callable[[Tensor], Measure]] = {
     "cross-entropy": lambda targets: -cross_entropy(targets),
     "logit": logit,
     "probability": probability,
-    "margin": lambda targets: -margin(targets),
+    "margin": margin,
 }
 NAMES = tuple(_AWAY)
 
@@ -48,7 +48,7 @@ def objective_of(challenge: Challenge, objective: Objective) -> Measure:
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
     >>> objective_of(challenge, "dlr")
-    margin(tensor[4])
+    -margin(tensor[4])
     >>> objective_of(challenge, lambda logits, classes: -logits.gather(1, classes[:, None])[:, 0])
     lambda(tensor[4])
     """
@@ -60,7 +60,7 @@ def objective_of(challenge: Challenge, objective: Objective) -> Measure:
     if challenge.targets is not None:
         return towards(challenge, challenge.targets) if found == "dlr" else _TOWARDS[found](challenge.targets)
     if found == "dlr" and challenge.classes < 3:
-        return margin(challenge.labels)
+        return -margin(challenge.labels)
     return _AWAY[found](challenge.labels)
 
 

@@ -26,8 +26,8 @@ _BATCH, _BATCH_VALUES = 64, 64 * 3 * 64 * 64
 class Verdict:
     """What the referee found for A pictures.
 
-    `prediction` int64, `margin` (above 0 where fooled: the best other logit minus the label's, or the target's
-    minus the best other), `distance` in the threat model's norm, `inside` whether the picture is allowed,
+    `prediction` int64, `margin` (below 0 where fooled: the label's logit minus the best other, or the best other minus
+    the target's), `distance` in the threat model's norm, `inside` whether the picture is allowed,
     `success` fooled and inside.
 
     >>> one = torch.ones(1)
@@ -106,11 +106,11 @@ class Referee:
         return Verdict(prediction, margin, distance, inside, fooled & sound)
 
     def margin(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Return how far logits `[A,K]` are on the attacker's side, in logits: `[A]`."""
+        """Return how far logits `[A,K]` are on the defender's side, in logits: `[A]`."""
         meant = (self.labels if self.targets is None else self.targets)[rows][:, None]
         others = logits.scatter(1, meant, -torch.inf).amax(1)
-        gain = others - logits.gather(1, meant)[:, 0]
-        return gain if self.targets is None else -gain
+        lead = logits.gather(1, meant)[:, 0] - others
+        return lead if self.targets is None else -lead
 
     def confirm(self, result: Result) -> Result:
         """Judge the pictures that a run claims as successes; a claim that fails is none any more.

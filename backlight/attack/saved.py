@@ -20,9 +20,9 @@ class SavedAttack:
     """One adversarial PNG and what the file does, judged after reading it back.
 
     `label_before` and `label_after` are predicted classes, `distance` is in the norm and pixel units, `margin` in
-    logits (above 0 where fooled).
+    logits (below 0 where fooled).
 
-    >>> SavedAttack(Path("1.png"), 3, 5, target=None, success=True, distance=0.03, margin=1.2, steps=7).label_after
+    >>> SavedAttack(Path("1.png"), 3, 5, target=None, success=True, distance=0.03, margin=-1.2, steps=7).label_after
     5
     """
 

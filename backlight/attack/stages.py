@@ -86,8 +86,8 @@ def run_stage(
 ) -> Result:
     """Run one attack on the images that `before` leaves, and judge what it found for each of them.
 
-    Attacks score by different objectives, so of the survivors' pictures the one with the higher margin stays;
-    the returned `score` is that margin.
+    Attacks score by different objectives, so of the survivors' pictures the one with the lower margin stays;
+    the returned `score` is minus that margin.
 
     >>> from torch import nn
     >>> from backlight import Classifier
@@ -103,10 +103,10 @@ def run_stage(
     if not len(rows):
         return found
     verdict = challenge.referee.judge(found.images[rows], rows)
-    margin = torch.where(verdict.inside, verdict.margin, -torch.inf).to(before.score.dtype)
-    better = margin > before.score[rows]
+    reached = torch.where(verdict.inside, -verdict.margin, -torch.inf).to(before.score.dtype)
+    better = reached > before.score[rows]
     images, score, success = found.images.clone(), found.score.clone(), found.success.clone()
     images[rows[~better]] = before.images[rows[~better]]
-    score[rows] = torch.where(better, margin, before.score[rows])
+    score[rows] = torch.where(better, reached, before.score[rows])
     success[rows] = verdict.success
     return replace(found, images=images, score=score, success=success)

@@ -34,7 +34,7 @@ def survives(challenge: Challenge, images: Tensor, rows: Tensor) -> tuple[Tensor
     png = challenge.referee.judge(rounded, rows).success
     again = torch.stack([as_jpeg(image) for image in images]).to(images)
     verdict = challenge.referee.judge(again, rows)
-    return png, verdict.margin > 0
+    return png, verdict.margin < 0
 
 
 def as_jpeg(image: Tensor, quality: int = QUALITY) -> Tensor:

@@ -67,7 +67,7 @@ GLOSSARY: dict[str, str] = {
     ),
     "margin": (
         "By how much the logit of the right class lies above the best other one. The attack has won when it is "
-        "below zero."
+        "below zero. For an attack with a target: by how much the best other logit lies above the target's."
     ),
     "undecided": (
         "Pictures whose margin is so close to zero (below 0.0001) that another machine may count them otherwise."

@@ -69,16 +69,16 @@ def cross_entropy(labels: Classes) -> Measure:
 
 
 def margin(labels: Classes) -> Measure:
-    """Measure by how much the best other logit exceeds the label's: above 0 where misclassified.
+    """Measure by how much the label's logit exceeds the best other: below 0 where misclassified.
 
-    >>> margin(0) > 0
-    margin(0) > 0
+    >>> margin(0) < 0
+    margin(0) < 0
     """
     return Measure(lambda view: _margin(view.logits, classes_of(view, labels)), f"margin({brief(labels)})")
 
 
 def dlr(labels: Classes) -> Measure:
-    """Measure the difference of logits ratio: the margin over the largest logit minus the third largest.
+    """Measure the difference of logits ratio: minus the margin over the largest logit minus the third largest.
 
     Unchanged when logits are scaled or shifted; above 0 where misclassified (Croce and Hein 2020, equation 6;
     arXiv:2003.01690). Needs at least 3 classes.
@@ -89,7 +89,7 @@ def dlr(labels: Classes) -> Measure:
 
     def ratio(view: View) -> Tensor:
         ordered = _descending(view, 3)
-        return _margin(view.logits, classes_of(view, labels)) / (ordered[:, 0] - ordered[:, 2] + _DLR_FLOOR)
+        return -_margin(view.logits, classes_of(view, labels)) / (ordered[:, 0] - ordered[:, 2] + _DLR_FLOOR)
 
     return Measure(ratio, f"dlr({brief(labels)})")
 
@@ -162,7 +162,7 @@ def _at(values: Tensor, classes: Tensor) -> Tensor:
 
 def _margin(logits: Tensor, labels: Tensor) -> Tensor:
     others = logits.scatter(1, labels[:, None], -torch.inf)
-    return others.amax(1) - _at(logits, labels)
+    return _at(logits, labels) - others.amax(1)
 
 
 def _descending(view: View, needed: int) -> Tensor:

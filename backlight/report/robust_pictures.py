@@ -115,7 +115,7 @@ def _words(found: Robustness, row: int, smallest: float | None) -> str:
     table, threat = found.table, found.request.threat
     text = size_text(threat)
     if table["robust"][row]:
-        margin = -float(table["margin"][row])
+        margin = float(table["margin"][row])
         words = f"withstood {found.request.label}; a margin of {number(margin)} logits was left"
     else:
         distance, steps = float(table["distance"][row]), int(table["steps"][row])

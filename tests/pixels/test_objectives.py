@@ -88,7 +88,7 @@ def test_logit_probability_cross_entropy_and_margin() -> None:
     assert on(rows, probability(labels)) == pytest.approx([p[0, 1].item(), p[1, 2].item()])
     assert on(rows, cross_entropy(labels)) == pytest.approx([-p[0, 1].log().item(), -p[1, 2].log().item()])
     # All logits negative: masking with zeros instead of minus infinity would give 6 for the second.
-    assert on(rows, margin(labels)) == [-1.0, 1.0]
+    assert on(rows, margin(labels)) == [1.0, -1.0]
     assert on(rows, confidence()) == pytest.approx(p.amax(1).tolist())
 
 
@@ -98,7 +98,7 @@ def test_verdicts() -> None:
     assert on(rows, misclassified(1)) == [False, True, False, False, False, False]
     assert on(rows, predicted(0)) == [False, True, False, False, False, False]
     assert on(rows, predicted(0) & (confidence() > 0.5)) == [False, True, False, False, False, False]
-    assert on(rows, margin(1) > 0)[2:4] == [False, False]
+    assert on(rows, margin(1) < 0)[2:4] == [False, False]
 
 
 @pytest.mark.parametrize(

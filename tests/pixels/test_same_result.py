@@ -54,7 +54,7 @@ def problem(
         "constraint": Ball("l2", x, weights) & Box(),
         "transforms": Compose((Jitter(1), Jitter(1)), samples=2) if blur else None,
         "success": fooled,
-        "stop": fooled & (margin(y) > 0.05),
+        "stop": fooled & (margin(y) < -0.05),
         "random": ("same", ids),
         **options,
     }

@@ -130,7 +130,7 @@ def test_extremes_are_the_nearest_and_the_farthest_of_each_class(found: Robustne
 
 
 def test_without_known_distances_margins_decide() -> None:
-    columns = {"label": [0, 0, 0, 1], "margin": [0.5, -2.0, 3.0, 1.0], "robust": [False, True, False, False]}
+    columns = {"label": [0, 0, 0, 1], "margin": [-0.5, 2.0, -3.0, -1.0], "robust": [False, True, False, False]}
     table = Table.of({"id": list("abcd"), **columns, "broken_by": ["pgd", "", "clean", "clean"]})
     (pick,) = pick_extremes(table, None)
     assert (pick.label, pick.least, pick.most) == (0, "a", "b")

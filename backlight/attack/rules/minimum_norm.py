@@ -68,7 +68,7 @@ class DDN(Rule):
 class FMN(Rule):
     """Fast minimum norm: a ball that shrinks while the picture succeeds, else grows or jumps to the boundary.
 
-    Pintor et al. 2021 (arXiv:2102.12827), algorithm 1, in linf and l2. The objective is the margin; `images` are
+    Pintor et al. 2021 (arXiv:2102.12827), algorithm 1, in linf and l2. The objective is minus the margin; `images` are
     the originals `[B,...]`. Distances and step lengths shrink along cosines.
 
     >>> FMN(torch.zeros(1, 3, 2, 2), "l2").norm
