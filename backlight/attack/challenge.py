@@ -9,14 +9,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from backlight.attack.claims import Search, confirmed, confirmed_nearest
 from backlight.attack.referee import Referee, judge_logits
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target, resolve_targets
 from backlight.engine.chunks import Chunk
 from backlight.errors import InputError
-from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, optimize, predicted
-from backlight.pixels.constraints import Constraint
+from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, predicted
 from backlight.pixels.parametrizations import Parametrization
 from backlight.pixels.starts import Start
 from backlight.pixels.transforms import Transforms
@@ -175,21 +175,22 @@ class Challenge:
         Only images without success in `after` run; each leaves at its first success, unless `stop` is false.
         `stream` keys the random numbers of this climb.
         """
-        moved = self.threat.pixels(self.images, start)
-        constraint = self.threat.constraint(self.images)
         fooled = self.fooled
-        return self._run(
+        search = Search(
+            self.search,
             objective,
-            moved,
+            self.threat.pixels(self.images, start),
             rule,
             steps,
-            stream,
-            constraint=constraint,
-            after=after,
+            constraint=self.threat.constraint(self.images),
             transforms=transforms,
             success=fooled,
             stop=fooled if stop else None,
+            random=((self.seed, stream), self.ids),
+            chunk=self.chunk,
         )
+        before = self.begin() if after is None else after
+        return before.merge(confirmed(search, self.referee, ~before.success))
 
     def approach(
         self,
@@ -211,54 +212,22 @@ class Challenge:
         far, bounded = distance(self.images, self.threat.norm), self.threat.eps is not None
         near_enough = self.fooled & (far <= self.threat.size)
         moved = self.threat.pixels(self.images) if moved is None else moved
-        constraint = self.threat.limits(self.images) if moved.pixels else None
-        return self._run(
-            objective,
-            moved,
-            rule,
-            steps,
-            stream,
-            constraint=constraint,
-            after=after,
-            success=self.fooled,
-            stop=near_enough if bounded or first else None,
-            keep=-far,
-            rows=None if bounded else ~self.begin().success,
-        )
-
-    def _run(
-        self,
-        objective: Measure,
-        moved: Parametrization,
-        rule: Rule,
-        steps: int,
-        stream: Seed,
-        *,
-        constraint: Constraint | None,
-        after: Result | None,
-        success: Measure,
-        stop: Measure | None,
-        keep: str | Measure = "best",
-        transforms: Transforms | None = None,
-        rows: Tensor | None = None,
-    ) -> Result:
-        before = self.begin() if after is None else after
-        result = optimize(
+        search = Search(
             self.search,
             objective,
             moved,
             rule,
-            steps=steps,
-            constraint=constraint,
-            transforms=transforms,
-            success=success,
-            stop=stop,
-            keep=keep,
+            steps,
+            constraint=self.threat.limits(self.images) if moved.pixels else None,
+            success=self.fooled,
+            stop=near_enough if bounded or first else None,
+            keep=-far,
             random=((self.seed, stream), self.ids),
-            rows=~before.success if rows is None else rows,
             chunk=self.chunk,
         )
-        return before.merge(self.referee.confirm(result))
+        before = self.begin() if after is None else after
+        rows = ~before.success if bounded else ~self.begin().success
+        return before.merge(confirmed_nearest(search, self.referee, rows))
 
 
 def _checked_labels(labels: Tensor, clean: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ class SGD(Rule):
 class Adam(Rule):
     """Step by Adam with torch's defaults, uphill (Kingma and Ba 2015, algorithm 1; arXiv:1412.6980).
 
-    `lr` may be a function of the turn.
+    `lr` may be a function of the turn; `rates` `[B]` multiply it, one for each image of the batch.
 
     >>> Adam(lr=lambda t: 0.1 if t < 50 else 0.01).betas
     (0.9, 0.999)
@@ -104,10 +104,12 @@ class Adam(Rule):
     lr: Schedule
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
+    rates: Tensor | None = None
 
     def init(self, params: Tensor, rows: Tensor) -> State:
         """Start both moments at zero."""
-        return {"mean": torch.zeros_like(params), "square": torch.zeros_like(params)}
+        rate = params.new_ones(len(params)) if self.rates is None else self.rates[rows].to(params)
+        return {"mean": torch.zeros_like(params), "square": torch.zeros_like(params), "rate": rate}
 
     def step(self, state: State, seen: Observation) -> Update:
         """Update both moments and step by their ratio."""
@@ -116,5 +118,5 @@ class Adam(Rule):
         mean = first * state["mean"] + (1 - first) * gradient
         square = second * state["square"] + (1 - second) * gradient * gradient
         scale = square.sqrt() / math.sqrt(1 - second**count) + self.eps
-        lr = at_turn(self.lr, seen.t) / (1 - first**count)
-        return Update(seen.params + lr * mean / scale, {"mean": mean, "square": square})
+        lr = per_image(at_turn(self.lr, seen.t) / (1 - first**count) * state["rate"], mean)
+        return Update(seen.params + lr * mean / scale, state | {"mean": mean, "square": square})
