@@ -189,3 +189,26 @@ def parse_duration(text: str) -> float:
     if not 0 <= seconds < math.inf:
         raise UsageError(f"{text!r} is not a duration", expected="seconds, or 90s, 10m, 1.5h")
     return seconds
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read an input size in pixels: `224`, or `224x192` (height x width).
+
+    Raises UsageError for anything else.
+
+    >>> parse_size("224"), parse_size("224x192")
+    ((224, 224), (224, 192))
+    """
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"size {text!r}", expected="224, or height x width as in 224x192")
+    return int(parts[0]), int(parts[-1])
+
+
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Read numbers with commas between, each as `parse_number` reads it.
+
+    >>> parse_numbers("0.5,1/2")
+    (0.5, 0.5)
+    """
+    return tuple(parse_number(part) for part in text.split(","))

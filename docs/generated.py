@@ -6,7 +6,7 @@ import pkgutil
 from pathlib import Path
 
 import backlight
-from backlight.tasks.methods import Entry, list_methods
+from backlight.tasks.cards import Entry, list_methods
 
 _WITHOUT_PAGES = {"cli", "__main__"}  # the command line explains itself by --help
 

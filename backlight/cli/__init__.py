@@ -1,4 +1,4 @@
-"""The command line: one short file per verb, each a thin layer over one library call."""
+"""The command line: one short file per verb that parses, calls a task and prints."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and leave with its exit status: 0 done, 1 some inputs failed, 2 wrong use."""
+    """Run the command line and leave with its exit status: 0 done, 1 some inputs failed, 2 wrong use.
+
+    A request to terminate ends it as Ctrl-C does: what was finished is on disk.
+    """
     from backlight.cli.app import app
-    from backlight.cli.output import INTERRUPTED, WRONG_USE, warn
+    from backlight.cli.output import warn
+    from backlight.engine.interrupt import terminated_as_interrupted
     from backlight.errors import BacklightError
 
     try:
-        app(prog_name="backlight")
+        with terminated_as_interrupted():
+            app(prog_name="backlight")
     except BacklightError as error:
         warn(f"backlight: {error}")
-        sys.exit(WRONG_USE)
+        sys.exit(2)
     except KeyboardInterrupt:
         warn("backlight: interrupted; what was finished is on disk")
-        sys.exit(INTERRUPTED)
+        sys.exit(130)

@@ -17,8 +17,7 @@ from backlight.cli.explain import explain
 from backlight.cli.export import export
 from backlight.cli.fool import fool
 from backlight.cli.inspect import inspect
-from backlight.cli.methods import methods
-from backlight.cli.models import models
+from backlight.cli.listing import methods, models
 from backlight.cli.options import expand_options
 from backlight.cli.predict import predict
 from backlight.cli.report import report

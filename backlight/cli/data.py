@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from backlight.cli.model import read_size
 from backlight.cli.options import DATA_FORMS, OutputOptions, RunOptions
-from backlight.cli.output import emit, leave, say
-from backlight.errors import counted
-
-if TYPE_CHECKING:
-    from backlight.data.inspect import Inspection
+from backlight.cli.output import run_task
+from backlight.grammar import parse_size
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_FORMS)]
-_SHOWN = 10
 
 
 def inspect(data: Data, run: RunOptions, output: OutputOptions) -> None:
     """Look at a data set: class counts, sizes, broken files, duplicates within and across parts, a contact sheet."""
-    from backlight.data import load_splits
-    from backlight.data.inspect import contact_sheet, inspect_data
-    from backlight.engine.progress import terminal_progress
-    from backlight.files import require_new
-    from backlight.images import write_png
+    from backlight.tasks.data_sets import InspectDataRequest, inspect_data
 
-    path = require_new(output.out / "contact-sheet.png", output.force)
-    splits = load_splits(data)
-    found = inspect_data(splits, terminal_progress(run.quiet))
-    write_png(path, contact_sheet(splits.whole))
-    if run.json:
-        emit(found.as_dict() | {"warnings": found.warnings(), "contact_sheet": str(path)})
-    else:
-        for line in _lines(found, path):
-            say(line)
-    leave(list(found.failed))
+    request = InspectDataRequest(data, output.out, output.force)
+    run_task(run, lambda progress: inspect_data(request, progress=progress))
 
 
 def convert(
@@ -50,34 +32,7 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace a file, never a folder.")] = False,
 ) -> None:
     """Write a data set in another form, with the same labels, pixels and parts; in a folder ids become paths."""
-    from backlight.data import load_splits
-    from backlight.data.convert import convert_data
-    from backlight.engine.progress import terminal_progress
-    from backlight.images import Resize
+    from backlight.tasks.data_sets import ConvertDataRequest, convert_data
 
-    wanted = read_size(size)
-    splits = load_splits(data, resize=Resize(None, wanted) if wanted else None)
-    failed = convert_data(splits, target, force=force, progress=terminal_progress(run.quiet))
-    written = len(splits.whole) - sum(one not in splits.whole.failed for one in failed)
-    if run.json:
-        emit({"target": str(target), "pictures": written, "failed": len(failed)})
-    else:
-        say(f"{target}: {counted(written, 'picture')}")
-    leave(list(failed))
-
-
-def _lines(found: Inspection, sheet: Path) -> Iterator[str]:
-    yield found.name
-    for part, counts in found.counts.items():
-        yield f"  {part}: {counted(sum(counts.values()), 'picture')}, {counted(len(counts), 'class')}"
-        for name, count in list(counts.items())[:_SHOWN]:
-            yield f"    {count:6d}  {name}"
-        if len(counts) > _SHOWN:
-            yield f"    and {len(counts) - _SHOWN} more"
-    sizes = ", ".join(f"{height} x {width} ({count})" for (height, width), count in list(found.sizes.items())[:5])
-    yield f"  sizes (height x width): {sizes}" + (f" and {len(found.sizes) - 5} more" if len(found.sizes) > 5 else "")
-    exact = sum(group.exact for group in found.duplicates)
-    near = len(found.duplicates) - exact
-    yield f"  duplicates: {counted(exact, 'group')} of equal pictures, {near} of nearly equal ones"
-    yield from (f"  warning: {warning}" for warning in found.warnings())
-    yield f"  {sheet}"
+    request = ConvertDataRequest(data, target, None if size is None else parse_size(size), force)
+    run_task(run, lambda progress: convert_data(request, progress=progress))

@@ -7,17 +7,36 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from backlight.errors import UsageError, did_you_mean
+from backlight.errors import UsageError
+from backlight.grammar import parse_numbers, parse_size
 
-_MODEL = "Model"
-_FORMATS = ("auto", "contiguous", "channels_last")
-RUN_PANEL = "Run"
+if TYPE_CHECKING:
+    from backlight.tasks.loading import DataRequest, ModelRequest
+
+
+_MODEL, RUN, DATA = "Model", "Run", "Data set"
 DEFAULT_MODEL = "efficientnet_lite0"
 DEFAULT_OUT = Path("backlight-out")
+DATA_FORMS = (
+    "DATA: a folder of class folders | a folder with train/ val/ test/ of those | a list file of lines 'path label' | "
+    ".npz | .parquet | WebDataset .tar | a folder of CIFAR batches | hf:NAME | shapes:n=2000,size=32,classes=8; "
+    "ranges may follow, as in cifar.npz@train=0:50000,test=50000:"
+)
+
+Device = Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:1 | mps.", rich_help_panel=_MODEL)]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.", rich_help_panel=RUN)]
+Frames = Annotated[int, typer.Option(min=0, help="Keep a picture every N steps; 0 keeps none.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first N.", rich_help_panel=RUN)]
+Methods = Annotated[str, typer.Option(help="Names with commas between; `backlight methods` lists them.")]
+Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Picture files, or folders of them.")]
+SomePictures = Annotated[
+    list[Path] | None, typer.Argument(metavar="[PICTURE]...", help="Picture files, or folders.", show_default=False)
+]
+Steps = Annotated[int | None, typer.Option(min=1, help="Own number of the method or preset if left out.")]
 
 
 @dataclass(frozen=True)
@@ -36,7 +55,7 @@ class WeightOptions:
     mean: Annotated[str | None, typer.Option(help="Per channel, as in 0.5,0.5,0.5.", rich_help_panel=_MODEL)] = None
     std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2.", rich_help_panel=_MODEL)] = None
     size: Annotated[str | None, typer.Option(help="Input size: 224 or 224x192.", rich_help_panel=_MODEL)] = None
-    device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:1 | mps.", rich_help_panel=_MODEL)] = "auto"
+    device: Device = "auto"
     memory_format: Annotated[
         str,
         typer.Option(
@@ -46,10 +65,13 @@ class WeightOptions:
         ),
     ] = "auto"
 
-    def __post_init__(self) -> None:
-        if self.memory_format not in _FORMATS:
-            hint = did_you_mean(self.memory_format, _FORMATS)
-            raise UsageError(f"--memory-format {self.memory_format}", expected=" | ".join(_FORMATS), hint=hint)
+    def of(self, model: str) -> ModelRequest:
+        """Request a model with these weights; torch is imported here and not before."""
+        from backlight.tasks.loading import ModelRequest
+
+        given = {name: value for name, value in vars(self).items() if name != "model"}
+        given["size"] = None if self.size is None else parse_size(self.size)
+        return ModelRequest(model, **given | {name: _numbers(f"--{name}", given[name]) for name in ("mean", "std")})
 
 
 @dataclass(frozen=True)
@@ -65,40 +87,76 @@ class ModelOptions(WeightOptions):
         ),
     ] = DEFAULT_MODEL
 
+    @property
+    def request(self) -> ModelRequest:
+        """Request the model."""
+        return self.of(self.model)
+
+
+@dataclass(frozen=True)
+class PartOptions:
+    """Which part of a data set, and how much of it."""
+
+    split: Annotated[
+        str | None, typer.Option(help="train | val | test | all; test, else all, if left out.", rich_help_panel=DATA)
+    ] = None
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Take only N pictures, spread evenly.", rich_help_panel=DATA)
+    ] = None
+
+    def of(self, data: str) -> DataRequest:
+        """Request this part of a data set."""
+        from backlight.tasks.loading import DataRequest
+
+        return DataRequest(data, **vars(self))
+
+
+@dataclass(frozen=True)
+class AttackOptions:
+    """How an attack is made; what is left out is the attack's own."""
+
+    target: Annotated[
+        str | None, typer.Option(help="Class to reach: label | index | second | least-likely | random.")
+    ] = None
+    norm: Annotated[str | None, typer.Option(help="linf | l2 | l1; the attack's own if left out.")] = None
+    eps: Annotated[str | None, typer.Option(help="Largest change in pixel units, as in 8/255.")] = None
+    step_size: Annotated[str | None, typer.Option(help="In the norm's units, as in 2/255.")] = None
+    objective: Annotated[str | None, typer.Option(help="cross-entropy | logit | probability | margin | dlr")] = None
+
 
 @dataclass(frozen=True)
 class PrintOptions:
     """From which random numbers a verb works and what it prints."""
 
-    seed: Annotated[int, typer.Option(help="Every random number follows from it.", rich_help_panel=RUN_PANEL)] = 0
-    json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.", rich_help_panel=RUN_PANEL)
-    ] = False
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=RUN_PANEL)] = False
+    seed: Annotated[int, typer.Option(help="Every random number follows from it.", rich_help_panel=RUN)] = 0
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.", rich_help_panel=RUN)] = (
+        False
+    )
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=RUN)] = False
 
 
 @dataclass(frozen=True)
 class RunOptions(PrintOptions):
     """How a verb runs and what it prints."""
 
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.", rich_help_panel=RUN_PANEL)] = 32
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.", rich_help_panel=RUN)] = 32
 
 
 @dataclass(frozen=True)
 class OutputOptions:
     """Where produced files go."""
 
-    out: Annotated[Path, typer.Option(help="Folder for produced files.", rich_help_panel=RUN_PANEL)] = DEFAULT_OUT
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.", rich_help_panel=RUN_PANEL)] = False
+    out: Annotated[Path, typer.Option(help="Folder for produced files.", rich_help_panel=RUN)] = DEFAULT_OUT
+    force: Force = False
 
 
-DATA_FORMS = (
-    "DATA: a folder of class folders | a folder with train/ val/ test/ of those | a list file of lines 'path label' | "
-    ".npz | .parquet | WebDataset .tar | a folder of CIFAR batches | hf:NAME | shapes:n=2000,size=32,classes=8; "
-    "ranges may follow, as in cifar.npz@train=0:50000,test=50000:"
-)
-Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Picture files, or folders of them.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first N.", rich_help_panel=RUN_PANEL)]
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return parse_numbers(text)
+    except UsageError as error:
+        raise UsageError(f"{option} {text!r}", expected="numbers with commas between, as in 0.5,0.5,0.5") from error
 
 
 def expand_options(verb: Callable[..., Any]) -> Callable[..., Any]:

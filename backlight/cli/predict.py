@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from backlight.cli.model import load_classifier
 from backlight.cli.options import Limit, ModelOptions, Pictures, RunOptions
-from backlight.cli.output import finish
-
-if TYPE_CHECKING:
-    from backlight.evaluate.predicting import Predictions
+from backlight.cli.output import run_task
 
 
 def predict(
@@ -23,20 +18,8 @@ def predict(
     limit: Limit = None,
 ) -> None:
     """Name the most likely classes of pictures."""
-    from backlight.engine.progress import terminal_progress
-    from backlight.evaluate.predicting import predict as predict_pictures
-    from backlight.images import find_pictures
+    from backlight.tasks.predicting import PredictRequest
+    from backlight.tasks.predicting import predict as task
 
-    paths = find_pictures(pictures)[:limit]
-    classifier = load_classifier(model, run.seed)
-    found = predict_pictures(
-        classifier, paths, top=top, batch_size=run.batch_size, progress=terminal_progress(run.quiet)
-    )
-    finish([one.to_json() for one in found], found.failed, as_json=run.json, text=lambda: _lines(found))
-
-
-def _lines(found: Predictions) -> Iterator[str]:
-    for one in found:
-        yield one.path
-        for prediction in one.predictions:
-            yield f"  {prediction.probability:7.2%}  {prediction.label}  (logit {prediction.logit:.2f})"
+    request = PredictRequest(tuple(pictures), model.request, top, limit, run.seed, run.batch_size)
+    run_task(run, lambda progress: task(request, progress=progress))

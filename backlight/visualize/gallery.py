@@ -1,10 +1,6 @@
-"""Made pictures laid out: contact sheets, sheets of a picture on its way, and what a page shows."""
+"""Made pictures laid out: contact sheets, and sheets of a picture on its way."""
 
 from __future__ import annotations
-
-import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from PIL import Image
 from torch import Tensor
@@ -12,9 +8,6 @@ from torch import Tensor
 from backlight.images.sheets import grid
 from backlight.visualize.fooling import Fooling
 from backlight.visualize.pictures import Pictures
-
-if TYPE_CHECKING:
-    from backlight.page.made import MadePicture
 
 _WIDEST = 6
 
@@ -53,43 +46,6 @@ def frame_sheet(pictures: Pictures, row: int = 0) -> Image.Image:
     """
     shown = [frame.images[row].cpu() for frame in pictures.frames]
     return grid(shown, _columns(len(shown)), [frame.label for frame in pictures.frames])
-
-
-def shown_pictures(pictures: Pictures) -> list[MadePicture]:
-    """Return the pictures as a page shows them: with what was reached, how, and from what.
-
-    >>> import torch
-    >>> nothing = torch.zeros(1)
-    >>> made = Pictures(torch.zeros(1, 3, 8, 8), ("cat",), "logit(3)", nothing, nothing, nothing.int(), ("steps",))
-    >>> shown_pictures(made)[0].name
-    'cat'
-    """
-    from backlight.page.made import MadePicture
-
-    fooling = pictures if isinstance(pictures, Fooling) else None
-    return [
-        MadePicture(
-            name,
-            pictures.images[row].cpu(),
-            tuple(_facts(pictures, row)),
-            None if fooling is None else fooling.originals[row].cpu(),
-            None if fooling is None else fooling.amplified[row].cpu(),
-            tuple((frame.label, frame.images[row].cpu()) for frame in pictures.frames),
-        )
-        for row, name in enumerate(pictures.names)
-    ]
-
-
-def _facts(pictures: Pictures, row: int) -> Iterator[tuple[str, str]]:
-    start, objective = float(pictures.start[row]), float(pictures.objective[row])
-    # The batch's numbers say nothing about one picture of it.
-    yield "raised", re.sub(r"tensor\[[^]]*\]", "its class", pictures.formula)
-    yield "from, to", f"{start:.4g} to {objective:.4g} in {int(pictures.steps[row])} steps ({pictures.stopped[row]})"
-    if isinstance(pictures, Fooling):
-        yield "the target is the answer", "yes" if pictures.success[row] else "no"
-        yield "l2 length of the change", f"{float(pictures.distance[row]):.3g} in [0,1] pixels"
-    for term in pictures.terms:
-        yield term.name, f"{float(term.before[row]):.4g} to {float(term.after[row]):.4g}"
 
 
 def _columns(count: int) -> int:

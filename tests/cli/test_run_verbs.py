@@ -15,7 +15,7 @@ import torch
 from backlight import load
 from backlight.data import load_data
 from backlight.evaluate.temperature import read_temperature
-from backlight.models.export import Deployed
+from backlight.tasks.exporting import Deployed
 from backlight.train import fit
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime

@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from backlight.cli.app import VERBS
-from backlight.cli.model import load_classifier
 from backlight.cli.options import ModelOptions
 from tests.cli.running import CommandLine
 
@@ -118,6 +117,6 @@ def test_weights_with_code_in_them_are_refused_by_name(backlight: CommandLine, t
 
 @pytest.mark.parametrize("form", ["contiguous", "channels_last"])
 def test_weights_lie_in_memory_as_asked(small_model: str, form: str) -> None:
-    module = load_classifier(ModelOptions(model=small_model, memory_format=form), seed=0).module
+    module = ModelOptions(model=small_model, memory_format=form).request.load(seed=0).module
     layout = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}[form]
     assert all(one.is_contiguous(memory_format=layout) for one in module.parameters() if one.ndim == 4)

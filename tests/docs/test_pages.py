@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 import backlight.pixels
 from backlight.random import Random
-from backlight.tasks.methods import list_methods
+from backlight.tasks.cards import list_methods
 from tests.pixels.problems import classifier_of, mixed_labels, pictures
 
 ROOT = Path(__file__).parents[2]

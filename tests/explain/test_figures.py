@@ -13,7 +13,7 @@ from backlight.explain import METHODS, explain
 from backlight.explain.figures import draw
 from backlight.explain.request import Request
 from backlight.images import write_png
-from backlight.tasks.explain import explain_pictures
+from backlight.tasks.explaining import explain_pictures
 from tests.explain.nets import distinct_relu_net, images, wrap
 
 

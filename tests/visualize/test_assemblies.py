@@ -9,7 +9,7 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.errors import InputError
 from backlight.pixels import View, activation, gram
-from backlight.tasks.visualize import file_stem
+from backlight.tasks.made import file_stem
 from backlight.visualize import StylePreset, dream, feature_image, fooling_image, invert, style_transfer
 from backlight.visualize.redirect import redirected
 from backlight.visualize.style import _original_colors

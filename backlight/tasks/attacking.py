@@ -1,37 +1,41 @@
-"""Attacks on picture files: adversarial PNGs whose printed labels are those of the files."""
+"""The verb `attack`: adversarial PNGs whose printed labels are those of the files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
 
-from backlight.attack.adversarial import attack
-from backlight.attack.choosing import Attack, choose_attack
-from backlight.attack.saved import SavedAttack, save_adversarial
-from backlight.attack.threat import ThreatModel
+from backlight.attack import SavedAttack, ThreatModel, choose_attack, save_adversarial
+from backlight.attack import attack as attack_images
+from backlight.attack.choosing import Attack
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
 from backlight.errors import Failure
 from backlight.files import name_part, require_new
-from backlight.images import round_to_8bit, write_png
+from backlight.images import find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify
+from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
+from backlight.tasks.outcome import Outcome, one_per_input
 
-AMPLIFICATION = 10
+AMPLIFICATION, _AT_ONCE = 10, 16
 
 
 @dataclass(frozen=True)
 class AttackRequest:
-    """Which attack with which options, in the words of the command line.
+    """Which pictures are attacked, how, and towards which class; what an attack's card leaves open may be None.
 
-    >>> AttackRequest("fgsm", eps="2/255").method
-    'fgsm'
+    >>> AttackRequest((Path("cat.jpg"),), method="fgsm", eps="2/255").target is None
+    True
     """
 
+    pictures: tuple[Path, ...]
+    model: Model = DEFAULT_MODEL
     method: Attack = "pgd"
     norm: str | None = None
     eps: float | str | None = None
@@ -39,7 +43,51 @@ class AttackRequest:
     step_size: float | str | None = None
     objective: str | None = None
     target: Target = None
+    limit: int | None = None
+    out: Path = Path("backlight-out")
+    force: bool = False
     seed: int = 0
+    batch_size: int = 16
+
+
+def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outcome:
+    """Change pictures a little so that the classifier errs; write them as PNG and judge the files.
+
+    For each picture an adversarial PNG and its perturbation x10 go into `out`; the result is a list of
+    `AttackedPicture`. Raises UsageError where a file is there already, options do not fit or no picture is found,
+    and as `load` and `backlight.attack.attack` do.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_png(folder / "gray.png", torch.full((3, 32, 32), 0.5))
+    >>> model = load("classic_cnn", random=True)
+    >>> outcome = attack(AttackRequest((folder / "gray.png",), model, method="fgsm", out=folder / "out"))
+    >>> [path.name for path in outcome.files]
+    ['gray-fgsm.png', 'gray-fgsm-x10.png']
+    """
+    choose_attack(  # wrong options are told before a model is loaded
+        request.method,
+        norm=request.norm,
+        eps=request.eps,
+        steps=request.steps,
+        step_size=request.step_size,
+        objective=request.objective,
+    )
+    paths = find_pictures(request.pictures)[: request.limit]
+    done, failed = attack_pictures(as_classifier(request.model, request.seed), paths, request, progress=progress)
+    files = [file for one in done for file in (one.png, one.perturbation_png)]
+    return one_per_input(done, failed, chain.from_iterable(map(_lines, done)), files=files, result=done)
+
+
+def _lines(one: AttackedPicture) -> Iterator[str]:
+    verdict = "fooled" if one.success else "not fooled"
+    bound = "" if one.eps is None else f" of {one.eps:.4g} allowed"
+    yield f"{one.path}: {verdict}"
+    yield f"  {one.label_before} -> {one.label_after}" + (f"  (wanted {one.target})" if one.target else "")
+    yield f"  {one.norm} distance {one.distance:.4g}{bound}, margin {one.margin:.3g}, {one.steps} steps"
+    yield f"  {one.png}"
+    yield f"  {one.perturbation_png}"
 
 
 @dataclass(frozen=True)
@@ -68,41 +116,24 @@ class AttackedPicture:
 
 
 def attack_pictures(
-    classifier: Classifier,
-    paths: Sequence[Path],
-    request: AttackRequest,
-    folder: Path,
-    *,
-    batch_size: int = 16,
-    force: bool = False,
-    progress: Progress | None = None,
+    classifier: Classifier, paths: Sequence[Path], request: AttackRequest, *, progress: Progress | None = None
 ) -> tuple[list[AttackedPicture], list[Failure]]:
-    """Attack picture files; write an adversarial PNG and its perturbation x10 for each into `folder`.
+    """Attack picture files with a loaded classifier, as `attack` does.
 
     Pictures are first rounded to 8 bits at the model's input size and attacked on the 8-bit lattice, so that the
     file is what was judged. A file that cannot be read is noted and the others go on.
-
-    Raises UsageError where a file exists already, and as `attack` does.
-
-    >>> import tempfile
-    >>> from torch import nn
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> write_png(folder / "gray.png", torch.full((3, 2, 2), 0.5))
-    >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
-    >>> done, failed = attack_pictures(classifier, [folder / "gray.png"], AttackRequest("fgsm"), folder / "out")
-    >>> Path(done[0].png).name
-    'gray-fgsm.png'
     """
     outputs, name = {}, name_part(choose_attack(request.method).label)
     for path, stem in zip(paths, unique_stems(paths), strict=True):
-        outputs[path] = (folder / f"{stem}-{name}.png", folder / f"{stem}-{name}-x10.png")
+        outputs[path] = (request.out / f"{stem}-{name}.png", request.out / f"{stem}-{name}-x10.png")
         for output in outputs[path]:
-            require_new(output, force)
+            require_new(output, request.force)
     done: list[AttackedPicture] = []
     failed: list[Failure] = []
-    for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="attack"):
+    size = min(request.batch_size, _AT_ONCE)
+    for pictures in read_batches(classifier, paths, size, failed, progress=progress, description="attack"):
         images = round_to_8bit(torch.stack([picture.image for picture in pictures]))
-        result = attack(
+        result = attack_images(
             classifier,
             images,
             method=request.method,

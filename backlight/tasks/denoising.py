@@ -1,27 +1,100 @@
-"""The command line's part of denoising: picture files in, denoised PNGs out."""
+"""The verb `denoise`: picture files in, denoised PNGs out."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from backlight.denoise.denoising import denoise
-from backlight.denoise.quality import quality
+from backlight.denoise import denoise as denoise_images
+from backlight.denoise import quality, sweep_sheet
 from backlight.engine.progress import Progress, reporting
 from backlight.errors import Failure, FileError
 from backlight.files import require_new
-from backlight.images import open_picture, to_tensor, write_png
+from backlight.images import find_pictures, open_picture, to_tensor, write_png
 from backlight.images.intake import unique_stems
 from backlight.images.render import amplify
 from backlight.page.made import MadePicture, made_section
 from backlight.page.page import write_page
+from backlight.tasks.outcome import Outcome, one_per_input
 
 _ABOUT = "The result is near the noisy picture and smooth; alpha says how much smoothness counts beside nearness."
+
+
+@dataclass(frozen=True)
+class DenoiseRequest:
+    """Which pictures lose their noise, and how; `reference` is a clean picture to compare with.
+
+    `sweep` also draws a sheet over alpha and learning rate.
+
+    >>> DenoiseRequest((Path("noisy.png"),)).alpha
+    'auto'
+    """
+
+    pictures: tuple[Path, ...]
+    data_norm: str = "l1"
+    smooth_norm: str = "l1"
+    alpha: float | str = "auto"
+    lr: float | None = None
+    steps: int | None = None
+    solver: str = "auto"
+    reference: Path | None = None
+    sweep: bool = False
+    limit: int | None = None
+    out: Path = Path("backlight-out")
+    force: bool = False
+    seed: int = 0
+
+
+def denoise(request: DenoiseRequest, *, progress: Progress | None = None) -> Outcome:
+    """Remove noise from pictures, whole and in their own size; the result is a list of `DenoisedPicture`.
+
+    Raises UsageError where a file is there already or no picture is found, and as `backlight.denoise.denoise` does.
+
+    >>> import tempfile, torch
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_png(folder / "gray.png", torch.rand(3, 16, 16))
+    >>> denoise(DenoiseRequest((folder / "gray.png",), alpha=1.0, out=folder / "out")).files[0].name
+    'gray-denoised.png'
+    """
+    paths = find_pictures(request.pictures)[: request.limit]
+    done, failed = denoise_pictures(
+        paths,
+        request.out,
+        reference=request.reference,
+        force=request.force,
+        progress=progress,
+        data_norm=request.data_norm,
+        smooth_norm=request.smooth_norm,
+        alpha=request.alpha,
+        lr=request.lr,
+        steps=request.steps,
+        solver=request.solver,
+        seed=request.seed,
+    )
+    sheets = [_sweep(one, request) for one in done] if request.sweep else []
+    lines = [*chain.from_iterable(map(_lines, done)), *map(str, sheets)]
+    files = [*(Path(file) for one in done for file in (one.png, one.html)), *sheets]
+    return one_per_input(done, failed, lines, files=files, result=done)
+
+
+def _sweep(one: DenoisedPicture, request: DenoiseRequest) -> Path:
+    target = require_new(Path(one.png).with_name(f"{Path(one.png).stem}-sweep.png"), request.force)
+    image = to_tensor(open_picture(one.path))
+    write_png(target, sweep_sheet(image, data_norm=request.data_norm, smooth_norm=request.smooth_norm))
+    return target
+
+
+def _lines(one: DenoisedPicture) -> Iterator[str]:
+    score = "" if one.psnr is None else f", PSNR {one.psnr:.2f} dB, SSIM {one.ssim:.3f}"
+    yield f"{one.path}: {one.png}"
+    yield f"  loss {one.start:.5g} -> {one.objective:.5g}, alpha {one.alpha:.3g}{score}"
+    yield f"  {one.solver}, {one.steps} steps ({one.stopped})"
 
 
 @dataclass(frozen=True)
@@ -94,7 +167,7 @@ def _denoise_file(path: Path, target: Path, clean: Tensor | None, options: dict[
     if clean is not None and clean.shape != noisy.shape:
         raise FileError(path, "the clean picture has another size", expected=f"{list(clean.shape[2:])}")
     began = time.perf_counter()
-    found = denoise(noisy, **options)
+    found = denoise_images(noisy, **options)
     seconds = time.perf_counter() - began
     write_png(target, found.images[0])
     score = None if clean is None else quality(found.images, clean)

@@ -14,9 +14,13 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.returned import call_module
+from backlight.engine.progress import Progress
 from backlight.errors import ModelError, UsageError, did_you_mean
 from backlight.files import atomic, require_new
 from backlight.random import Random
+from backlight.tasks.loading import Model, as_classifier, model_name, with_model
+from backlight.tasks.made import file_stem
+from backlight.tasks.outcome import Outcome, plain_json
 
 FORMATS = {"onnx": ".onnx", "state-dict": ".pt"}
 _COMPARED = 32
@@ -64,7 +68,49 @@ class Exported:
         return {**vars(self), "path": str(self.path)}
 
 
-def export(classifier: Classifier, path: str | Path, *, kind: str = "onnx", force: bool = False) -> Exported:
+@dataclass(frozen=True)
+class ExportRequest:
+    """Which classifier is handed on, as what: onnx, or state-dict.
+
+    >>> ExportRequest("runs/first").format
+    'onnx'
+    """
+
+    model: Model
+    format: str = "onnx"
+    out: Path = Path("backlight-out")
+    force: bool = False
+    seed: int = 0
+
+
+def export(request: ExportRequest, *, progress: Progress | None = None) -> Outcome:
+    """Write a classifier with its normalization inside, read it back and compare it on 32 pictures.
+
+    The result is an `Exported`. Raises UsageError for other formats and where a file is there already, and as `load`
+    and `export_classifier` do.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> request = ExportRequest(load("classic_cnn", random=True), "state-dict", Path(tempfile.mkdtemp()))
+    >>> export(request).files[0].name
+    'classic_cnn.pt'
+    """
+    _check_format(request.format)
+    classifier = as_classifier(request.model, request.seed)
+    # Every run of a network has the network's name: its folder's tells runs apart.
+    spec = Path(model_name(request.model))
+    name = spec.resolve().name if spec.is_dir() else classifier.name
+    target = request.out / f"{file_stem(name)}{FORMATS[request.format]}"
+    made = export_classifier(classifier, target, kind=request.format, force=request.force)
+    lines = (
+        str(made.path),
+        f"  read back and compared on {made.pictures} pictures: logits differ by at most {made.difference:.2g}",
+        "  takes pictures [B,C,H,W] in [0,1]; the normalization is inside",
+    )
+    return Outcome(plain_json(with_model(classifier, made.to_json())), lines, (made.path,), result=made)
+
+
+def export_classifier(classifier: Classifier, path: str | Path, *, kind: str = "onnx", force: bool = False) -> Exported:
     """Write a classifier with its normalization inside, read it back, and compare logits on 32 pictures.
 
     `onnx` takes any batch size (needs the extra `export`); `state-dict` holds the tensors of `Deployed`: those of the
@@ -76,11 +122,10 @@ def export(classifier: Classifier, path: str | Path, *, kind: str = "onnx", forc
     >>> import tempfile
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     >>> target = Path(tempfile.mkdtemp()) / "net.pt"
-    >>> export(Classifier.from_module(net, size=2), target, kind="state-dict").difference
+    >>> export_classifier(Classifier.from_module(net, size=2), target, kind="state-dict").difference
     0.0
     """
-    if kind not in FORMATS:
-        raise UsageError(f"format {kind!r}", hint=did_you_mean(kind, FORMATS))
+    _check_format(kind)
     if classifier.size is None or classifier.outputs != "logits":
         raise ModelError(f"{classifier!r} has no input size or no logits", expected="both, to be exported")
     target = require_new(path, force)
@@ -96,6 +141,11 @@ def export(classifier: Classifier, path: str | Path, *, kind: str = "onnx", forc
         if not difference <= _TOLERANCE * float((expected.max() - expected.min()).clamp(min=1e-6)):
             raise ModelError(f"the exported logits differ by {difference:.1e}", expected="the same logits")
     return Exported(target, kind, _COMPARED, difference)
+
+
+def _check_format(kind: str) -> None:
+    if kind not in FORMATS:
+        raise UsageError(f"--format {kind}", expected=" or ".join(FORMATS), hint=did_you_mean(kind, FORMATS))
 
 
 def _write_state(classifier: Classifier, images: Tensor, path: Path) -> None:

@@ -1,27 +1,23 @@
-"""The command line's part: picture files in, made pictures out as PNG, with what scripts want to know."""
+"""Pictures that were made, as files: PNGs, sheets and a page, with what scripts and people want to know."""
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
-from PIL import Image
-from torch import Tensor
-
-from backlight.classifier import Classifier
-from backlight.errors import Failure, FileError
+from backlight.errors import Failure
 from backlight.files import require_new
-from backlight.images import open_picture, round_to_8bit, to_tensor, write_png
+from backlight.images import write_png
 from backlight.images.intake import unique_stems
-from backlight.page.made import made_section
+from backlight.page.made import MadePicture, made_section
 from backlight.page.page import write_page
-from backlight.visualize.fooling import Fooling
-from backlight.visualize.gallery import contact_sheet, frame_sheet, shown_pictures
-from backlight.visualize.pictures import Pictures
+from backlight.tasks.outcome import Outcome, one_per_input
+from backlight.visualize import Fooling, Pictures
+from backlight.visualize.gallery import contact_sheet, frame_sheet
 
 _LONGEST_NAME = 60
 
@@ -117,42 +113,63 @@ def _more(pictures: Pictures, row: int) -> dict[str, object]:
     return more
 
 
-def read_sized(path: str | os.PathLike[str], longest: int, channels: int = 3) -> Tensor:
-    """Read a whole picture `[1,C,H,W]` with its longer side at most `longest` pixels, in its own proportions.
+def describe_made(made: Made) -> Iterator[str]:
+    """Describe in lines for people what was made.
 
-    Raises FileError for anything that is not a picture.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "wide.png"
-    >>> Image.new("RGB", (64, 16)).save(path)
-    >>> read_sized(path, 32).shape
-    torch.Size([1, 3, 8, 32])
+    >>> list(describe_made(Made("a.png", "cat", 3.0, 10, "steps", 0.5)))
+    ['cat: a.png', '  objective 3 after 10 steps (steps)']
     """
-    picture = open_picture(path)
-    scale = min(1.0, longest / max(picture.size))
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    shown = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
-    return to_tensor(shown, channels)[None]
+    yield f"{made.name}: {made.png}"
+    yield f"  objective {made.objective:.4g} after {made.steps} steps ({made.stopped})"
+    for name, value in made.more.items():
+        if isinstance(value, dict):
+            pairs = (f"{part} {ends['before']:.3g} -> {ends['after']:.3g}" for part, ends in value.items())
+            yield "  " + ", ".join(pairs)
+        elif name in ("distance", "success", "psnr", "ssim", "alpha"):
+            yield f"  {name} {value:.4g}" if isinstance(value, float) else f"  {name} {value}"
+        elif isinstance(value, str):
+            yield f"  {value}"
 
 
-def read_each(
-    paths: Sequence[Path], read: Callable[[Path], Tensor], failed: list[Failure]
-) -> list[tuple[Path, Tensor]]:
-    """Read picture files by `read`; those that cannot be read are added to `failed`.
+def made_outcome(done: Sequence[Made], failed: Sequence[Failure] = ()) -> Outcome:
+    """Tell of pictures that were made, with every file that belongs to them."""
+    kinds = ("html", "iterations_png", "sheet")
+    files = [str(file) for one in done for file in (one.png, *(one.more.get(kind) for kind in kinds)) if file]
+    return one_per_input(
+        done, failed, chain.from_iterable(map(describe_made, done)), files=dict.fromkeys(files), result=list(done)
+    )
 
-    >>> failed = []
-    >>> read_each([Path("nowhere.png")], lambda path: read_sized(path, 32), failed), failed[0].path
-    ([], 'nowhere.png')
+
+def shown_pictures(pictures: Pictures) -> list[MadePicture]:
+    """Return the pictures as a page shows them: with what was reached, how, and from what.
+
+    >>> import torch
+    >>> nothing = torch.zeros(1)
+    >>> made = Pictures(torch.zeros(1, 3, 8, 8), ("cat",), "logit(3)", nothing, nothing, nothing.int(), ("steps",))
+    >>> shown_pictures(made)[0].name
+    'cat'
     """
-    found = []
-    for path in paths:
-        try:
-            found.append((path, read(path)))
-        except FileError as error:
-            failed.append(Failure.of(str(path), error))
-    return found
+    fooling = pictures if isinstance(pictures, Fooling) else None
+    return [
+        MadePicture(
+            name,
+            pictures.images[row].cpu(),
+            tuple(_facts(pictures, row)),
+            None if fooling is None else fooling.originals[row].cpu(),
+            None if fooling is None else fooling.amplified[row].cpu(),
+            tuple((frame.label, frame.images[row].cpu()) for frame in pictures.frames),
+        )
+        for row, name in enumerate(pictures.names)
+    ]
 
 
-def read_for(classifier: Classifier) -> Callable[[Path], Tensor]:
-    """Return a reader of pictures `[1,C,h,w]` at the classifier's input size, on the 8-bit levels of the file."""
-    return lambda path: round_to_8bit(classifier.read(path).image[None]).to(classifier.device)
+def _facts(pictures: Pictures, row: int) -> Iterator[tuple[str, str]]:
+    start, objective = float(pictures.start[row]), float(pictures.objective[row])
+    # The batch's numbers say nothing about one picture of it.
+    yield "raised", re.sub(r"tensor\[[^]]*\]", "its class", pictures.formula)
+    yield "from, to", f"{start:.4g} to {objective:.4g} in {int(pictures.steps[row])} steps ({pictures.stopped[row]})"
+    if isinstance(pictures, Fooling):
+        yield "the target is the answer", "yes" if pictures.success[row] else "no"
+        yield "l2 length of the change", f"{float(pictures.distance[row]):.3g} in [0,1] pixels"
+    for term in pictures.terms:
+        yield term.name, f"{float(term.before[row]):.4g} to {float(term.after[row]):.4g}"

@@ -1,16 +1,13 @@
-"""What `evaluate` says on a terminal."""
+"""An evaluation in lines for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backlight.errors import counted
-
-if TYPE_CHECKING:
-    from backlight.evaluate.compare import Comparison
-    from backlight.evaluate.evaluating import Evaluation
-    from backlight.evaluate.slices import Slice
+from backlight.evaluate import Comparison, Evaluation
+from backlight.evaluate.slices import Slice
 
 _SHOWN = 10
 

@@ -12,7 +12,7 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.errors import FileError, ModelError, UsageError
 from backlight.models import load
-from backlight.models.export import Deployed, export
+from backlight.tasks.exporting import Deployed, export_classifier
 from tests.unchanged import small_net, unchanged
 
 
@@ -23,7 +23,7 @@ def _classifier() -> Classifier:
 def test_a_state_dict_works_in_a_plain_module(tmp_path: Path) -> None:
     classifier = _classifier()
     with unchanged(classifier.module):
-        found = export(classifier, tmp_path / "net.pt", kind="state-dict")
+        found = export_classifier(classifier, tmp_path / "net.pt", kind="state-dict")
     assert found.difference == 0
     state = torch.load(tmp_path / "net.pt", weights_only=True)
     other = Deployed(Classifier.from_module(small_net(seed=3)))
@@ -38,7 +38,7 @@ def test_onnx_gives_the_same_logits(tmp_path: Path, name: str) -> None:
     runtime = pytest.importorskip("onnxruntime")
     classifier = load(name, random=True)
     with unchanged(classifier.module):
-        found = export(classifier, tmp_path / "net.onnx")
+        found = export_classifier(classifier, tmp_path / "net.onnx")
     assert found.to_json()["pictures"] == 32
     images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     session = runtime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
@@ -60,7 +60,7 @@ class _Coin(nn.Module):
 
 def test_a_file_that_gives_other_logits_is_not_left(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="differ"):
-        export(Classifier.from_module(_Coin(), size=4), tmp_path / "net.pt", kind="state-dict")
+        export_classifier(Classifier.from_module(_Coin(), size=4), tmp_path / "net.pt", kind="state-dict")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,7 +73,7 @@ def test_a_full_disk_is_one_error_and_the_old_file_stays(tmp_path: Path, kind: s
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
     try:
         with pytest.raises(FileError, match=f"{name}: cannot be written: File too large"):
-            export(_classifier(), tmp_path / name, kind=kind, force=True)
+            export_classifier(_classifier(), tmp_path / name, kind=kind, force=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
@@ -83,9 +83,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
     classifier = _classifier()
     (tmp_path / "net.onnx").write_text("mine")
     with pytest.raises(UsageError, match="exists already"):
-        export(classifier, tmp_path / "net.onnx")
+        export_classifier(classifier, tmp_path / "net.onnx")
     with pytest.raises(UsageError, match="onnx"):
-        export(classifier, tmp_path / "net.onx", kind="onx")
+        export_classifier(classifier, tmp_path / "net.onx", kind="onx")
     with pytest.raises(ModelError, match="input size"):
-        export(Classifier.from_module(nn.Flatten()), tmp_path / "flat.onnx")
+        export_classifier(Classifier.from_module(nn.Flatten()), tmp_path / "flat.onnx")
     assert (tmp_path / "net.onnx").read_text() == "mine"

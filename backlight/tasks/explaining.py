@@ -1,25 +1,99 @@
-"""Explanations of picture files, written as overlays (PNG) and raw maps (npz)."""
+"""The verb `explain` on picture files: overlays (PNG) and raw maps (npz)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, product
 from pathlib import Path
 
 import torch
 
 from backlight.classifier import Classifier
+from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
 from backlight.errors import Failure
-from backlight.explain.attribution import Attribution, Explanations
-from backlight.explain.explaining import explain
+from backlight.explain import Attribution, Explanations, method
+from backlight.explain import explain as explain_images
 from backlight.explain.figures import overlays
 from backlight.explain.request import Request
 from backlight.explain.saved import map_file, write_raw
 from backlight.files import require_new
-from backlight.images import Picture, write_png
+from backlight.images import Picture, find_pictures, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.random import Random
+from backlight.report.study import METHODS
+from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
+from backlight.tasks.outcome import Outcome, one_per_input
+
+_AT_ONCE = 8
+_UNSEEN = "the map is the same everywhere or not finite: nothing to see"
+
+
+@dataclass(frozen=True)
+class ExplainRequest:
+    """Which pictures are explained, by which methods, for which class; overlays and maps go into `out`.
+
+    >>> ExplainRequest((Path("cat.jpg"),), methods=("rise",)).asked.target
+    'top'
+    """
+
+    pictures: tuple[Path, ...]
+    model: Model = DEFAULT_MODEL
+    methods: tuple[str, ...] = METHODS
+    target: Target = "top"
+    layer: tuple[str, ...] | None = None
+    quantity: str = "logit"
+    limit: int | None = None
+    out: Path = Path("backlight-out")
+    force: bool = False
+    seed: int = 0
+    batch_size: int = 32
+
+    @property
+    def asked(self) -> Request:
+        """Return what is asked of each picture."""
+        return Request(self.methods, self.target, self.layer, self.quantity, self.seed)
+
+
+def explain(request: ExplainRequest, *, progress: Progress | None = None) -> Outcome:
+    """Show what in pictures speaks for a class: an overlay and a raw map per method.
+
+    The result is a list of `ExplainedPicture`. Raises UsageError where a file is there already, a method is unknown
+    or no picture is found, and as `load` and `backlight.explain.explain` do.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_png(folder / "gray.png", torch.rand(3, 32, 32))
+    >>> model = load("classic_cnn", random=True)
+    >>> outcome = explain(ExplainRequest((folder / "gray.png",), model, methods=("saliency",), out=folder / "out"))
+    >>> [path.name for path in outcome.files]
+    ['gray-saliency.png', 'gray-saliency.npz']
+    """
+    for one in request.methods:
+        method(one)  # wrong names are told before a model is loaded
+    paths = find_pictures(request.pictures)[: request.limit]
+    done, failed = explain_pictures(
+        as_classifier(request.model, request.seed),
+        paths,
+        request.asked,
+        request.out,
+        batch_size=min(request.batch_size, _AT_ONCE),
+        force=request.force,
+        progress=progress,
+    )
+    files = [file for picture in done for one in picture.maps for file in (one.png, one.npz)]
+    return one_per_input(done, failed, chain.from_iterable(map(_lines, done)), files=files, result=done)
+
+
+def _lines(picture: ExplainedPicture) -> Iterator[str]:
+    yield f"{picture.path}: {picture.target}"
+    for one in picture.maps:
+        layer = f"  at {one.layer}" if one.layer else ""
+        gap = f"  completeness gap {one.gap:.2%}" if one.gap is not None else ""
+        yield f"  {one.method:<20} {one.png}{layer}{gap}"
+        yield from (f"    note: {note}" for note in (*one.notes, *(() if one.seen else (_UNSEEN,))))
 
 
 @dataclass(frozen=True)
@@ -82,9 +156,8 @@ def explain_pictures(
     """
     names = dict(zip(paths, unique_stems(paths), strict=True))
     for stem in names.values():
-        for method in request.methods:
-            require_new(map_file(folder, stem, method, "png"), force)
-            require_new(map_file(folder, stem, method, "npz"), force)
+        for name, suffix in product(request.methods, ("png", "npz")):
+            require_new(map_file(folder, stem, name, suffix), force)
     done: list[ExplainedPicture] = []
     failed: list[Failure] = []
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="explain"):
@@ -105,7 +178,7 @@ def explain_pictures(
 
 def _explain(classifier: Classifier, pictures: list[Picture], request: Request) -> Explanations:
     images = torch.stack([picture.image for picture in pictures])
-    return explain(
+    return explain_images(
         classifier,
         images,
         request.target,

@@ -1,0 +1,154 @@
+"""The verb `robustness`: how much of a data set withstands an attack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backlight.attack import Robustness, RobustnessRequest, evaluate_robustness
+from backlight.classifier import Classifier
+from backlight.data import Dataset
+from backlight.engine.processes import Engine, make_engine
+from backlight.engine.progress import Progress
+from backlight.tasks.loading import (
+    DEFAULT_MODEL,
+    DataRequest,
+    Model,
+    as_classifier,
+    data_title,
+    matched,
+    memory_format_of,
+    model_name,
+    with_model,
+)
+from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.robustness_folder import RobustnessFolder
+
+
+@dataclass(frozen=True)
+class RobustnessOfDataRequest:
+    """Which data set is attacked and how; `steps` are the numbers of steps after which accuracy is told.
+
+    `resume` goes on from the blocks that are finished in `out`; with `force` also those of another request.
+
+    >>> RobustnessOfDataRequest(DataRequest("shapes"), asked=RobustnessRequest("fgsm")).steps
+    ()
+    """
+
+    data: DataRequest
+    model: Model = DEFAULT_MODEL
+    asked: RobustnessRequest = field(default_factory=RobustnessRequest)
+    steps: tuple[int, ...] = ()
+    resume: bool = False
+    out: Path = Path("backlight-out")
+    force: bool = False
+    seed: int = 0
+    command: str = ""
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Describe what the evaluation is of, to tell one from another."""
+        threat, asked = self.asked.threat, self.asked
+        what = {"attack": asked.name, "norm": threat.norm, "eps": threat.eps, "target": asked.chosen.target}
+        how = {"audit": asked.audit, "options": asked.checked, "model": model_name(self.model)}
+        where = {"data": self.data.name, "split": self.data.split, "limit": self.data.limit, "seed": self.seed}
+        described: dict[str, Any] = plain_json(what | how | where)
+        return described
+
+
+def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = None) -> Outcome:
+    """Attack a data set and describe how much of it withstands, what broke each image, and what to doubt.
+
+    A table, a page and a document go into `out`; the result is a `Robustness`. With several processes each attacks
+    its share; only the main one tells. Interrupted, its finished blocks stay. Raises UsageError where something is
+    there already or options do not fit, and as `load`, `load_data` and `evaluate_robustness` do.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> data, model = DataRequest("shapes:n=4,size=32,classes=10", "all"), load("classic_cnn", random=True)
+    >>> model.labels = ()
+    >>> asked = RobustnessRequest("fgsm", checks=False)
+    >>> request = RobustnessOfDataRequest(data, model, asked, out=Path(tempfile.mkdtemp()))
+    >>> robustness(request).document["n"]
+    4
+    """
+    asked = request.asked
+    _ = asked.stages(), asked.checked, asked.threat  # wrong options are told before anything is loaded
+    folder = RobustnessFolder(request.out)
+    folder.check(request.described, resume=request.resume, force=request.force)
+    pictures = request.data.load()
+    classifier = as_classifier(request.model, request.seed)
+    pictures = matched(classifier, pictures)
+    engine = make_engine(str(classifier.device))
+    found = _evaluate(classifier, pictures, request, folder, engine, progress)
+    if not engine.is_main:
+        return Outcome(result=found)
+    by_steps = {"by_steps": found.over_steps(request.steps)} if len(request.steps) > 1 else {}
+    document = with_model(classifier, found.to_json() | by_steps)
+    files = folder.write(
+        classifier,
+        found,
+        document | {"request": request.described},
+        data=data_title(pictures),
+        steps=request.steps,
+        command=request.command,
+    )
+    return Outcome(
+        plain_json(document | {"html": folder.page}),
+        (*_lines(found, request.steps), str(folder.page)),
+        files,
+        found.failed,
+        result=found,
+    )
+
+
+def _evaluate(
+    classifier: Classifier,
+    pictures: Dataset,
+    request: RobustnessOfDataRequest,
+    folder: RobustnessFolder,
+    engine: Engine,
+    progress: Progress | None,
+) -> Robustness:
+    if engine.is_main and request.force and not request.resume:
+        folder.forget_blocks()
+    engine.barrier()
+    with keeping(resumable=lambda: engine.is_main and folder.blocks.exists()):
+        return evaluate_robustness(
+            classifier,
+            pictures,
+            request.asked,
+            seed=request.seed,
+            cache=folder.blocks,
+            engine=engine,
+            progress=progress if engine.is_main else None,
+            memory_format=memory_format_of(request.model),
+        )
+
+
+def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
+    low, high = found.interval
+    document = found.to_json()
+    part = "" if len(found.table) == found.planned else f" of {found.planned}"
+    yield f"{len(found.table)}{part} pictures, {found.name}, {found.request.threat.describe()}"
+    yield f"  clean accuracy   {found.clean_accuracy:.2%}   top-5 {document['clean_top5']:.2%}"
+    yield f"  robust accuracy  {found.robust_accuracy:.2%}   top-5 {document['robust_top5']:.2%}"
+    yield f"  95 % interval of the robust accuracy  {low:.2%} to {high:.2%}"
+    yield from (f"  left after {name:<15} {left:.2%}" for name, left in found.by_attack.items())
+    if len(steps) > 1:
+        yield from (f"  left after {count:>4} steps      {left:.2%}" for count, left in found.over_steps(steps).items())
+    if found.curve is not None:
+        yield from (
+            f"  at eps {eps:<9.4g}       {left:.2%}" for eps, left in zip(found.curve.eps, found.curve.accuracy)
+        )
+    if found.median_distance is not None:
+        yield f"  median {found.request.threat.norm} distance of the broken  {found.median_distance:.4g}"
+        if found.median_smallest is not None:
+            yield f"  median of the smallest that fool  {found.median_smallest:.4g}"
+        yield "  " + ", ".join(f"{share:.1%} still fool as {kind.upper()}" for kind, share in found.survival.items())
+    yield f"  {document['forwards']:,} forwards, {document['backwards']:,} backwards, {found.seconds:.1f} s"
+    for verdict in found.verdicts:
+        yield f"  {verdict.name}: {verdict.found}"
+        yield f"    {verdict.remedy}"

@@ -1,0 +1,100 @@
+"""The verbs `data inspect` and `data convert`: what a data set holds, and the same in another form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from backlight.data import load_splits
+from backlight.data.convert import convert_data as convert_splits
+from backlight.data.inspect import Inspection, contact_sheet
+from backlight.data.inspect import inspect_data as inspect_splits
+from backlight.engine.progress import Progress
+from backlight.errors import counted
+from backlight.files import require_new
+from backlight.images import Resize, write_png
+from backlight.tasks.outcome import Outcome, plain_json
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class InspectDataRequest:
+    """Which data set is looked at; a contact sheet of it goes into `out`.
+
+    >>> InspectDataRequest("photos/").force
+    False
+    """
+
+    data: str
+    out: Path = Path("backlight-out")
+    force: bool = False
+
+
+def inspect_data(request: InspectDataRequest, *, progress: Progress | None = None) -> Outcome:
+    """Look at a data set: class counts, sizes, broken files, duplicates within and across parts, a contact sheet.
+
+    The result is an `Inspection`. Raises UsageError where a sheet is there already, and as `load_splits` does.
+
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp())
+    >>> inspect_data(InspectDataRequest("shapes:n=20,size=16,classes=2", out)).files[0].name
+    'contact-sheet.png'
+    """
+    path = require_new(request.out / "contact-sheet.png", request.force)
+    splits = load_splits(request.data)
+    found = inspect_splits(splits, progress)
+    write_png(path, contact_sheet(splits.whole))
+    document = plain_json(found.as_dict() | {"warnings": found.warnings(), "contact_sheet": path})
+    return Outcome(document, tuple(_lines(found, path)), (path,), found.failed, result=found)
+
+
+@dataclass(frozen=True)
+class ConvertDataRequest:
+    """Which data set is written in which form: FILE.npz, FILE.parquet, or a new folder; scaled to `size` or as it is.
+
+    >>> ConvertDataRequest("photos/", Path("photos.npz")).size is None
+    True
+    """
+
+    data: str
+    target: Path
+    size: tuple[int, int] | None = None
+    force: bool = False
+
+
+def convert_data(request: ConvertDataRequest, *, progress: Progress | None = None) -> Outcome:
+    """Write a data set in another form, with the same labels, pixels and parts; in a folder ids become paths.
+
+    Raises as `load_splits` and `backlight.data.convert.convert_data` do.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "shapes.npz"
+    >>> convert_data(ConvertDataRequest("shapes:n=20,size=16,classes=2", target)).document["pictures"]
+    20
+    """
+    resize = Resize(None, request.size) if request.size else None
+    splits = load_splits(request.data, resize=resize)
+    failed = convert_splits(splits, request.target, force=request.force, progress=progress)
+    written = len(splits.whole) - sum(one not in splits.whole.failed for one in failed)
+    document = plain_json({"target": request.target, "pictures": written, "failed": len(failed)})
+    line = f"{request.target}: {counted(written, 'picture')}"
+    return Outcome(document, (line,), (request.target,), tuple(failed))
+
+
+def _lines(found: Inspection, sheet: Path) -> Iterator[str]:
+    yield found.name
+    for part, counts in found.counts.items():
+        yield f"  {part}: {counted(sum(counts.values()), 'picture')}, {counted(len(counts), 'class')}"
+        for name, count in list(counts.items())[:_SHOWN]:
+            yield f"    {count:6d}  {name}"
+        if len(counts) > _SHOWN:
+            yield f"    and {len(counts) - _SHOWN} more"
+    sizes = ", ".join(f"{height} x {width} ({count})" for (height, width), count in list(found.sizes.items())[:5])
+    yield f"  sizes (height x width): {sizes}" + (f" and {len(found.sizes) - 5} more" if len(found.sizes) > 5 else "")
+    exact = sum(group.exact for group in found.duplicates)
+    near = len(found.duplicates) - exact
+    yield f"  duplicates: {counted(exact, 'group')} of equal pictures, {near} of nearly equal ones"
+    yield from (f"  warning: {warning}" for warning in found.warnings())
+    yield f"  {sheet}"

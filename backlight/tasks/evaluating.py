@@ -1,0 +1,187 @@
+"""The verb `evaluate`: how good a classifier is on a data set, where it fails, and whether a second one is better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from backlight.classifier import Classifier
+from backlight.data import Dataset
+from backlight.engine.processes import Engine, make_engine
+from backlight.engine.progress import Progress
+from backlight.errors import ModelError, UsageError
+from backlight.evaluate import Comparison, Evaluation, compare_evaluations
+from backlight.evaluate import evaluate as evaluate_classifier
+from backlight.evaluate.slices import Slice, read_slices, require_values
+from backlight.evaluate.temperature import at_temperature, read_temperature
+from backlight.files import require_new
+from backlight.models.sources.run import is_run
+from backlight.page.sections import Section
+from backlight.report import Options, write_report
+from backlight.report.comparison import comparison_section
+from backlight.report.evaluation import evaluation_sections
+from backlight.report.training import training_section
+from backlight.runs.history import read_history
+from backlight.tasks.evaluation_text import evaluation_lines
+from backlight.tasks.loading import (
+    DEFAULT_MODEL,
+    DataRequest,
+    Model,
+    as_classifier,
+    data_title,
+    model_name,
+    with_model,
+)
+from backlight.tasks.outcome import Outcome, plain_json
+
+_TABLE, _PAGE = "samples.parquet", "report.html"
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """Which data set is looked at by which model, or by which two that are compared.
+
+    `tta` averages over shifted and mirrored views, `slice` is `FILE.csv:column`, `table` also writes the table of
+    samples, `calibrated` takes the temperature that `calibrate` found for the run.
+
+    >>> EvaluateRequest(DataRequest("photos/")).names
+    ('efficientnet_lite0',)
+    """
+
+    data: DataRequest
+    models: tuple[Model, ...] = (DEFAULT_MODEL,)
+    tta: bool = False
+    slice: str | None = None
+    table: bool = False
+    calibrated: bool = False
+    out: Path = Path("backlight-out")
+    force: bool = False
+    seed: int = 0
+    batch_size: int = 32
+    command: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the models' specifications."""
+        return tuple(map(model_name, self.models))
+
+
+def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> Outcome:
+    """Describe how good a classifier is on a data set, where it fails, and whether a second one is better.
+
+    A page goes into `out`; the result is a list of one or two `Evaluation`. With several processes each looks at its
+    share; only the main one tells. Raises UsageError for more than two models and where something is there already,
+    and as `load`, `load_data`, `read_slices`, `read_temperature` and `backlight.evaluate.evaluate` do.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> model = load("classic_cnn", random=True)
+    >>> data = replace(DataRequest("shapes:n=20,size=32,classes=2").load(), label_names=tuple("0123456789"))
+    >>> evaluate(EvaluateRequest(DataRequest(data), (model,), out=Path(tempfile.mkdtemp()))).document["n"]
+    2
+    """
+    if not 1 <= len(request.models) <= 2:
+        raise UsageError(f"{len(request.models)} models", expected="one, or two that are compared")
+    values = read_slices(request.slice) if request.slice else None
+    temperatures = [read_temperature(name) if request.calibrated else 1.0 for name in request.names]
+    for file in (_TABLE, _PAGE) if request.table else (_PAGE,):
+        require_new(request.out / file, request.force)
+    pictures = request.data.load()
+    if values is not None:
+        require_values(pictures.ids, values)
+    classifiers = [as_classifier(one, request.seed) for one in request.models]
+    engine = make_engine(str(classifiers[0].device))
+    found = [_evaluation(one, pictures, request, engine, progress) for one in classifiers]
+    if request.calibrated:
+        found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
+    if not engine.is_main:
+        return Outcome(result=found)
+    comparison = compare_evaluations(*found) if len(found) == 2 else None
+    slices = [one.slices(values) if values is not None else [] for one in found]
+    sections = _sections(found, comparison, slices[0], pictures, request.names)
+    files = [found[0].table.write(request.out / _TABLE)] if request.table else []
+    page, warnings = _write_page(classifiers[0], request, sections, found[0])
+    document = _document(found, classifiers, comparison, slices) | {"html": page}
+    return Outcome(
+        plain_json(document),
+        (*evaluation_lines(found, comparison, slices), *([str(page)] if page else [])),
+        (*files, *([page] if page else [])),
+        found[0].failed,
+        warnings,
+        result=found,
+    )
+
+
+def _evaluation(
+    classifier: Classifier,
+    pictures: Dataset,
+    request: EvaluateRequest,
+    engine: Engine,
+    progress: Progress | None,
+) -> Evaluation:
+    return evaluate_classifier(
+        classifier,
+        pictures,
+        batch_size=request.batch_size,
+        tta=request.tta,
+        engine=engine,
+        progress=progress if engine.is_main else None,
+    )
+
+
+def _sections(
+    found: Sequence[Evaluation],
+    comparison: Comparison | None,
+    slices: Sequence[Slice],
+    pictures: Dataset,
+    names: Sequence[str],
+) -> list[Section]:
+    sections = evaluation_sections(found[0], pictures, name=data_title(pictures), slices=slices)
+    if comparison is not None:
+        told = _told_apart(names)
+        compared = comparison_section(found[0], found[1], comparison, pictures, told)
+        # What follows is about one of the two only, and has to say so.
+        sections = [compared, *(replace(one, title=f"{told[0]}: {one.title}") for one in sections)]
+    histories = [read_history(name) for name in names if is_run(name)]
+    return [*sections, training_section(histories)] if histories else sections
+
+
+def _told_apart(names: Sequence[str]) -> tuple[str, str]:
+    first, second = (Path(name).name for name in names)
+    return (first, second) if first != second else (f"{first} (first)", f"{second} (second)")
+
+
+def _write_page(
+    classifier: Classifier, request: EvaluateRequest, sections: list[Section], found: Evaluation
+) -> tuple[Path | None, tuple[str, ...]]:
+    options = Options(command=request.command, title=f"How good {classifier.name} is, and where it fails")
+    try:
+        made = write_report(
+            classifier,
+            (),
+            request.out / _PAGE,
+            sections=sections,
+            failed=found.failed,
+            options=options,
+            force=True,
+        )
+    except ModelError as error:  # one class, or an unknown input size: the numbers stand all the same
+        return None, (f"no page was written: {error}",)
+    return made.html, ()
+
+
+def _document(
+    found: Sequence[Evaluation],
+    classifiers: Sequence[Classifier],
+    comparison: Comparison | None,
+    slices: Sequence[Sequence[Slice]],
+) -> dict[str, Any]:
+    documents = [with_model(classifier, one.to_json()) for one, classifier in zip(found, classifiers)]
+    for document, own in zip(documents, slices):
+        if own:
+            document["slices"] = [one.to_json() for one in own]
+    if comparison is not None:
+        documents[0] |= {"second": documents[1], "comparison": comparison.to_json()}
+    return documents[0]

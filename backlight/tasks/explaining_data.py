@@ -1,0 +1,148 @@
+"""The verb `explain --data`: every picture of a data set explained, and the methods scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backlight.classifier import Classifier
+from backlight.engine.processes import make_engine
+from backlight.engine.progress import Progress
+from backlight.errors import UsageError
+from backlight.explain import explain_data as explain_pictures
+from backlight.explain import method
+from backlight.explain.request import Request
+from backlight.explain.scores import describe_location, describe_scores
+from backlight.explain.scores.score import DEFAULT_METRICS
+from backlight.explain.study import BLOCKS, DataExplanations
+from backlight.files import require_new
+from backlight.report import Options, write_report
+from backlight.report.explanations import explanations_section
+from backlight.report.study import METHODS
+from backlight.tasks.loading import DEFAULT_MODEL, DataRequest, Model, as_classifier, with_model
+from backlight.tasks.outcome import Outcome, keeping, plain_json
+
+_TABLE, _PAGE, _AVERAGES = "explain.parquet", "report.html", "class-averages.npz"
+
+
+@dataclass(frozen=True)
+class ExplainDataRequest:
+    """Which data set is explained and how, and by which metrics the maps are scored.
+
+    `resume` goes on from the blocks that are finished in `out`, `force` begins anew.
+
+    >>> ExplainDataRequest(DataRequest("shapes")).metrics
+    ()
+    """
+
+    data: DataRequest
+    model: Model = DEFAULT_MODEL
+    asked: Request = field(default_factory=lambda: Request(METHODS, "top"))
+    metrics: tuple[str, ...] = ()
+    resume: bool = False
+    out: Path = Path("backlight-out")
+    force: bool = False
+    batch_size: int = 32
+    command: str = ""
+
+
+def scored(score: bool) -> tuple[str, ...]:
+    """Return the metrics of maps that are scored, or none."""
+    return tuple(DEFAULT_METRICS) if score else ()
+
+
+def explain_data(request: ExplainDataRequest, *, progress: Progress | None = None) -> Outcome:
+    """Explain a data set: a table of scores, average maps of classes, overlays, and a page, in `out`.
+
+    The result is `DataExplanations`. With several processes each explains its share; only the main one tells.
+    Interrupted, its finished blocks stay. Raises UsageError where something is there already, and as `load`,
+    `load_data` and `backlight.explain.explain_data` do.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> data, model = DataRequest("shapes:n=4,size=32,classes=2", "all"), load("classic_cnn", random=True)
+    >>> asked, out = Request(("saliency",), "top"), Path(tempfile.mkdtemp())
+    >>> explain_data(ExplainDataRequest(data, model, asked, out=out)).document["n"]
+    4
+    """
+    for one in request.asked.methods:
+        method(one)  # wrong names are told before a model is loaded
+    _check_new(request)
+    pictures = request.data.load()
+    classifier = as_classifier(request.model, request.asked.seed)
+    pictures = pictures.with_channels(classifier.channels)
+    engine = make_engine(str(classifier.device))
+    engine.barrier()  # no process writes before all have seen that nothing was there
+    with keeping(resumable=lambda: engine.is_main and (request.out / BLOCKS).exists()):
+        found = explain_pictures(
+            classifier,
+            pictures,
+            request.asked,
+            metrics=request.metrics,
+            out=request.out,
+            resume=request.resume,
+            engine=engine,
+            progress=progress if engine.is_main else None,
+            batch_size=request.batch_size,
+        )
+    if not engine.is_main:
+        return Outcome(result=found)
+    files = _write(classifier, found, request)
+    document = found.to_json() | {"table": files[0], "report": files[-1]}
+    return Outcome(
+        plain_json(with_model(classifier, document)),
+        tuple(_lines(found, request.out)),
+        files,
+        found.failed,
+        result=found,
+    )
+
+
+def _check_new(request: ExplainDataRequest) -> None:
+    for name in (_TABLE, _PAGE, _AVERAGES):
+        require_new(request.out / name, request.force or request.resume)
+    blocks = request.out / BLOCKS
+    if blocks.exists() and not (request.resume or request.force):
+        raise UsageError(f"{blocks} holds finished blocks", hint="--resume to go on, --force to begin anew")
+
+
+def _write(classifier: Classifier, found: DataExplanations, request: ExplainDataRequest) -> tuple[Path, ...]:
+    table, averages, page = (request.out / name for name in (_TABLE, _AVERAGES, _PAGE))
+    found.table.write(table)
+    found.averages.write(averages, found.labels)
+    write_report(
+        classifier,
+        (),
+        page,
+        sections=[explanations_section(found, classifier)],
+        failed=found.failed,
+        options=Options(seed=found.request.seed, command=request.command),
+        force=True,
+    )
+    return table, averages, page
+
+
+def _lines(found: DataExplanations, out: Path) -> Iterator[str]:
+    summary = found.summary()
+    yield f"{len(found.table)} pictures, split {found.data.split}, {found.seconds:.1f} s"
+    for name, metrics in summary.items():
+        yield f"  {name}"
+        yield from (f"    {metric:<17}{_score(entry)}" for metric, entry in metrics.items())
+    yield from (f"  {sentence}" for sentence in (*describe_scores(summary), *describe_location(summary)))
+    yield f"  {out / _TABLE}"
+    yield f"  {out / _PAGE}"
+
+
+def _score(entry: Mapping[str, Any]) -> str:
+    differences = (
+        f"{words} {_number(entry[key]['difference'], '+')} +- {_number(entry[key]['standard_error'])}"
+        for key, words in (("random", "a random map"), ("edges", "the edge map"))
+    )
+    mean, error = _number(entry["mean"]), _number(entry["standard_error"])
+    return f"{mean} +- {error}   minus {', '.join(differences)}"
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "-" if value is None else f"{value:{sign}.4f}"

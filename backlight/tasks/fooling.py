@@ -1,0 +1,80 @@
+"""The verb `fool`: pictures changed until the classifier sees something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from backlight.classifier.targets import Target
+from backlight.engine.progress import Progress
+from backlight.errors import Failure
+from backlight.images import find_pictures
+from backlight.images.intake import unique_stems
+from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
+from backlight.tasks.made import Made, made_outcome, write_made
+from backlight.tasks.outcome import Outcome
+from backlight.tasks.reading import read_each, read_for
+from backlight.visualize import Watch, fooling_image
+
+
+@dataclass(frozen=True)
+class FoolRequest:
+    """Which pictures are to be taken for which class, and with which probability at least.
+
+    >>> FoolRequest((Path("cat.jpg"),), "red fox").preset
+    'confident'
+    """
+
+    pictures: tuple[Path, ...]
+    target: Target
+    model: Model = DEFAULT_MODEL
+    preset: str = "confident"
+    confidence: float | None = None
+    steps: int | None = None
+    limit: int | None = None
+    out: Path = Path("backlight-out")
+    force: bool = False
+    seed: int = 0
+
+
+def fool(request: FoolRequest, *, progress: Progress | None = None) -> Outcome:
+    """Change pictures until the classifier sees the target; show the difference and ten times the difference.
+
+    The result is a list of `Made`. Raises UsageError where a file is there already or no picture is found, and as
+    `load` and `fooling_image` do.
+
+    >>> import tempfile, torch
+    >>> from backlight import load
+    >>> from backlight.images import write_png
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_png(folder / "gray.png", torch.full((3, 32, 32), 0.5))
+    >>> model = load("classic_cnn", random=True)
+    >>> outcome = fool(FoolRequest((folder / "gray.png",), "second", model, steps=2, out=folder / "out"))
+    >>> [path.name for path in outcome.files]
+    ['gray-fool.png', 'gray-fool-x10.html', 'gray-fool-x10.png']
+    """
+    paths = find_pictures(request.pictures)[: request.limit]
+    classifier, watch = as_classifier(request.model, request.seed), Watch(progress=progress)
+    done, failed = list[Made](), list[Failure]()
+    stems = dict(zip(paths, unique_stems(paths), strict=True))
+    for path, image in read_each(paths, read_for(classifier), failed):
+        done += write_made(
+            partial(
+                fooling_image,
+                classifier,
+                image,
+                request.target,
+                preset=request.preset,
+                confidence=request.confidence,
+                steps=request.steps,
+                watch=watch,
+                seed=request.seed,
+            ),
+            [f"{stems[path]}-fool"],
+            request.out,
+            title=f"A picture that {classifier.name} takes for something else",
+            sheet=f"{stems[path]}-fool-x10",
+            force=request.force,
+        )
+    return made_outcome(done, failed)

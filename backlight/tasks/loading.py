@@ -1,0 +1,128 @@
+"""From what a request names to a classifier and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from backlight.classifier import Classifier
+from backlight.data import Dataset, load_data
+from backlight.engine.processes import make_engine
+from backlight.errors import UsageError, did_you_mean
+from backlight.evaluate import match_labels
+from backlight.models import load
+
+DEFAULT_MODEL = "efficientnet_lite0"
+MEMORY_FORMATS = {"auto": None, "contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """Which classifier, with which weights, in which form: the options of `load`, on a device.
+
+    >>> ModelRequest("classic_cnn", random=True).load(seed=3).name
+    'classic_cnn'
+    """
+
+    model: str = DEFAULT_MODEL
+    random: bool = False
+    weights: Path | None = None
+    labels: Path | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    size: tuple[int, int] | None = None
+    device: str = "auto"
+    memory_format: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.memory_format not in MEMORY_FORMATS:
+            hint = did_you_mean(self.memory_format, MEMORY_FORMATS)
+            raise UsageError(f"--memory-format {self.memory_format}", expected=" | ".join(MEMORY_FORMATS), hint=hint)
+
+    def load(self, seed: int = 0) -> Classifier:
+        """Load it on this process's device; `seed` draws random weights. Raises as `load` does."""
+        classifier = load(
+            self.model,
+            random=self.random,
+            weights=self.weights,
+            labels=self.labels,
+            mean=self.mean,
+            std=self.std,
+            size=self.size,
+            seed=seed,
+            device=make_engine(self.device).device,
+        )
+        layout = MEMORY_FORMATS[self.memory_format]
+        if layout is not None:
+            classifier.module.to(memory_format=layout)
+        return classifier
+
+
+Model = str | ModelRequest | Classifier
+
+
+def as_classifier(model: Model, seed: int) -> Classifier:
+    """Load what a request names; a classifier that is loaded already is taken as it is."""
+    if isinstance(model, Classifier):
+        return model
+    return (ModelRequest(model) if isinstance(model, str) else model).load(seed)
+
+
+def model_name(model: Model) -> str:
+    """Return the specification of a model.
+
+    >>> model_name(ModelRequest("classic_cnn"))
+    'classic_cnn'
+    """
+    return model if isinstance(model, str) else model.name if isinstance(model, Classifier) else model.model
+
+
+def memory_format_of(model: Model) -> str:
+    """Return how the model's weights are to lie in memory, `auto` where nothing was asked for."""
+    return model.memory_format if isinstance(model, ModelRequest) else "auto"
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Which pictures: a data set by the DATA grammar, or loaded already, a part of it, and how many.
+
+    >>> DataRequest("shapes:n=20,size=16,classes=2", limit=3).load()
+    Dataset(shapes:n=20,size=16,classes=2, test: 2 pictures, 2 classes)
+    """
+
+    data: str | Dataset
+    split: str | None = None
+    limit: int | None = None
+
+    def load(self) -> Dataset:
+        """Load the part that is named; raises as `load_data` does."""
+        if isinstance(self.data, Dataset):
+            return self.data.limited(self.limit)
+        return load_data(self.data, split=self.split, limit=self.limit)
+
+    @property
+    def name(self) -> str:
+        """Return the specification, or the name of a data set that is loaded."""
+        return self.data.name if isinstance(self.data, Dataset) else self.data
+
+
+def matched(classifier: Classifier, pictures: Dataset) -> Dataset:
+    """Number labels and bring channels as a classifier has them; raises DataError as `match_labels` does."""
+    return match_labels(classifier, pictures).with_channels(classifier.channels)
+
+
+def data_title(data: Dataset) -> str:
+    """Name a data set and its split for a page.
+
+    Only the last part of its path: the page may be sent to people whom the sender's folders do not concern.
+    """
+    return f"{data.name.rstrip('/').rsplit('/', 1)[-1]} ({data.split})"
+
+
+def with_model(classifier: Classifier, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to a document which model it is about."""
+    return dict(document)

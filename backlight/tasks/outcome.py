@@ -1,0 +1,115 @@
+"""What a task hands back: files, a document, lines for people, what failed, and the exit status."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from backlight.errors import Failure
+
+ALL_DONE, SOME_FAILED, WRONG_USE, NOT_JUDGED, GATE_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task.
+
+    `document` is plain JSON; it is None in every process but the main one, which alone has something to tell.
+    `lines` say the same to people, `warnings` what they must not miss. `files` are those written, `failures` the
+    inputs that failed. `result` is the library's own object, for who goes on in Python.
+
+    >>> Outcome({"n": 2}, failures=(Failure("a.png", "not a picture"),)).status
+    1
+    """
+
+    document: Any = None
+    lines: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    warnings: tuple[str, ...] = ()
+    result: Any = None
+
+    @property
+    def status(self) -> int:
+        """Return the exit status: 0 all done, 1 some inputs failed."""
+        return SOME_FAILED if self.failures else ALL_DONE
+
+
+class HasDocument(Protocol):
+    """What can be written as JSON."""
+
+    def to_json(self) -> Mapping[str, object]:
+        """Return plain data."""
+        ...
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt of a task that left something finished: `kept` says what, `resumable` that it can go on.
+
+    >>> Interrupted(kept="half of it").resumable
+    False
+    """
+
+    def __init__(self, *, kept: str = "", resumable: bool = False) -> None:
+        super().__init__(kept)
+        self.kept, self.resumable = kept, resumable
+
+
+@contextmanager
+def keeping(*, kept: Callable[[], str] = str, resumable: Callable[[], bool] = bool) -> Iterator[None]:
+    """Let an interrupt of the block say what is finished; both questions are asked when it comes.
+
+    >>> try:
+    ...     with keeping(kept=lambda: "half of it"):
+    ...         raise KeyboardInterrupt
+    ... except Interrupted as interrupt:
+    ...     interrupt.kept
+    'half of it'
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(kept=kept(), resumable=resumable()) from interrupt
+
+
+def one_per_input(
+    done: Sequence[HasDocument],
+    failed: Iterable[Failure],
+    lines: Iterable[str],
+    *,
+    files: Iterable[str | Path] = (),
+    result: Any = None,
+) -> Outcome:
+    """Tell of a task over picture files: a list with an entry for each, those that failed last."""
+    failures = tuple(failed)
+    document = plain_json([*(one.to_json() for one in done), *(one.to_json() for one in failures)])
+    return Outcome(document, tuple(lines), tuple(map(Path, files)), failures, result=result)
+
+
+def plain_json(value: Any) -> Any:
+    """Return a document as JSON can hold it: numbers that are not finite become null, paths text.
+
+    >>> plain_json({"a": (float("nan"), Path("b.png"))})
+    {'a': [None, 'b.png']}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain_json(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def command(*words: object) -> str:
+    """Write a command that may be copied into a shell, whatever its paths are called.
+
+    >>> command("evaluate", "--model", "first run")
+    "backlight evaluate --model 'first run'"
+    """
+    return shlex.join(["backlight", *map(str, words)])

@@ -1,0 +1,119 @@
+"""The verb `report`: one page about a classifier, pictures and a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backlight.classifier import Classifier
+from backlight.engine.progress import Progress
+from backlight.errors import Failure
+from backlight.evaluate import evaluate
+from backlight.explain import method
+from backlight.files import require_new
+from backlight.images import find_pictures
+from backlight.page.sections import Section
+from backlight.report import Options, sample_pictures, write_report
+from backlight.report.evaluation import evaluation_sections
+from backlight.report.study import METHODS
+from backlight.tasks.loading import (
+    DEFAULT_MODEL,
+    DataRequest,
+    Model,
+    as_classifier,
+    data_title,
+    memory_format_of,
+    with_model,
+)
+from backlight.tasks.outcome import Outcome, keeping, plain_json
+
+_PAGE = "report.html"
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What a report is about: pictures, a data set, or both; four sample photographs where neither is named.
+
+    `out` is the page or a folder for it; `command` is shown on the page. `with_pictures` false makes a page of
+    numbers only.
+
+    >>> ReportRequest(out=Path("out")).page.name
+    'report.html'
+    """
+
+    pictures: tuple[Path, ...] = ()
+    model: Model = DEFAULT_MODEL
+    data: DataRequest | None = None
+    methods: tuple[str, ...] = METHODS
+    with_pictures: bool = True
+    limit: int | None = None
+    out: Path = Path("backlight-out") / _PAGE
+    force: bool = False
+    seed: int = 0
+    batch_size: int = 32
+    command: str = ""
+
+    @property
+    def page(self) -> Path:
+        """Return where the page goes."""
+        return self.out if self.out.suffix.lower() in (".html", ".htm") else self.out / _PAGE
+
+
+def report(request: ReportRequest, *, progress: Progress | None = None) -> Outcome:
+    """Show on one page what a classifier sees, why, and how easily it is fooled; the result is a `Report`.
+
+    Interrupted, the page shows what was finished, and `Interrupted` says so. Raises UsageError where the page is
+    there already or a method is unknown, and as `load`, `load_data` and `write_report` do.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> page = Path(tempfile.mkdtemp()) / "page.html"
+    >>> data = DataRequest("shapes:n=20,size=32,classes=10")
+    >>> request = ReportRequest(data=data, model=load("classic_cnn", random=True), out=page)
+    >>> report(request).files == (page,)
+    True
+    """
+    for one in request.methods:
+        method(one)  # wrong names are told before a model is loaded
+    page = require_new(request.page, request.force)
+    paths = _pictures(request)
+    classifier = as_classifier(request.model, request.seed)
+    sections, failed = _data_sections(classifier, request, progress)
+    options = Options(
+        request.methods,
+        request.seed,
+        min(request.batch_size, _AT_ONCE),
+        request.with_pictures,
+        memory_format_of(request.model),
+        request.command,
+    )
+    with keeping(kept=lambda: f"{page} shows what was finished" if page.exists() else ""):
+        made = write_report(
+            classifier,
+            paths,
+            page,
+            sections=sections,
+            failed=failed,
+            options=options,
+            force=request.force,
+            progress=progress,
+        )
+    document = plain_json(with_model(classifier, made.to_json()))
+    return Outcome(document, (str(made.html),), (made.html,), made.failed, result=made)
+
+
+def _pictures(request: ReportRequest) -> list[Path]:
+    if request.pictures:
+        return find_pictures(request.pictures)[: request.limit]
+    return sample_pictures()[: request.limit] if request.data is None else []
+
+
+def _data_sections(
+    classifier: Classifier, request: ReportRequest, progress: Progress | None
+) -> tuple[list[Section], tuple[Failure, ...]]:
+    if request.data is None:
+        return [], ()
+    data = request.data.load()
+    found = evaluate(classifier, data, batch_size=request.batch_size, progress=progress)
+    return evaluation_sections(found, data, name=data_title(data)), found.failed

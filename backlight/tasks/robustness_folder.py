@@ -1,0 +1,105 @@
+"""What the verb `robustness` keeps in its folder: blocks while it works, then a table, a page and a document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backlight.attack import Robustness
+from backlight.classifier import Classifier
+from backlight.errors import FileError, UsageError
+from backlight.files import require_new, write_text
+from backlight.report import Options, write_report
+from backlight.report.robustness import robustness_section
+from backlight.tasks.outcome import plain_json
+
+
+@dataclass(frozen=True)
+class RobustnessFolder:
+    """The folder of an evaluation.
+
+    >>> RobustnessFolder(Path("out")).table.name
+    'robustness.parquet'
+    """
+
+    out: Path
+
+    @property
+    def table(self) -> Path:
+        """Return the table with one row per image."""
+        return self.out / "robustness.parquet"
+
+    @property
+    def document(self) -> Path:
+        """Return the document, which is written last."""
+        return self.out / "robustness.json"
+
+    @property
+    def page(self) -> Path:
+        """Return the page."""
+        return self.out / "report.html"
+
+    @property
+    def blocks(self) -> Path:
+        """Return the folder of finished blocks."""
+        return self.out / "robustness-blocks"
+
+    def check(self, asked: Mapping[str, Any], *, resume: bool, force: bool) -> None:
+        """Refuse to replace what is there, unless it is the same evaluation that goes on."""
+        if force:
+            return
+        if not resume:
+            for path in (self.table, self.document, self.page):
+                require_new(path)
+            if self.blocks.exists():
+                hint = "--resume to go on, --force to begin anew"
+                raise UsageError(f"{self.blocks} holds finished blocks", hint=hint)
+            return
+        before = _read_request(self.document) if self.document.is_file() else asked
+        differing = sorted(name for name in asked if before.get(name) != asked[name])
+        if differing:
+            found = (
+                f"{self.document} is of another {differing[0]}: {before.get(differing[0])}, not {asked[differing[0]]}"
+            )
+            raise UsageError(found, hint="--resume --force to replace it and begin with what its blocks hold")
+
+    def forget_blocks(self) -> None:
+        """Delete finished blocks, and nothing else."""
+        for kind in ("*.parquet", "*.safetensors"):
+            for path in self.blocks.glob(kind):
+                path.unlink()
+
+    def write(
+        self,
+        classifier: Classifier,
+        found: Robustness,
+        document: Mapping[str, Any],
+        *,
+        data: str,
+        steps: Sequence[int],
+        command: str,
+    ) -> tuple[Path, ...]:
+        """Write table, page and document, and return their paths."""
+        found.table.write(self.table)
+        write_report(
+            classifier,
+            (),
+            self.page,
+            sections=[robustness_section(found, data=data, steps=steps)],
+            failed=found.failed,
+            options=Options(command=command),
+            force=True,
+        )
+        # Last: that this file is there says that the others are of the same evaluation.
+        write_text(self.document, json.dumps(plain_json(dict(document)), indent=2, allow_nan=False) + "\n")
+        return self.table, self.page, self.document
+
+
+def _read_request(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text("utf-8"))["request"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(path, f"is no result of this verb ({error})", hint="--resume --force replaces it") from error

@@ -1,0 +1,141 @@
+"""The verb `visualize`: pictures of what a class, a channel or a layer of a model looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backlight.classifier import Classifier
+from backlight.engine.progress import Progress
+from backlight.errors import Failure, UsageError, did_you_mean
+from backlight.images import find_pictures
+from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
+from backlight.tasks.made import Made, file_stem, made_outcome, write_made
+from backlight.tasks.outcome import Outcome
+from backlight.tasks.reading import read_each, read_for, read_sized
+from backlight.visualize import Pictures, Watch, class_image, dream, feature_image, invert
+
+SUBJECTS = ("class", "feature", "invert", "dream")
+
+
+@dataclass(frozen=True)
+class VisualizeRequest:
+    """What is made visible: `class` of labels (or `all`), `feature` of LAYER:CHANNEL, `invert` or `dream` of pictures.
+
+    `layer` belongs to the last two, `preset` to the first two, `longest` (pixels) to dreams. Every `frames` steps a
+    picture on the way is kept; 0 keeps none.
+
+    >>> VisualizeRequest("class", ("goldfish",)).preset
+    'lucid'
+    """
+
+    what: str
+    subjects: tuple[str, ...]
+    model: Model = DEFAULT_MODEL
+    layer: str | None = None
+    preset: str = "lucid"
+    steps: int | None = None
+    frames: int = 0
+    longest: int = 384
+    out: Path = Path("backlight-out")
+    force: bool = False
+    seed: int = 0
+
+
+def visualize(request: VisualizeRequest, *, progress: Progress | None = None) -> Outcome:
+    """Make pictures that show what a class, a channel or a layer of the model looks for.
+
+    The result is a list of `Made`. Raises UsageError for a request that cannot be met and where a file is there
+    already, and as `load` and the functions of `backlight.visualize` do.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> model, out = load("classic_cnn", random=True), Path(tempfile.mkdtemp())
+    >>> outcome = visualize(VisualizeRequest("feature", ("conv1:1",), model, steps=1, out=out))
+    >>> [path.name for path in outcome.files]
+    ['feature-conv1-1.png', 'feature-conv1-1.html']
+    """
+    what = request.what
+    if what not in SUBJECTS:
+        raise UsageError(f"visualize {what!r}", expected=" | ".join(SUBJECTS), hint=did_you_mean(what, SUBJECTS))
+    if what in ("invert", "dream") and request.layer is None:
+        raise UsageError(f"visualize {what} without a layer", expected="--layer NAME", hint="backlight inspect")
+    watch = Watch(request.frames, progress=progress)
+    channels = _channels(request.subjects) if what == "feature" else {}
+    classifier = as_classifier(request.model, request.seed)
+    if what == "class":
+        return made_outcome(_classes(classifier, request, watch))
+    if what == "feature":
+        return made_outcome(_features(classifier, request, channels, watch))
+    return made_outcome(*_pictures(classifier, request, watch))
+
+
+def _classes(classifier: Classifier, request: VisualizeRequest, watch: Watch) -> list[Made]:
+    if request.subjects == ("all",):
+        indices = list(range(classifier.classes))
+    else:
+        indices = [classifier.class_index(one) for one in request.subjects]
+    return write_made(
+        partial(class_image, classifier, indices, **_options(request, watch)),
+        [f"class-{file_stem(classifier.label(index))}" for index in indices],
+        request.out,
+        title=f"What {classifier.name} imagines when it hears a label",
+        sheet="classes" if len(indices) > 1 else "",
+        force=request.force,
+    )
+
+
+def _options(request: VisualizeRequest, watch: Watch) -> dict[str, Any]:
+    return {"preset": request.preset, "steps": request.steps, "watch": watch, "seed": request.seed}
+
+
+def _channels(subjects: tuple[str, ...]) -> dict[str, list[int]]:
+    by_layer: dict[str, list[int]] = {}
+    for subject in subjects:
+        layer, colon, channel = subject.rpartition(":")
+        if not colon or not channel.isdigit():
+            raise UsageError(f"feature {subject!r}", expected="LAYER:CHANNEL, as in blocks.4:12")
+        by_layer.setdefault(layer, []).append(int(channel))
+    return by_layer
+
+
+def _features(
+    classifier: Classifier, request: VisualizeRequest, by_layer: dict[str, list[int]], watch: Watch
+) -> list[Made]:
+    done = list[Made]()
+    for layer, channels in by_layer.items():
+        done += write_made(
+            partial(feature_image, classifier, layer, channels, **_options(request, watch)),
+            [f"feature-{file_stem(layer)}-{channel}" for channel in channels],
+            request.out,
+            title=f"What excites channels of {layer} in {classifier.name}",
+            sheet=f"features-{file_stem(layer)}" if len(channels) > 1 else "",
+            force=request.force,
+        )
+    return done
+
+
+def _pictures(classifier: Classifier, request: VisualizeRequest, watch: Watch) -> tuple[list[Made], list[Failure]]:
+    layer = request.layer or ""
+    if request.what == "invert":
+        read = read_for(classifier)
+        make: Callable[..., Pictures] = invert
+        title = f"What {layer} of {classifier.name} still knows of a picture"
+    else:
+        read = partial(read_sized, longest=request.longest, channels=classifier.channels)
+        make = dream
+        title = f"A picture with more of what {layer} of {classifier.name} sees in it"
+    more = {} if request.steps is None else {"steps": request.steps}
+    done, failed = list[Made](), list[Failure]()
+    for path, image in read_each(find_pictures(request.subjects), read, failed):
+        done += write_made(
+            partial(make, classifier, image, layer, watch=watch, seed=request.seed, **more),
+            [f"{path.stem}-{request.what}-{file_stem(layer)}"],
+            request.out,
+            title=title,
+            force=request.force,
+        )
+    return done, failed
