@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup check test test-slow bench report docs clean
+.PHONY: setup check test test-slow test-processors bench report docs clean
 
 setup: $(READY)
 
@@ -25,6 +25,10 @@ test: setup
 
 test-slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 -m slow
+
+# The tests of numerical promises once more, with the kernels of other processors.
+test-processors: setup
+	.ci/processors $(BIN)/python
 
 bench: setup
 	for file in core explain attack visualize layers train; do $(BIN)/python benchmarks/$$file.py || exit 1; done

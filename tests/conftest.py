@@ -2,9 +2,12 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.kernels import RoundedByShape
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +17,16 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at BACKLIGHT_DATA ({folder})")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernels() -> Iterator[None]:
+    """Round products anew for every batch size where BACKLIGHT_TEST_KERNELS asks for it (`make test-processors`)."""
+    if os.environ.get("BACKLIGHT_TEST_KERNELS") != "rounded-by-shape":
+        yield
+        return
+    with RoundedByShape():
+        yield
 
 
 @pytest.fixture(autouse=True)

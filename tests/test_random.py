@@ -9,6 +9,7 @@ from backlight.errors import InputError
 from backlight.random import Random, _mix, hash_ids
 from tests.unchanged import unchanged
 
+pytestmark = pytest.mark.promises
 DRAWS = ("uniform", "normal", "sign")
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 

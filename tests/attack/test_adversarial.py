@@ -17,6 +17,7 @@ from backlight.images import open_picture, to_tensor
 from backlight.pixels import Uniform
 from backlight.random import Random
 from tests.attack.nets import pictures, sharp_net
+from tests.kernels import all_convolution
 from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 
@@ -34,8 +35,9 @@ def plain_pgd(net: nn.Module, x: Tensor, y: Tensor, start: Tensor, eps: float, s
     return adversarial
 
 
+@pytest.mark.promises
 def test_a_plain_pgd_gives_the_same_pixels() -> None:
-    net, x = sharp_net().double(), pictures(12).double()
+    net, x = all_convolution(sharp_net().double()), pictures(12).double()
     challenge = Challenge.of(Classifier.from_module(net, size=16), x, threat=ThreatModel("linf", "8/255"))
     result = pgd(challenge, steps=7, step_size=2 / 255)
     start = Uniform("linf", 8 / 255)(x, torch.arange(12), Random(((0, ("pgd", 0)), "start"), torch.arange(12)))

@@ -72,6 +72,7 @@ def test_accuracy_over_steps_falls_to_the_last() -> None:
     assert left[8] == found.robust_accuracy
 
 
+@pytest.mark.promises
 def test_neither_blocks_nor_their_order_change_the_outcome() -> None:
     whole, parts = (evaluate_robustness(classifier_of(), data(), PGD, block=size) for size in (30, 7))
     assert whole.table.ids == parts.table.ids
@@ -88,6 +89,7 @@ def test_the_model_is_left_as_it_was() -> None:
         )
 
 
+@pytest.mark.promises
 def test_finished_blocks_are_read_back(tmp_path: Path) -> None:
     first = evaluate_robustness(classifier_of(), data(), PGD, cache=tmp_path, block=10)
     assert len(list(tmp_path.glob("*.parquet"))) == 3

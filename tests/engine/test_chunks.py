@@ -85,6 +85,7 @@ def test_memory_of_a_failed_attempt_is_let_go():
     assert sum(in_chunks(function, 3, 4)) == 3
 
 
+@pytest.mark.promises
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 def test_map_and_sum_do_not_depend_on_the_size(size):
     images, points = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(1)), torch.linspace(0, 1, 7)

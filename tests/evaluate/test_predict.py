@@ -54,6 +54,7 @@ def test_broken_files_are_named_and_the_others_go_on(tmp_path: Path) -> None:
     assert str(text) not in found.failed[0].error
 
 
+@pytest.mark.promises
 @pytest.mark.parametrize("batch_size", [1, 3, 7])
 def test_the_batch_size_does_not_matter(tmp_path: Path, batch_size: int) -> None:
     classifier, paths = _classifier(), _pictures(tmp_path, 7)

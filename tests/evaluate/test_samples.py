@@ -84,13 +84,15 @@ def test_names_and_numbers_of_classes_must_agree() -> None:
         evaluate(Classifier.from_module(small_net().eval(), size=8), fewer)
 
 
+@pytest.mark.promises
 def test_labels_are_matched_by_name_whatever_their_order_and_number() -> None:
     plain = evaluate(_classifier(), DATA)
     order = [2, 0, 3, 1]
     shuffled = replace(DATA, label_names=tuple(DATA.label_names[i] for i in order), labels=_places(order)[DATA.labels])
     again = evaluate(_classifier(), shuffled)
     assert again.confusion.tolist() == plain.confusion.tolist()
-    assert again.table["loss"].tolist() == plain.table["loss"].tolist()
+    # The same terms in another order: not bit for bit.
+    assert again.table["loss"].tolist() == pytest.approx(plain.table["loss"].tolist(), rel=1e-5)
     some = DATA.take(DATA.labels < 2)
     fewer = evaluate(_classifier(), replace(some, label_names=DATA.label_names[:2]))
     assert fewer.labels == DATA.label_names

@@ -69,6 +69,7 @@ def test_the_model_is_left_as_it_was_after_an_exception() -> None:
         explain(Classifier.from_module(net, size=16), images().float(), fail, methods=SIX)
 
 
+@pytest.mark.promises
 def test_same_maps_at_any_chunk_and_order() -> None:
     classifier, x = wrap(distinct_relu_net()), images(7)
     target = [0, 1, 2, 3, 4, 0, 1]

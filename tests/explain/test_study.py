@@ -97,6 +97,7 @@ def test_the_table_is_what_scoring_all_pictures_at_once_gives() -> None:
     assert {"mean", "standard_error", "random", "edges"} <= set(document["methods"]["gradcam"]["deletion"])
 
 
+@pytest.mark.promises
 @pytest.mark.parametrize("batch_size", [1, 3, 10])
 def test_the_size_of_blocks_changes_nothing(batch_size: int) -> None:
     assert close(whole(batch_size=batch_size).table, whole().table)

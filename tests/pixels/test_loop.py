@@ -33,7 +33,7 @@ from backlight.pixels import (
     turns,
 )
 from backlight.pixels.rule import State
-from tests.pixels.problems import classifier_of, linear, mixed_labels, pictures, plain_pgd
+from tests.pixels.problems import classifier_of, convolutional, linear, mixed_labels, pictures, plain_pgd
 from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 EPSILON, SIZE = 16 / 255, 4 / 255
@@ -45,6 +45,7 @@ def pgd(classifier: Classifier, x: Tensor, y: Tensor, steps: int = 6, **options:
     return optimize(classifier, cross_entropy(y), Pixels(x, Uniform("linf", EPSILON)), Sign(SIZE), steps=steps, **parts)
 
 
+@pytest.mark.promises
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_plain_pgd_gives_the_same_pixels(dtype: torch.dtype) -> None:
     classifier, x = classifier_of(dtype=dtype), pictures(dtype=dtype)
@@ -230,8 +231,9 @@ def test_an_empty_batch_gives_an_empty_result() -> None:
     assert repr(result) == "Result(0 images, 0 successes)"
 
 
+@pytest.mark.promises
 def test_rows_limit_the_run() -> None:
-    classifier, x = classifier_of(dtype=torch.float64), pictures(dtype=torch.float64)
+    classifier, x = classifier_of(convolutional(), torch.float64), pictures(dtype=torch.float64)
     y = mixed_labels(classifier, x)
     everyone, some = pgd(classifier, x, y), pgd(classifier, x, y, rows=torch.tensor([7, 2, 3]))
     for name in ("images", "value", "success", "stopped", "forwards"):
@@ -297,16 +299,18 @@ def test_small_steps_fool_as_well_on_the_lattice() -> None:
     assert ((levels.round() - (x * 255).round()).abs() <= 8).all()
 
 
+@pytest.mark.promises
 @pytest.mark.parametrize("state", CALLERS)
 def test_the_model_is_left_as_it_was(state: str) -> None:
     net = small_net(5)
     classifier, x = classifier_of(net), pictures()
     y = mixed_labels(classifier, x)
-    expected = pgd(classifier, x, y)
+    expected = pgd(classifier, x, y, chunk=5)
     with caller(net, state), unchanged(net):
         images = pictures()
         result = pgd(classifier, images, y.clone(), transforms=None, chunk=5)
     assert torch.equal(result.success, expected.success)
+    assert torch.equal(result.images, expected.images)
 
 
 def test_the_model_is_left_as_it_was_after_an_error() -> None:
@@ -379,8 +383,9 @@ def memory_of(limit: int) -> Callable[[Measure], Measure]:
     return wrap
 
 
+@pytest.mark.promises
 def test_running_out_of_memory_halves_and_changes_nothing() -> None:
-    classifier, x = classifier_of(dtype=torch.float64), pictures(dtype=torch.float64)
+    classifier, x = classifier_of(convolutional(), torch.float64), pictures(dtype=torch.float64)
     y = mixed_labels(classifier, x)
     fooled, constraint = misclassified(y), Ball("linf", x, EPSILON) & Box()
     ample, scarce = (

@@ -35,6 +35,7 @@ from backlight.pixels import (
 )
 from tests.pixels.problems import classifier_of, convolutional, mixed_labels, pictures
 
+pytestmark = pytest.mark.promises
 COUNT = 12
 COLUMNS = tuple(Result.__dataclass_fields__)
 RULES = {"sign": Sign(0.01, momentum=0.9), "unit": Unit(0.2), "sgd": SGD(2.0, momentum=0.5), "adam": Adam(0.02)}

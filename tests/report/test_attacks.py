@@ -4,6 +4,7 @@ from torch import nn
 
 from backlight import Classifier
 from backlight.report.attacks import EPS, LEVELS, study_attacks
+from tests.kernels import all_convolution
 from tests.report.conftest import small_classifier
 from tests.unchanged import unchanged
 
@@ -75,9 +76,12 @@ def test_what_is_said_is_what_the_model_answers() -> None:
             assert len({change.index for change in one.changes}) == len(one.changes)
 
 
+@pytest.mark.promises
 def test_a_picture_is_attacked_alike_alone_and_among_others() -> None:
     classifier = small_classifier()
-    classifier.module.double()
+    classifier = Classifier.from_module(
+        all_convolution(classifier.module.double()), size=32, mean=(0.0,) * 3, std=(1.0,) * 3, labels=classifier.labels
+    )
     images = torch.randint(0, 256, (3, 3, 32, 32), generator=torch.Generator().manual_seed(5)) / 255
     together = study_attacks(classifier, classifier, images, ["a", "b", "c"], seed=7)
     alone = study_attacks(classifier, classifier, images[1:2], ["b"], seed=7)[0]

@@ -16,6 +16,7 @@ from backlight.random import Random
 from backlight.train import fit
 from backlight.train.adversary import Adversary
 from backlight.train.recipe import Recipe
+from tests.kernels import all_convolution
 from tests.train.nets import QUIET, network, pictures
 from tests.unchanged import small_net, unchanged
 
@@ -26,6 +27,7 @@ def _problem() -> tuple[Classifier, Tensor, Tensor]:
     return Classifier.from_module(small_net(), size=8), Random(0, KEYS).uniform(3, 8, 8), KEYS % 4
 
 
+@pytest.mark.promises
 def test_pgd_by_twelve_plain_lines() -> None:
     classifier, images, labels = _problem()
     adversary = Adversary.read("pgd:eps=0.1,steps=3")
@@ -77,8 +79,11 @@ def test_a_target_is_approached(kind: str) -> None:
     assert float(F.cross_entropy(after, targets)) < float(F.cross_entropy(logits, targets))
 
 
+@pytest.mark.promises
 def test_share_and_blend() -> None:
-    classifier, images, labels = _problem()
+    # In float64 and without a linear layer, so that a part of the batch gives the bits that the whole gives.
+    net, (_, images, labels) = all_convolution(small_net().double()), _problem()
+    classifier, images = Classifier.from_module(net, size=8), images.double()
     whole = Adversary.read("pgd:eps=0.1,steps=1").attack(classifier, images, labels, Random(0, KEYS))
     half = Adversary.read("pgd:eps=0.1,steps=1,blend=0.5").attack(classifier, images, labels, Random(0, KEYS))
     assert torch.allclose(half, (whole + images) / 2)
@@ -90,6 +95,7 @@ def test_share_and_blend() -> None:
     assert torch.equal(none, images)
 
 
+@pytest.mark.promises
 def test_the_attack_does_not_depend_on_the_batch() -> None:
     classifier, images, labels = _problem()
     classifier.module.double()

@@ -70,6 +70,7 @@ def test_a_clipped_gradient_has_the_length_that_was_asked_for() -> None:
     assert float(length) == pytest.approx(0.1 * 1e-3, rel=1e-3)
 
 
+@pytest.mark.promises
 def test_parts_of_uneven_size_sum_to_the_whole() -> None:
     assert close(moved(replace(PLAIN, accumulate=4)), moved(PLAIN))
 
@@ -88,6 +89,7 @@ def test_muon_does_not_depend_on_the_memory_format() -> None:
     assert max(float((one - other).abs().max()) for one, other in zip(found[0], start, strict=True)) > 5e-3
 
 
+@pytest.mark.promises
 def test_memory_that_runs_out_leaves_no_trace_in_what_layers_draw() -> None:
     def train(accumulate: int, fail: bool) -> Trainer:
         trainer = Trainer(network(dropout=0.5), Recipe(optimizer="sgd", lr=0.1, accumulate=accumulate), seed=0)
