@@ -305,8 +305,8 @@ class Classifier:
         """Make a private, frozen, faster copy whose logits agree within 1e-4 of their range.
 
         BatchNorm is folded into the convolution before it, except where that convolution is in `keep`;
-        `memory_format` is `auto` (one timed probe), `contiguous` or `channels_last`. `.probe` on the result says
-        what was done. Where the copy disagrees or cannot be made, the original comes back with the reason.
+        `memory_format` is `auto` (what suits such a network), `contiguous` or `channels_last`. `.probe` on the result
+        says what was done. Where the copy disagrees or cannot be made, the original comes back with the reason.
         """
         from backlight.classifier.fast import make_fast
 

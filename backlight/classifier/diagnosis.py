@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.parameter import is_lazy
 
 from backlight.classifier.recording import LOGITS, record_layers
 from backlight.classifier.returned import Output
@@ -66,8 +67,10 @@ def _check_range(images: Tensor) -> None:
 def diagnose(classifier: Classifier) -> None:
     """Refuse a model that would give silently wrong numbers; say how to mend it.
 
-    Checks a second normalization and, where the input size is known, what `settle` finds on two pictures.
+    Checks layers without weights, a second normalization and, where the input size is known, what `settle` finds on
+    two pictures.
     """
+    _check_weights(classifier.module)
     _check_single_normalization(classifier)
     if classifier.size is not None:
         settle(classifier, _probe_images(classifier))
@@ -122,6 +125,16 @@ def _probe_images(classifier: Classifier) -> Tensor:
     height, width = classifier.size
     ramp = torch.linspace(0, 1, height * width, device=classifier.device).view(1, 1, height, width)
     return torch.cat([ramp, 1 - ramp]).expand(-1, classifier.channels, -1, -1).contiguous()
+
+
+def _check_weights(module: nn.Module) -> None:
+    for name, part in module.named_modules():
+        if any(is_lazy(one) for one in part.parameters(recurse=False)):
+            raise ModelError(
+                f"layer {name!r} ({type(part).__name__}) has no weights yet",
+                expected="a network with weights",
+                hint="call it once on pictures, or load its weights",
+            )
 
 
 def _check_single_normalization(classifier: Classifier) -> None:

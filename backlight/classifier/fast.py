@@ -3,13 +3,12 @@
 BatchNorm in evaluation mode is an affine map, so it is folded into the convolution before it (Jacob et al.,
 2018, eq. 14). Which convolution feeds which BatchNorm is seen in one pass rather than guessed from names, and the
 copy is used only where its logits agree with the original's; so a network that this does not understand costs
-nothing but the attempt. The memory format is the one that one timed pass found faster.
+nothing but the attempt. Nothing here is timed: what changes numbers is not chosen by a clock.
 """
 
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,18 +17,16 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from backlight.classifier.classifier import Classifier
+from backlight.classifier.layout import FORMATS, suitable_format
 from backlight.errors import UsageError
 
 TOLERANCE = 1e-4
-FORMATS = ("contiguous", "channels_last")
-_PROBE_VALUES, _PROBE_IMAGES = 400_000, 32
-_TIE = 0.85
-_FEWEST_TURNS, _MOST_TURNS, _PROBE_SECONDS = 2, 5, 0.05
+_COMPARED = 2  # pictures
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What the fast copy is: BatchNorms folded, memory format, seconds of each format tried, or why not.
+    """What the fast copy is: BatchNorms folded, memory format, or why the original stays.
 
     `folded` names the convolutions whose output now includes the BatchNorm after them; `difference` is the
     largest change of a logit as a fraction of the logits' range.
@@ -38,7 +35,6 @@ class Probe:
     memory_format: str
     folded: frozenset[str] = frozenset()
     difference: float = 0.0
-    seconds: tuple[tuple[str, float], ...] = ()
     reason: str = ""
 
     def describe(self) -> str:
@@ -73,27 +69,33 @@ def make_fast(classifier: Classifier, *, keep: frozenset[str], memory_format: st
         return classifier
     if classifier.size is None:
         return classifier.replace(probe=Probe("contiguous", reason="its input size is unknown"))
-    # Weights made in inference mode could never be differentiated through.
-    with torch.inference_mode(False), torch.no_grad():
-        return _copy_and_fold(classifier, keep, memory_format)
+    try:
+        # Weights made in inference mode could never be differentiated through.
+        with torch.inference_mode(False), torch.no_grad():
+            return _copy_and_fold(classifier, keep, memory_format)
+    # Whatever a network of any kind cannot bear here, it works without a faster copy.
+    except Exception as error:
+        words = str(error).splitlines()
+        reason = f"no faster copy can be made ({type(error).__name__}: {words[0] if words else ''})"
+        return classifier.replace(probe=Probe("contiguous", reason=reason))
 
 
 def _copy_and_fold(classifier: Classifier, keep: frozenset[str], memory_format: str) -> Classifier:
-    try:
-        module = copy.deepcopy(classifier.module)
-    except (RuntimeError, TypeError, NotImplementedError) as error:
-        return classifier.replace(probe=Probe("contiguous", reason=f"it cannot be copied ({error})"))
+    module = copy.deepcopy(classifier.module)
     module.requires_grad_(False)
     for part in module.modules():
         part.training = False
     images = _images(classifier)
     folded = _fold(module, classifier.normalize(images[:1]), keep)
-    private = classifier.replace(module=module, probe=Probe("contiguous", folded))
-    difference = _difference(classifier, private, images[:2])
+    chosen = suitable_format(module, classifier.device) if memory_format == "auto" else memory_format
+    module.to(memory_format=FORMATS[chosen])
+    private = classifier.replace(module=module, probe=Probe(chosen, folded))
+    difference = _difference(classifier, private, images)
     if not difference <= TOLERANCE:
         reason = f"folding changed the logits by {difference:.1e} of their range"
         return classifier.replace(probe=Probe("contiguous", reason=reason))
-    return _choose_format(private, Probe("contiguous", folded, difference), images, memory_format)
+    private.probe = Probe(chosen, folded, difference)
+    return private
 
 
 def _images(classifier: Classifier) -> Tensor:
@@ -101,8 +103,7 @@ def _images(classifier: Classifier) -> Tensor:
 
     assert classifier.size is not None
     height, width = classifier.size
-    count = max(2, min(_PROBE_IMAGES, _PROBE_VALUES // (classifier.channels * height * width)))
-    draw = Random("fast", torch.arange(count))
+    draw = Random("fast", torch.arange(_COMPARED))
     return draw.uniform(classifier.channels, height, width, dtype=torch.float32).to(classifier.device)
 
 
@@ -110,7 +111,9 @@ def _fold(module: nn.Module, inputs: Tensor, keep: frozenset[str]) -> frozenset[
     names = {part: name for name, part in module.named_modules()}
     folded = set()
     for convolution, norm in _pairs(module, inputs):
-        if names[convolution] in keep or norm.num_features != convolution.out_channels:
+        # A parametrized weight is computed anew in each pass, and cannot be replaced.
+        plain = isinstance(convolution._parameters.get("weight"), nn.Parameter)
+        if names[convolution] in keep or norm.num_features != convolution.out_channels or not plain:
             continue
         assert norm.running_mean is not None
         assert norm.running_var is not None
@@ -176,49 +179,9 @@ def _replace(module: nn.Module, name: str, part: nn.Module) -> None:
 
 
 def _difference(classifier: Classifier, other: Classifier, images: Tensor) -> float:
-    with torch.no_grad():
-        expected = classifier.record(images, ("logits",))["logits"]
-        found = other.record(images, ("logits",))["logits"]
-    spread = expected.max() - expected.min()
-    return float((expected - found).abs().max() / spread.clamp(min=1e-12))
-
-
-def _choose_format(private: Classifier, probe: Probe, images: Tensor, memory_format: str) -> Classifier:
-    seconds = _time_formats(private, probe, images) if memory_format == "auto" else {memory_format: 0.0}
-    # Two images are timed, four or more come: a near tie goes to the format that batches suit better.
-    chosen = min(seconds, key=lambda name: seconds[name] * (_TIE if name == "channels_last" else 1))
-    _set_format(private, probe, chosen)
-    private.probe = Probe(chosen, probe.folded, probe.difference, tuple(seconds.items()))
-    return private
-
-
-def _time_formats(private: Classifier, probe: Probe, images: Tensor) -> dict[str, float]:
-    """Time formats in turn and keep each one's fastest: whatever else the machine does disturbs both alike."""
-    fastest = dict.fromkeys(FORMATS, float("inf"))
-    started = time.perf_counter()
-    for turn in range(_MOST_TURNS):
-        if turn >= _FEWEST_TURNS and time.perf_counter() - started > _PROBE_SECONDS:
-            break
-        for name in FORMATS:
-            _set_format(private, probe, name)
-            fastest[name] = min(fastest[name], _time_gradient(private, images))
-    return fastest
-
-
-def _set_format(private: Classifier, probe: Probe, name: str) -> None:
-    private.module.to(memory_format=_torch_format(name))
-    private.probe = Probe(name, probe.folded, probe.difference)
-
-
-def _torch_format(name: str) -> torch.memory_format:
-    return torch.channels_last if name == "channels_last" else torch.contiguous_format
-
-
-def _time_gradient(classifier: Classifier, images: Tensor) -> float:
-    start = time.perf_counter()
-    with torch.enable_grad():
-        pixels = images.clone().requires_grad_(True)
-        logits = classifier.record(pixels, ("logits",))["logits"]
-        gradient = torch.autograd.grad(logits.sum(), pixels)[0]
-    float(gradient.sum())  # waits for an asynchronous device
-    return time.perf_counter() - start
+    expected, found = (one.record(images, ("logits",))["logits"] for one in (classifier, other))
+    finite = expected.isfinite()
+    if not torch.equal(expected[~finite].nan_to_num(), found[~finite].nan_to_num()) or not bool(finite.any()):
+        return float("nan")
+    spread = expected[finite].max() - expected[finite].min()
+    return float((expected - found)[finite].abs().max() / spread.clamp(min=1e-12))

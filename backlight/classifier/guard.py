@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 
 class Hold:
@@ -89,7 +88,7 @@ def _take(module: nn.Module, hold: Hold) -> None:
     for part in module.modules():
         _share(hold, ("mode", id(part), ""), part, _still)
         for name, buffer in part._buffers.items():
-            if buffer is not None and not is_lazy(buffer):
+            if buffer is not None:
                 _share(hold, ("buffer", id(part), name), (part, name, buffer), _kept)
     for parameter in module.parameters():
         _share(hold, ("parameter", id(parameter), ""), parameter, _frozen)

@@ -59,8 +59,8 @@ class WeightOptions:
     memory_format: Annotated[
         str,
         typer.Option(
-            help="auto | contiguous | channels_last: how weights lie in memory; auto leaves the model as it is, and "
-            "probes where it works on a fast copy.",
+            help="auto | contiguous | channels_last: how weights lie in memory; auto leaves the model as it is, "
+            "and takes what suits it where it works on a fast copy.",
             rich_help_panel=_MODEL,
         ),
     ] = "auto"

@@ -68,11 +68,11 @@ def train(
     shown: PrintOptions,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
     save_every: Annotated[str, typer.Option(help="Time between two saved states, as in 60s.")] = "60s",
-    precision: Annotated[str, typer.Option(help="auto | float32 | bfloat16")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32 | bfloat16 | auto: the faster one in a timed step, so numbers may differ.")
+    ] = "float32",
     memory_format: Annotated[str, typer.Option(help="auto | contiguous | channels_last")] = "auto",
-    compile_: Annotated[
-        str, typer.Option("--compile", help="auto | on | off; auto tries it on an accelerator.")
-    ] = "auto",
+    compile_: Annotated[str, typer.Option("--compile", help="off | on")] = "off",
     device: Device = "auto",
     force: Force = False,
 ) -> None:

@@ -32,7 +32,6 @@ def model_section(
         "summary": inspect_model(classifier),
         "classifier": classifier,
         "probe": search.probe.describe() if search.probe else "none: attacks looked at the model itself",
-        "seconds": search.probe.seconds if search.probe else (),
         "versions": versions(),
         "seed": seed,
         "command": command,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,36 +12,39 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backlight.classifier import Classifier
+from backlight.classifier.layout import FORMATS, suitable_format
+from backlight.classifier.returned import call_module
 from backlight.errors import UsageError, did_you_mean
 
-PRECISIONS = ("auto", "float32", "bfloat16")
-FORMATS = ("auto", "contiguous", "channels_last")
-COMPILES = ("auto", "on", "off")
+PRECISIONS = ("float32", "auto", "bfloat16")
+COMPILES = ("off", "on")
 _PROBE_IMAGES = 64
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Describe how a run uses the machine; `auto` is decided by one timed step and recorded in the run.
+    """Describe how a run uses the machine; what follows from it is recorded in the run.
 
-    `compile` compiles the module in place; `auto` tries it on an accelerator. On a CPU it is not tried: to find out
-    takes most of a minute, and a step of `classic_cnn` took 140 ms in place of 57. `save_every` is the seconds
-    between two saved states, beside the one after each epoch; `log_every` the steps between two lines of the log.
-    float16 is not offered for training: it needs scaled losses, and what has it has bfloat16 too, or gains little.
+    Each of them changes the last bits of a run's numbers, or more, so none is chosen by a clock unless asked for:
+    `precision="auto"` times one step in float32 and one in bfloat16, and the same command may then end in other
+    weights. `memory_format="auto"` is what suits the network and the device. `compile` compiles the module in place.
+    `save_every` is the seconds between two saved states, beside the one after each epoch; `log_every` the steps
+    between two lines of the log. float16 is not offered for training: it needs scaled losses, and what has it has
+    bfloat16 too, or gains little.
 
     >>> Runtime(precision="float32").memory_format
     'auto'
     """
 
-    precision: str = "auto"
+    precision: str = "float32"
     memory_format: str = "auto"
-    compile: str = "auto"
+    compile: str = "off"
     save_every: float = 60.0
     log_every: int = 50
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
-        for name, known in (("precision", PRECISIONS), ("memory_format", FORMATS), ("compile", COMPILES)):
+        for name, known in (("precision", PRECISIONS), ("memory_format", ("auto", *FORMATS)), ("compile", COMPILES)):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name}={getattr(self, name)}", hint=did_you_mean(getattr(self, name), known))
         if self.save_every < 0 or self.log_every < 1:
@@ -74,7 +76,7 @@ class Choice:
 
     def prepare(self, module: nn.Module) -> None:
         """Bring a module into the chosen form, in place; names and values of its weights stay."""
-        module.to(memory_format=_FORMATS[self.memory_format])
+        module.to(memory_format=FORMATS[self.memory_format])
         if self.compile:
             module.compile()
 
@@ -88,36 +90,26 @@ class Choice:
         return Choice(**{**data, "seconds": tuple(data["seconds"].items())})
 
 
-_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-
-
 def choose(classifier: Classifier, images: Tensor, runtime: Runtime) -> Choice:
-    """Time a step of each open candidate on private copies of the module, and take the fastest.
+    """Settle precision, memory format and compilation, by rule but for `precision="auto"`.
+
+    Only that is timed: a step of each precision on a private copy of the module, and the faster one is taken.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
-    >>> settled = Runtime(precision="float32", memory_format="contiguous")
-    >>> choose(Classifier.from_module(net, size=8), torch.rand(2, 3, 8, 8), settled).seconds
-    ()
+    >>> choose(Classifier.from_module(net, size=8), torch.rand(2, 3, 8, 8), Runtime())
+    Choice(precision='float32', memory_format='channels_last', compile=False, seconds=())
     """
-    candidates = [Choice(p, f) for p in _precisions(runtime, images.device) for f in _formats(runtime)]
-    tries_compiling = runtime.compile == "auto" and images.device.type != "cpu"
-    if len(candidates) == 1 and not tries_compiling:
-        return replace(candidates[0], compile=runtime.compile == "on")
+    layout = runtime.memory_format
+    if layout == "auto":
+        layout = suitable_format(classifier.module, images.device)
+    candidates = [
+        Choice(precision, layout, runtime.compile == "on") for precision in _precisions(runtime, images.device)
+    ]
+    if len(candidates) == 1:
+        return candidates[0]
     timed = [(_seconds(classifier, images[:_PROBE_IMAGES], one), one) for one in candidates]
-    if tries_compiling:
-        compiled = replace(_fastest(timed), compile=True)
-        timed.append((_seconds(classifier, images[:_PROBE_IMAGES], compiled), compiled))
-    best = _fastest(timed)
-    seconds = tuple((str(one), round(taken, 5)) for taken, one in timed)
-    return replace(best, compile=best.compile or runtime.compile == "on", seconds=seconds)
-
-
-def _fastest(timed: list[tuple[float, Choice]]) -> Choice:
-    return min(timed, key=lambda pair: pair[0])[1]
-
-
-def _formats(runtime: Runtime) -> Iterator[str]:
-    yield from _FORMATS if runtime.memory_format == "auto" else (runtime.memory_format,)
+    fastest = min(timed, key=lambda pair: pair[0])[1]
+    return replace(fastest, seconds=tuple((str(one), round(taken, 5)) for taken, one in timed))
 
 
 def _precisions(runtime: Runtime, device: torch.device) -> list[str]:
@@ -152,7 +144,7 @@ def _seconds(classifier: Classifier, images: Tensor, choice: Choice) -> float:
             start = time.perf_counter()
             enabled = choice.autocast is not None
             with torch.enable_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=enabled):
-                module(classifier.normalize(images)).float().sum().backward()
+                call_module(module, classifier.normalize(images)).values.float().sum().backward()
             float(next(module.parameters()).detach().sum())  # waits for an asynchronous device
             best = min(best, time.perf_counter() - start)
     return best

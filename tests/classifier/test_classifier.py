@@ -122,6 +122,11 @@ def test_wrong_number_of_labels_is_refused() -> None:
         classifier_of(small_net(), labels=["a", "b", "c"])
 
 
+def test_layers_that_have_no_weights_yet_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"layer '1' \(LazyLinear\) has no weights yet.*call it once"):
+        Classifier.from_module(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)))
+
+
 def test_second_normalization_is_refused() -> None:
     class Normalize(nn.Module):
         def __init__(self) -> None:
