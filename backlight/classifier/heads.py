@@ -111,7 +111,9 @@ class Head:
                 raise ModelError(found, expected="one, the logit of its second class", hint="outputs='logits'")
         elif columns < 2 and self.kind != "multilabel":
             raise ModelError(
-                f"the model returns {columns} value per picture", expected="logits of two classes or more", hint=_BINARY
+                f"the model returns {columns} value per picture",
+                expected="logits of at least two classes",
+                hint=_BINARY,
             )
         elif self.column is None and self._labels and columns != self._labels:
             raise ModelError(f"{self._labels} labels for a model with {columns} classes")
