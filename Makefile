@@ -18,6 +18,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # One thread per worker: two workers that each start two threads on two cores only get in each other's way.
 test: setup

@@ -9,7 +9,6 @@ from importlib.metadata import version
 import torch
 from torch import Tensor
 
-from backlight import __version__
 from backlight.classifier import Classifier
 from backlight.errors import BacklightError
 from backlight.models import compare_random, inspect_model
@@ -17,7 +16,7 @@ from backlight.page.sections import Facts, Section
 from backlight.report.fill import fill
 from backlight.report.picture import bars
 
-_PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
+_PACKAGES = ("backlight", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
 
 
 def model_section(
@@ -53,11 +52,10 @@ def _comparison(classifier: Classifier, image: Tensor | None, seed: int) -> Fact
 def versions() -> dict[str, str]:
     """Return what this page was made with: packages, Python and the machine.
 
-    >>> versions()["backlight"] == __version__
-    True
+    >>> list(versions())[:2]
+    ['backlight', 'torch']
     """
     return {
-        "backlight": __version__,
         **{name: version(name) for name in _PACKAGES},
         "Python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

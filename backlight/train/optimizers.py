@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,15 @@ from torch import Tensor, nn
 from backlight.errors import UsageError
 from backlight.train.layers import layer_groups
 from backlight.train.recipe import Recipe
+
+
+@runtime_checkable
+class ScalesItsRates(Protocol):
+    """A network some of whose parameters learn at rates of their own."""
+
+    def learning_rate_scales(self) -> Mapping[str, float]:
+        """Return the factor on the learning rate of each parameter that has one, by name."""
+        ...
 
 
 class Optimizer:
@@ -108,9 +117,7 @@ def _flattened(tensor: Tensor, parameter: Tensor) -> Tensor:
 
 
 def _own_scales(module: nn.Module) -> Mapping[str, float]:
-    from backlight.models.speed_cnn import SpeedCNN
-
-    return module.learning_rate_scales() if isinstance(module, SpeedCNN) else {}
+    return module.learning_rate_scales() if isinstance(module, ScalesItsRates) else {}
 
 
 def _ends(module: nn.Module) -> list[str]:

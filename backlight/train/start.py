@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,18 @@ from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.loader import as_classifier
 from backlight.models.registry import find_blueprint
-from backlight.models.speed_cnn import SpeedCNN
 from backlight.train.layers import replace_head
 
 _WHITENING_IMAGES, _WHITENING_VALUES = 5000, 5000 * 3 * 32 * 32
 _LOOKED_AT = 16
+
+
+@runtime_checkable
+class WhitensItsInput(Protocol):
+    """A network whose first layer is set from training pictures before training begins."""
+
+    def whiten(self, images: Tensor) -> None:
+        """Set it from normalized pictures `[N,C,H,W]`."""
 
 
 def start_classifier(
@@ -34,8 +42,8 @@ def start_classifier(
 
     A new network takes pictures of the data's own size where they have one, else of its own; its weights depend
     on `seed` alone. A `pretrained` one keeps its published weights and input size but for the last linear layer; of
-    pictures smaller than that nothing is cut off. `size` (height, width) replaces either. `speed_cnn` gets its
-    whitening filters from the data.
+    pictures smaller than that nothing is cut off. `size` (height, width) replaces either. A network that
+    whitens its input, as `speed_cnn` does, gets its filters from the data.
 
     Raises UsageError for unknown specifications, DataError for data of fewer than two classes, ModelError where
     published weights cannot be had.
@@ -66,7 +74,7 @@ def start_classifier(
     else:
         module = blueprint.build(ModelShape(len(data.label_names), sides, channels))
     classifier = as_classifier(blueprint, module.to(device), data.label_names)
-    if isinstance(module, SpeedCNN):
+    if isinstance(module, WhitensItsInput):
         module.whiten(classifier.normalize(_some_images(classifier, data).to(device)))
     return classifier
 
