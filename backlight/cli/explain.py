@@ -35,6 +35,9 @@ def explain(
     score: Annotated[
         bool, typer.Option("--score", help="Score the maps beside two controls.", rich_help_panel=DATA)
     ] = False,
+    metrics: Annotated[
+        str | None, typer.Option(help="Which scores, with commas between; six by --score alone.", rich_help_panel=DATA)
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the finished blocks in --out.", rich_help_panel=DATA)
     ] = False,
@@ -47,8 +50,8 @@ def explain(
     if bool(data) == bool(pictures):
         found = "pictures and --data" if pictures else "neither pictures nor --data"
         raise UsageError(found, expected="picture files, or --data DATA")
-    if not data and (score or resume or part.split):
-        raise UsageError("--score, --split or --resume with picture files", expected="--data DATA with it")
+    if not data and (score or metrics or resume or part.split):
+        raise UsageError("--score, --metrics, --split or --resume with picture files", expected="--data DATA with it")
     request = explaining.ExplainRequest(
         tuple(pictures or ()),
         model.request,
@@ -69,7 +72,7 @@ def explain(
         part.of(data),
         request.model,
         request.asked,
-        scored(score),
+        split_specs(metrics) if metrics else scored(score),
         resume,
         output.out,
         output.force,

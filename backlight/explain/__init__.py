@@ -13,10 +13,21 @@ study                `explain_data`: whole data sets; views reads their pictures
 """
 
 from backlight.explain.attribution import Attribution, Explanations
-from backlight.explain.choosing import Method, method
+from backlight.explain.choosing import Method, choose_methods, method
 from backlight.explain.explaining import explain
 from backlight.explain.objective import Contrast
 from backlight.explain.registry import METHODS, Card
 from backlight.explain.study import explain_data
 
-__all__ = ["METHODS", "Attribution", "Card", "Contrast", "Explanations", "Method", "explain", "explain_data", "method"]
+__all__ = [
+    "METHODS",
+    "Attribution",
+    "Card",
+    "Contrast",
+    "Explanations",
+    "Method",
+    "choose_methods",
+    "explain",
+    "explain_data",
+    "method",
+]

@@ -1,17 +1,17 @@
-"""From the name of a method, with options, to what `explain` runs."""
+"""From the name of a method, with options, or the method itself, to what `explain` runs."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from backlight.errors import UsageError, did_you_mean
+from backlight.errors import UsageError
 from backlight.explain.methods import captum_classes
 from backlight.explain.registry import METHODS, Card
-from backlight.grammar import parse_number, parse_spec
+from backlight.grammar import Spec, parse_spec
+from backlight.options import option, read_options
 
 
 @dataclass(frozen=True)
@@ -27,58 +27,51 @@ class Method:
     options: Mapping[str, Any]
 
 
-def method(spec: str, **options: Any) -> Method:
-    """Choose a method by name or `NAME:key=value,key=value`; keyword options may be tensors too.
+AnyMethod = str | Method | Card | Callable[..., Any]
+"""A name, `NAME:key=value,key=value`, `file.py:function`, a card, or a function of a session."""
 
-    Raises UsageError for an unknown method or option, with near names.
+
+def method(thing: AnyMethod, **options: Any) -> Method:
+    """Look a method up once: by name, with options behind it or as keywords, as a card, or a function of a session.
+
+    Raises UsageError for an unknown method, with near names, or option, with the list of all.
 
     >>> method("salience")
     Traceback (most recent call last):
     backlight.errors.UsageError: no method 'salience'; try: saliency
     """
-    if spec.strip().startswith(captum_classes.PREFIX):
-        return _captum_method(spec, options)
-    parsed = parse_spec(spec)
-    if parsed.name not in METHODS:
-        raise UsageError(f"no method {parsed.name!r}", hint=did_you_mean(parsed.name, METHODS))
-    card = METHODS[parsed.name]
-    allowed = {
-        name: parameter.default
-        for name, parameter in inspect.signature(card.function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    return Method(spec, card, _checked(card.name, parsed.options, options, allowed))
+    if isinstance(thing, Method):
+        return thing
+    if isinstance(thing, str) and thing.strip().startswith(captum_classes.PREFIX):
+        return _captum_method(thing.strip(), options)
+    spec = parse_spec(thing) if isinstance(thing, str) else Spec("")
+    card = METHODS.find(spec.name if isinstance(thing, str) else thing)
+    return Method(
+        str(Spec(card.name, spec.options)), card, read_options(card.name, spec.options, options, card.options)
+    )
 
 
-def _captum_method(spec: str, options: Mapping[str, Any]) -> Method:
-    parsed = parse_spec(spec.strip().removeprefix(captum_classes.PREFIX))
-    found = captum_classes.captum_class(parsed.name)
-    general = METHODS[f"{captum_classes.PREFIX}NAME"]
+def choose_methods(methods: Sequence[AnyMethod]) -> list[Method]:
+    """Look up methods; raise UsageError for unknown ones, none at all, and one named twice.
+
+    >>> choose_methods(["saliency"])[0].label
+    'saliency'
+    """
+    chosen = [method(one) for one in ([methods] if isinstance(methods, str) else methods)]
+    labels = [one.label for one in chosen]
+    if not chosen or len(set(labels)) != len(labels):
+        raise UsageError(f"methods {labels}", expected="at least one, each once")
+    return chosen
+
+
+def _captum_method(text: str, options: Mapping[str, Any]) -> Method:
+    spec = parse_spec(text.removeprefix(captum_classes.PREFIX))
+    found = captum_classes.captum_class(spec.name)
     card = replace(
-        general,
-        name=f"{captum_classes.PREFIX}{parsed.name}",
+        METHODS[f"{captum_classes.PREFIX}NAME"],
+        name=f"{captum_classes.PREFIX}{spec.name}",
         function=partial(captum_classes.attribute, found=found),
         needs=frozenset({"layer"} if captum_classes.needs_layer(found) else ()),
     )
-    allowed = captum_classes.allowed_options(found)
-    return Method(spec, card, _checked(card.name, parsed.options, options, allowed))
-
-
-def _checked(
-    name: str, written: Mapping[str, str], options: Mapping[str, Any], allowed: Mapping[str, Any]
-) -> dict[str, Any]:
-    for key in (*written, *options):
-        if key not in allowed:
-            raise UsageError(f"{name} has no option {key!r}", hint=did_you_mean(key, allowed) if allowed else "")
-    return {**{key: _read(f"{name}:{key}", text, allowed[key]) for key, text in written.items()}, **options}
-
-
-def _read(where: str, text: str, default: object) -> object:
-    if isinstance(default, str):
-        return text
-    value = parse_number(text)
-    if isinstance(default, float):
-        return value
-    if value != int(value):
-        raise UsageError(f"{where}={text}", expected="a whole number")
-    return int(value)
+    known = {name: option(name, default) for name, default in captum_classes.allowed_options(found).items()}
+    return Method(text, card, read_options(card.name, spec.options, options, known))

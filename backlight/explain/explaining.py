@@ -12,9 +12,9 @@ from torch import Tensor
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
 from backlight.engine.chunks import Chunk, in_chunks
-from backlight.errors import InputError, UsageError
+from backlight.errors import InputError
 from backlight.explain.attribution import Attribution, Explanations, finish
-from backlight.explain.choosing import Method, method
+from backlight.explain.choosing import AnyMethod, Method, choose_methods
 from backlight.explain.layout import choose_layer, last_tokens
 from backlight.explain.methods.fullgrad import bias_layers
 from backlight.explain.objective import Contrast, Scorer
@@ -28,7 +28,7 @@ def explain(
     images: Tensor,
     target: Target | Contrast | Scorer = None,
     *,
-    methods: Sequence[str | Method] = ("saliency", "gradcam"),
+    methods: Sequence[AnyMethod] = ("saliency", "gradcam"),
     layer: str | Sequence[str] | None = None,
     space: str = "pixel",
     quantity: str = "logit",
@@ -38,7 +38,8 @@ def explain(
     """Explain what in `images` [B,C,H,W] speaks for a class.
 
     `target` is a label, an index, `top`, `second`, one per image, a `Contrast` of two classes, or a function of
-    the logits. `methods` are names of the catalog, with options as `smoothgrad:samples=25`. `layer` names what
+    the logits. `methods` are names of `METHODS`, with options as `smoothgrad:samples=25`, cards, or functions of a
+    session. `layer` names what
     class activation maps read (chosen automatically; several are fused). `space` says whether gradients are
     with respect to pixels or to the normalized input, `quantity` whether the logit, the probability or the loss
     is explained. `random` keys all noise by image; `chunk` bounds the images in one pass, by default to
@@ -104,24 +105,9 @@ class _Plan:
             watch=self.watch,
             chunk=self.chunk,
         )
-        maps = [finish(replace(one.card.function(session, **one.options), method=one.label)) for one in self.methods]
+        maps = [finish(replace(one.card.run(session, **one.options), method=one.label)) for one in self.methods]
         target = session.objective.target
         return _Answer(session.logits, session.score, target, session.forwards, session.backwards, maps)
-
-
-def choose_methods(methods: Sequence[str | Method]) -> list[Method]:
-    """Look up methods by name; raise UsageError for unknown ones, none at all, and one named twice.
-
-    >>> choose_methods(["saliency"])[0].label
-    'saliency'
-    """
-    if isinstance(methods, str):
-        methods = [methods]
-    chosen = [one if isinstance(one, Method) else method(one) for one in methods]
-    labels = [one.label for one in chosen]
-    if not chosen or len(set(labels)) != len(labels):
-        raise UsageError(f"methods {labels}", expected="at least one, each once")
-    return chosen
 
 
 def _own(target: Target | Contrast | Scorer) -> Target | Contrast | Scorer:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from torch import Tensor
+
+from backlight.errors import InputError
 from backlight.explain.attribution import Attribution
 from backlight.explain.methods import (
     cam,
@@ -18,25 +22,48 @@ from backlight.explain.methods import (
     superpixels,
     transformers,
 )
+from backlight.explain.session import Session
+from backlight.options import Option, options_of
+from backlight.plugins import Registry
 
 
 @dataclass(frozen=True)
 class Card:
     """One method as the verb `methods` prints it.
 
-    `needs` is some of gradient (at the pixels), layer, ReLU, biases, attention, captum, or nothing; `passes` the cost
-    per image in words, the shared pass included.
+    `function` takes a session and options (its keyword-only parameters) and returns an `Attribution`, or a signed map
+    `[B,H,W]` or `[B,C,H,W]` at the images' size, whose channels add up. `needs` is some of gradient (at the pixels),
+    layer, ReLU, biases, attention, captum, or nothing; `passes` the cost per image in words, the shared pass included.
 
     >>> METHODS["gradcam"].needs
     frozenset({'layer'})
     """
 
     name: str
-    function: Callable[..., Attribution]
-    needs: frozenset[str]
-    passes: str
-    reference: str
-    avoid: str
+    function: Callable[..., Attribution | Tensor]
+    needs: frozenset[str] = frozenset({"gradient"})
+    passes: str = "not stated"
+    reference: str = "not stated"
+    avoid: str = "not stated"
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        """Return the options that the method understands besides the session, by name."""
+        return options_of(self.function)
+
+    def run(self, session: Session, **options: Any) -> Attribution:
+        """Explain the images of a session; raises InputError where the method returns no map of their size."""
+        found = self.function(session, **options)
+        if isinstance(found, Attribution):
+            return found
+        count, size = len(session.images), session.image_size
+        maps = found[:, None] if isinstance(found, Tensor) and found.ndim == 3 else found
+        if not isinstance(maps, Tensor) or maps.ndim != 4 or (len(maps), *maps.shape[2:]) != (count, *size):
+            seen = f"shape {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+            expected = f"an Attribution, or a map [{count},{size[0]},{size[1]}]"
+            raise InputError(f"{self.name} returned {seen}", expected=expected)
+        forwards, backwards = session.forwards / count, session.backwards / count
+        return Attribution(self.name, maps, "sum", size, forwards=forwards, backwards=backwards)
 
 
 def _card(name: str, function: Callable[..., Attribution], needs: str, passes: str, reference: str, avoid: str) -> Card:
@@ -229,4 +256,4 @@ _CARDS = (
         "networks with a module that runs twice, or with layers that the class has no rule for: it says so",
     ),
 )
-METHODS: Mapping[str, Card] = {card.name: card for card in _CARDS}
+METHODS = Registry("methods", "method", _CARDS, Card, wrap=Card)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backlight.classifier.targets import Target
+from backlight.explain.choosing import AnyMethod
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Request:
     'logit'
     """
 
-    methods: tuple[str, ...]
+    methods: tuple[AnyMethod, ...]
     target: Target = None
     layer: tuple[str, ...] | None = None
     quantity: str = "logit"

@@ -22,12 +22,12 @@ from backlight.engine.progress import Progress, reporting
 from backlight.errors import DataError, Failure
 from backlight.explain.attribution import Explanations
 from backlight.explain.averages import ClassAverages
-from backlight.explain.choosing import Method
-from backlight.explain.explaining import choose_methods, explain
+from backlight.explain.choosing import Method, choose_methods
+from backlight.explain.explaining import explain
 from backlight.explain.figures import overlays
 from backlight.explain.request import Request
 from backlight.explain.saved import map_file, write_raw
-from backlight.explain.scores.metrics import find_metric
+from backlight.explain.scores.metrics import AnyMetric, Metric, choose_metrics
 from backlight.explain.scores.score import DEFAULT_METRICS, score_explanations, summarize
 from backlight.explain.views import OBJECT, Views, read_views
 from backlight.fingerprint import fingerprint
@@ -35,6 +35,7 @@ from backlight.images import write_png
 from backlight.random import Random
 from backlight.sweep.blocks import BlockFolder
 from backlight.table import Table
+from backlight.user_code import code_of
 
 MAPS, BLOCKS = "maps", "explain-blocks"
 PLACES = ("border",)
@@ -60,10 +61,11 @@ class DataExplanations:
     folder: Path | None
     failed: tuple[Failure, ...] = ()
     seconds: float = 0.0
+    metrics: tuple[Metric, ...] = ()
 
     def summary(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Summarize the scores over images, as `scores.summarize` does."""
-        return summarize(self.table)
+        return summarize(self.table, self.metrics)
 
     def heatmap(self, name: str, method: str) -> Tensor | None:
         """Read one map [H,W] of one image back; None where nothing was written."""
@@ -90,7 +92,7 @@ def explain_data(
     data: Dataset,
     request: Request,
     *,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    metrics: Sequence[AnyMetric] = DEFAULT_METRICS,
     out: Path | None = None,
     resume: bool = False,
     engine: Engine | None = None,
@@ -114,7 +116,7 @@ def explain_data(
     (3, ['border', 'deletion', 'mass', 'pointing_game'])
     """
     located = (*PLACES, *(_MASKED if OBJECT in data.masks else ()))
-    wanted = tuple(dict.fromkeys((*(find_metric(name).name for name in metrics), *located)))
+    wanted = choose_metrics((*choose_metrics(metrics), *located))
     study = _Study(
         classifier, data, request, choose_methods(request.methods), wanted, out, engine or Engine(classifier.device)
     )
@@ -141,7 +143,7 @@ class _Study:
     data: Dataset
     request: Request
     methods: list[Method]
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
     out: Path | None
     engine: Engine
     failed: list[Failure] = field(default_factory=list)
@@ -151,8 +153,11 @@ class _Study:
         self.blocks: BlockFolder | None = None
         if self.out is not None:
             request = self.request
-            asked = (request.methods, request.target, request.layer, request.quantity, request.seed)
-            things = (self.classifier, *(str(one) for one in (asked, self.metrics, __version__)))
+            asked = (self.labels, request.target, request.layer, request.quantity, request.seed)
+            named = [metric.name for metric in self.metrics]
+            functions = (*(one.card.function for one in self.methods), *(one.function for one in self.metrics))
+            code = [code_of(function) for function in functions]
+            things = (self.classifier, *(str(one) for one in (asked, named, code, __version__)))
             self.blocks = BlockFolder.of(self.out / BLOCKS, *things)
 
     def run(self, resume: bool, batch_size: int, progress: Progress | None) -> DataExplanations:
@@ -246,6 +251,7 @@ class _Study:
             self.out,
             (*self.data.failed, *(one for _, _, failed in everything for one in failed)),
             time.perf_counter() - start,
+            self.metrics,
         )
 
 

@@ -12,9 +12,9 @@ import torch
 from markupsafe import Markup
 
 from backlight.classifier import Classifier
-from backlight.explain.scores import METRICS, describe_location, describe_scores
+from backlight.explain.scores import Metric, describe_location, describe_scores
 from backlight.explain.scores.controls import CONTROLS
-from backlight.explain.scores.verdict import WORDS, tells, verdict
+from backlight.explain.scores.verdict import WORDS, verdict
 from backlight.explain.study import DataExplanations
 from backlight.explain.views import read_views
 from backlight.images.colors import colorize
@@ -28,18 +28,6 @@ from backlight.table import Table
 from backlight.table.statistics import wilson
 
 _SHOWN, _CLASSES, _METHODS = 3, 8, 4
-_ASKS = {
-    "deletion": "How sure it stays of the class while the places that the map marks most are taken away first.",
-    "insertion": "How soon it is sure of the class when the places that the map marks most appear first.",
-    "road": "How much more is lost without the most marked places than without the least marked, filled in smoothly.",
-    "average_drop": "How much of its sureness is lost when the picture is dimmed where the map is dark.",
-    "average_increase": "In how many pictures it becomes surer when the picture is dimmed where the map is dark.",
-    "infidelity": "How badly the map predicts what noise does to the score: 0 is perfect, 1 is an empty map.",
-    "max_sensitivity": "How much the map changes when the picture changes so little that nobody sees it.",
-    "pointing_game": "In how many pictures the map's highest place lies on the object.",
-    "mass": "Which share of the map lies on the object.",
-    "model_randomization": "How alike the map stays when the network's weights are drawn anew: it should not.",
-}
 _CONVINCING = ("insertion", "deletion", "road", "average_drop", "infidelity")
 _T = 0.975
 
@@ -116,7 +104,8 @@ def explanations_section(study: DataExplanations, classifier: Classifier) -> Sec
     'explanations'
     """
     summary = study.summary()
-    by = next((name for name in _CONVINCING if name in next(iter(summary.values()), {})), None)
+    metrics = {metric.name: metric for metric in study.metrics}
+    by = next((name for name in _CONVINCING if name in next(iter(summary.values()), {})), "")
     classes = _classes(study)
     facts = {
         "n": len(study.table),
@@ -124,14 +113,16 @@ def explanations_section(study: DataExplanations, classifier: Classifier) -> Sec
         "methods": study.methods,
         "flat": [(one, int(study.table[f"{one}.flat"].sum())) for one in study.methods],
         "target": study.request.target or "top",
-        "judged": list(_judged(study.table, summary, [name for name in METRICS if tells(name)])),
-        "located": list(_judged(study.table, summary, ["mass", "pointing_game"])),
+        "judged": list(_judged(study.table, summary, [metric for metric in study.metrics if metric.judges])),
+        "located": list(_judged(study.table, summary, [one for one in study.metrics if one.needs == "mask"])),
         "verdicts": describe_scores(summary),
         "places": describe_location(summary),
         "border": _border(summary),
         "by": by,
-        "asks": _ASKS.get(by or "", ""),
-        "galleries": [(one, *_gallery(study, classifier, one, by)) for one in study.methods[:_METHODS]] if by else [],
+        "asks": metrics[by].asks if by else "",
+        "galleries": [
+            (one, *_gallery(study, classifier, one, metrics[by])) for one in (study.methods[:_METHODS] if by else ())
+        ],
         "hidden": len(study.methods) - _METHODS,
         "classes": classes[:_CLASSES],
         "more": len(classes) - _CLASSES,
@@ -164,18 +155,18 @@ def mean_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
     return mean, (mean - half, mean + half)
 
 
-def _judged(table: Table, summary: dict[str, dict[str, dict[str, Any]]], names: list[str]) -> Iterator[Judged]:
-    for name in (one for one in names if all(one in entries for entries in summary.values())):
+def _judged(table: Table, summary: dict[str, dict[str, dict[str, Any]]], metrics: list[Metric]) -> Iterator[Judged]:
+    for metric in metrics:
+        name = metric.name
         scores = tuple(_score(table, method, name, entries[name]) for method, entries in summary.items())
         rows = [(one.method, one.mean, *one.interval, False) for one in scores]
         for control in CONTROLS:
             mean, bounds = mean_interval(table[f"{control}.{name}"])
             rows.append((WORDS[control], mean, *bounds, True))
-        better = METRICS[name].better
-        alt = f"{name.replace('_', ' ')}, {better} is better: " + ", ".join(
+        alt = f"{name.replace('_', ' ')}, {metric.better} is better: " + ", ".join(
             f"{row[0]} {number(row[1])}" for row in rows
         )
-        yield Judged(name, _ASKS[name], better, scores, interval_chart(rows, alt=alt))
+        yield Judged(name, metric.asks, metric.better, scores, interval_chart(rows, alt=alt))
 
 
 def _score(table: Table, method: str, metric: str, entry: dict[str, Any]) -> Score:
@@ -202,10 +193,10 @@ def _border(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
 
 
 def _gallery(
-    study: DataExplanations, classifier: Classifier, method: str, by: str
+    study: DataExplanations, classifier: Classifier, method: str, metric: Metric
 ) -> tuple[list[ShownMap], list[ShownMap]]:
-    values = np.asarray(study.table[f"{method}.{by}"] - study.table[f"random.{by}"], dtype=float)
-    values = values if METRICS[by].better == "higher" else -values
+    values = np.asarray(study.table[f"{method}.{metric.name}"] - study.table[f"random.{metric.name}"], dtype=float)
+    values = values if metric.better == "higher" else -values
     order = [row for row in np.argsort(-values, kind="stable").tolist() if math.isfinite(values[row])]
     shown = min(_SHOWN, (len(order) + 1) // 2)
     best, worst = order[:shown], order[::-1][: min(shown, len(order) - shown)]

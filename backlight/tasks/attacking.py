@@ -12,6 +12,7 @@ import torch
 from backlight.attack import SavedAttack, ThreatModel, choose_attack, save_adversarial
 from backlight.attack import attack as attack_images
 from backlight.attack.choosing import Attack
+from backlight.attack.objectives import Objective
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
@@ -41,7 +42,7 @@ class AttackRequest:
     eps: float | str | None = None
     steps: int | None = None
     step_size: float | str | None = None
-    objective: str | None = None
+    objective: Objective | None = None
     target: Target = None
     limit: int | None = None
     out: Path = Path("backlight-out")
@@ -70,6 +71,7 @@ def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outco
         request.method,
         norm=request.norm,
         eps=request.eps,
+        target=request.target,
         steps=request.steps,
         step_size=request.step_size,
         objective=request.objective,

@@ -13,8 +13,9 @@ from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
 from backlight.errors import Failure
-from backlight.explain import Attribution, Explanations, method
+from backlight.explain import Attribution, Explanations, choose_methods
 from backlight.explain import explain as explain_images
+from backlight.explain.choosing import AnyMethod
 from backlight.explain.figures import overlays
 from backlight.explain.request import Request
 from backlight.explain.saved import map_file, write_raw
@@ -40,7 +41,7 @@ class ExplainRequest:
 
     pictures: tuple[Path, ...]
     model: Model = DEFAULT_MODEL
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[AnyMethod, ...] = METHODS
     target: Target = "top"
     layer: tuple[str, ...] | None = None
     quantity: str = "logit"
@@ -71,8 +72,7 @@ def explain(request: ExplainRequest, *, progress: Progress | None = None) -> Out
     >>> [path.name for path in outcome.files]
     ['gray-saliency.png', 'gray-saliency.npz']
     """
-    for one in request.methods:
-        method(one)  # wrong names are told before a model is loaded
+    choose_methods(request.methods)  # wrong names are told before a model is loaded
     paths = find_pictures(request.pictures)[: request.limit]
     done, failed = explain_pictures(
         as_classifier(request.model, request.seed),
@@ -156,8 +156,8 @@ def explain_pictures(
     """
     names = dict(zip(paths, unique_stems(paths), strict=True))
     for stem in names.values():
-        for name, suffix in product(request.methods, ("png", "npz")):
-            require_new(map_file(folder, stem, name, suffix), force)
+        for one, suffix in product(choose_methods(request.methods), ("png", "npz")):
+            require_new(map_file(folder, stem, one.label, suffix), force)
     done: list[ExplainedPicture] = []
     failed: list[Failure] = []
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="explain"):

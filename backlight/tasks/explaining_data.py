@@ -11,10 +11,11 @@ from backlight.classifier import Classifier
 from backlight.engine.processes import make_engine
 from backlight.engine.progress import Progress
 from backlight.errors import UsageError
+from backlight.explain import choose_methods
 from backlight.explain import explain_data as explain_pictures
-from backlight.explain import method
 from backlight.explain.request import Request
-from backlight.explain.scores import describe_location, describe_scores
+from backlight.explain.scores import choose_metrics, describe_location, describe_scores
+from backlight.explain.scores.metrics import AnyMetric
 from backlight.explain.scores.score import DEFAULT_METRICS
 from backlight.explain.study import BLOCKS, DataExplanations
 from backlight.files import require_new
@@ -40,7 +41,7 @@ class ExplainDataRequest:
     data: DataRequest
     model: Model = DEFAULT_MODEL
     asked: Request = field(default_factory=lambda: Request(METHODS, "top"))
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[AnyMetric, ...] = ()
     resume: bool = False
     out: Path = Path("backlight-out")
     force: bool = False
@@ -67,8 +68,8 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
     >>> explain_data(ExplainDataRequest(data, model, asked, out=out)).document["n"]
     4
     """
-    for one in request.asked.methods:
-        method(one)  # wrong names are told before a model is loaded
+    choose_methods(request.asked.methods)  # wrong names are told before a model is loaded
+    choose_metrics(request.metrics)
     _check_new(request)
     pictures = request.data.load()
     classifier = as_classifier(request.model, request.asked.seed)

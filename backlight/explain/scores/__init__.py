@@ -11,7 +11,7 @@ controls         a random map and an edge map
 judge            the images, the class and the network's probability of it
 """
 
-from backlight.explain.scores.metrics import METRICS, Metric
+from backlight.explain.scores.metrics import METRICS, Metric, choose_metrics
 from backlight.explain.scores.score import Scores, score, score_explanations, score_maps, summarize
 from backlight.explain.scores.verdict import describe_location, describe_scores
 
@@ -19,6 +19,7 @@ __all__ = [
     "METRICS",
     "Metric",
     "Scores",
+    "choose_metrics",
     "describe_location",
     "describe_scores",
     "score",

@@ -15,11 +15,11 @@ from backlight.classifier import Classifier
 from backlight.engine.chunks import Chunk
 from backlight.errors import InputError, UsageError
 from backlight.explain.attribution import Explanations
-from backlight.explain.choosing import Method
-from backlight.explain.explaining import choose_methods, explain
+from backlight.explain.choosing import AnyMethod, Method, choose_methods
+from backlight.explain.explaining import explain
 from backlight.explain.scores.controls import CONTROLS, control
 from backlight.explain.scores.judge import Explainer, Judge
-from backlight.explain.scores.metrics import METRICS, find_metric
+from backlight.explain.scores.metrics import METRICS, AnyMetric, Metric, choose_metrics
 from backlight.random import Random
 from backlight.table import Table
 
@@ -38,10 +38,11 @@ class Scores:
 
     explanations: Explanations = field(repr=False)
     table: Table
+    metrics: tuple[Metric, ...] = ()
 
     def summary(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Summarize over images, as `summarize` does."""
-        return summarize(self.table)
+        return summarize(self.table, self.metrics)
 
 
 def score(
@@ -49,8 +50,8 @@ def score(
     images: Tensor,
     target: Any = None,
     *,
-    methods: Sequence[str | Method] = ("saliency", "gradcam"),
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    methods: Sequence[AnyMethod] = ("saliency", "gradcam"),
+    metrics: Sequence[AnyMetric] = DEFAULT_METRICS,
     masks: Tensor | None = None,
     ids: Sequence[str] | None = None,
     layer: str | Sequence[str] | None = None,
@@ -72,7 +73,8 @@ def score(
     >>> scores.table.names
     ['id', 'target', 'saliency.deletion', 'random.deletion', 'edges.deletion']
     """
-    check_metrics(metrics, masks, images)
+    chosen = choose_metrics(metrics)
+    check_metrics(chosen, masks, images)
     ids = [str(place) for place in range(len(images))] if ids is None else list(ids)
     random = random or Random(0, ids)
     found = explain(classifier, images, target, methods=methods, layer=layer, random=random, chunk=chunk)
@@ -80,19 +82,19 @@ def score(
         classifier,
         found,
         choose_methods(methods),
-        metrics,
+        chosen,
         masks=masks,
         random=random,
         options={"layer": layer, "chunk": chunk},
     )
-    return Scores(found, Table.of({"id": ids, **table}))
+    return Scores(found, Table.of({"id": ids, **table}), chosen)
 
 
 def score_explanations(
     classifier: Classifier,
     found: Explanations,
     methods: Sequence[Method],
-    metrics: Sequence[str],
+    metrics: Sequence[AnyMetric],
     *,
     random: Random,
     masks: Tensor | None = None,
@@ -124,17 +126,20 @@ def score_explanations(
     return {"target": found.target.cpu(), **columns}
 
 
-def check_metrics(metrics: Sequence[str], masks: Tensor | None, images: Tensor) -> None:
+def check_metrics(metrics: Sequence[AnyMetric], masks: Tensor | None, images: Tensor) -> None:
     """Raise UsageError for unknown metrics, InputError where one needs masks that are missing or do not fit.
 
     >>> check_metrics(["deletion"], None, torch.zeros(1, 3, 4, 4))
     """
-    if any(find_metric(name).needs == "mask" for name in metrics):
+    if any(metric.needs == "mask" for metric in choose_metrics(metrics)):
         _check_masks(masks, images)
 
 
 def score_maps(
-    judge: Judge, maps: Mapping[str, Tensor], metrics: Sequence[str], makers: Mapping[str, Explainer] | None = None
+    judge: Judge,
+    maps: Mapping[str, Tensor],
+    metrics: Sequence[AnyMetric],
+    makers: Mapping[str, Explainer] | None = None,
 ) -> dict[str, np.ndarray]:
     """Score maps [B,c,H,W] by name, and the two controls, by every metric: `NAME.METRIC` to float64 [B].
 
@@ -148,12 +153,14 @@ def score_maps(
     explainers: dict[str, Explainer] = {**(makers or {}), **{name: control(name, judge.random) for name in CONTROLS}}
     everything = {**maps, **{name: explainers[name](judge.classifier, judge.images, 0) for name in CONTROLS}}
     columns = {}
-    for metric in (find_metric(name) for name in metrics):
+    for metric in choose_metrics(metrics):
         for name, values in everything.items():
             usable = torch.isfinite(values).flatten(1).all(1) & (values.flatten(1).amax(1) > values.flatten(1).amin(1))
             clean = values.nan_to_num(0, 0, 0)
             more = (explainers[name],) if metric.needs == "again" else ()
-            result = metric.function(judge, clean, *more).double().masked_fill(~usable, math.nan)
+            result = _one_per_image(metric, metric.function(judge, clean, *more), len(clean)).masked_fill(
+                ~usable, math.nan
+            )
             columns[f"{name}.{metric.name}"] = result.cpu().numpy()
     return columns
 
@@ -165,22 +172,27 @@ def scored_map(explanations: Explanations, method: str) -> Tensor:
     return one.attributions if full else one.heatmap()[:, None]
 
 
-def summarize(table: Table) -> dict[str, dict[str, dict[str, Any]]]:
+def summarize(table: Table, metrics: Sequence[Metric] = ()) -> dict[str, dict[str, dict[str, Any]]]:
     """Return, by method and metric, mean and standard error, and the difference to each control with its own.
 
-    Images where a score or its control is not defined are left out; `n` says how many remain.
+    Images where a score or its control is not defined are left out; `n` says how many remain. `metrics` are those
+    that no name finds; others are looked up by theirs.
 
     >>> table = Table.of({"id": ["a", "b"], "m.mass": [0.5, 0.7], "random.mass": [0.1, 0.1], "edges.mass": [0.2, 0.2]})
     >>> round(summarize(table)["m"]["mass"]["random"]["difference"], 3)
     0.5
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}
+    known = {metric.name: metric for metric in metrics}
     for name in table.names:
         method, _, metric = name.rpartition(".")
-        if metric not in METRICS or method in CONTROLS or not method:
+        if method in CONTROLS or f"{CONTROLS[0]}.{metric}" not in table:
+            continue
+        card = known.get(metric) or METRICS.get(metric)
+        if card is None:
             continue
         values = np.asarray(table[name], dtype=float)
-        entry = {**_mean(values), "better": METRICS[metric].better}
+        entry = {**_mean(values), "better": card.better, "judges": card.judges}
         for one in CONTROLS:
             base = np.asarray(table[f"{one}.{metric}"], dtype=float)
             difference = _mean(values - base)
@@ -191,6 +203,13 @@ def summarize(table: Table) -> dict[str, dict[str, dict[str, Any]]]:
             }
         found.setdefault(method, {})[metric] = entry
     return found
+
+
+def _one_per_image(metric: Metric, found: Tensor, count: int) -> Tensor:
+    if not isinstance(found, Tensor) or found.shape != (count,):
+        seen = f"shape {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise InputError(f"the metric {metric.name} returned {seen}", expected=f"one number per image [{count}]")
+    return found.double()
 
 
 def _mean(values: np.ndarray) -> dict[str, Any]:

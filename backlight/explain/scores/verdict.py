@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from backlight.explain.scores.metrics import METRICS
-
 SIGMAS = 2.0
 WORDS = {"random": "a random map", "edges": "the edge map"}
 
@@ -39,26 +37,18 @@ def describe_scores(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
     Differences below 2 standard errors are none. Scores of where a map lies are left out: a true map of a classifier
     that looks beside the object lies beside it too.
 
-    >>> entry = {"mean": 0.1, "better": "lower", "random": {"difference": -0.1, "standard_error": 0.01}}
+    >>> entry = {"mean": 0.1, "better": "lower", "judges": True}
+    >>> entry |= {"random": {"difference": -0.1, "standard_error": 0.01}}
     >>> describe_scores({"m": {"deletion": {**entry, "edges": {"difference": 0.01, "standard_error": 0.01}}}})
     ['m: better than a random map by deletion; not better than the edge map by any.']
     """
     sentences = []
     for method, metrics in summary.items():
-        judged = {name: entry for name, entry in metrics.items() if tells(name) and entry["mean"] is not None}
+        judged = {name: entry for name, entry in metrics.items() if entry["judges"] and entry["mean"] is not None}
         if judged:
             parts = [_against(judged, control) for control in WORDS]
             sentences.append(f"{method}: {'; '.join(parts)}.")
     return sentences
-
-
-def tells(metric: str) -> bool:
-    """Whether a metric tells if a map is true of its classifier, rather than where it lies.
-
-    >>> tells("deletion"), tells("mass"), tells("border")
-    (True, False, False)
-    """
-    return bool(METRICS[metric].better) and METRICS[metric].needs != "mask"
 
 
 def verdict(entry: dict[str, Any], control: str) -> str:
