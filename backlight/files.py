@@ -32,7 +32,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     'whole'
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.stem[:_NAME_LENGTH]}.{secrets.token_hex(6)}{target.suffix}")
+    temporary = target.with_name(f"{_temporary_start(target)}{secrets.token_hex(6)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -48,6 +48,29 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise FileError(target, f"cannot be written: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep_temporary(path: str | os.PathLike[str]) -> None:
+    """Delete the temporary files that killed processes left beside a file, for a caller that alone writes it.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "part.parquet"
+    >>> left = target.with_name(".part.0123456789ab.parquet")
+    >>> left.touch()
+    >>> sweep_temporary(target)
+    >>> left.exists()
+    False
+    """
+    target = Path(path)
+    start = _temporary_start(target)
+    if target.parent.is_dir():
+        for found in os.scandir(target.parent):
+            if found.name.startswith(start) and len(found.name.removeprefix(start).partition(".")[0]) == 12:
+                Path(found.path).unlink(missing_ok=True)
+
+
+def _temporary_start(target: Path) -> str:
+    return f".{target.stem[:_NAME_LENGTH]}."
 
 
 def _flush(path: Path) -> None:

@@ -45,7 +45,8 @@ found = evaluate(classifier, test)
 low, high = found.accuracy_interval
 print(f"accuracy {found.accuracy:.3f}, 95 % interval {low:.3f} to {high:.3f}, on {len(test)} pictures")
 
-shares = torch.as_tensor(found.confusion) / torch.as_tensor(found.confusion).sum(1, keepdim=True)
+counts = torch.as_tensor(found.confusion.dense())
+shares = counts / counts.sum(1, keepdim=True)
 figure, axis = drawing.start(width=4.6, height=4.2)
 drawing.matrix(axis, 100 * shares, "share of each true class, percent")
 names = found.labels

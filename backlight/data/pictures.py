@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -58,13 +60,15 @@ class Decoded:
     """Decode pictures when they are asked for, several at a time on several threads.
 
     `fetch(row)` opens one as upright RGB, or raises `FileError`. With `resize` all come out in its size,
-    otherwise they must have one size by themselves to be read together.
+    otherwise they must have one size by themselves to be read together. `stamp(row)` tells one picture from another
+    without decoding it.
     """
 
     count: int
     fetch: Callable[[int], Image.Image]
     resize: Resize | None = None
     channels: int = 3
+    stamp: Callable[[int], str] | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -228,12 +232,34 @@ def from_paths(paths: Sequence[Path], channels: int = 3) -> Decoded:
     >>> len(from_paths([]))
     0
     """
-    return Decoded(len(paths), lambda row: open_picture(paths[row]), channels=channels)
+    return Decoded(
+        len(paths), lambda row: open_picture(paths[row]), channels=channels, stamp=lambda row: file_stamp(paths[row])
+    )
+
+
+def file_stamp(path: Path) -> str:
+    """Hash a regular file's bytes; what cannot be read has its reason for a stamp.
+
+    >>> file_stamp(Path("nowhere.png"))
+    'No such file or directory'
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "no regular file"
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()
+    except OSError as error:
+        return str(error.strerror)
 
 
 def from_encoded(count: int, data: Callable[[int], bytes], name: Callable[[int], str], channels: int = 3) -> Decoded:
     """Decode pictures whose encoded bytes `data(row)` gives; `name(row)` stands for the path in errors."""
-    return Decoded(count, lambda row: decode_picture(data(row), name(row)), channels=channels)
+    return Decoded(
+        count,
+        lambda row: decode_picture(data(row), name(row)),
+        channels=channels,
+        stamp=lambda row: hashlib.blake2b(data(row)).hexdigest(),
+    )
 
 
 def _levels(picture: Image.Image, channels: int) -> Tensor:

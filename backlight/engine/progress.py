@@ -21,6 +21,9 @@ class Progress(Protocol):
     def advance(self, count: int = 1, note: str = "") -> None:
         """Report `count` more items as finished, with a few words about them."""
 
+    def announce(self, text: str) -> None:
+        """Say a sentence that stays, such as how long the work will take."""
+
     def done(self) -> None:
         """End the piece of work, finished or not."""
 
@@ -67,6 +70,11 @@ class TerminalProgress:
         self._bar.advance(self._tasks[-1], count)
         if note:
             self._bar.update(self._tasks[-1], note=note)
+
+    def announce(self, text: str) -> None:
+        """Say a sentence that stays above the bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
 
     def done(self) -> None:
         """End the innermost piece of work; the bar goes when the last one ends."""

@@ -6,9 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
@@ -17,6 +16,7 @@ from backlight.engine.progress import Progress
 from backlight.errors import DataError, Failure
 from backlight.evaluate import metrics
 from backlight.evaluate.calibration import Reliability, reliability
+from backlight.evaluate.confusion import Confusion
 from backlight.evaluate.samples import match_labels, predict_dataset
 from backlight.evaluate.slices import Slice, accuracy_by_slice
 from backlight.table import Table
@@ -41,8 +41,8 @@ class Evaluation:
     seconds: float = 0.0
 
     @cached_property
-    def confusion(self) -> np.ndarray:
-        """Count pictures by true (rows) and predicted class (columns), `[classes,classes]`."""
+    def confusion(self) -> Confusion:
+        """Count pictures by true and predicted class."""
         return metrics.confusion(self.table, len(self.labels))
 
     @property
@@ -53,7 +53,7 @@ class Evaluation:
     @property
     def accuracy_interval(self) -> tuple[float, float]:
         """Return the 95 % Wilson interval of the accuracy."""
-        return wilson(int(np.trace(self.confusion)), len(self.table))
+        return wilson(int(self.confusion.right.sum()), len(self.table))
 
     @property
     def top5(self) -> float:
@@ -106,7 +106,7 @@ class Evaluation:
             "loss": metrics.mean_loss(self.table),
             "ece": self.reliability.ece,
             "per_class": {name: score.to_json() for name, score in self.per_class.items()},
-            "confusion": self.confusion.tolist(),
+            "confusion": self.confusion.to_json(),
             "labels": list(self.labels),
             "most_confused": [vars(pair) for pair in self.most_confused],
             "top_losses": self.top_losses,
@@ -121,13 +121,16 @@ def evaluate(
     *,
     batch_size: int = 256,
     tta: bool = False,
+    logits: bool | None = None,
+    folder: Path | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a classifier on a labeled data set; `tta` averages over shifted and mirrored views.
 
     Pictures of another size are resized by the classifier's own rule, colors become grey where it has one channel,
-    and labels are matched by name. With several processes each looks at its share and all get the same result.
+    and labels are matched by name. The table holds `logits` where they take at most 256 MiB, or as asked. Finished
+    blocks are kept in `folder` and read back; several processes share the work and all get the same result.
 
     Raises DataError for unlabeled data and for labels that the classifier does not know.
 
@@ -143,7 +146,16 @@ def evaluate(
     start = time.perf_counter()
     seen = match_labels(classifier, data).with_channels(classifier.channels)
     sized = seen.resized(classifier.resize) if classifier.resize is not None else seen
-    samples = predict_dataset(classifier, sized, batch_size=batch_size, tta=tta, engine=engine, progress=progress)
+    samples = predict_dataset(
+        classifier,
+        sized,
+        batch_size=batch_size,
+        tta=tta,
+        logits=logits,
+        folder=folder,
+        engine=engine,
+        progress=progress,
+    )
     labels = classifier.labels or data.label_names
     failed = (*data.failed, *samples.failed)
     return Evaluation(samples.table, labels, data.split, failed, time.perf_counter() - start)

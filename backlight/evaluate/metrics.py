@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backlight.errors import DataError
+from backlight.evaluate.confusion import Confusion
 from backlight.table import Table
 
 
@@ -26,12 +27,23 @@ def top_k(table: Table, count: int = 5) -> float:
     >>> top_k(Table.of(id=["a"], label=[1], logits=[[3.0, 2.0, 1.0]]), 2)
     1.0
     """
-    logits, labels = np.asarray(table["logits"]), _labels(table)
+    ranks = table["rank"] if "rank" in table else rank_of(np.asarray(table["logits"]), _labels(table))
+    return float((ranks < count).mean())
+
+
+def rank_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Count how many classes have a higher logit `[N,classes]` than the label `[N]`, equal ones by index: int64 `[N]`.
+
+    A label whose logit is not a number comes last.
+
+    >>> rank_of(np.array([[3.0, 2.0, 2.0]]), np.array([2])).tolist()
+    [2]
+    """
     own = logits[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(logits.shape[1]) < labels[:, None]
     rank = ((logits > own) | ((logits == own) & earlier)).sum(1)
     # A logit that is not a number compares false with everything and would rank first.
-    return float(((rank < count) & ~np.isnan(own[:, 0])).mean())
+    return np.where(np.isnan(own[:, 0]), logits.shape[1], rank)
 
 
 def mean_loss(table: Table) -> float:
@@ -43,14 +55,13 @@ def mean_loss(table: Table) -> float:
     return float(np.mean(table["loss"], dtype=np.float64))
 
 
-def confusion(table: Table, classes: int) -> np.ndarray:
-    """Count pictures by true and predicted class, int64 `[classes,classes]`: rows true, columns predicted.
+def confusion(table: Table, classes: int) -> Confusion:
+    """Count pictures by true and predicted class.
 
-    >>> confusion(Table.of(id=["a", "b"], label=[0, 1], prediction=[0, 0]), 2).tolist()
+    >>> confusion(Table.of(id=["a", "b"], label=[0, 1], prediction=[0, 0]), 2).dense().tolist()
     [[1, 0], [1, 0]]
     """
-    flat = _labels(table) * classes + table["prediction"]
-    return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
+    return Confusion.of(_labels(table), table["prediction"], classes)
 
 
 @dataclass(frozen=True)
@@ -88,24 +99,24 @@ class ClassScore:
         }
 
 
-def per_class(counts: np.ndarray) -> tuple[ClassScore, ...]:
-    """Score every class by a confusion matrix `[classes,classes]`.
+def per_class(counts: Confusion) -> tuple[ClassScore, ...]:
+    """Score every class.
 
-    >>> per_class(np.array([[3, 1], [0, 0]]))[0].recall, per_class(np.array([[3, 1], [0, 0]]))[1].recall
+    >>> scores = per_class(Confusion.of([0, 0, 0, 0], [0, 0, 0, 1], classes=2))
+    >>> scores[0].recall, scores[1].recall
     (0.75, None)
     """
     scores = []
-    for k in range(len(counts)):
-        right, true, predicted = int(counts[k, k]), int(counts[k].sum()), int(counts[:, k].sum())
+    for right, true, predicted in zip(counts.right.tolist(), counts.totals.tolist(), counts.named.tolist()):
         recall = right / true if true else None
         scores.append(ClassScore(true, recall, recall, right / predicted if predicted else None))
     return tuple(scores)
 
 
-def balanced_accuracy(counts: np.ndarray) -> float:
-    """Return the mean recall of the classes that occur, by a confusion matrix `[classes,classes]`.
+def balanced_accuracy(counts: Confusion) -> float:
+    """Return the mean recall of the classes that occur.
 
-    >>> balanced_accuracy(np.array([[3, 1], [0, 2]]))
+    >>> balanced_accuracy(Confusion.of([0, 0, 0, 0, 1], [0, 0, 0, 1, 1], classes=2))
     0.875
     """
     return float(np.mean([score.recall for score in per_class(counts) if score.recall is not None]))
@@ -125,15 +136,14 @@ class Confused:
     fraction: float
 
 
-def most_confused(counts: np.ndarray, labels: Sequence[str], top: int = 10) -> list[Confused]:
-    """List the pairs that are confused most often, by a confusion matrix; equal counts in the order of labels.
+def most_confused(counts: Confusion, labels: Sequence[str], top: int = 10) -> list[Confused]:
+    """List the pairs that are confused most often; equal counts in the order of labels.
 
-    >>> most_confused(np.array([[3, 1], [2, 0]]), ["cat", "dog"])[0]
+    >>> most_confused(Confusion.of([0, 1, 1], [1, 0, 0], classes=2), ["cat", "dog"])[0]
     Confused(true='dog', predicted='cat', count=2, fraction=1.0)
     """
-    pairs = [(-int(counts[i, j]), i, j) for i in range(len(counts)) for j in range(len(counts)) if i != j]
-    worst = sorted(pair for pair in pairs if pair[0] < 0)[:top]
-    return [Confused(labels[i], labels[j], -n, -n / int(counts[i].sum())) for n, i, j in worst]
+    totals = counts.totals
+    return [Confused(labels[i], labels[j], n, n / int(totals[i])) for i, j, n in counts.wrong[:top]]
 
 
 def top_losses(table: Table, top: int = 20) -> Table:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from backlight import __version__
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.engine.chunks import Chunk, in_chunks
 from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress, reporting
+from backlight.engine.progress import Progress
 from backlight.errors import DataError, Failure
+from backlight.evaluate.metrics import rank_of
+from backlight.sweep import Advance, Part, Task, sweep
+from backlight.sweep.cost import Cost, cost_of, shape_of
 from backlight.table import Table
+
+_MOST_LOGITS = 2**26  # 256 MiB: 50,000 pictures of 1,000 classes, not of 10,000
+_VIEWS = 6  # passes with test-time augmentation
 
 
 class Samples(NamedTuple):
@@ -31,15 +40,19 @@ def predict_dataset(
     *,
     batch_size: int = 256,
     tta: bool = False,
+    logits: bool | None = None,
+    folder: Path | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
 ) -> Samples:
     """Tabulate what a classifier predicts for a data set: one row per image, in the data's order.
 
     The columns are `id`, `label` and `prediction` (indices), `confidence` (softmax probability of the prediction),
-    `loss` (cross-entropy, for labeled data) and `logits`. With `tta` the logits are averaged over six views: the
-    picture and two of its shifts by a pixel, each also mirrored, the unshifted two counting half (airbench). With
-    several processes each looks at its share, and all get the whole table.
+    for labeled data `loss` (cross-entropy) and `rank` (how many classes have a higher logit than the label, equal
+    ones by index), and `logits`; these are left out by default where all of them would take more than 256 MiB. With
+    `tta` the logits are averaged over six views: the picture and two of its shifts by a pixel, each also mirrored, the
+    unshifted two counting half (airbench). Finished blocks are kept in `folder` and read back; several processes share
+    the work, and all get the whole table.
 
     Raises DataError when the data's labels are not the classifier's.
 
@@ -48,31 +61,34 @@ def predict_dataset(
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
     >>> classifier = Classifier.from_module(net, size=8, labels=["a", "b"])
     >>> predict_dataset(classifier, data).table.names
-    ['id', 'label', 'prediction', 'confidence', 'loss', 'logits']
+    ['id', 'label', 'prediction', 'confidence', 'loss', 'rank', 'logits']
     """
     check_labels(classifier, data)
-    engine = engine or Engine(classifier.device)
-    mine, chunk = engine.shard(len(data)), Chunk(batch_size)
-    share = data.take(mine) if engine.world > 1 else data
-    rows, logits, failed = [mine[:0]], [torch.zeros(0, classifier.classes)], list[Failure]()
-    with reporting(progress, len(share), f"evaluate {data.name}") as advance:
-        for batch in share.batches(batch_size):
+    if logits is None:
+        logits = len(data) * classifier.classes <= _MOST_LOGITS
+    passes = _VIEWS if tta else 1
+
+    def work(block: Dataset, advance: Advance) -> Part:
+        found, failed, chunk = list[Table](), list[Failure](), Chunk(batch_size)
+        for batch in block.batches(batch_size):
             look = partial(_logits, classifier, batch.images, tta)
-            logits += list(in_chunks(look, len(batch.images), chunk))
-            rows.append(mine[batch.rows])
+            if len(batch.ids):
+                seen = torch.cat(list(in_chunks(look, len(batch.images), chunk)))
+                found.append(tabulate(batch.ids, batch.labels, seen, logits_kept=logits))
             failed += batch.failed
             advance(len(batch.ids) + len(batch.failed))
-    every = engine.gather_objects((torch.cat(rows), torch.cat(logits), failed))
-    places = torch.cat([part for part, _, _ in every])
-    if not len(places):
-        raise DataError(f"{data.name} has no readable picture", expected="at least one")
-    order = places.argsort()
-    names = [data.ids[row] for row in places[order].tolist()]
-    table = tabulate(names, data.labels[places[order]], torch.cat([part for _, part, _ in every])[order])
-    return Samples(table, tuple(failure for _, _, part in every for failure in part))
+        return Part(Table.merge(found) if found else Table.of(id=[]), failed=tuple(failed))
+
+    def cost() -> Cost:
+        return cost_of(classifier, shape_of(classifier, data), passes, classifier.classes if logits else 0)
+
+    depends = ("evaluate", classifier, batch_size, tta, logits, __version__)
+    task = Task(f"evaluate {data.name}", data, work, depends, cost)
+    found = sweep(task, folder=folder, engine=engine or Engine(classifier.device), progress=progress)
+    return Samples(found.table, found.failed)
 
 
-def tabulate(ids: list[str], labels: Tensor, logits: Tensor) -> Table:
+def tabulate(ids: Sequence[str], labels: Tensor, logits: Tensor, *, logits_kept: bool = True) -> Table:
     """Make the table of ids, labels int64 `[N]` (-1 where unknown) and logits `[N,classes]`.
 
     >>> tabulate(["a"], torch.tensor([1]), torch.tensor([[0.0, 0.0]]))["loss"].round(4)
@@ -83,7 +99,8 @@ def tabulate(ids: list[str], labels: Tensor, logits: Tensor) -> Table:
     columns = {"id": ids, "label": labels, "prediction": prediction, "confidence": confidence}
     if bool((labels >= 0).all()):
         columns["loss"] = F.cross_entropy(logits, labels, reduction="none")
-    return Table.of({**columns, "logits": logits})
+        columns["rank"] = rank_of(logits.numpy(), labels.numpy())
+    return Table.of({**columns, "logits": logits} if logits_kept else columns)
 
 
 def match_labels(classifier: Classifier, data: Dataset) -> Dataset:

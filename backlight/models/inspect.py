@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from backlight.classifier import Classifier
+from backlight.classifier.multiply_adds import count_multiply_adds
 from backlight.classifier.predictions import Prediction, top_classes
 from backlight.classifier.recording import Layer
 from backlight.errors import ModelError
@@ -71,32 +70,15 @@ def inspect_model(classifier: Classifier) -> ModelSummary:
     """
     if classifier.size is None:
         raise ModelError("the model's input size is unknown", hint="--size 224, or size=224")
-    layers = classifier.layers()
+    layers, shape = classifier.layers(), (classifier.channels, *classifier.size)
     return ModelSummary(
         classifier.name,
         sum(parameter.numel() for parameter in classifier.module.parameters()),
-        count_multiply_adds(classifier),
-        (classifier.channels, *classifier.size),
+        count_multiply_adds(classifier, shape),
+        shape,
         _head(classifier.module, layers),
         layers,
     )
-
-
-def count_multiply_adds(classifier: Classifier) -> int:
-    """Count the multiplications of one forward pass of one image, as `ModelSummary` describes.
-
-    >>> net = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    >>> count_multiply_adds(Classifier.from_module(net, size=4)) == 4 * 4 * 5 * 3 * 3 * 3
-    True
-    """
-    assert classifier.size is not None
-    # Fused attention kernels hide their products from the counter: the plain backend shows them, and an image
-    # that wants a gradient keeps nn.MultiheadAttention off its fused path.
-    with torch.inference_mode(False), torch.enable_grad():
-        image = torch.full((1, classifier.channels, *classifier.size), 0.5, device=classifier.device)
-        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            classifier.record(image.requires_grad_(), ("logits",))
-    return int(counter.get_total_flops()) // 2
 
 
 def _head(module: nn.Module, layers: tuple[Layer, ...]) -> Head | None:

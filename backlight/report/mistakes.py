@@ -58,9 +58,8 @@ class Mistakes:
     def classes(self) -> list[int]:
         """Return the classes of the matrix in order: those that occur, or of many the ones with most mistakes."""
         counts = self.evaluation.confusion
-        wrong = counts - np.diag(np.diag(counts))
-        involved = wrong.sum(0) + wrong.sum(1)
-        occurring = np.flatnonzero(counts.sum(0) + counts.sum(1))
+        involved = counts.totals + counts.named - 2 * counts.right
+        occurring = np.flatnonzero(counts.totals + counts.named)
         most = sorted(occurring.tolist(), key=lambda index: (-int(involved[index]), index))[:_CLASSES]
         return sorted(most)
 
@@ -68,13 +67,11 @@ class Mistakes:
     def worst(self) -> tuple[int, int] | None:
         """Return the least accurate class and the one that it is most confused with, both ways counted, if any."""
         counts = self.evaluation.confusion
-        totals = counts.sum(1)
-        wrong = counts - np.diag(np.diag(counts))
-        if not wrong.any():
+        if not counts.wrong:
             return None
-        shares = np.where(totals > 0, np.diag(counts) / np.maximum(totals, 1), 2.0)
+        shares = np.where(counts.totals > 0, counts.right / np.maximum(counts.totals, 1), 2.0)
         first = int(shares.argmin())
-        return first, int((wrong[first] + wrong[:, first]).argmax())
+        return first, int(counts.both_ways(first).argmax())
 
     def cell(self, true: int, predicted: int) -> Table:
         """Return the pictures of one cell: mistakes the most confident first, right ones the least confident first."""
@@ -92,7 +89,7 @@ class Mistakes:
         ids += suspected_label_errors(self.evaluation.table).head(_LOSSES).ids
         counts = self.evaluation.confusion
         pairs = [(true, other) for true in self.classes for other in self.classes if counts[true, other]]
-        pairs.sort(key=lambda pair: (pair[0] == pair[1], -int(counts[pair])))
+        pairs.sort(key=lambda pair: (pair[0] == pair[1], -counts[pair]))
         cells = [self.cell(*pair).head(_PER_CELL).ids for pair in pairs]
         # The first of every cell before the second of any: where room ends, most cells still open.
         return ids + [cell[place] for place in range(_PER_CELL) for cell in cells if place < len(cell)]
@@ -100,7 +97,7 @@ class Mistakes:
     def shown_cell(self, true: int, predicted: int, thumbnails: Mapping[str, Thumbnail], most: int) -> Cell:
         """Make a cell with at most so many pictures."""
         found, labels = self.evaluation, self.evaluation.labels
-        count, total = int(found.confusion[true, predicted]), int(found.confusion[true].sum())
+        count, total = found.confusion[true, predicted], int(found.confusion.totals[true])
         shown = shown_rows(self.cell(true, predicted).head(most), labels, thumbnails, told=False)
         anchor = f"cell-{true}-{predicted}"
         return Cell(anchor, labels[true], labels[predicted], count, count / total if total else 0.0, shown)
@@ -118,7 +115,7 @@ def mistakes_facts(mistakes: Mistakes, thumbnails: Mapping[str, Thumbnail]) -> F
         "largest": max(wrong, default=0.0) or 1.0,
         "labels": [found.labels[index] for index in classes],
         "rows": rows,
-        "classes": int((found.confusion.sum(0) + found.confusion.sum(1) > 0).sum()),
+        "classes": int((found.confusion.totals + found.confusion.named > 0).sum()),
         "pairs": [_pair(found, pair) for pair in found.most_confused],
         "worst": _worst(mistakes, thumbnails),
     }

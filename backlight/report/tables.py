@@ -42,15 +42,15 @@ def accuracy_by_class(table: Table, labels: tuple[str, ...]) -> list[ClassRow]:
     [('dog', 0.0, 'cat'), ('cat', 1.0, '')]
     """
     counts = confusion(table, len(labels))
+    mistaken = {}
+    for true, predicted, count in reversed(counts.wrong):  # the most frequent mistake of a class comes last and stays
+        mistaken[true] = (labels[predicted], count)
     rows = []
     for index, score in enumerate(per_class(counts)):
         if not score.n:
             continue
-        right = int(counts[index, index])
-        wrong = counts[index].copy()
-        wrong[index] = 0
-        most = int(wrong.argmax())
-        taken, times = (labels[most], int(wrong[most])) if wrong[most] else ("", 0)
+        right = int(counts.right[index])
+        taken, times = mistaken.get(index, ("", 0))
         interval = wilson(right, score.n)
         rows.append(
             ClassRow(labels[index], score.n, right / score.n, interval, score.precision, score.f1, taken, times)
@@ -65,7 +65,7 @@ def _accuracy_facts(table: Table, labels: tuple[str, ...]) -> Facts:
         "n": len(table),
         "accuracy": accuracy(table),
         "balanced": balanced_accuracy(confusion(table, len(labels))),
-        "top5": top_k(table, 5) if "logits" in table and len(labels) > 5 else None,
+        "top5": top_k(table, 5) if {"logits", "rank"} & set(table.names) and len(labels) > 5 else None,
         "interval": wilson(right, len(table)),
         "first": rows[:_SHOWN],
         "more": rows[_SHOWN:],

@@ -115,9 +115,10 @@ class Table:
         column = self.arrow[self._known(name)].combine_chunks()
         if not pa.types.is_list(column.type):
             return column.to_numpy(zero_copy_only=False)
-        lists = column.to_numpy(zero_copy_only=False)
-        same = len({len(values) for values in lists if values is not None}) == 1 and not column.null_count
-        return np.stack(list(lists)) if same else lists
+        widths = column.value_lengths().unique()
+        if len(widths) == 1 and not column.null_count:
+            return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), widths[0].as_py())
+        return column.to_numpy(zero_copy_only=False)
 
     def rows(self) -> list[dict[str, Any]]:
         """List the rows as plain dictionaries."""

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from backlight.errors import DataError
 from backlight.evaluate import metrics
+from backlight.evaluate.confusion import Confusion
 from backlight.table import Table
 from backlight.table.statistics import wilson
 
@@ -25,6 +26,12 @@ def _table(classes: int, count: int, seed: int = 0) -> Table:
         loss=rng.random(count),
         logits=logits,
     )
+
+
+def counted(matrix: list[list[int]]) -> Confusion:
+    """Count pictures of which there are so many of each true (rows) and predicted class (columns)."""
+    pairs = [(i, j) for i, row in enumerate(matrix) for j, count in enumerate(row) for _ in range(count)]
+    return Confusion.of([i for i, _ in pairs], [j for _, j in pairs], len(matrix))
 
 
 @given(st.integers(1, 6), st.integers(1, 40), st.integers(0, 10**6))
@@ -46,11 +53,11 @@ def test_confusion_and_class_scores_by_explicit_loops(classes: int, count: int, 
         assert score.precision == (hits / len(taken) if taken else None)
         if of_class and taken:
             assert score.f1 == pytest.approx(2 * hits / (len(of_class) + len(taken)))
-    assert metrics.accuracy(table) == pytest.approx(np.trace(counts) / count)
+    assert metrics.accuracy(table) == pytest.approx(counts.right.sum() / count)
 
 
 def test_balanced_accuracy_leaves_out_empty_classes() -> None:
-    counts = np.array([[9, 1, 0], [1, 1, 0], [0, 0, 0]])
+    counts = counted([[9, 1, 0], [1, 1, 0], [0, 0, 0]])
     assert metrics.balanced_accuracy(counts) == pytest.approx((0.9 + 0.5) / 2)
     assert metrics.per_class(counts)[2].to_json() == dict.fromkeys(["accuracy", "precision", "recall", "f1"]) | {"n": 0}
 
@@ -83,7 +90,7 @@ def test_wilson_of_nothing() -> None:
 
 
 def test_most_confused_pairs_in_order() -> None:
-    counts = np.array([[5, 2, 0], [4, 6, 2], [0, 0, 8]])
+    counts = counted([[5, 2, 0], [4, 6, 2], [0, 0, 8]])
     pairs = metrics.most_confused(counts, ["a", "b", "c"])
     assert [(one.true, one.predicted, one.count) for one in pairs] == [("b", "a", 4), ("a", "b", 2), ("b", "c", 2)]
     assert pairs[0].fraction == pytest.approx(4 / 12)

@@ -4,9 +4,9 @@ from torch import nn
 from torchvision import models
 
 from backlight.classifier import Classifier
+from backlight.classifier.multiply_adds import count_multiply_adds
 from backlight.errors import ModelError, UsageError
 from backlight.models import compare_random, inspect_model, load
-from backlight.models.inspect import count_multiply_adds
 from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 
@@ -54,7 +54,7 @@ def test_attention_is_counted_however_it_is_computed(kind: str, projections: int
     tokens, width = 16, 8
     stem, head = tokens * width * 3 * 16, width * 5
     products = 2 * tokens * tokens * width + projections * tokens * width * width
-    assert count_multiply_adds(classifier) == stem + products + head
+    assert count_multiply_adds(classifier, (3, 16, 16)) == stem + products + head
 
 
 @pytest.mark.parametrize("state", CALLERS)

@@ -50,7 +50,7 @@ def test_every_cell_of_the_matrix_opens_its_own_pictures(page: Document) -> None
     data = toys()
     found = looked_at(data)
     links = {one["href"][1:]: one["title"] for one in page.all("a") if one.get("href", "").startswith("#cell-")}
-    counts = found.confusion
+    counts = found.confusion.dense()
     assert set(links) - {"cell-0-0"} == {f"cell-{i}-{j}" for i, j in zip(*counts.nonzero()) if (i, j) != (0, 0)}
     assert set(links) <= set(page.ids)
     for i, j in zip(*counts.nonzero()):
@@ -76,7 +76,7 @@ def test_a_cell_shows_its_most_confident_mistakes_and_its_least_confident_rights
 
 def test_the_worst_class_and_its_partner_by_counting() -> None:
     found = looked_at(toys(200))
-    counts = found.confusion
+    counts = found.confusion.dense()
     shares = [counts[k, k] / counts[k].sum() for k in range(3)]
     first = int(np.argmin(shares))
     both = [(counts[first, k] + counts[k, first]) if k != first else -1 for k in range(4)]

@@ -1,0 +1,47 @@
+"""What tells that a picture is still the same, without decoding it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from backlight.data.pictures import Decoded, Drawing, Fitted, Joined, PictureSource, Selected, try_one
+from backlight.errors import FileError
+from backlight.fingerprint import fingerprint
+
+
+def stamps(pictures: PictureSource, rows: Sequence[int]) -> list[str]:
+    """Return a text per picture that is another one when its pixels are others, in any process and on any machine.
+
+    Files and encoded pictures are told by their bytes and how they are made to fit, drawings by their description,
+    all others by their pixels.
+
+    >>> import torch
+    >>> from backlight.data.pictures import Memory
+    >>> first, second = stamps(Memory(torch.tensor([0, 1], dtype=torch.uint8).view(2, 1, 1, 1)), [0, 1])
+    >>> first == second
+    False
+    """
+    return [_stamp(pictures, int(row)) for row in rows]
+
+
+def _stamp(pictures: PictureSource, row: int) -> str:
+    if isinstance(pictures, Selected):
+        return _stamp(pictures.inner, int(pictures.rows[row]))
+    if isinstance(pictures, Joined):
+        for part in pictures.parts:
+            if row < len(part):
+                return _stamp(part, row)
+            row -= len(part)
+    if isinstance(pictures, Fitted):
+        return fingerprint(pictures.resize, pictures.channels, _stamp(pictures.inner, row))
+    if isinstance(pictures, Drawing):
+        return fingerprint(repr(pictures.shapes), pictures.part, row)
+    if isinstance(pictures, Decoded) and pictures.stamp is not None:
+        try:
+            return fingerprint(pictures.resize, pictures.channels, pictures.stamp(row))
+        except FileError as error:
+            return str(error)
+    found = try_one(pictures, row)
+    return fingerprint(found if isinstance(found, Tensor) else str(found))

@@ -1,0 +1,134 @@
+"""Which process is at work on which block: a file that only one process can create, and that outlives no process.
+
+A claim decides about work done twice, never about results: a part is a pure function of its block and is moved into
+place whole, so the races that are left (two processes that both find a claim dead) cost time only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from backlight.errors import FileError
+
+SUFFIX = ".claim"
+BEAT, EXPIRED = 20.0, 300.0
+"""A process at work touches its claims every `BEAT` seconds; one of another host is dead after `EXPIRED` without."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who is at work: the host, the process with the time at which it began, and since when (seconds since 1970).
+
+    >>> Claim.own().alive(age=10_000)
+    True
+    """
+
+    host: str
+    process: int
+    began: str
+    since: float
+
+    @classmethod
+    def own(cls) -> Claim:
+        """Return a claim of this process."""
+        return cls(socket.gethostname(), os.getpid(), _began(os.getpid()), time.time())
+
+    def alive(self, age: float) -> bool:
+        """Whether the process lives still; on another host only the age of the last sign of life can tell."""
+        if self.host != socket.gethostname():
+            return age < EXPIRED
+        # A process number is given anew after a while: the same one that began at another time is another process.
+        return _exists(self.process) and _began(self.process) == self.began
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Claim `path` for a while: yield whether this process has it, and let go of it whatever happens.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "block.claim"
+    >>> with claimed(path) as mine, claimed(path) as again:
+    ...     print(mine, again, path.exists())
+    True False True
+    >>> path.exists()
+    False
+    """
+    if not _take(path):
+        yield False
+        return
+    ended = threading.Event()
+    beating = threading.Thread(target=_beat, args=(path, ended), daemon=True)
+    beating.start()
+    try:
+        yield True
+    finally:
+        ended.set()
+        beating.join()
+        path.unlink(missing_ok=True)
+
+
+def read_claim(path: Path) -> Claim | None:
+    """Read the claim of a process that is alive; None where there is none."""
+    try:
+        age = time.time() - path.stat().st_mtime
+        found = json.loads(path.read_text("utf-8"))
+        claim = Claim(str(found["host"]), int(found["process"]), str(found["began"]), float(found["since"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, OverflowError):
+        # Not written to the end yet, or by a process that died while it wrote.
+        return Claim("", 0, "", 0.0) if age < BEAT else None
+    return claim if claim.alive(age) else None
+
+
+def _take(path: Path) -> bool:
+    for _ in range(2):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                json.dump(vars(Claim.own()), file)
+        except FileExistsError:
+            if read_claim(path) is not None:
+                return False
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FileError(path, f"cannot be written: {error.strerror}") from error
+        else:
+            return True
+    return False
+
+
+def _beat(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(BEAT):
+        with suppress(FileNotFoundError):
+            os.utime(path)
+
+
+def _exists(process: int) -> bool:
+    if process <= 0:
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _began(process: int) -> str:
+    """Return when a process began, in the system's own count; nothing where the system does not tell."""
+    try:
+        # The name of the program, in parentheses, may hold spaces: what counts stands after it.
+        state, *fields = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
+        return "ended" if state in "ZX" else fields[18]
+    except (OSError, IndexError, ValueError):
+        return ""

@@ -1,0 +1,170 @@
+"""Finished blocks: in a folder, where any process finds them, or in the memory of this one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from backlight.errors import Failure, FileError
+from backlight.files import atomic, sweep_temporary, write_text
+from backlight.sweep.claims import SUFFIX, claimed
+from backlight.sweep.task import Block, Part
+from backlight.table import Table
+
+LENGTH = 16
+_NOTED = "backlight"
+WAIT = 0.2
+"""Seconds between two looks at what another process is doing."""
+
+
+class Parts(Protocol):
+    """Where the parts of a task's blocks are kept."""
+
+    def has(self, block: Block) -> bool:
+        """Whether the part of a block is here."""
+
+    def claim(self, block: Block) -> AbstractContextManager[bool]:
+        """Keep other processes off a block; yield whether this one may work on it."""
+
+    def write(self, block: Block, part: Part) -> None:
+        """Keep a part."""
+
+    def read(self, block: Block, *, tensors: bool = True) -> Part:
+        """Return a part that is here."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MemoryParts:
+    """Keep parts in memory, by the number of their block."""
+
+    kept: dict[int, Part] = field(default_factory=dict)
+
+    def has(self, block: Block) -> bool:
+        """Whether the part of a block is here."""
+        return block.number in self.kept
+
+    def claim(self, block: Block) -> AbstractContextManager[bool]:
+        """Yield True: nobody else is here."""
+        return nullcontext(True)
+
+    def write(self, block: Block, part: Part) -> None:
+        """Keep a part."""
+        self.kept[block.number] = part
+
+    def read(self, block: Block, *, tensors: bool = True) -> Part:
+        """Return a part that is here."""
+        return self.kept[block.number]
+
+
+@dataclass(frozen=True)
+class FolderParts:
+    """Keep parts in a folder, under names that say all that decides about them: a stale part is never read.
+
+    A part is a Parquet table, and safetensors beside it where there are tensors. `key` stands for everything but the
+    pictures, `tag` (plain text) tells parts apart that one run may read of another.
+
+    >>> import tempfile, torch
+    >>> from backlight.data.dataset import Dataset
+    >>> block = Block(0, Dataset.of(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)))
+    >>> parts = FolderParts(Path(tempfile.mkdtemp()), "key")
+    >>> parts.write(block, Part(Table.of(id=["0"], x=[1]), {"image": torch.zeros(1, 2)}))
+    >>> parts.has(block), parts.read(block).table["x"].tolist(), FolderParts(parts.folder, "other").has(block)
+    (True, [1], False)
+    """
+
+    folder: Path
+    key: str
+    tag: str = ""
+
+    def has(self, block: Block) -> bool:
+        """Whether the part of a block is here."""
+        return self.path(block).is_file()
+
+    @contextmanager
+    def claim(self, block: Block) -> Iterator[bool]:
+        """Keep other processes off a block; yield whether this one may work on it."""
+        path = self.path(block)
+        with claimed(path.with_suffix(SUFFIX)) as mine:
+            if mine:
+                sweep_temporary(path)  # what a killed process left: nobody else writes this block now
+            yield mine
+
+    def write(self, block: Block, part: Part) -> None:
+        """Keep a part: its tensors first, then the table that says that it is finished."""
+        path = self.path(block)
+        if part.tensors:
+            _save(path.with_suffix(".safetensors"), part.tensors)
+        noted = {"failed": part.failed, "tensors": sorted(part.tensors)}
+        Table(part.table.arrow.replace_schema_metadata({_NOTED: json.dumps(noted)})).write(path)
+
+    def read(self, block: Block, *, tensors: bool = True) -> Part:
+        """Return a part that is here; raises FileError for files that are no part."""
+        return read_part(self.path(block), tensors=tensors)
+
+    def path(self, block: Block) -> Path:
+        """Return the path of a block's table."""
+        return self.folder / f"{self.key[:LENGTH]}-{block.content[:LENGTH]}{self.tag and '-'}{self.tag}.parquet"
+
+    def settle(self, name: str, choose: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the document that the first of all processes and runs chose, which is kept beside the parts.
+
+        >>> import tempfile
+        >>> parts = FolderParts(Path(tempfile.mkdtemp()), "key")
+        >>> parts.settle("plan", lambda: {"size": 20}), parts.settle("plan", lambda: {"size": 30})
+        ({'size': 20}, {'size': 20})
+        """
+        path = self.folder / f"{self.key[:LENGTH]}-{name}.json"
+        while not path.is_file():
+            with claimed(path.with_suffix(SUFFIX)) as mine:
+                if not mine:
+                    time.sleep(WAIT)
+                elif not path.is_file():
+                    write_text(path, json.dumps(choose(), indent=2) + "\n")
+        try:
+            return dict(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise FileError(path, f"is no choice of an earlier run ({error})", hint="delete it") from error
+
+
+def read_part(path: Path, *, tensors: bool = True) -> Part:
+    """Read a part by the path of its table; raises FileError for files that are none."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    table, beside = Table.read(path), path.with_suffix(".safetensors")
+    try:
+        noted = json.loads((table.arrow.schema.metadata or {})[_NOTED.encode()])
+        failed = tuple(Failure(str(name), str(error)) for name, error in noted["failed"])
+        loaded = load_file(beside) if tensors and noted["tensors"] else {}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise FileError(path, f"is no finished block ({error})", hint="delete it and run again") from error
+    return Part(table, loaded, failed)
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        with atomic(path) as temporary:
+            save_file({name: one.detach().cpu().contiguous() for name, one in tensors.items()}, temporary)
+    except SafetensorError as error:  # a full disk is no OSError here
+        raise FileError(path, f"cannot be written: {error}") from error
+
+
+def forget(folder: Path) -> None:
+    """Delete finished blocks and what was settled for them, and nothing else.
+
+    >>> import tempfile
+    >>> forget(Path(tempfile.mkdtemp()))
+    """
+    for kind in ("*.parquet", "*.safetensors", "*.json", f"*{SUFFIX}"):
+        for path in folder.glob(kind):
+            path.unlink(missing_ok=True)
