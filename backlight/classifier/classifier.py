@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import chain
@@ -16,6 +16,7 @@ from backlight.classifier import diagnosis
 from backlight.classifier.guard import Hold, untouched
 from backlight.classifier.heads import Head
 from backlight.classifier.hidden import hidden_modules
+from backlight.classifier.passport import FIELDS, GEOMETRY, Passport, Source
 from backlight.classifier.recording import LOGITS, Layer, list_layers, record_layers, split_call
 from backlight.classifier.wrapping import as_module, per_channel
 from backlight.errors import InputError, LayerError, ModelError, did_you_mean
@@ -49,11 +50,14 @@ class Classifier:
         outputs: str = "logits",
         head: Head | None = None,
         probe: Probe | None = None,
+        sources: Mapping[str, Source] | None = None,
+        trained: bool = True,
     ) -> None:
         self.module, self.mean, self.std = module, mean, std
         self.resize, self.labels, self.name = resize, labels, name
         self.head = Head(outputs, labels) if head is None else head
         self.probe = probe
+        self.sources, self.trained = dict(sources or {}), trained
         self.notes: tuple[str, ...] = ()  # what had to be assumed or was left out
 
     @classmethod
@@ -61,22 +65,22 @@ class Classifier:
         cls,
         module: nn.Module | Callable[[Tensor], Tensor],
         *,
-        mean: float | Sequence[float] = (0.0, 0.0, 0.0),
-        std: float | Sequence[float] = (1.0, 1.0, 1.0),
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
         size: int | tuple[int, int] | None = None,
         labels: Sequence[str] | None = None,
         resize: Resize | None = None,
         name: str | None = None,
-        outputs: str = "logits",
+        outputs: str | None = None,
     ) -> Classifier:
         """Wrap anything that maps normalized images `[B,C,H,W]` to logits `[B,classes]`.
 
-        `mean` and `std` are per channel in `[0,1]` units and are applied here, not in the module. `size` is the
-        input size (h, w) or one side. `outputs` says what the module returns: `logits`, `probabilities`,
-        `log-probabilities`, `binary` (one logit z, read as [0, z]) or `multilabel` (a logit or a sigmoid per label).
-        Of a tuple, a dictionary or an object with `.logits` the logits are taken. The modules that a function runs
-        are looked for in what it is bound to, closes over and names. What is returned is checked on every pass; with a
-        size known, one small pass comes first.
+        `mean` and `std` are per channel in `[0,1]` units and are applied here, not in the module; left out they are
+        assumed to be 0 and 1, and `.passport` says so. `size` is the input size (h, w) or one side. `outputs` says
+        what the module returns: `logits` (assumed), `probabilities`, `log-probabilities`, `binary` (one logit z, read
+        as [0, z]) or `multilabel` (a logit or a sigmoid per label). Of a tuple, a dictionary or an object with
+        `.logits` the logits are taken. The modules that a function runs are looked for in what it is bound to, closes
+        over and names. What is returned is checked on every pass; with a size known, one small pass comes first.
 
         Raises ModelError where the module does not fit, InputError where mean, std or size do not.
 
@@ -85,11 +89,21 @@ class Classifier:
         Traceback (most recent call last):
         backlight.errors.ModelError: the model returns probabilities...
         """
-        means, stds = per_channel(mean, std)
+        means, stds = per_channel((0.0,) * 3 if mean is None else mean, (1.0,) * 3 if std is None else std)
+        stated: dict[str, object] = {
+            "mean": mean,
+            "std": std,
+            "size": size,
+            "labels": labels or None,
+            "outputs": outputs,
+        }
+        stated |= dict.fromkeys(GEOMETRY, resize) if resize is not None else {}
         if resize is None and size is not None:
             sides = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
             resize = Resize(min(sides), sides)
         network = as_module(module)
+        if mean is None and std is None and diagnosis.inner_normalization(network) is not None:
+            stated |= {"mean": means, "std": stds}  # the module states its own, and none is right out here
         classifier = cls(
             network,
             mean=means,
@@ -97,7 +111,8 @@ class Classifier:
             resize=resize,
             labels=tuple(labels or ()),
             name=name or type(network).__name__,
-            outputs=outputs,
+            outputs=outputs or "logits",
+            sources={field: "assumed" if stated.get(field) is None else "given" for field in FIELDS},
         )
         diagnosis.diagnose(classifier)
         return classifier
@@ -164,6 +179,21 @@ class Classifier:
     @cached_property
     def _hidden(self) -> tuple[nn.Module, ...]:
         return tuple(hidden_modules(self.module).values())
+
+    @property
+    def passport(self) -> Passport:
+        """Return normalization, geometry, labels, outputs and weights, each with its source."""
+        return Passport(
+            self.name,
+            self.module,
+            self.mean,
+            self.std,
+            self.resize,
+            self.labels,
+            self.outputs,
+            self.sources,
+            self.trained,
+        )
 
     def layers(self) -> tuple[Layer, ...]:
         """List the layers that can be recorded, in the order in which they run (one cached dry run)."""
@@ -341,6 +371,8 @@ class Classifier:
             name=name or self.name,
             head=head or Head(self.outputs, labels, column=self.head.column, tail=self.head.tail),
             probe=self.probe if probe is None and module is None else probe,
+            sources=self.sources,
+            trained=self.trained,
         )
         other.notes = self.notes
         return other

@@ -141,18 +141,31 @@ def _check_single_normalization(classifier: Classifier) -> None:
     identity = all(value == 0 for value in classifier.mean) and all(value == 1 for value in classifier.std)
     if identity:
         return
-    for name, part in classifier.module.named_modules():
+    where = inner_normalization(classifier.module)
+    if where is not None:
+        raise ModelError(
+            f"the model normalizes inside ({where!r} holds mean and std) and mean/std were given as well",
+            expected="one normalization",
+            hint="leave out mean= and std=, or remove that layer",
+        )
+
+
+def inner_normalization(module: nn.Module) -> str | None:
+    """Name the layer that subtracts a mean and divides by a deviation of pictures, None where there is none.
+
+    >>> inner_normalization(nn.Linear(2, 2)) is None
+    True
+    """
+    for name, part in module.named_modules():
         if _normalizes(part):
-            where = name or type(part).__name__
-            raise ModelError(
-                f"the model normalizes inside ({where!r} holds mean and std) and mean/std were given as well",
-                expected="one normalization",
-                hint="leave out mean= and std=, or remove that layer",
-            )
+            return name or type(part).__name__
+    return None
 
 
 def _normalizes(part: nn.Module) -> bool:
     if isinstance(part, _NormBase) or any(True for _ in part.children()):
         return False
-    names = {name.strip("_") for name in (*part._buffers, *part._parameters, *vars(part))}
+    # TorchScript's own dictionaries cannot be iterated.
+    tensors = (*part.named_buffers(recurse=False), *part.named_parameters(recurse=False))
+    names = {name.strip("_") for name in (*(name for name, _ in tensors), *vars(part))}
     return "std" in names and "mean" in names

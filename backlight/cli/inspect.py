@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import ModelOptions, RunOptions
+from backlight.cli.options import Force, ModelOptions, RunOptions
 from backlight.cli.output import run_task
 
 
@@ -18,10 +18,18 @@ def inspect(
     compare_random: Annotated[
         bool, typer.Option("--compare-random", help="What random and trained weights say about the picture.")
     ] = False,
+    write_passport: Annotated[
+        bool,
+        typer.Option(
+            "--write-passport",
+            help="Write normalization, geometry, labels and outputs as model.json beside the weights, else here.",
+        ),
+    ] = False,
+    force: Force = False,
 ) -> None:
     """Describe what a model is made of: size, work, head and layers."""
     from backlight.tasks.inspecting import InspectRequest
     from backlight.tasks.inspecting import inspect as task
 
-    request = InspectRequest(model.request, picture, compare_random, run.seed)
+    request = InspectRequest(model.request, picture, compare_random, run.seed, write_passport, force)
     run_task(run, lambda progress: task(request, progress=progress))

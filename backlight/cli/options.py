@@ -55,6 +55,23 @@ class WeightOptions:
     mean: Annotated[str | None, typer.Option(help="Per channel, as in 0.5,0.5,0.5.", rich_help_panel=_MODEL)] = None
     std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2.", rich_help_panel=_MODEL)] = None
     size: Annotated[str | None, typer.Option(help="Input size: 224 or 224x192.", rich_help_panel=_MODEL)] = None
+    resize: Annotated[
+        int | None, typer.Option(min=1, help="The shorter side before the crop, in pixels.", rich_help_panel=_MODEL)
+    ] = None
+    crop: Annotated[
+        str | None,
+        typer.Option(help="center | squash | the share kept (0.875) | pixels (224).", rich_help_panel=_MODEL),
+    ] = None
+    interpolation: Annotated[
+        str | None, typer.Option(help="bilinear | bicubic | nearest | lanczos | ...", rich_help_panel=_MODEL)
+    ] = None
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            help="What the model returns: logits | probabilities | log-probabilities | binary | multilabel.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None
     device: Device = "auto"
     memory_format: Annotated[
         str,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from backlight.classifier.passport import FIELDS, Source
 from backlight.images import Resize
 
 
@@ -25,14 +26,23 @@ class ModelShape(NamedTuple):
     channels: int = 3
 
 
+def from_one_source(source: Source) -> dict[str, Source]:
+    """Return the sources of a model all of whose values come from one.
+
+    >>> from_one_source("run")["mean"]
+    'run'
+    """
+    return dict.fromkeys(FIELDS, source)
+
+
 @dataclass(frozen=True)
 class Blueprint:
     """A model that can be built: with random weights, drawn from one seed, or with its published ones.
 
     `classes` is what the model has by itself (0 where only building it tells), `labels` name these. `resize`
     is None where any size goes; `outputs` is what the module returns, as in `Classifier.from_module`.
-    `no_pretrained` and `no_random` say why a kind of weights cannot be had; `note` says what was assumed for
-    lack of a configuration.
+    `sources` says where mean, std, geometry, labels and outputs come from. `no_pretrained` and `no_random` say why a
+    kind of weights cannot be had; `place` is the file or folder beside which a `model.json` may lie.
 
     >>> net = Blueprint("linear", lambda shape: nn.Linear(4, shape.classes or 2))
     >>> net.build(ModelShape(classes=3)).out_features
@@ -50,7 +60,8 @@ class Blueprint:
     outputs: str = "logits"
     no_pretrained: str = ""
     no_random: str = ""
-    note: str = ""
+    place: str = ""
+    sources: Mapping[str, Source] = field(default_factory=lambda: from_one_source("library"))
 
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.multiply_adds import count_multiply_adds
+from backlight.classifier.passport import Passport
 from backlight.classifier.predictions import Prediction, top_classes
 from backlight.classifier.recording import Layer
 from backlight.errors import ModelError
@@ -39,11 +40,12 @@ class ModelSummary:
     `multiply_adds` counts, for one forward pass of one image, the multiplications in convolutions, linear layers
     and the matrix products of attention; normalization, activation, pooling and addition are not counted.
 
-    >>> ModelSummary("toy", 10, 8, (3, 2, 2), None, ()).to_json()["head"] is None
-    True
+    >>> passport = Classifier.from_module(nn.Flatten(), name="toy").passport
+    >>> ModelSummary(passport, 10, 8, (3, 2, 2), None, ()).to_json()["model"]["name"]
+    'toy'
     """
 
-    model: str
+    model: Passport
     parameters: int
     multiply_adds: int
     input: tuple[int, int, int]
@@ -55,7 +57,7 @@ class ModelSummary:
         head = {"in_features": self.head.in_features, "classes": self.head.classes} if self.head else None
         layers = [{"name": one.name, "type": one.type, "output": list(one.shape)} for one in self.layers]
         counts = {"parameters": self.parameters, "multiply_adds": self.multiply_adds}
-        return {"model": self.model, **counts, "input": list(self.input), "head": head, "layers": layers}
+        return {"model": self.model.to_json(), **counts, "input": list(self.input), "head": head, "layers": layers}
 
 
 def inspect_model(classifier: Classifier) -> ModelSummary:
@@ -72,7 +74,7 @@ def inspect_model(classifier: Classifier) -> ModelSummary:
         raise ModelError("the model's input size is unknown", hint="--size 224, or size=224")
     layers, shape = classifier.layers(), (classifier.channels, *classifier.size)
     return ModelSummary(
-        classifier.name,
+        classifier.passport,
         sum(parameter.numel() for parameter in classifier.module.parameters()),
         count_multiply_adds(classifier, shape),
         shape,

@@ -10,12 +10,14 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.classifier.passport import Source
 from backlight.errors import ModelError, UsageError
-from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.fetch import OFFLINE_HINT
 from backlight.models.labels import read_labels
 from backlight.models.registry import DEFAULT, find_blueprint
+from backlight.models.sidecar import find_passport, read_passport
+from backlight.models.stated import Stated
 from backlight.models.weights import head_classes, load_state, read_checkpoint
 
 
@@ -28,6 +30,10 @@ def load(
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     size: int | tuple[int, int] | None = None,
+    resize: int | None = None,
+    crop: str | float | None = None,
+    interpolation: str | None = None,
+    outputs: str | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
 ) -> Classifier:
@@ -37,8 +43,13 @@ def load(
     `hf-hub:ORG/NAME`, `file.py:factory` (which is run), or one of our networks by name. The published weights
     are taken from the local caches, else from the network; with `random` they are drawn from `seed`, the global
     generators untouched; with `weights` they are read from a file without running code, and the number
-    of classes from its head. `labels` are names or a file of names; `mean`, `std` (per channel, in `[0,1]` units)
-    and `size` (pixels; height, width) replace the model's own. What had to be assumed stands in `.notes`.
+    of classes from its head.
+
+    What is stated here replaces what a `model.json` beside the weights states, and that the model's own: `labels`
+    (names, or a file of names), `mean` and `std` (per channel, in `[0,1]` units), `size` (pixels; height, width),
+    `resize` (the shorter side before the crop), `crop` (`center`, `squash`, the share that is kept, or the input
+    size), `interpolation` and `outputs`. The source of each stands in `.passport`, and what was peeled off a
+    checkpoint in `.notes`.
 
     Raises UsageError for unknown specifications, FileError for files, ModelError where the weights do not fit
     or cannot be had, with what to do instead.
@@ -49,12 +60,20 @@ def load(
     if random and weights is not None:
         raise UsageError("both random weights and a file of weights", expected="one of them")
     names = _read_names(labels)
-    blueprint = _overridden(find_blueprint(spec, _checked_seed(seed)), mean, std, size)
-    shape = ModelShape(None, _two(size) if size is not None else None, len(blueprint.mean))
-    notes = [blueprint.note] if blueprint.note and None in (mean, std, size) else []
+    given = Stated(mean, std, size, resize, crop, interpolation, names or None, outputs)
+    blueprint = find_blueprint(spec, _checked_seed(seed))
+    if weights is not None:
+        blueprint = _with_foreign_weights(blueprint)
+    stated = _beside(weights if weights is not None else blueprint.place, blueprint)
+    if blueprint.resize is None:  # or what the file says of the crop would lack an input size
+        blueprint = Stated(size=given.sides).apply(blueprint, "given")
+    blueprint = given.apply(stated.apply(blueprint, "passport"), "given")
+    names, sides = given.labels or stated.labels or (), given.sides or stated.sides
+    shape = ModelShape(None, sides, len(blueprint.mean))
+    note = ""
     if weights is not None:
         module, shape, peeled = _from_file(blueprint, shape, weights)
-        notes += [f"{weights}: peeled {', '.join(peeled)}"] if peeled else []
+        note = f"{weights}: peeled {', '.join(peeled)}" if peeled else ""
     elif random:
         shape = shape._replace(classes=len(names) or None)
         module = _drawn(blueprint, shape)
@@ -62,13 +81,15 @@ def load(
         module = _published(blueprint, shape)
     if not names and shape.classes in (None, blueprint.classes):
         names = blueprint.labels
-    classifier = as_classifier(blueprint, module.to(_device(device)).eval(), names)
-    classifier.notes = tuple(notes)
+    classifier = as_classifier(blueprint, module.to(_device(device)).eval(), names, trained=not random)
+    classifier.take_note(note)
     return classifier
 
 
-def as_classifier(blueprint: Blueprint, module: nn.Module, labels: Sequence[str] = ()) -> Classifier:
-    """Wrap a built module with the normalization, resize rule and name of its blueprint.
+def as_classifier(
+    blueprint: Blueprint, module: nn.Module, labels: Sequence[str] = (), *, trained: bool = True
+) -> Classifier:
+    """Wrap a built module with the normalization, resize rule, name and sources of its blueprint.
 
     Raises ModelError as `Classifier.from_module` does.
 
@@ -76,7 +97,7 @@ def as_classifier(blueprint: Blueprint, module: nn.Module, labels: Sequence[str]
     >>> as_classifier(blueprint, blueprint.build(ModelShape(classes=3))).classes
     3
     """
-    return Classifier.from_module(
+    classifier = Classifier.from_module(
         module,
         mean=blueprint.mean,
         std=blueprint.std,
@@ -85,6 +106,25 @@ def as_classifier(blueprint: Blueprint, module: nn.Module, labels: Sequence[str]
         outputs=blueprint.outputs,
         labels=labels,
     )
+    own: Source = blueprint.sources["labels"] if tuple(labels) == blueprint.labels else "given"
+    classifier.sources = {**blueprint.sources, "labels": own if labels else "assumed"}
+    classifier.trained = trained
+    return classifier
+
+
+def _with_foreign_weights(blueprint: Blueprint) -> Blueprint:
+    """Assume what the library knows of its own weights, for weights that somebody else trained."""
+    sources = {name: "assumed" if source == "library" else source for name, source in blueprint.sources.items()}
+    return replace(blueprint, sources=sources)
+
+
+def _beside(place: str | os.PathLike[str], blueprint: Blueprint) -> Stated:
+    """Read the `model.json` in a folder or beside a file, but for what the model's own code states."""
+    path = find_passport(place) if place else None
+    if path is None:
+        return Stated()
+    stated = read_passport(path)
+    return replace(stated, **{name: None for name in stated.names if blueprint.sources.get(name) == "given"})
 
 
 def _drawn(blueprint: Blueprint, shape: ModelShape) -> nn.Module:
@@ -131,37 +171,3 @@ def _device(device: str | torch.device) -> torch.device:
         except RuntimeError:
             raise UsageError(f"device {device!r}", expected="auto, cpu, cuda, cuda:1 or mps") from None
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-
-
-def _overridden(
-    blueprint: Blueprint,
-    mean: float | Sequence[float] | None,
-    std: float | Sequence[float] | None,
-    size: int | tuple[int, int] | None,
-) -> Blueprint:
-    # Lists fix the number of channels where both are given; single numbers stand for every channel.
-    lengths = [len(values) for values in (mean, std) if isinstance(values, Sequence)]
-    channels = max(lengths) if len(lengths) == 2 else max([*lengths, len(blueprint.mean)])
-    return replace(
-        blueprint,
-        mean=_per_channel(blueprint.mean if mean is None else mean, channels),
-        std=_per_channel(blueprint.std if std is None else std, channels),
-        resize=blueprint.resize if size is None else _scaled(blueprint.resize, _two(size)),
-    )
-
-
-def _per_channel(values: float | Sequence[float], channels: int) -> tuple[float, ...]:
-    given = tuple(values) if isinstance(values, Sequence) else (values,)
-    return given * channels if len(given) == 1 else given
-
-
-def _two(size: int | tuple[int, int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-
-
-def _scaled(rule: Resize | None, size: tuple[int, int]) -> Resize:
-    if rule is None:
-        return Resize(min(size), size)
-    # The same share of the border is cut off as before.
-    shorter = None if rule.shorter_side is None else round(rule.shorter_side * min(size) / min(rule.size))
-    return replace(rule, size=size, shorter_side=shorter)

@@ -30,6 +30,7 @@ def model_section(
     facts = {
         "summary": inspect_model(classifier),
         "classifier": classifier,
+        "passport": classifier.passport,
         "probe": search.probe.describe() if search.probe else "none: attacks looked at the model itself",
         "versions": versions(),
         "seed": seed,

@@ -10,7 +10,8 @@ from backlight.classifier.predictions import Prediction
 from backlight.engine.progress import Progress
 from backlight.errors import UsageError
 from backlight.models.inspect import ModelSummary, RandomComparison, compare_random, inspect_model
-from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, with_model
+from backlight.models.sidecar import folder_of, write_passport
+from backlight.tasks.loading import DEFAULT_MODEL, Model, ModelRequest, as_classifier, model_name, with_model
 from backlight.tasks.outcome import Outcome, plain_json
 
 _BAR = 24
@@ -20,6 +21,8 @@ _BAR = 24
 class InspectRequest:
     """Which model; with a picture also what random and trained weights say about it.
 
+    With `write_passport` a `model.json` is written beside the weights, or into the working folder.
+
     >>> InspectRequest("classic_cnn").compare_random
     False
     """
@@ -28,6 +31,8 @@ class InspectRequest:
     picture: Path | None = None
     compare_random: bool = False
     seed: int = 0
+    write_passport: bool = False
+    force: bool = False
 
 
 def inspect(request: InspectRequest, *, progress: Progress | None = None) -> Outcome:
@@ -45,16 +50,24 @@ def inspect(request: InspectRequest, *, progress: Progress | None = None) -> Out
     image = classifier.read(request.picture).image if request.picture is not None else None
     summary = inspect_model(classifier)
     document = with_model(classifier, summary.to_json())
-    if not request.compare_random or image is None:
-        return Outcome(plain_json(document), (*_summary(summary), *classifier.notes), result=summary)
-    comparison = compare_random(classifier, image, seed=request.seed)
-    document = document | {"compare_random": comparison.to_json()}
-    return Outcome(plain_json(document), tuple(_comparison(comparison)), result=summary)
+    lines = (*_summary(summary), *classifier.notes)
+    if request.compare_random and image is not None:
+        comparison = compare_random(classifier, image, seed=request.seed)
+        document, lines = document | {"compare_random": comparison.to_json()}, tuple(_comparison(comparison))
+    if not request.write_passport:
+        return Outcome(plain_json(document), lines, result=summary)
+    file = write_passport(classifier, _folder_of(request.model), force=request.force)
+    return Outcome(plain_json(document | {"passport": file}), (*lines, str(file)), (file,), result=summary)
+
+
+def _folder_of(model: Model) -> Path:
+    weights = model.weights if isinstance(model, ModelRequest) else None
+    return folder_of(model_name(model), weights)
 
 
 def _summary(summary: ModelSummary) -> Iterator[str]:
     channels, height, width = summary.input
-    yield f"model          {summary.model}"
+    yield f"model          {summary.model.name}"
     yield f"parameters     {summary.parameters:,}"
     yield f"multiply-adds  {summary.multiply_adds:,} for one picture"
     yield f"input          {channels} channels, {height} x {width}"

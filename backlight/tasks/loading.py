@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 
 from backlight.classifier import Classifier
+from backlight.classifier.passport import Passport
 from backlight.data import Dataset, load_data
 from backlight.engine.processes import make_engine
 from backlight.errors import UsageError, did_you_mean
@@ -35,6 +38,10 @@ class ModelRequest:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     size: tuple[int, int] | None = None
+    resize: int | None = None
+    crop: str | float | None = None
+    interpolation: str | None = None
+    outputs: str | None = None
     device: str = "auto"
     memory_format: str = "auto"
 
@@ -53,6 +60,10 @@ class ModelRequest:
             mean=self.mean,
             std=self.std,
             size=self.size,
+            resize=self.resize,
+            crop=self.crop,
+            interpolation=self.interpolation,
+            outputs=self.outputs,
             seed=seed,
             device=make_engine(self.device).device,
         )
@@ -65,11 +76,36 @@ class ModelRequest:
 Model = str | ModelRequest | Classifier
 
 
+_TAKEN: ContextVar[list[Passport] | None] = ContextVar("taken", default=None)
+
+
+@contextmanager
+def noting_passports() -> Iterator[list[Passport]]:
+    """Collect the passports of the models that tasks inside the block take, so that none goes unsaid.
+
+    >>> with noting_passports() as taken:
+    ...     _ = as_classifier(ModelRequest("classic_cnn", random=True), 0)
+    >>> [passport.name for passport in taken]
+    ['classic_cnn']
+    """
+    taken: list[Passport] = []
+    token = _TAKEN.set(taken)
+    try:
+        yield taken
+    finally:
+        _TAKEN.reset(token)
+
+
 def as_classifier(model: Model, seed: int) -> Classifier:
     """Load what a request names; a classifier that is loaded already is taken as it is."""
     if isinstance(model, Classifier):
-        return model
-    return (ModelRequest(model) if isinstance(model, str) else model).load(seed)
+        found = model
+    else:
+        found = (ModelRequest(model) if isinstance(model, str) else model).load(seed)
+    taken = _TAKEN.get()
+    if taken is not None:
+        taken.append(found.passport)
+    return found
 
 
 def model_name(model: Model) -> str:
@@ -124,5 +160,6 @@ def data_title(data: Dataset) -> str:
 
 
 def with_model(classifier: Classifier, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to a document which model it is about."""
-    return dict(document)
+    """Add to a document which model it is about, and what had to be assumed of it."""
+    passport = classifier.passport
+    return {**document, "model": passport.to_json(), "warnings": list(passport.warnings())}

@@ -15,6 +15,7 @@ from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.loader import as_classifier
 from backlight.models.registry import find_blueprint
+from backlight.models.stated import scaled
 from backlight.train.layers import replace_head
 
 _WHITENING_IMAGES, _WHITENING_VALUES = 5000, 5000 * 3 * 32 * 32
@@ -65,7 +66,7 @@ def start_classifier(
     common = _common_size(data)
     sides = size or (None if pretrained else common)
     if sides is not None:
-        blueprint = replace(blueprint, resize=_resize(blueprint, sides))
+        blueprint = replace(blueprint, resize=scaled(blueprint.resize, sides))
     if pretrained and common is not None:
         blueprint = replace(blueprint, resize=_uncropped(blueprint.resize, common))
     channels = len(blueprint.mean)
@@ -112,14 +113,6 @@ def _size(data: Dataset, row: int) -> tuple[int, int] | None:
     except FileError:  # named where all pictures are read, before training
         return None
     return image.shape[1], image.shape[2]
-
-
-def _resize(blueprint: Blueprint, size: tuple[int, int]) -> Resize:
-    rule = blueprint.resize
-    if rule is None:
-        return Resize(min(size), size)
-    shorter = None if rule.shorter_side is None else round(rule.shorter_side * min(size) / min(rule.size))
-    return replace(rule, size=size, shorter_side=shorter)
 
 
 def _uncropped(rule: Resize | None, pictures: tuple[int, int]) -> Resize | None:

@@ -34,7 +34,7 @@ def test_inspect_prints_the_heads_inputs_offline(backlight: CommandLine) -> None
 def test_inspect_compares_random_with_trained_weights(backlight: CommandLine, photographs: Path) -> None:
     ran = backlight("inspect", photographs / "coffee.jpg", "--compare-random")
     assert ran.status == 0
-    assert ran.out.count("logit") == 2
+    assert ran.out.splitlines().count("  logit") == 2
     assert ran.out.count("probability") == 2
     assert "espresso" in ran.out.split("random weights")[0]
 

@@ -104,7 +104,8 @@ def test_our_networks_load_by_name(name: str) -> None:
     expected = networks.build(name, seed=2).eval()
     assert same_weights(classifier, Classifier(expected, mean=(0.0,), std=(1.0,), resize=None))
     assert torch.equal(classifier.logits(images(size)), expected((images(size) - 0.5) / 0.5))
-    assert "assumed" in classifier.notes[0]
+    assert set(classifier.passport.to_json()["sources"].values()) == {"assumed"}
+    assert classifier.passport.warnings() == ()  # random weights were never fed with anything else
     with pytest.raises(ModelError, match=f"{name} has no weights until it is trained"):
         load(name)
 

@@ -7,7 +7,7 @@ from torch import nn
 from backlight.grammar import parse_spec
 from backlight.images import Resize
 from backlight.models import networks
-from backlight.models.blueprint import Blueprint, ModelShape
+from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 
 _MIDDLE = (0.5, 0.5, 0.5)
 
@@ -34,5 +34,5 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
         std=_MIDDLE,
         resize=Resize(min(network.size), network.size, "bilinear"),
         no_pretrained=f"{spec.name} has no weights until it is trained",
-        note=f"{text}: mean and std of 0.5 and {network.size[0]} px assumed",
+        sources=from_one_source("assumed"),
     )

@@ -10,7 +10,7 @@ from torch import nn
 
 from backlight.errors import BacklightError, FileError, InputError
 from backlight.images import Resize
-from backlight.models.blueprint import Blueprint, ModelShape
+from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 from backlight.models.weights import load_state, read_checkpoint
 from backlight.runs.folder import RunFolder
 
@@ -79,5 +79,6 @@ def _blueprint(info: dict[str, Any], text: str, seed: int) -> Blueprint:
         resize=resize,
         labels=labels,
         no_pretrained="",
-        note="",
+        place="",
+        sources=from_one_source("run"),
     )

@@ -9,7 +9,7 @@ from torch import nn
 
 from backlight.errors import ModelError, UsageError, did_you_mean
 from backlight.images import Resize
-from backlight.models.blueprint import IMAGENET_MEAN, IMAGENET_STD, Blueprint, ModelShape, seeded
+from backlight.models.blueprint import IMAGENET_MEAN, IMAGENET_STD, Blueprint, ModelShape, from_one_source, seeded
 from backlight.models.fetch import cached_url_file, url_file
 from backlight.models.labels import imagenet_labels
 from backlight.models.weights import load_state, read_checkpoint
@@ -51,8 +51,8 @@ def find_blueprint(name: str, seed: int) -> Blueprint:
         labels=imagenet_labels(),
     )
     if published is None:
-        note = f"{blueprint.spec}: ImageNet's mean and std and 224 px assumed"
-        return replace(blueprint, no_pretrained=f"torchvision publishes no weights for {name}", note=note)
+        reason = f"torchvision publishes no weights for {name}"
+        return replace(blueprint, no_pretrained=reason, sources=from_one_source("assumed"))
     preset = published.transforms()
     rule = Resize(preset.resize_size[0], (preset.crop_size[0],) * 2, preset.interpolation.value)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.classifier.diagnosis import inner_normalization
 from backlight.errors import ModelError, UsageError
-from backlight.models.blueprint import Blueprint, ModelShape, seeded
+from backlight.models.blueprint import Blueprint, ModelShape, from_one_source, seeded
 from backlight.user_code import importable, member, run_file, split
 
 
@@ -37,7 +38,10 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
 
     no_random = f"{text} decides about its weights itself"
     if not isinstance(first, Classifier):
-        return Blueprint(text, build, lambda shape: first, no_random=no_random)
+        sources = from_one_source("assumed")
+        if inner_normalization(first) is not None:
+            sources |= {"mean": "given", "std": "given"}
+        return Blueprint(text, build, lambda shape: first, no_random=no_random, place=str(path), sources=sources)
     return Blueprint(
         text,
         build,
@@ -48,6 +52,8 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
         labels=first.labels,
         outputs=first.outputs,
         no_random=no_random,
+        place=str(path),
+        sources=first.sources,
     )
 
 
