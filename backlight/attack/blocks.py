@@ -18,13 +18,16 @@ from backlight.attack.challenge import Challenge
 from backlight.attack.referee import UNDECIDED
 from backlight.attack.stages import Stage, run_stage
 from backlight.attack.survival import survives
+from backlight.classifier.heads import predicted_classes, well_defined
 from backlight.errors import FileError
 from backlight.pixels import Result
+from backlight.pixels.result import Stopped
 from backlight.sweep.blocks import BlockFolder
 from backlight.table import Table
 
-WRONG_BEFORE, SURVIVED = "clean", ""
-"""In the column `broken_by`: misclassified without any attack, and not broken by any."""
+WRONG_BEFORE, UNDEFINED, SURVIVED = "clean", "undefined", ""
+"""In the column `broken_by`: not right without any attack; met a picture that the model has no prediction for; held."""
+_NOT_BROKEN = (WRONG_BEFORE, UNDEFINED, SURVIVED)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,14 +71,17 @@ def attack_block(
         found = run_stage(challenge, stage, result, options)
         for row in (found.success & ~result.success).nonzero()[:, 0].tolist():
             broken_by[row] = stage.name
-        result = found
+        lost = (found.stopped == Stopped.UNDEFINED) & ~found.success
+        for row in lost.nonzero()[:, 0].tolist():
+            broken_by[row] = UNDEFINED
+        result = replace(found, success=found.success | lost)
         watch(stage.name, result)
     return Block(_tabulate(challenge, ids, result, broken_by), result.images)
 
 
 def _reuse(challenge: Challenge, result: Result, broken_by: list[str], known: Block) -> tuple[Result, list[str]]:
     names = known.table["broken_by"].tolist()
-    rows = [row for row, name in enumerate(names) if name not in (WRONG_BEFORE, SURVIVED)]
+    rows = [row for row, name in enumerate(names) if name not in _NOT_BROKEN]
     places = torch.tensor([row for row in rows if not result.success[row]], dtype=torch.int64)
     if not len(places):
         return result, broken_by
@@ -95,10 +101,10 @@ def _tabulate(challenge: Challenge, ids: Sequence[str], result: Result, broken_b
     margin = challenge.referee.margin(logits, rows)
     columns: dict[str, Any] = {
         "label": challenge.labels,
-        "prediction": challenge.clean.argmax(1),
+        "prediction": predicted_classes(challenge.clean),
         "clean_margin": challenge.referee.margin(challenge.clean, rows),
         "clean_top5": _in_top(challenge.clean, challenge.labels),
-        "attacked_prediction": logits.argmax(1),
+        "attacked_prediction": predicted_classes(logits),
         "robust_top5": _in_top(logits, challenge.labels),
         "robust": ~result.success,
         "broken_by": broken_by,
@@ -110,7 +116,7 @@ def _tabulate(challenge: Challenge, ids: Sequence[str], result: Result, broken_b
         "backwards": result.backwards,
         "zero_grads": result.zero_grads,
     }
-    broken = torch.tensor([name not in (WRONG_BEFORE, SURVIVED) for name in broken_by], device=logits.device)
+    broken = torch.tensor([name not in _NOT_BROKEN for name in broken_by], device=logits.device)
     places = broken.nonzero()[:, 0]
     for name, held in zip(("png_fools", "jpeg_fools"), survives(challenge, result.images[places], places)):
         columns[name] = torch.zeros_like(broken).index_put((places,), held)
@@ -121,7 +127,7 @@ def _tabulate(challenge: Challenge, ids: Sequence[str], result: Result, broken_b
 
 def _in_top(logits: Tensor, labels: Tensor, count: int = 5) -> Tensor:
     top = logits.topk(min(count, logits.shape[1]), dim=1).indices
-    return (top == labels[:, None]).any(1)
+    return (top == labels[:, None]).any(1) & well_defined(logits)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from backlight.attack.claims import Search, confirmed, confirmed_nearest
 from backlight.attack.referee import Referee, judge_logits
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
+from backlight.classifier.heads import well_defined
 from backlight.classifier.targets import Target, resolve_targets
 from backlight.engine.chunks import Chunk
 from backlight.errors import InputError
@@ -109,14 +110,14 @@ class Challenge:
         return misclassified(self.labels) if self.targets is None else predicted(self.targets)
 
     def begin(self) -> Result:
-        """Return the result before any attack: originals, which are successes where the model is wrong already."""
-        rows = torch.arange(len(self.images), device=self.images.device)
+        """Return the result before any attack: originals, which are successes where the model is not right already."""
         blank = Result.blank(self.images)
-        margin = self.referee.margin(self.clean, rows)
         wrong = self.clean.argmax(1) != self.labels if self.targets is None else self.clean.argmax(1) == self.targets
-        wrong = wrong & margin.isfinite() & self.clean.isfinite().all(1)
+        # Where there is no prediction nothing is right, so nothing is left to attack.
+        known = well_defined(self.clean)
         stopped = torch.where(wrong, Stopped.STOPPED.value, Stopped.NOT_RUN.value)
-        return replace(blank, images=self.images.clone(), success=wrong, stopped=stopped)
+        stopped = torch.where(known, stopped, Stopped.UNDEFINED.value)
+        return replace(blank, images=self.images.clone(), success=wrong | ~known, stopped=stopped)
 
     def claim(self, found: Result | Tensor) -> Result:
         """Judge what a foreign attack returned, a result or pictures `[B,C,H,W]` alone, every image of it.

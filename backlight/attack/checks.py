@@ -104,9 +104,10 @@ def check_model(challenge: Challenge) -> tuple[Doubt, ...]:
 
 def _randomized(challenge: Challenge) -> Doubt | None:
     again = judge_logits(challenge.classifier, challenge.images)
-    change = float((again - challenge.clean).abs().max()) if len(again) else 0.0
-    if change == 0:
+    same = (again == challenge.clean) | (again.isnan() & challenge.clean.isnan())
+    if bool(same.all()):
         return None
+    change = float((again - challenge.clean)[~same].abs().max())
     words = f"two looks at the same images differ by up to {change:.2g} in the logits"
     return Doubt("randomized model", words, "autoattack-rand, which averages gradients over 20 looks")
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from backlight.attack.audit import random_rows
-from backlight.attack.blocks import Block, Cache, attack_block
+from backlight.attack.blocks import UNDEFINED, Block, Cache, attack_block
 from backlight.attack.challenge import Challenge
 from backlight.attack.checks import Doubt, check_model
 from backlight.attack.curve import Curve, default_sizes, join, reach_of
@@ -128,7 +128,7 @@ class RobustnessRun:
             audit,
             self._checks(data) if self.request.checks else (),
             self._curve(mine, data) if self.request.curve else None,
-            (*data.failed, *sorted(failed, key=lambda one: one.path)),
+            (*data.failed, *sorted(failed, key=lambda one: one.path), *_undefined(table)),
         )
         pictures = None if self.cache is None else self._pictures(data, found)
         return replace(found, pictures=pictures, seconds=time.perf_counter() - start)
@@ -241,6 +241,13 @@ class RobustnessRun:
         most = _BLOCK if self.request.budget is None else _BUDGET_BLOCK
         values = self.data.read([0]).numel() if len(self.data) else 1
         return max(1, min(most, _BLOCK_VALUES // values))
+
+
+def _undefined(table: Table) -> Iterator[Failure]:
+    for name, prediction, broken_by in zip(table.ids, table["prediction"], table["broken_by"]):
+        if prediction < 0 or broken_by == UNDEFINED:
+            where = "it" if prediction < 0 else "a picture within eps of it"
+            yield Failure(name, f"the model has no prediction for {where}: its output is NaN or infinite")
 
 
 def running(tables: Sequence[Table]) -> str:

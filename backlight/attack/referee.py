@@ -1,7 +1,7 @@
 """The referee: attacks propose, it decides.
 
 It asks the model that it was given, never the faster copy that was searched on, in batches of one fixed size,
-and what is not finite, not in the ball or not in the box is never a success.
+and what has no well-defined prediction, is not in the ball or not in the box is never a success.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
+from backlight.classifier.heads import predicted_classes
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
 
@@ -26,9 +27,9 @@ _BATCH, _BATCH_VALUES = 64, 64 * 3 * 64 * 64
 class Verdict:
     """What the referee found for A pictures.
 
-    `prediction` int64, `margin` (below 0 where fooled: the label's logit minus the best other, or the best other minus
-    the target's), `distance` in the threat model's norm, `inside` whether the picture is allowed,
-    `success` fooled and inside.
+    `prediction` int64, -1 where none is well defined, `margin` (below 0 where fooled: the label's logit minus the best
+    other, or the best other minus the target's), `distance` in the threat model's norm, `inside` whether
+    the picture is allowed, `success` fooled and inside.
 
     >>> one = torch.ones(1)
     >>> Verdict(one.long(), margin=1e-6 * one, distance=one, inside=one.bool(), success=one.bool()).undecided
@@ -97,8 +98,8 @@ class Referee:
         distance = self.threat.distance(images, originals)
         inside = self.threat.inside(images, originals, None if mask is None else mask[rows], distance=distance)
         margin = self.margin(logits, rows)
-        prediction = logits.argmax(1)
-        sound = inside & logits.isfinite().all(1)
+        prediction = predicted_classes(logits)
+        sound = inside & (prediction >= 0)
         if self.targets is None:
             fooled = prediction != self.labels[rows]
         else:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backlight.attack.audit import most_broken
-from backlight.attack.blocks import SURVIVED, WRONG_BEFORE
+from backlight.attack.blocks import SURVIVED, UNDEFINED, WRONG_BEFORE
 from backlight.attack.checks import Doubt, judge_table, weaker_than_known
 from backlight.attack.curve import Curve
 from backlight.attack.extremes import Extremes, distances_of
@@ -103,7 +103,7 @@ class Robustness:
     def by_attack(self) -> dict[str, float]:
         """Return the accuracy that is left after each attack in turn."""
         names = self.table["broken_by"].tolist()
-        left, found = len(names) - names.count(WRONG_BEFORE), {}
+        left, found = len(names) - names.count(WRONG_BEFORE) - names.count(UNDEFINED), {}
         for stage in self.request.stages():
             left -= names.count(stage.name)
             found[stage.name] = left / max(len(names), 1)
@@ -116,7 +116,8 @@ class Robustness:
             len(self.labels), int(max(self.table["label"].max(), self.table["attacked_prediction"].max())) + 1
         )
         counts = np.zeros((classes, classes), dtype=np.int64)
-        np.add.at(counts, (self.table["label"], self.table["attacked_prediction"]), 1)
+        known = self.table["attacked_prediction"] >= 0
+        np.add.at(counts, (self.table["label"][known], self.table["attacked_prediction"][known]), 1)
         return counts
 
     @property
@@ -142,6 +143,11 @@ class Robustness:
         return float(np.median(found)) if found else None
 
     @property
+    def undefined(self) -> np.ndarray:
+        """Describe the images that the model has no prediction for, clean or close by: bool `[N]`, none is robust."""
+        return (self.table["prediction"] < 0) | (self.table["broken_by"].astype(str) == UNDEFINED)
+
+    @property
     def median_distance(self) -> float | None:
         """Return the median size of the changes that broke an image; None where none was broken."""
         broken = self._broken
@@ -161,7 +167,7 @@ class Robustness:
 
     @property
     def _broken(self) -> np.ndarray:
-        return ~np.isin(self.table["broken_by"].astype(str), (WRONG_BEFORE, SURVIVED))
+        return ~np.isin(self.table["broken_by"].astype(str), (WRONG_BEFORE, UNDEFINED, SURVIVED))
 
     @property
     def verdicts(self) -> tuple[Doubt, ...]:
@@ -193,6 +199,7 @@ class Robustness:
             "survival": self.survival,
             "curve": None if self.curve is None else self.curve.to_json(),
             "undecided": [table.ids[row] for row in np.flatnonzero(table["undecided"])],
+            "undefined": [table.ids[row] for row in np.flatnonzero(self.undefined)],
             "forwards": int(table["forwards"].sum()),
             "backwards": int(table["backwards"].sum()),
             "seconds": round(self.seconds, 3),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from backlight.classifier import diagnosis
 from backlight.classifier.guard import Hold, untouched
-from backlight.classifier.heads import Head
+from backlight.classifier.heads import NO_PREDICTION, Head
 from backlight.classifier.hidden import hidden_modules
 from backlight.classifier.passport import FIELDS, GEOMETRY, Passport, Source
 from backlight.classifier.recording import LOGITS, Layer, list_layers, record_layers, split_call
@@ -305,7 +305,9 @@ class Classifier:
         return read_image(path, self.resize, channels=self.channels)
 
     def label(self, index: int) -> str:
-        """Name a class, by its number where there are no labels."""
+        """Name a class, by its number where there are no labels; -1 is where no prediction is well defined."""
+        if index < 0:
+            return NO_PREDICTION
         return self.labels[index] if self.labels else str(index)
 
     def class_index(self, label: str | int) -> int:

@@ -18,6 +18,9 @@ from backlight.errors import ModelError
 
 OUTPUTS = ("logits", "probabilities", "log-probabilities", "binary", "multilabel")
 
+NO_PREDICTION = "no prediction"
+"""What the prediction -1 is called."""
+
 _HOW = "Classifier.from_module(..., outputs={0!r}), or --outputs {0}"
 _BINARY = f"{_HOW.format('binary')}, reads one logit z as the two logits [0, z]"
 # Rows of softmax sum to one up to the rounding of the type that they are computed in.
@@ -85,6 +88,10 @@ class Head:
     def probabilities(self, logits: Tensor) -> Tensor:
         """Compute probabilities `[B,classes]` of logits `[B,classes]`: softmax, or sigmoid for `multilabel`."""
         return logits.sigmoid() if self.multilabel else logits.softmax(1)
+
+    def well_defined(self, logits: Tensor) -> Tensor:
+        """Whether logits `[B,classes]` have a prediction, or for `multilabel` every answer: bool `[B]`."""
+        return ~logits.isnan().any(1) if self.multilabel else well_defined(logits)
 
     def logits(self, output: Tensor) -> Tensor:
         """Make logits of a module's output `[B,K]`: float32, or float64 for float64."""

@@ -11,7 +11,7 @@ from backlight.classifier.classifier import Classifier
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class for one picture: its label and index, its softmax probability and its logit.
+    """One class for one picture: its label and index, its probability and its logit.
 
     >>> Prediction("cat", 3, 0.9, 7.1).label
     'cat'
@@ -26,15 +26,18 @@ class Prediction:
 def top_classes(classifier: Classifier, logits: Tensor, top: int) -> list[tuple[Prediction, ...]]:
     """List the `top` most likely classes of each row of logits `[B,classes]`; equal logits by index.
 
+    Where there is no well-defined prediction the list is empty.
+
     >>> import torch
     >>> from torch import nn
     >>> classifier = Classifier.from_module(nn.Flatten(), labels=["cat", "dog"])
     >>> top_classes(classifier, torch.tensor([[0.0, 1.0]]), 1)[0][0].label
     'dog'
     """
-    probabilities = logits.softmax(1)
+    probabilities = classifier.head.probabilities(logits)
     order = logits.argsort(dim=1, descending=True, stable=True)[:, :top]
     rows = zip(order.tolist(), probabilities.gather(1, order).tolist(), logits.gather(1, order).tolist())
     return [
-        tuple(Prediction(classifier.label(i), i, p, logit) for i, p, logit in zip(*row, strict=True)) for row in rows
+        tuple(Prediction(classifier.label(i), i, p, logit) for i, p, logit in zip(*row, strict=True)) if known else ()
+        for row, known in zip(rows, classifier.head.well_defined(logits).tolist())
     ]

@@ -71,8 +71,8 @@ def predict(
     """Predict the `top` most likely classes of picture files.
 
     Each file is read by the classifier's own resize rule. At most `batch_size` pictures are in memory at a
-    time, and a batch that does not fit is halved. A file that cannot be read is named in `.failed` and the
-    others go on.
+    time, and a batch that does not fit is halved. A file that cannot be read, and one for which the
+    model's output is NaN or infinite, is named in `.failed` and the others go on.
 
     Raises InputError for a `top` or `batch_size` below 1.
 
@@ -93,16 +93,20 @@ def predict(
     failed: list[Failure] = []
     chunk = Chunk(batch_size)
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="predict"):
-        done += _classify(classifier, pictures, top, chunk)
+        for picture, classes in zip(pictures, _classify(classifier, pictures, top, chunk)):
+            if classes:
+                done.append(Predicted(str(picture.path), classes))
+            else:
+                failed.append(Failure(str(picture.path), "the model has no prediction: its output is NaN or infinite"))
     return Predictions(tuple(done), tuple(failed))
 
 
-def _classify(classifier: Classifier, pictures: list[Picture], top: int, chunk: Chunk) -> Iterator[Predicted]:
+def _classify(
+    classifier: Classifier, pictures: list[Picture], top: int, chunk: Chunk
+) -> Iterator[tuple[Prediction, ...]]:
     def look(part: slice) -> list[tuple[Prediction, ...]]:
         images = torch.stack([picture.image for picture in pictures[part]])
         with torch.no_grad():
             return top_classes(classifier, classifier.logits(images), top)
 
-    found = (classes for part in in_chunks(look, len(pictures), chunk) for classes in part)
-    for picture, classes in zip(pictures, found):
-        yield Predicted(str(picture.path), classes)
+    return (classes for part in in_chunks(look, len(pictures), chunk) for classes in part)

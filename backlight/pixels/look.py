@@ -32,6 +32,8 @@ class Look(NamedTuple):
     score: Tensor
     success: Tensor
     stop: Tensor
+    well_defined: Tensor
+    """Whether the classifier has a prediction for the untransformed pictures."""
     forwards: Tensor
     backwards: Tensor
 
@@ -134,8 +136,10 @@ def _judge(
             score = problem.keep(view)
         else:
             score = clean if problem.keep == "best" else torch.full_like(clean, view.t)
+    asked = "logits" in view.layers and view.looked_at
+    known = view.well_defined if asked else torch.ones_like(success)
     counts = (torch.full_like(view.rows, count) for count in (forwards, backwards))
-    return Look(view.images.detach(), value, grad, clean, score, success, stop, *counts)
+    return Look(view.images.detach(), value, grad, clean, score, success, stop, known, *counts)
 
 
 def _verdict(measure: Measure | None, view: View) -> Tensor:
@@ -144,5 +148,5 @@ def _verdict(measure: Measure | None, view: View) -> Tensor:
     verdict = measure(view)
     if verdict.dtype != torch.bool:
         raise InputError(f"{measure} gives numbers", expected="yes or no", hint=f"{measure} > 0")
-    # Whatever the measure makes of logits that are not finite, they answer nothing.
-    return verdict & view.finite if "logits" in view.layers else verdict
+    # Whatever the measure makes of NaN, it answers nothing.
+    return verdict & view.well_defined if "logits" in view.layers else verdict

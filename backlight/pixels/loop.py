@@ -182,6 +182,7 @@ def _take_turn(problem: Problem, run: Run, size: Chunk) -> None:
     sound = _record(run, look)
     why = torch.full_like(run.rows, Stopped.STEPS if run.t == problem.steps else Stopped.RUNNING)
     why[~sound] = Stopped.NON_FINITE
+    why[~look.well_defined] = Stopped.UNDEFINED
     why[look.finite & look.stop] = Stopped.STOPPED
     here = why == Stopped.RUNNING
     run.leave(~here, why)

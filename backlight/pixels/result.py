@@ -32,6 +32,8 @@ class Stopped(IntEnum):
     """The objective or its gradient was NaN or infinite."""
     DIVERGED = 6
     """The rule found its steps too large."""
+    UNDEFINED = 7
+    """The classifier had no prediction for it: NaN, infinite, or nothing but -inf."""
 
     @property
     def words(self) -> str:

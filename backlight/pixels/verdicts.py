@@ -1,6 +1,6 @@
 """Measures that answer: is it fooled, is it the target, how sure is the classifier?
 
-Logits that are not finite never count as a success: to argmax, NaN looks like a class.
+Without a well-defined prediction nothing is a success: to argmax, NaN looks like a class.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from backlight.pixels.view import View
 
 
 def misclassified(labels: Classes) -> Measure:
-    """Whether the predicted class is another than the label, with finite logits.
+    """Whether the predicted class is another than the label, and well defined.
 
     >>> misclassified(3)
     misclassified(3)
     """
 
     def verdict(view: View) -> Tensor:
-        return (view.logits.argmax(1) != classes_of(view, labels)) & view.finite
+        return (view.logits.argmax(1) != classes_of(view, labels)) & view.well_defined
 
     return Measure(verdict, f"misclassified({brief(labels)})")
 
 
 def predicted(targets: Classes) -> Measure:
-    """Whether the predicted class is the target, with finite logits.
+    """Whether the predicted class is the target, and well defined.
 
     >>> predicted(7) & (confidence() >= 0.9)
     predicted(7) & (confidence() >= 0.9)
     """
 
     def verdict(view: View) -> Tensor:
-        return (view.logits.argmax(1) == classes_of(view, targets)) & view.finite
+        return (view.logits.argmax(1) == classes_of(view, targets)) & view.well_defined
 
     return Measure(verdict, f"predicted({brief(targets)})")
 

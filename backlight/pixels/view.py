@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.heads import well_defined
 from backlight.errors import InputError, LayerError
 
 
@@ -66,10 +67,15 @@ class View:
         """Return the logits `[A,classes]`; they must be declared as the layer "logits"."""
         return self["logits"]
 
+    @property
+    def looked_at(self) -> bool:
+        """Whether the forward pass has run."""
+        return self._outputs is not None
+
     @cached_property
-    def finite(self) -> Tensor:
-        """Tell for which images all logits are finite: bool `[A]`."""
-        return self.logits.isfinite().all(1)
+    def well_defined(self) -> Tensor:
+        """Describe which images have a prediction: bool `[A]`, see `backlight.classifier.heads.well_defined`."""
+        return well_defined(self.logits)
 
     @overload
     def pick(self, values: Tensor) -> Tensor: ...

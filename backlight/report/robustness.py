@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from markupsafe import Markup
 
-from backlight.attack.blocks import SURVIVED, WRONG_BEFORE
+from backlight.attack.blocks import SURVIVED, UNDEFINED, WRONG_BEFORE
 from backlight.attack.robustness import Robustness
 from backlight.page.charts import Line, bar_chart, histogram, line_chart
 from backlight.page.sections import Section
@@ -97,8 +97,9 @@ def _broken_by(found: Robustness) -> list[tuple[str, int, float, list[str], int]
     """List what broke the pictures first: name, how many, their share, some of their ids, how many more."""
     names = np.asarray(found.table["broken_by"].tolist(), dtype=object)
     ids, rows = found.table.ids, []
-    words = {WRONG_BEFORE: "wrong before any attack", SURVIVED: _AFTER}
-    for name in (WRONG_BEFORE, *found.by_attack, SURVIVED):
+    words = {WRONG_BEFORE: "wrong before any attack", UNDEFINED: "no defined prediction close by", SURVIVED: _AFTER}
+    lost = (UNDEFINED,) if UNDEFINED in names else ()
+    for name in (WRONG_BEFORE, *found.by_attack, *lost, SURVIVED):
         places = np.flatnonzero(names == name)
         some = [ids[place] for place in islice(places, _IDS_SHOWN)]
         share = len(places) / max(len(names), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from backlight.attack.referee import judge_logits
 from backlight.classifier import Classifier
+from backlight.classifier.heads import NO_PREDICTION
 from backlight.classifier.predictions import Prediction, top_classes
 from backlight.explain import Attribution, Explanations, explain
 from backlight.explain.attribution import upsample
@@ -79,7 +81,8 @@ def study_pictures(
     """
     images = round_to_8bit(torch.stack([picture.image for picture in pictures])).to(classifier.device)
     names = [picture.path.name for picture in pictures]
-    answers = top_classes(classifier, judge_logits(classifier, images), _TOP)
+    unknown = (Prediction(NO_PREDICTION, -1, math.nan, math.nan),)
+    answers = [found or unknown for found in top_classes(classifier, judge_logits(classifier, images), _TOP)]
     explained = explain(classifier, images, methods=methods, random=Random(seed, names))
     attacks = study_attacks(classifier, search, images, names, seed=seed)
     studies = []

@@ -12,7 +12,7 @@ from backlight.classifier import Classifier
 from backlight.classifier.predictions import top_classes
 from backlight.errors import InputError
 from backlight.evaluate import predict
-from backlight.images import to_tensor, write_png
+from backlight.images import open_picture, to_tensor, write_png
 from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 
@@ -85,3 +85,35 @@ def test_no_pictures_and_nonsense() -> None:
         predict(_classifier(), [], top=0)
     with pytest.raises(InputError, match="chunk size 0"):
         predict(_classifier(), ["a.png"], batch_size=0)
+
+
+def test_a_picture_without_a_prediction_is_named_and_a_masked_class_is_not_missed(tmp_path: Path) -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = small_net().eval()
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = self.net(images)
+            logits = logits.index_fill(1, torch.tensor([3]), -torch.inf)
+            return torch.where((images[:, :1, 0, 0] > 0.5), torch.nan, logits)
+
+    paths = _pictures(tmp_path, 4)
+    dark = [float(to_tensor(open_picture(path))[0, 0, 0]) <= 0.5 for path in paths]
+    assert 0 < sum(dark) < 4
+    found = predict(Classifier.from_module(Masked(), size=8), paths, top=4)
+    assert [one.path for one in found] == [str(path) for path, known in zip(paths, dark) if known]
+    assert [one.path for one in found.failed] == [str(path) for path, known in zip(paths, dark) if not known]
+    assert all("NaN or infinite" in one.error for one in found.failed)
+    for one in found:
+        assert one.predictions[-1].index == 3
+        assert one.predictions[-1].probability == 0
+        assert sum(each.probability for each in one.predictions) == pytest.approx(1)
+
+
+def test_labels_of_a_multilabel_model_keep_their_own_probabilities(tmp_path: Path) -> None:
+    classifier = Classifier.from_module(small_net().eval(), size=8, labels=list("abcd"), outputs="multilabel")
+    paths = _pictures(tmp_path, 2)
+    for one, path in zip(predict(classifier, paths, top=4), paths, strict=True):
+        sigmoids = classifier.probabilities(to_tensor(open_picture(path))[None])[0]
+        assert [each.probability for each in one.predictions] == sorted(sigmoids.tolist(), reverse=True)

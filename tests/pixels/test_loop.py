@@ -180,7 +180,7 @@ def test_nan_logits_leave_alone_and_are_never_a_success() -> None:
     for success in (misclassified(y), ~predicted(y), margin(y) > -100, ~(margin(y) <= -100)):
         result = optimize(classifier, cross_entropy(y), Pixels(x), Sign(SIZE), steps=2, success=success)
         assert not result.success[2]
-        assert result.reasons()[2] == "non-finite"
+        assert result.reasons()[2] == "undefined"
         assert result.score[2] == -torch.inf
         assert set(result.stopped[[0, 1, 3]].tolist()) == {Stopped.STEPS}
         assert result.images.isfinite().all()
