@@ -161,7 +161,7 @@ def _average(mean: dict[int, Tensor], run: Run, parametrization: Parametrization
 def _kept(result: Result, mean: dict[int, Tensor]) -> Tensor:
     """Take the means of those that came to the end, and the best of those that diverged."""
     pictures = [
-        mean[row] if row in mean and reason not in ("diverged", "non-finite") else result.images[row]
+        mean[row] if row in mean and reason not in ("diverged", "non-finite", "undefined") else result.images[row]
         for row, reason in enumerate(result.reasons())
     ]
     return torch.stack(pictures) if mean else result.images

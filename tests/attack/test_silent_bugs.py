@@ -177,7 +177,7 @@ def test_nan_logits_are_never_a_success() -> None:
     x = pictures(4)
     result = attack(Classifier.from_module(Poisoned(x)), x, eps=0.1, steps=10)
     assert not result.success.any()
-    assert set(result.stopped) == {"non-finite"}
+    assert set(result.stopped) == {"undefined"}
 
 
 def test_success_flags_have_a_mean_after_resume(tmp_path: Path) -> None:
