@@ -8,11 +8,12 @@ from typing import Any
 
 from backlight.attack.objectives import read_objective
 from backlight.attack.registry import ATTACKS, AttackCard
-from backlight.attack.threat import DEFAULT_EPS, ThreatModel
+from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
 from backlight.errors import UsageError
 from backlight.grammar import Spec, parse_spec
 from backlight.options import Option, read_options
+from backlight.pixels.ascent import DEFAULT_EPS
 
 Attack = str | AttackCard | Callable[..., Any]
 """A name, `NAME:key=value,key=value`, `file.py:function`, a card, or a function of a challenge."""

@@ -2,52 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from backlight.attack.challenge import Challenge
 from backlight.attack.objectives import Objective, objective_of
-from backlight.attack.rules.sparse import Sparse
 from backlight.errors import UsageError
-from backlight.pixels import Gaussian, Result, Rule, Sign, Uniform, Unit
-from backlight.pixels.starts import Start
+from backlight.pixels import Result, Unit
+from backlight.pixels.ascent import Ascent
 
 _WALK = 0.1  # l2 length of a step where no eps limits the walk
-
-
-@dataclass(frozen=True)
-class Ascent:
-    """Climb inside a ball of a norm and a size `eps`: the parts that PGD is assembled from, for attack and training.
-
-    Each of `steps` steps has length `step_size` in the norm's units, by default 2.5 eps / steps, along the steepest
-    direction; `momentum` is the weight of the directions before (linf).
-
-    Raises UsageError for momentum in another norm than linf.
-
-    >>> Ascent("linf", 0.1, steps=5).rule, Ascent("linf", 0.1).start
-    (Sign(0.05, 0.0), Uniform('linf', 0.1))
-    """
-
-    norm: str
-    eps: float
-    steps: int = 40
-    step_size: float | None = None
-    momentum: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.momentum and self.norm != "linf":
-            found = f"momentum in {self.norm}"
-            raise UsageError(found, expected="linf, where steps are signs of a running mean")
-
-    @property
-    def rule(self) -> Rule:
-        """Return the rule that takes such steps."""
-        size = 2.5 * self.eps / max(self.steps, 1) if self.step_size is None else self.step_size
-        return {"linf": Sign(size, self.momentum), "l2": Unit(size), "l1": Sparse(size)}[self.norm]
-
-    @property
-    def start(self) -> Start:
-        """Return a random start in the ball: uniform for linf and l2, projected normal numbers for l1."""
-        return Gaussian(1.0) if self.norm == "l1" else Uniform(self.norm, self.eps)
 
 
 def fgsm(challenge: Challenge, *, objective: Objective = "cross-entropy", after: Result | None = None) -> Result:

@@ -1,7 +1,6 @@
 """The threat model: what an attacker may change, and by how much.
 
-One projection per norm decides what "inside" means: linf and l2 are `pixels.Ball`, followed by the box; l1 is
-`L1Ball`, which projects on ball and box at once.
+One projection per norm decides what "inside" means: that of `pixels.ascent.ball`.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.attack.l1 import L1Ball
 from backlight.grammar import parse_epsilon
-from backlight.pixels import Ball, Box, Constraint, Lattice, Mask, Pixels
+from backlight.pixels import Box, Constraint, Lattice, Mask, Pixels
+from backlight.pixels.ascent import ball
 from backlight.pixels.describe import Brief
 from backlight.pixels.geometry import check_norm, length
 from backlight.pixels.starts import Start
@@ -21,9 +20,6 @@ from backlight.pixels.starts import Start
 # Rounding of x + d and of long sums, in float32; everything beyond it is outside.
 _RELATIVE, _ABSOLUTE = 1e-5, 1e-6
 _LEVELS, _ON_LEVEL = 255, 1e-3
-
-DEFAULT_EPS: dict[str, float] = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
-"""The usual sizes for 32 px images (RobustBench; Croce and Hein 2021 for l1)."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -75,10 +71,7 @@ class ThreatModel(Brief):
         """Return the allowed pixels around images `[B,C,H,W]`."""
         if self.eps is None:
             return self.limits(images)
-        if self.norm == "l1":
-            inside: Constraint = L1Ball(images, self.size)
-        else:
-            inside = Ball(self.norm, images, self.size) & Box()
+        inside = ball(self.norm, images, self.size)
         return inside if self.mask is None else inside & Mask(self.mask, images)
 
     def limits(self, images: Tensor) -> Constraint:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,31 +12,30 @@ from torch import Tensor
 from backlight.classifier import Classifier
 from backlight.classifier.targets import resolve_targets
 from backlight.errors import UsageError
-from backlight.grammar import parse_number, parse_spec
-from backlight.pixels import Ball, Box, Pixels, Sign, Uniform, Unit, cross_entropy, optimize
+from backlight.grammar import parse_epsilon, parse_spec
+from backlight.options import options_of, read_options
+from backlight.pixels import Pixels, cross_entropy, optimize
+from backlight.pixels.ascent import DEFAULT_EPS, Ascent
+from backlight.pixels.geometry import check_norm
 from backlight.random import Random
 
-_OPTIONS = ("eps", "steps", "step_size", "norm", "target", "share", "blend")
 _TARGETS = ("none", "random", "least-likely")
 
 
 @dataclass(frozen=True)
 class Adversary:
-    """Attack training pictures inside a ball of `norm` and `eps`, in `steps` steps of `step_size`.
+    """Attack training pictures by `ascent`, PGD in a ball, from a random start or from the picture itself.
 
     `target`: `none` leaves the label, `random` and `least-likely` go to that class. `share` of the pictures are
     attacked, drawn anew at each step; `blend` is the weight of the attacked picture in its average with the clean one.
 
     Read from text by `Adversary.read`; call it with a batch.
 
-    >>> Adversary.read("pgd:eps=8/255,steps=3").step_size * 255
+    >>> Adversary.read("pgd:eps=8/255,steps=3").ascent.step_size * 255
     6.666666666666667
     """
 
-    eps: float
-    steps: int
-    step_size: float
-    norm: str = "linf"
+    ascent: Ascent
     target: str = "none"
     share: float = 1.0
     blend: float = 1.0
@@ -47,18 +48,11 @@ class Adversary:
         PGD starts at random in the ball and steps by 2.5 eps / steps, at most eps; FGSM is one step of eps from
         the picture itself. Raises UsageError for other names, options and values.
         """
-        spec = parse_spec(text).only(*_OPTIONS)
-        if spec.name not in ("pgd", "fgsm"):
+        spec = parse_spec(text)
+        if spec.name not in _MAKERS:
             raise UsageError(f"adversary {spec.name!r}", expected="pgd or fgsm", hint="pgd:eps=8/255,steps=3")
-        norm = spec.text("norm", "linf", ("linf", "l2"))
-        eps = spec.epsilon("eps", 8 / 255 if norm == "linf" else 0.5, norm)
-        steps = spec.integer("steps", 1 if spec.name == "fgsm" else 10, low=1, high=1 if spec.name == "fgsm" else None)
-        given = spec.options.get("step_size")
-        size = min(2.5 / steps, 1.0) * eps if given is None else parse_number(given)
-        share, blend = (spec.number(name, 1.0, low=0, high=1) for name in ("share", "blend"))
-        return Adversary(
-            eps, steps, size, norm, spec.text("target", "none", _TARGETS), share, blend, spec.name == "pgd"
-        )
+        make = _MAKERS[spec.name]
+        return make(**read_options(spec.name, spec.options, {}, options_of(make)))
 
     def attack(self, classifier: Classifier, images: Tensor, labels: Tensor, random: Random) -> Tensor:
         """Return pictures `[B,C,H,W]` to train on in place of `images`; `random` holds the pictures' keys.
@@ -83,15 +77,42 @@ class Adversary:
                 logits = classifier.record(clean, ("logits",))["logits"]
             targets = resolve_targets(classifier, logits, self.target, random=picks, avoid=labels[chosen])
             objective = -cross_entropy(targets)
-        start = Uniform(self.norm, self.eps) if self.random_start else None
         found = optimize(
             classifier,
             objective,
-            Pixels(clean, start),
-            {"linf": Sign, "l2": Unit}[self.norm](self.step_size),
-            steps=self.steps,
-            constraint=Ball(self.norm, clean, self.eps) & Box(),
+            Pixels(clean, self.ascent.start if self.random_start else None),
+            self.ascent.rule,
+            steps=self.ascent.steps,
+            constraint=self.ascent.inside(clean),
             keep="last",
             random=((random.seed, "start", random.t), picks.ids),
         )
         return images.index_copy(0, chosen.to(images.device), torch.lerp(clean, found.images, self.blend))
+
+
+def _pgd(
+    *,
+    eps: str = "",
+    steps: int = 10,
+    step_size: float | None = None,
+    momentum: float = 0.0,
+    norm: str = "linf",
+    target: str = "none",
+    share: float = 1.0,
+    blend: float = 1.0,
+    random_start: bool = True,
+) -> Adversary:
+    check_norm(norm)
+    size = parse_epsilon(eps, norm) if eps else DEFAULT_EPS[norm]
+    if steps < 1:
+        raise UsageError(f"{steps} steps", expected="1 or more")
+    for name, value in (("share", share), ("blend", blend)):
+        if not 0 <= value <= 1:
+            raise UsageError(f"{name}={value}", expected="0 to 1")
+    if target not in _TARGETS:
+        raise UsageError(f"target={target}", expected=" or ".join(_TARGETS))
+    length = min(2.5 / steps, 1.0) * size if step_size is None else step_size
+    return Adversary(Ascent(norm, size, steps, length, momentum), target, share, blend, random_start)
+
+
+_MAKERS: dict[str, Callable[..., Adversary]] = {"pgd": _pgd, "fgsm": partial(_pgd, steps=1, random_start=False)}

@@ -112,7 +112,7 @@ def test_an_objective_may_be_a_measure_which_is_climbed_as_it_is() -> None:
     classifier, x = setting()
     labels = classifier.logits(x).argmax(1)
     wanted = attack(classifier, x, objective="margin", eps=EPS, steps=5)
-    assert torch.equal(attack(classifier, x, objective=margin(labels), eps=EPS, steps=5).images, wanted.images)
+    assert torch.equal(attack(classifier, x, objective=-margin(labels), eps=EPS, steps=5).images, wanted.images)
 
 
 def corner(challenge: Challenge, *, size: float = 1.0) -> Tensor:

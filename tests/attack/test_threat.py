@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from backlight.attack import ThreatModel
-from backlight.attack.l1 import L1Ball, project_l1
 from backlight.errors import InputError, UsageError
 from backlight.pixels.constraints import Ball
 from backlight.pixels.geometry import length
+from backlight.pixels.l1 import L1Ball, project_l1
 
 NORMS = ("linf", "l2", "l1")
 

@@ -39,7 +39,7 @@ def test_pgd_by_twelve_plain_lines() -> None:
         for _ in range(3):
             leaf = moved.clone().requires_grad_()
             loss = F.cross_entropy(classifier.logits(leaf), labels, reduction="sum")
-            moved = moved + adversary.step_size * torch.autograd.grad(loss, leaf)[0].sign()
+            moved = moved + adversary.ascent.step_size * torch.autograd.grad(loss, leaf)[0].sign()
             moved = moved.clamp(images - 0.1, images + 0.1).clamp(0, 1)
     assert torch.equal(found, moved)
 
@@ -55,8 +55,8 @@ def test_the_model_is_left_as_it_was(text: str) -> None:
         found = adversary.attack(classifier, images, labels, Random(0, KEYS))
     assert found.shape == images.shape
     assert not torch.equal(found, images)
-    length = (found - images).flatten(1).norm(p=torch.inf if adversary.norm == "linf" else 2, dim=1)
-    assert float(length.max()) <= adversary.eps + 1e-6
+    length = (found - images).flatten(1).norm(p=torch.inf if adversary.ascent.norm == "linf" else 2, dim=1)
+    assert float(length.max()) <= adversary.ascent.eps + 1e-6
     assert 0 <= float(found.min()) <= float(found.max()) <= 1
 
 
@@ -106,11 +106,34 @@ def test_the_attack_does_not_depend_on_the_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["cw", "pgd:eps=8", "pgd:steps=0", "pgd:share=2", "pgd:colour=red", "fgsm:steps=3", "pgd:target=cat"]
+    "text",
+    [
+        "cw",
+        "pgd:eps=8",
+        "pgd:steps=0",
+        "pgd:norm=l3",
+        "pgd:momentum=1,norm=l2",
+        "pgd:blend=2",
+        "pgd:share=2",
+        "pgd:colour=red",
+        "fgsm:steps=3",
+        "pgd:target=cat",
+    ],
 )
 def test_what_is_not_understood(text: str) -> None:
     with pytest.raises(UsageError):
         Recipe(adversary=text)
+
+
+def test_momentum_and_l1_reach_the_adversary() -> None:
+    classifier, images, labels = _problem()
+    plain, pushed = (
+        Adversary.read(f"pgd:eps=0.1,steps=4{more}").attack(classifier, images, labels, Random(0, KEYS))
+        for more in ("", ",momentum=1")
+    )
+    assert not torch.equal(plain, pushed)
+    sparse = Adversary.read("pgd:norm=l1,eps=5,steps=4").attack(classifier, images, labels, Random(0, KEYS))
+    assert 1 < float((sparse - images).flatten(1).norm(p=1, dim=1).max()) <= 5 + 1e-4
 
 
 def test_it_trains_on_attacked_pictures_and_statistics_see_one_pass(tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.pixels import Observation, Rule, Update
 from backlight.pixels.geometry import length, per_image
-from backlight.pixels.rule import State
+from backlight.pixels.rule import Observation, Rule, State, Update
 
 
 @dataclass(frozen=True, repr=False)

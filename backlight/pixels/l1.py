@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from backlight.errors import InputError
-from backlight.pixels import Constraint
+from backlight.pixels.constraints import Constraint
 from backlight.pixels.geometry import Epsilon, read_epsilon, rows_of
 
 
