@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from backlight.errors import InputError
 from backlight.random import Random, _mix, hash_ids
-from tests.unchanged import unchanged
+from backlight.testing import unchanged
 
 pytestmark = pytest.mark.promises
 DRAWS = ("uniform", "normal", "sign")

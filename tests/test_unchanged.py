@@ -26,11 +26,11 @@ from backlight.images import write_png
 from backlight.models import inspect_model
 from backlight.pixels import Adam, Ball, Box, Pixels, Sign, cross_entropy, optimize, read_objective, turns
 from backlight.random import Random
+from backlight.testing import CALLERS, caller, small_net, unchanged
 from backlight.train import fit
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 from backlight.visualize import class_image, dream, feature_image, fooling_image, invert, style_transfer
-from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 SIDE = 16
 IMAGES = torch.linspace(0, 1, 3 * 3 * SIDE * SIDE).view(3, 3, SIDE, SIDE).round(decimals=2)

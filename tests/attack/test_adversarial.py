@@ -16,9 +16,9 @@ from backlight.errors import InputError, UsageError
 from backlight.images import open_picture, to_tensor
 from backlight.pixels import Uniform
 from backlight.random import Random
+from backlight.testing import CALLERS, caller, small_net, unchanged
 from tests.attack.nets import pictures, sharp_net
 from tests.kernels import all_convolution
-from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 
 def plain_pgd(net: nn.Module, x: Tensor, y: Tensor, start: Tensor, eps: float, step: float, steps: int) -> Tensor:

@@ -27,8 +27,8 @@ from backlight.cli.app import app
 from backlight.data.dataset import Dataset
 from backlight.errors import DataError, UsageError
 from backlight.table import Table
+from backlight.testing import small_net, unchanged
 from tests.attack.nets import pictures, sharp_net
-from tests.unchanged import small_net, unchanged
 
 
 def classifier_of() -> Classifier:

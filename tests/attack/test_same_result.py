@@ -16,7 +16,7 @@ from backlight.attack.gradient import fgm, pgd
 from backlight.attack.minimum_norm import carlini_wagner, ddn, deepfool, fmn
 from backlight.attack.stages import PLANS, Stage, autoattack
 from backlight.classifier import Classifier
-from tests.unchanged import unchanged
+from backlight.testing import unchanged
 
 
 def random_net(seed: int, channels: int, height: int, width: int, classes: int) -> nn.Module:

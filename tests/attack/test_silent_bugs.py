@@ -24,8 +24,8 @@ from backlight.images import open_picture, to_tensor
 from backlight.pixels.geometry import length
 from backlight.pixels.rule import Observation
 from backlight.random import Random
+from backlight.testing import small_net, unchanged
 from tests.attack.nets import pictures, sharp_net
-from tests.unchanged import small_net, unchanged
 
 
 def classifier_of(net: nn.Module | None = None) -> Classifier:

@@ -5,7 +5,7 @@ from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.errors import InputError, LayerError, ModelError
-from tests.unchanged import CALLERS, caller, small_net, unchanged
+from backlight.testing import CALLERS, caller, small_net, unchanged
 
 IMAGES = torch.linspace(0, 1, 2 * 3 * 8 * 8).view(2, 3, 8, 8)
 

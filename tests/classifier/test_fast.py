@@ -4,7 +4,7 @@ from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.errors import LayerError, UsageError
-from tests.unchanged import small_net, unchanged
+from backlight.testing import small_net, unchanged
 
 IMAGES = torch.linspace(0, 1, 2 * 3 * 8 * 8).view(2, 3, 8, 8)
 

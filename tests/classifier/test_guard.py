@@ -14,7 +14,7 @@ from backlight.attack import attack
 from backlight.classifier import Classifier
 from backlight.classifier.guard import untouched
 from backlight.explain import explain
-from tests.unchanged import small_net, unchanged
+from backlight.testing import small_net, unchanged
 
 IMAGES = torch.linspace(0, 1, 4 * 3 * 8 * 8).view(4, 3, 8, 8)
 LABELS = torch.tensor([0, 1, 2, 3])

@@ -13,7 +13,7 @@ from backlight.classifier.predictions import top_classes
 from backlight.errors import InputError
 from backlight.evaluate import predict
 from backlight.images import open_picture, to_tensor, write_png
-from tests.unchanged import CALLERS, caller, small_net, unchanged
+from backlight.testing import CALLERS, caller, small_net, unchanged
 
 
 def _classifier() -> Classifier:

@@ -18,7 +18,7 @@ from backlight.evaluate.compare import compare_evaluations
 from backlight.evaluate.samples import predict_dataset
 from backlight.report.comparison import comparison_section
 from backlight.report.evaluation import evaluation_sections
-from tests.unchanged import small_net, unchanged
+from backlight.testing import small_net, unchanged
 
 DATA = load_data("shapes:n=60,size=8,classes=4", split="all")
 

@@ -10,8 +10,8 @@ import torch
 from backlight.classifier import Classifier
 from backlight.errors import LayerError, ModelError
 from backlight.explain import explain
+from backlight.testing import CALLERS, caller, unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
-from tests.unchanged import CALLERS, caller, unchanged
 
 SHARED = ("saliency", "gradient_x_input", "gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigencam")
 RECTIFIED = ("guided_backprop", "deconvnet", "guided_gradcam")

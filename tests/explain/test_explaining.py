@@ -10,8 +10,8 @@ from backlight.classifier import Classifier
 from backlight.errors import BacklightError, InputError, LayerError, UsageError
 from backlight.explain import METHODS, Contrast, explain, method
 from backlight.random import Random
+from backlight.testing import CALLERS, caller, small_net, unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
-from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 SIX = ("saliency", "gradient_x_input", "gradcam", "layercam", "guided_backprop", "guided_gradcam")
 

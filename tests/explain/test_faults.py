@@ -15,8 +15,8 @@ from backlight.explain.methods import cam
 from backlight.explain.scores import score, score_maps
 from backlight.explain.scores.judge import Judge
 from backlight.random import Random
+from backlight.testing import unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
-from tests.unchanged import unchanged
 
 
 def linear(classes: int = 3) -> tuple[Classifier, Tensor]:

@@ -9,8 +9,8 @@ from backlight.classifier import Classifier
 from backlight.errors import LayerError
 from backlight.explain import explain
 from backlight.explain.layout import Layout, choose_layer, find_layout
+from backlight.testing import unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
-from tests.unchanged import unchanged
 
 timm = pytest.importorskip("timm")
 

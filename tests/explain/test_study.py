@@ -31,9 +31,9 @@ from backlight.explain.views import read_views
 from backlight.images import write_png
 from backlight.random import Random
 from backlight.table import Table
+from backlight.testing import small_net, unchanged
 from tests.cli.running import CommandLine
 from tests.processes import run_processes
-from tests.unchanged import small_net, unchanged
 
 SHAPES = "shapes:n=10,size=16,classes=3,shortcut=1.0"
 METHODS = ("gradcam", "saliency", "smoothgrad:samples=2")

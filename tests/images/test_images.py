@@ -23,7 +23,7 @@ from backlight.images import (
     write_png,
 )
 from backlight.images.render import amplify, colorize, grid, normalize_map, overlay, place, side_by_side
-from tests.unchanged import small_net, unchanged
+from backlight.testing import small_net, unchanged
 
 ALL_LEVELS = torch.arange(256).repeat(3, 1, 1) / 255
 

@@ -11,7 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from backlight.layers import columns
 from backlight.layers.conv2d import UnfoldConv2d, replace_conv, unfold_conv2d
 from backlight.models import networks
-from tests.unchanged import unchanged
+from backlight.testing import unchanged
 
 
 def draw(*shape, seed=0, dtype=torch.float64, grad=True):

@@ -12,7 +12,7 @@ from backlight.lessons import (
     numerical_gradient,
     vector_gradients,
 )
-from tests.unchanged import unchanged
+from backlight.testing import unchanged
 
 MATRIX = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], dtype=torch.float64)
 POINT = torch.tensor([0.5, -1.0], dtype=torch.float64)

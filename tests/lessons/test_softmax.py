@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from backlight.errors import InputError
 from backlight.lessons import input_gradients, logit_gradients, softmax, softmax_jacobian
-from tests.unchanged import small_net, unchanged
+from backlight.testing import small_net, unchanged
 
 LOGITS = torch.randn(4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3
 TARGETS = torch.tensor([0, 4, 2, 2])

@@ -7,7 +7,7 @@ from backlight.classifier import Classifier
 from backlight.classifier.multiply_adds import count_multiply_adds
 from backlight.errors import ModelError, UsageError
 from backlight.models import compare_random, inspect_model, load
-from tests.unchanged import CALLERS, caller, small_net, unchanged
+from backlight.testing import CALLERS, caller, small_net, unchanged
 
 
 def test_the_head_of_a_resnet50_has_2048_inputs() -> None:

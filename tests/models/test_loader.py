@@ -14,7 +14,7 @@ from backlight.images import Resize
 from backlight.models import list_models, load, networks
 from backlight.models.blueprint import ModelShape
 from backlight.models.registry import find_blueprint
-from tests.unchanged import unchanged
+from backlight.testing import unchanged
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.random import Random
-from tests.unchanged import small_net
+from backlight.testing import small_net
 
 SIZE = 8
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)

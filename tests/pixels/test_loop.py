@@ -33,8 +33,8 @@ from backlight.pixels import (
     turns,
 )
 from backlight.pixels.rule import State
+from backlight.testing import CALLERS, caller, small_net, unchanged
 from tests.pixels.problems import classifier_of, convolutional, linear, mixed_labels, pictures, plain_pgd
-from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 EPSILON, SIZE = 16 / 255, 4 / 255
 

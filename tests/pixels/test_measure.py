@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from backlight.errors import InputError
 from backlight.pixels import Measure, View, clamp, distance, hinge, logit, margin, predicted, total_variation
+from backlight.testing import CALLERS, caller, small_net, unchanged
 from tests.pixels.problems import classifier_of, pictures
-from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 
 def mean() -> Measure:

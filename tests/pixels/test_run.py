@@ -9,8 +9,8 @@ from torch import Tensor
 
 from backlight.errors import FileError, InputError
 from backlight.pixels import Adam, Box, Jitter, Lattice, Pixels, Run, Sign, cross_entropy, logit, margin, turns
+from backlight.testing import small_net
 from tests.pixels.problems import classifier_of, pictures
-from tests.unchanged import small_net
 
 X, Y = pictures(4), torch.tensor([0, 1, 2, 3])
 

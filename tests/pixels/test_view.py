@@ -4,8 +4,8 @@ from torch import nn
 
 from backlight.errors import InputError, LayerError
 from backlight.pixels import View
+from backlight.testing import small_net
 from tests.pixels.problems import classifier_of, pictures
-from tests.unchanged import small_net
 
 
 def test_undeclared_layers_raise_and_name_the_declared() -> None:

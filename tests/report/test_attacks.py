@@ -4,9 +4,9 @@ from torch import nn
 
 from backlight import Classifier
 from backlight.report.attacks import EPS, LEVELS, study_attacks
+from backlight.testing import unchanged
 from tests.kernels import all_convolution
 from tests.report.conftest import small_classifier
-from tests.unchanged import unchanged
 
 
 def linear(weight: torch.Tensor, bias: torch.Tensor) -> Classifier:

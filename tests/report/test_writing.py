@@ -17,9 +17,9 @@ from backlight.images import read_image, to_tensor
 from backlight.report import Options, write_report
 from backlight.report.tables import table_sections
 from backlight.table import Table
+from backlight.testing import CALLERS, caller, small_net, unchanged
 from tests.report.conftest import SCRIPT, small_classifier
 from tests.report.reading import Document, read, stored
-from tests.unchanged import CALLERS, caller, small_net, unchanged
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from backlight.classifier import Classifier
 from backlight.errors import FileError, ModelError, UsageError
 from backlight.models import load
 from backlight.tasks.exporting import Deployed, export_classifier
-from tests.unchanged import small_net, unchanged
+from backlight.testing import small_net, unchanged
 
 
 def _classifier() -> Classifier:

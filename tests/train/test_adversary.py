@@ -13,12 +13,12 @@ from backlight.classifier import Classifier
 from backlight.classifier.targets import resolve_targets
 from backlight.errors import UsageError
 from backlight.random import Random
+from backlight.testing import small_net, unchanged
 from backlight.train import fit
 from backlight.train.adversary import Adversary
 from backlight.train.recipe import Recipe
 from tests.kernels import all_convolution
 from tests.train.nets import QUIET, network, pictures
-from tests.unchanged import small_net, unchanged
 
 KEYS = torch.arange(6)
 

@@ -21,6 +21,7 @@ from backlight.random import Random
 from backlight.runs.folder import RunFolder
 from backlight.runs.history import read_history
 from backlight.runs.log import read_log
+from backlight.testing import unchanged
 from backlight.train import fit
 from backlight.train.augment import Augmentation
 from backlight.train.batches import TrainingBatch
@@ -32,7 +33,6 @@ from backlight.train.trainer import Outcome, Trainer
 from backlight.train.trunk import head_inputs
 from tests.processes import run_processes
 from tests.train.nets import QUIET, network, pictures, same
-from tests.unchanged import unchanged
 
 SHORT = Recipe(epochs=2, batch_size=12, lr=0.01)
 DATA = pictures(split="train"), pictures(split="val")

@@ -12,8 +12,8 @@ from backlight.pixels.features import neuron
 from backlight.pixels.measure import Measure
 from backlight.pixels.views import Pad, Warp
 from backlight.random import Random
+from backlight.testing import small_net, unchanged
 from backlight.visualize import class_image, feature_image
-from tests.unchanged import small_net, unchanged
 
 
 def brightness() -> Measure:

@@ -7,6 +7,7 @@ import torch
 
 from backlight.classifier import Classifier
 from backlight.errors import InputError, LayerError, UsageError
+from backlight.testing import caller, small_net, unchanged
 from backlight.visualize import (
     Lucid,
     Pictures,
@@ -19,7 +20,6 @@ from backlight.visualize import (
     invert,
     style_transfer,
 )
-from tests.unchanged import caller, small_net, unchanged
 from tests.visualize.nets import pictures, toy
 
 Maker = Callable[..., Pictures]

@@ -15,9 +15,9 @@ from backlight.errors import ModelError, UsageError
 from backlight.explain import Contrast, explain, method
 from backlight.explain.methods import captum_classes
 from backlight.random import Random
+from backlight.testing import unchanged
 from tests.explain.nets import MEAN, ReusedReLU, distinct_relu_net, images, wrap
 from tests.explain.peers import captum
-from tests.unchanged import unchanged
 
 lrp_rules = pytest.importorskip("captum.attr._utils.lrp_rules")
 

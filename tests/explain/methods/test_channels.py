@@ -11,8 +11,8 @@ from backlight.classifier import Classifier
 from backlight.errors import ModelError, UsageError
 from backlight.explain import explain
 from backlight.explain.attribution import upsample
+from backlight.testing import small_net, unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
-from tests.unchanged import small_net, unchanged
 
 
 def test_scorecam_equals_the_explicit_loop() -> None:

@@ -8,8 +8,8 @@ import torch
 from backlight.errors import UsageError
 from backlight.explain import explain
 from backlight.random import Random
+from backlight.testing import unchanged
 from tests.explain.nets import STD, distinct_relu_net, images, wrap
-from tests.unchanged import unchanged
 
 
 @pytest.mark.parametrize("space", ["pixel", "input"])

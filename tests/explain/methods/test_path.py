@@ -10,9 +10,9 @@ from backlight.classifier import Classifier
 from backlight.errors import InputError, UsageError
 from backlight.explain import explain, method
 from backlight.explain.methods.path import PARTS, relative_gap
+from backlight.testing import unchanged
 from tests.explain.nets import MEAN, STD, distinct_relu_net, images, wrap
 from tests.explain.peers import captum
-from tests.unchanged import unchanged
 
 
 def integrate(classifier, x, target=2, spec="integrated_gradients", **options):

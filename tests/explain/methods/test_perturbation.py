@@ -12,9 +12,9 @@ from backlight.explain import explain
 from backlight.explain.methods.perturbation import draw_masks
 from backlight.explain.session import Question, Session
 from backlight.random import Random
+from backlight.testing import unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
 from tests.explain.peers import captum
-from tests.unchanged import unchanged
 
 
 @pytest.mark.parametrize(("size", "window", "stride"), [(16, 6, 3), (16, 5, 5), ((12, 20), 8, 3), (16, 16, 4)])

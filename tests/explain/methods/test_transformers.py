@@ -15,8 +15,8 @@ from backlight.explain.methods.transformers import read_tokens
 from backlight.explain.session import Question, Recording, Session
 from backlight.models.vit import ViT
 from backlight.random import Random
+from backlight.testing import unchanged
 from tests.explain.nets import images, keyed
-from tests.unchanged import unchanged
 
 METHODS = ("rollout", "gradient_attention", "legrad")
 

@@ -9,8 +9,8 @@ from backlight.classifier import Classifier
 from backlight.errors import InputError, UsageError
 from backlight.explain.scores import METRICS, score, summarize
 from backlight.table import Table
+from backlight.testing import small_net, unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
-from tests.unchanged import small_net, unchanged
 
 
 def test_every_metric_beside_both_controls_with_the_model_unchanged() -> None:

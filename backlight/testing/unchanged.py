@@ -1,4 +1,4 @@
-"""The one helper that proves a function left the model and the global random state as they were."""
+"""Prove that a function left the model and the global random state as they were."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ def _copy(tensor: Tensor | None) -> Tensor | None:
 
 
 def snapshot(module: nn.Module) -> dict[str, Any]:
-    """Copy all that a caller could miss: identities, values, gradients, flags, modes, hooks, random states."""
+    """Copy all that a caller could miss: identities, values, gradients, flags, modes, hooks, random states.
+
+    >>> sorted(snapshot(nn.Linear(2, 2)))[:3]
+    ['buffers', 'flags', 'gradients']
+    """
     parts = list(module.named_modules())
     return {
         "modules": [(name, id(part), part.training) for name, part in parts],
@@ -32,7 +36,7 @@ def snapshot(module: nn.Module) -> dict[str, Any]:
         "values": [_copy(t) for t in (*module.parameters(), *module.buffers())],
         "gradients": [_copy(p.grad) for p in module.parameters()],
         "torch": torch.get_rng_state(),
-        "numpy": np.random.get_state()[1].tolist(),  # noqa: NPY002
+        "numpy": np.random.get_state(legacy=False)["state"]["key"].tolist(),  # noqa: NPY002
         "python": random.getstate(),
         "modes": (
             torch.is_grad_enabled(),
@@ -56,7 +60,14 @@ def _same(left: Any, right: Any) -> bool:
 def unchanged(module: nn.Module) -> Iterator[None]:
     """Fail unless `module`, its gradients, flags, modes and hooks and all global random states stay as they are.
 
-    The check also runs when the body raises, so it holds for exceptions in the middle.
+    Raises AssertionError that names what changed, also where the body raises, so that it holds for exceptions in the
+    middle.
+
+    >>> net = nn.Linear(2, 2)
+    >>> with unchanged(net):
+    ...     _ = net.eval()
+    Traceback (most recent call last):
+    AssertionError: changed: modules
     """
     before = snapshot(module)
     try:
@@ -64,11 +75,16 @@ def unchanged(module: nn.Module) -> Iterator[None]:
     finally:
         after = snapshot(module)
         changed = [name for name in before if not _same(before[name], after[name])]
-        assert not changed, f"changed: {', '.join(changed)}"
+        if changed:
+            raise AssertionError(f"changed: {', '.join(changed)}")
 
 
 def small_net(classes: int = 4, channels: int = 3, *, seed: int = 0) -> nn.Module:
-    """Build a small CNN with BatchNorm statistics, dropout and in-place ReLU, in train mode, with gradients."""
+    """Build a small CNN with BatchNorm statistics, dropout and in-place ReLU, in train mode, with gradients.
+
+    >>> small_net(classes=2)(torch.rand(3, 3, 8, 8)).shape
+    torch.Size([3, 2])
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = nn.Sequential(
@@ -86,6 +102,8 @@ def small_net(classes: int = 4, channels: int = 3, *, seed: int = 0) -> nn.Modul
         )
         for part in net:
             if isinstance(part, nn.BatchNorm2d):
+                assert part.running_mean is not None
+                assert part.running_var is not None
                 part.running_mean.normal_(0, 0.2)
                 part.running_var.uniform_(0.5, 1.5)
         for index, parameter in enumerate(net.parameters()):
@@ -99,7 +117,12 @@ CALLERS = ("plain", "no_grad", "inference_mode", "frozen")
 
 @contextmanager
 def caller(module: nn.Module, state: str) -> Iterator[None]:
-    """Call from the places people call from: plain, under no_grad, under inference_mode, with frozen parameters."""
+    """Call from the places people call from: plain, under no_grad, under inference_mode, with frozen parameters.
+
+    >>> with caller(nn.Linear(2, 2), "inference_mode"):
+    ...     torch.is_inference_mode_enabled()
+    True
+    """
     if state == "frozen":
         module.requires_grad_(False)
         yield
