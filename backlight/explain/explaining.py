@@ -16,7 +16,6 @@ from backlight.errors import InputError
 from backlight.explain.attribution import Attribution, Explanations, finish
 from backlight.explain.choosing import AnyMethod, Method, choose_methods
 from backlight.explain.layout import choose_layer, last_tokens
-from backlight.explain.methods.fullgrad import bias_layers
 from backlight.explain.objective import Contrast, Scorer
 from backlight.explain.session import Question, Recording, Session
 from backlight.images.resize import Resize
@@ -131,8 +130,8 @@ def _watch(classifier: Classifier, chosen: list[Method], layer: str | Sequence[s
         layers = named or (choose_layer(classifier),)
     return Recording(
         layers,
-        biases=tuple(bias_layers(classifier)) if "biases" in needs else (),
         tokens=last_tokens(classifier) if "attention" in needs else "",
+        biases="biases" in needs,
         rectify="ReLU" in needs,
         pixels="gradient" in needs,
     )

@@ -85,7 +85,7 @@ def last_tokens(classifier: Classifier) -> str:
     assert classifier.size is not None
     maps = [layer for layer in layers if _last_map(layer, classifier.size)]
     for layer in reversed(layers):
-        channels_last = layer in maps and _layout_4d(layer.shape, classifier.size)
+        channels_last = layer in maps and layout_of_map(layer.shape, classifier.size)
         if channels_last and channels_last.kind == "NHWC":
             return _indexed(layer)
         if _tokens_after(maps, layer, layers, classifier.size) is not None:
@@ -103,7 +103,7 @@ def find_layout(classifier: Classifier, layer: str, shape: tuple[int, ...], imag
     >>> find_layout(Classifier.from_module(net, size=8), "0", (5, 4, 6, 6), (8, 8)).grid
     (6, 6)
     """
-    layout = _layout_4d(shape, image_size) if len(shape) == 4 else None
+    layout = layout_of_map(shape, image_size) if len(shape) == 4 else None
     if len(shape) == 3:
         layout = _layout_tokens(classifier, layer, shape[1], image_size)
     if layout is None:
@@ -119,11 +119,16 @@ def _indexed(layer: Layer) -> str:
 
 
 def _last_map(layer: Layer, size: Size) -> bool:
-    layout = _layout_4d(layer.shape, size) if len(layer.shape) == 4 else None
+    layout = layout_of_map(layer.shape, size) if len(layer.shape) == 4 else None
     return layout is not None and min(layout.grid) > 1 and "Pool" not in layer.type
 
 
-def _layout_4d(shape: tuple[int, ...], size: Size) -> Layout | None:
+def layout_of_map(shape: tuple[int, ...], size: Size) -> Layout | None:
+    """Find where the rows and columns of a shape of four axes are, for images of `size`; None where nowhere.
+
+    >>> layout_of_map((1, 7, 7, 96), (224, 224)).kind
+    'NHWC'
+    """
     _, first, second, third = shape
     if _covers(second, third, size):
         return Layout("NCHW", (second, third))
@@ -148,7 +153,7 @@ def _tokens_after(maps: list[Layer], layer: Layer, layers: tuple[Layer, ...], si
     for earlier in reversed(layers[: layers.index(layer)]):
         if earlier.name not in known and "Pool" not in earlier.type:
             continue
-        layout = _layout_4d(earlier.shape, size) if len(earlier.shape) == 4 else None
+        layout = layout_of_map(earlier.shape, size) if len(earlier.shape) == 4 else None
         if layout is None:
             continue
         prefix = layer.shape[1] - layout.grid[0] * layout.grid[1]

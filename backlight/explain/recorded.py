@@ -13,6 +13,7 @@ from backlight.classifier.recording import LOGITS
 from backlight.classifier.rectifiers import Rectifiers, Switch
 from backlight.errors import ModelError
 from backlight.explain.attention import Attentions
+from backlight.explain.offsets import Offsets
 
 
 class Recorded:
@@ -20,8 +21,9 @@ class Recorded:
 
     `images` [B,C,H,W] are pixels, `outputs` the recorded layers and `logits`. `rectify` routes the rectifiers
     through a switch, so that guided and deconvnet gradients come from the same forward pass; `attend` computes
-    attention in the open and keeps its weights, as `attention 0` and so on. Without `pixels` the plain backward
-    pass ends at the earliest recorded layer.
+    attention in the open and keeps its weights, as `attention 0` and so on; `offset` notes what every call adds
+    besides what is linear in its input, and keeps its output, as `offset 0` and so on. Without `pixels` the plain
+    backward pass ends at the earliest recorded layer.
 
     >>> from torch import nn
     >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), size=2)
@@ -38,10 +40,12 @@ class Recorded:
         *,
         rectify: bool = False,
         attend: bool = False,
+        offset: bool = False,
         pixels: bool = True,
     ) -> None:
         self.switch = Switch()
         self.attentions: list[Tensor] = []
+        self.offsets = Offsets()
         self.backwards = 0
         self._pixels = pixels
         self._gradients: dict[str, dict[str, Tensor]] = {}
@@ -53,9 +57,12 @@ class Recorded:
                     modes.enter_context(Rectifiers(self.switch))
                 if attend:
                     modes.enter_context(Attentions(self.attentions))
+                if offset:
+                    modes.enter_context(self.offsets.within(classifier.module))
                 self.outputs = classifier.record(self.images, (*layers, LOGITS))
         self._inner = {name: self.outputs[name] for name in layers}
         self._inner |= {f"attention {place}": one for place, one in enumerate(self.attentions)}
+        self._inner |= {f"offset {place}": one.output for place, one in enumerate(self.offsets.found)}
 
     @property
     def logits(self) -> Tensor:
@@ -87,7 +94,7 @@ class Recorded:
 def _connected(name: str, tensor: Tensor, gradient: Tensor | None) -> Tensor:
     if gradient is not None:
         return gradient
-    if name.startswith("attention "):
-        # A block that was left out has attention too, which then says nothing.
+    if name.startswith(("attention ", "offset ")):
+        # A block that was left out has attention and biases too, which then say nothing.
         return torch.zeros_like(tensor)
     raise ModelError(f"the score does not depend on {name!r}", expected="a layer on the way to the logits")

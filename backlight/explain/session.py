@@ -34,23 +34,23 @@ class Question(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """What the recorded pass keeps: the layers of class activation maps, the layers that add a bias, the tokens
-    that are read out; whether rectifiers are intercepted, and whether the plain gradient at the pixels is wanted,
-    without which the backward pass ends at the earliest of the layers.
+    """What the recorded pass keeps: the layers of class activation maps, the tokens that are read out, what every call
+    adds; whether rectifiers are intercepted, and whether the plain gradient at the pixels is wanted, without which the
+    backward pass ends at the earliest of the layers.
 
     >>> Recording(("layer4",)).recorded()
     ('layer4',)
     """
 
     layers: tuple[str, ...] = ()
-    biases: tuple[str, ...] = ()
     tokens: str = ""
+    biases: bool = False
     rectify: bool = False
     pixels: bool = True
 
     def recorded(self) -> tuple[str, ...]:
         """List every layer that the pass records, each once."""
-        return tuple(dict.fromkeys(name for name in (*self.layers, *self.biases, self.tokens) if name))
+        return tuple(dict.fromkeys(name for name in (*self.layers, self.tokens) if name))
 
 
 class LayerMap(NamedTuple):
@@ -84,7 +84,13 @@ class Session:
         self.random, self.watch = random, watch
         self.chunk = Chunk.fitting(images) if chunk is None else Chunk.of(chunk)
         self.recorded = Recorded(
-            classifier, images, watch.recorded(), rectify=watch.rectify, attend=bool(watch.tokens), pixels=watch.pixels
+            classifier,
+            images,
+            watch.recorded(),
+            rectify=watch.rectify,
+            attend=bool(watch.tokens),
+            offset=watch.biases,
+            pixels=watch.pixels,
         )
         self.logits = self.recorded.logits.detach()
         self.objective: Objective = resolve_objective(

@@ -73,11 +73,6 @@ def test_fullgrad_terms_sum_to_the_score_of_a_piecewise_linear_network() -> None
     net = small_net().double()
     found = explain(Classifier.from_module(net, size=16), images(3), 1, methods=["fullgrad"])["fullgrad"]
     assert float(found.gap.max()) < 1e-9
-    smooth = nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
-    ).double()
-    found = explain(Classifier.from_module(smooth, size=8), images(1, 8), 1, methods=["fullgrad"])["fullgrad"]
-    assert float(found.gap.max()) > 1e-4
 
 
 def test_fullgrad_equals_the_explicit_sum() -> None:
