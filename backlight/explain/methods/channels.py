@@ -23,14 +23,14 @@ from backlight.explain.session import LayerMap, Session
 def scorecam(session: Session, *, channels: int = 0, baseline: str | Tensor = "mean") -> Attribution:
     """Weigh each channel by how much showing only where it is active raises the score over the baseline.
 
-    Wang et al. (2020), equations 4 to 6: maps are scaled to [0,1] and enlarged, the scores go through a softmax
+    Wang et al. (2020), equations 4 to 6: maps are enlarged and then scaled to [0,1], the scores go through a softmax
     over channels, in which the baseline's own score cancels. `channels` > 0 keeps only those with the widest
     range, for speed.
     """
     hidden = make_baseline(baseline, session.images, session.classifier, session.random)
 
     def weigh(layer: LayerMap, rows: Tensor, chosen: Tensor) -> Tensor:
-        masks = upsample(_unit(layer.activations[rows, chosen][:, None].to(hidden)), session.image_size)
+        masks = _unit(upsample(layer.activations[rows, chosen][:, None].to(hidden), session.image_size))
         shown = session.images[rows] * masks + hidden[rows] * (1 - masks)
         return session.scores(shown, rows)
 

@@ -25,10 +25,11 @@ def test_scorecam_equals_the_explicit_loop() -> None:
         for row in range(2):
             rises = torch.zeros(10, dtype=torch.float64)
             for channel in range(10):
-                one = hidden[row, channel]
+                # Enlarged, then scaled (Wang et al., 2020, equations 5 and 6): peaks between places are lower.
+                one = upsample(hidden[None, row, [channel]], (16, 16))
                 spread = one.max() - one.min()
                 mask = (one - one.min()) / spread if spread > 0 else torch.zeros_like(one)
-                shown = x[row : row + 1] * upsample(mask[None, None], (16, 16))
+                shown = x[row : row + 1] * mask
                 rises[channel] = classifier.logits(shown)[0, 2] - floor[row]
             expected = (rises.softmax(0)[:, None, None] * hidden[row]).sum(0)
             assert torch.allclose(found.attributions[row, 0], expected, atol=1e-10)
