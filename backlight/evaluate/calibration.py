@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,11 @@ from torch.nn import functional as F
 
 from backlight.errors import DataError
 from backlight.table import Table
+
+TEMPERATURES = (0.01, 100.0)
+"""Between these a temperature is looked for."""
+
+_AT_THE_END = 1.001
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,9 @@ def reliability(table: Table, bins: int = 15) -> Reliability:
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """Find the temperature T > 0 that makes softmax(logits / T) most likely for the labels (Guo 2017, section 4.2).
 
-    The loss is convex in 1/T, so a search by thirds of log T in 0.01 to 100 finds the one minimum.
+    The loss is convex in 1/T, so a search by thirds of log T within `TEMPERATURES` finds the one minimum.
+
+    Where the loss still falls at an end, that end comes back: `beyond` says so.
 
     >>> logits = torch.tensor([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [4.0, 0.0]])
     >>> round(fit_temperature(logits, torch.tensor([0, 0, 0, 1])), 2)  # log(3) / 4 = 1 / 3.64
@@ -71,13 +79,35 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     from scipy.optimize import minimize_scalar
 
     exact = logits.double()
+
+    def loss(temperature: float) -> float:
+        return float(F.cross_entropy(exact / temperature, labels))
+
     result = minimize_scalar(
-        lambda power: float(F.cross_entropy(exact / 10.0**power, labels)),
-        bounds=(-2.0, 2.0),
+        lambda power: loss(10.0**power),
+        bounds=tuple(math.log10(end) for end in TEMPERATURES),
         method="bounded",
         options={"xatol": 1e-6},
     )
-    return float(10.0**result.x)
+    found = float(10.0**result.x)
+    # Where all answers are right, the loss is 0 from some temperature on, and the search ends anywhere below it.
+    return min(TEMPERATURES, key=loss) if min(map(loss, TEMPERATURES)) <= loss(found) else found
+
+
+def beyond(temperature: float) -> str:
+    """Return in words why a temperature at an end of `TEMPERATURES` is no optimum, empty elsewhere.
+
+    >>> beyond(1.5)
+    ''
+    """
+    colder, warmer = TEMPERATURES
+    if temperature < colder * _AT_THE_END:
+        why = f"the loss falls with the temperature, beyond the bound of {colder:g}: hardly an answer is wrong"
+        return f"{why}; more pictures would tell, or ones that the model was not trained on"
+    if temperature > warmer / _AT_THE_END:
+        why = f"the loss falls as the temperature grows, beyond the bound of {warmer:g}: no temperature helps"
+        return f"{why}, since the answers are no better than chance; look at the labels and the order of the classes"
+    return ""
 
 
 def coverage_curve(table: Table) -> tuple[np.ndarray, np.ndarray]:

@@ -102,6 +102,7 @@ class Evaluation:
             "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
             "balanced_accuracy": metrics.balanced_accuracy(self.confusion),
+            "macro_f1": metrics.macro_f1(self.confusion),
             "top5": self.top5,
             "loss": metrics.mean_loss(self.table),
             "ece": self.reliability.ece,

@@ -69,7 +69,8 @@ class ClassScore:
     """How well one class is found; None where nothing was counted.
 
     `accuracy` is the share of the class's pictures that are predicted right, which is its `recall` too;
-    `precision` the share of its predictions that are right; `f1` their harmonic mean.
+    `precision` the share of its predictions that are right; `f1` their harmonic mean, 0 for a class that occurs or is
+    predicted but never rightly.
 
     >>> ClassScore(10, 0.9, 0.9, 0.75).f1 > 0.81
     True
@@ -82,11 +83,12 @@ class ClassScore:
 
     @property
     def f1(self) -> float | None:
-        """Return the harmonic mean of precision and recall."""
-        if self.recall is None or self.precision is None:
+        """Return the harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN)."""
+        if self.recall is None and self.precision is None:
             return None
-        both = self.recall + self.precision
-        return 2 * self.recall * self.precision / both if both else 0.0
+        recall, precision = self.recall or 0.0, self.precision or 0.0
+        both = recall + precision
+        return 2 * recall * precision / both if both else 0.0
 
     def to_json(self) -> dict[str, float | None]:
         """Return `{"n","accuracy","precision","recall","f1"}`."""
@@ -120,6 +122,15 @@ def balanced_accuracy(counts: Confusion) -> float:
     0.875
     """
     return float(np.mean([score.recall for score in per_class(counts) if score.recall is not None]))
+
+
+def macro_f1(counts: Confusion) -> float:
+    """Return the mean F1 of the classes that occur or are predicted.
+
+    >>> macro_f1(Confusion.of([0, 0, 1, 1], [0, 0, 0, 0], classes=3)) == (2 / 3 + 0) / 2
+    True
+    """
+    return float(np.mean([score.f1 for score in per_class(counts) if score.f1 is not None]))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from backlight.errors import DataError, FileError
-from backlight.evaluate.calibration import coverage_curve, fit_temperature, reliability
+from backlight.evaluate.calibration import beyond, coverage_curve, fit_temperature, reliability
 from backlight.evaluate.metrics import mean_loss
 from backlight.evaluate.samples import tabulate
 from backlight.files import write_text
@@ -43,6 +43,11 @@ class Calibration:
     ece_after: float
     after: Table
 
+    @property
+    def note(self) -> str:
+        """Return why the temperature is no optimum, empty where it is one."""
+        return beyond(self.temperature)
+
     def coverage(self) -> list[dict[str, float]]:
         """Return the accuracy on the most confident share of pictures, at some shares (ties counted whole)."""
         shares, accuracies = coverage_curve(self.after)
@@ -52,7 +57,7 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `calibrate`."""
         numbers = {name: value for name, value in vars(self).items() if name != "after"}
-        return {**numbers, "n": len(self.after), "coverage": self.coverage()}
+        return {**numbers, "n": len(self.after), "note": self.note or None, "coverage": self.coverage()}
 
 
 def calibrate(table: Table) -> Calibration:

@@ -8,10 +8,11 @@ from backlight.evaluate.calibration import Reliability, coverage_curve, reliabil
 from backlight.page.charts import Line, line_chart
 from backlight.page.sections import Facts, percent
 from backlight.table import Table
+from backlight.table.statistics import wilson
 
 _TENTHS = tuple(tenth / 10 for tenth in range(0, 11, 2))
 _SHARES = tuple(twentieth / 20 for twentieth in range(1, 21))
-_CLOSE = 0.02
+_CHANCE = 0.05
 
 
 def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
@@ -46,23 +47,38 @@ def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
         "ece": found.ece,
         "sure": sure,
         "right": right,
-        "verdict": verdict(found, sure - right),
+        "interval": wilson(int((table["label"] == table["prediction"]).sum()), len(table)),
+        "verdict": verdict(found),
         "diagram": diagram,
         "coverage": coverage,
         "rows": rows,
     }
 
 
-def verdict(found: Reliability, gap: float) -> str:
-    """Describe in words whether it is too sure or not sure enough; `gap` is mean confidence minus accuracy.
+def verdict(found: Reliability) -> str:
+    """Describe in words whether it is too sure or not sure enough, where that is more than chance at the usual 5 %.
 
-    >>> verdict(Reliability(np.array([2]), np.array([0.9]), np.array([0.5])), 0.4)
+    >>> verdict(Reliability(np.array([20]), np.array([0.9]), np.array([0.5])))
     'It is too sure of itself: what it says with certainty is wrong more often than it sounds.'
+    >>> verdict(Reliability(np.array([2]), np.array([0.9]), np.array([0.5])))
+    'As far as 2 pictures can tell, what it says about its certainty can be taken at its word.'
     """
-    if found.ece < _CLOSE:
-        return "What it says about its certainty can be taken at its word."
-    if gap > _CLOSE:
+    filled = np.flatnonzero(found.counts)
+    counts, confidence = found.counts[filled], found.confidence[filled]
+    right = np.rint(counts * found.accuracy[filled]).astype(int)
+    total, sure = int(counts.sum()), float((counts * confidence).sum() / counts.sum())
+    low, high = wilson(int(right.sum()), total)
+    if sure > high:
         return "It is too sure of itself: what it says with certainty is wrong more often than it sounds."
-    if gap < -_CLOSE:
+    if sure < low:
         return "It is more often right than it dares to say."
-    return "It is too sure in some places and not sure enough in others, which cancel out on average."
+    # Many groups are looked at: each may miss its interval by chance, so that of each is wider.
+    each = 1 - _CHANCE / len(filled)
+    spans = [wilson(int(good), int(count), each) for good, count in zip(right, counts)]
+    above = any(one > span[1] for one, span in zip(confidence, spans))
+    below = any(one < span[0] for one, span in zip(confidence, spans))
+    if above or below:
+        places = "too sure in some places" if above else "not sure enough in some places"
+        places += " and not sure enough in others" if above and below else ""
+        return f"On average it is as sure as it is right, but {places}."
+    return f"As far as {total:,} pictures can tell, what it says about its certainty can be taken at its word."

@@ -77,7 +77,8 @@ def verdict(found: Comparison, names: tuple[str, str]) -> str:
     if not found.only_first + found.only_second:
         return "Both are right and wrong on the very same pictures."
     better = names[found.difference > 0]
-    if found.p < 0.05:
+    low, high = found.interval
+    if found.p < 0.05 and (low > 0 or high < 0):
         return f"{better} is better, and it is not likely that this is chance."
     if not found.difference:
         return "Neither is better on these pictures."

@@ -12,6 +12,7 @@ from backlight.evaluate.metrics import Confused, suspected_label_errors, top_los
 from backlight.page.sections import Facts
 from backlight.report.gallery import Captioned, Thumbnail, shown_rows
 from backlight.table import Table
+from backlight.table.statistics import wilson
 
 _CLASSES, _PER_CELL, _PER_WAY, _LOSSES = 20, 8, 10, 20
 
@@ -72,6 +73,20 @@ class Mistakes:
         shares = np.where(counts.totals > 0, counts.right / np.maximum(counts.totals, 1), 2.0)
         first = int(shares.argmin())
         return first, int(counts.both_ways(first).argmax())
+
+    @property
+    def apart(self) -> bool:
+        """Whether the least accurate class is less accurate than all others together by more than chance."""
+        if self.worst is None:
+            return False
+        counts, first = self.evaluation.confusion, self.worst[0]
+        right, total = int(counts.right[first]), int(counts.totals[first])
+        others = int(counts.totals.sum()) - total
+        if not others:
+            return False
+        # Among many classes one is always lowest: the interval is as wide as their number asks for.
+        classes = int((counts.totals > 0).sum())
+        return wilson(right, total, 1 - 0.05 / classes)[1] < wilson(int(counts.right.sum()) - right, others)[0]
 
     def cell(self, true: int, predicted: int) -> Table:
         """Return the pictures of one cell: mistakes the most confident first, right ones the least confident first."""
@@ -138,7 +153,14 @@ def _worst(mistakes: Mistakes, thumbnails: Mapping[str, Thumbnail]) -> Facts | N
     found = mistakes.evaluation
     ways = [mistakes.shown_cell(*pair, thumbnails, _PER_WAY) for pair in ((first, second), (second, first))]
     score = found.per_class[found.labels[first]]
-    return {"label": found.labels[first], "partner": found.labels[second], "accuracy": score.accuracy, "ways": ways}
+    return {
+        "label": found.labels[first],
+        "partner": found.labels[second],
+        "accuracy": score.accuracy,
+        "interval": wilson(int(found.confusion.right[first]), score.n),
+        "apart": mistakes.apart,
+        "ways": ways,
+    }
 
 
 def _pair(found: Evaluation, pair: Confused) -> tuple[Confused, str]:

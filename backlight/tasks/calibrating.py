@@ -67,13 +67,14 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
     result = find_temperature(found.table)
     document = plain_json({"run": request.run, "data": spec, "own_val": same, **result.to_json()})
     write_calibration(request.run, document)
-    warnings = () if same else ("these are other pictures than those that the run was chosen on",)
+    warnings = [] if same else ["these are other pictures than those that the run was chosen on"]
+    warnings += [result.note] if result.note else []
     return Outcome(
         plain_json(with_model(classifier, document)),
         tuple(_lines(result, request.run, spec, target)),
         (target,),
         found.failed,
-        warnings,
+        tuple(warnings),
         result,
     )
 

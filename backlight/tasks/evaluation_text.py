@@ -8,6 +8,7 @@ from typing import Any
 from backlight.errors import counted
 from backlight.evaluate import Comparison, Evaluation
 from backlight.evaluate.slices import Slice
+from backlight.table.statistics import wilson
 
 _SHOWN = 10
 
@@ -20,11 +21,11 @@ def evaluation_lines(
         if len(found) > 1:
             yield f"model {number + 1}"
         yield from _numbers(one)
-        yield from _block("worst classes", _worst(one))
+        yield from _block("classes, smallest shares first", _least_accurate(one))
         yield from _block("most confused", _confused(one))
         yield from _block("highest losses", map(_picture, one.top_losses))
         yield from _block("labels that may be wrong", map(_picture, one.suspected_label_errors))
-        yield from _block("slices, worst first", map(_slice, slices[number]))
+        yield from _block("slices, smallest shares first", map(_slice, slices[number]))
     if comparison is not None:
         low, high = comparison.interval
         yield f"model 2 minus model 1: {comparison.difference:+.2%} (95 % interval {low:+.2%} to {high:+.2%})"
@@ -48,9 +49,11 @@ def _numbers(one: Evaluation) -> Iterator[str]:
     yield f"  calibration error  {one.reliability.ece:.2%}"
 
 
-def _worst(one: Evaluation) -> Iterator[str]:
+def _least_accurate(one: Evaluation) -> Iterator[str]:
     scores = sorted((s.accuracy, name, s.n) for name, s in one.per_class.items() if s.accuracy is not None)
-    yield from (f"{share:7.2%}  {name}  ({counted(n, 'picture')})" for share, name, n in scores[:_SHOWN])
+    for share, name, n in scores[:_SHOWN]:
+        low, high = wilson(round(share * n), n)
+        yield f"{share:7.2%}  {name}  ({counted(n, 'picture')}, plausibly {low:.0%} to {high:.0%})"
 
 
 def _confused(one: Evaluation) -> Iterator[str]:

@@ -43,10 +43,10 @@ def model(tmp_path: Path) -> str:
     return f"{tmp_path / 'nets.py'}:shapes"
 
 
-def test_classes_without_pictures_are_no_worst_classes(backlight: CommandLine, model: str, tmp_path: Path) -> None:
+def test_classes_without_pictures_are_not_listed(backlight: CommandLine, model: str, tmp_path: Path) -> None:
     ran = backlight("evaluate", "--model", model, "--data", SHAPES, "--limit", 2, "--out", tmp_path / "out")
     assert ran.status == 0, ran.err
-    after = ran.out.split("worst classes\n")[1].splitlines()
+    after = ran.out.split("classes, smallest shares first\n")[1].splitlines()
     worst = list(itertools.takewhile(lambda line: line.startswith("    "), after))
     assert "None" not in "".join(worst)
     assert 1 <= len(worst) <= 2

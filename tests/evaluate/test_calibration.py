@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from backlight.errors import DataError
-from backlight.evaluate.calibration import coverage_curve, fit_temperature, reliability
+from backlight.evaluate.calibration import beyond, coverage_curve, fit_temperature, reliability
+from backlight.evaluate.samples import tabulate
+from backlight.evaluate.temperature import calibrate
 from backlight.table import Table
 
 
@@ -70,3 +72,16 @@ def test_coverage_treats_equal_confidence_alike() -> None:
     coverage, accuracy = coverage_curve(_table([0.9, 0.5, 0.5, 0.5], [True, False, True, True]))
     assert coverage.tolist() == [0.25, 1, 1, 1]
     assert accuracy.tolist() == [1.0, 0.75, 0.75, 0.75]
+
+
+def test_a_temperature_at_an_end_of_the_search_is_no_optimum() -> None:
+    torch.manual_seed(0)
+    labels = torch.randint(0, 4, (200,))
+    worse = torch.randn(200, 4) - 2 * torch.nn.functional.one_hot(labels, 4)
+    right = 5.0 * torch.nn.functional.one_hot(labels, 4)
+    assert "no temperature helps" in beyond(fit_temperature(worse, labels))
+    assert "hardly an answer is wrong" in beyond(fit_temperature(right, labels))
+    sensible = torch.randn(200, 4) + 2 * torch.nn.functional.one_hot(labels, 4)
+    assert beyond(fit_temperature(sensible, labels)) == ""
+    told = calibrate(tabulate([str(row) for row in range(200)], labels, worse)).to_json()
+    assert "beyond the bound of 100" in told["note"]

@@ -56,6 +56,18 @@ def test_confusion_and_class_scores_by_explicit_loops(classes: int, count: int, 
     assert metrics.accuracy(table) == pytest.approx(counts.right.sum() / count)
 
 
+def test_f1_equals_scikit_learns_for_classes_that_are_never_predicted_or_never_there() -> None:
+    scores = pytest.importorskip("sklearn.metrics")
+    true, predicted = [0, 0, 1, 1, 1, 2], [0, 3, 1, 0, 1, 0]
+    counts = Confusion.of(true, predicted, classes=5)
+    told = [score.f1 for score in metrics.per_class(counts)]
+    expected = scores.f1_score(true, predicted, labels=range(4), average=None, zero_division=0)
+    assert told[:4] == pytest.approx(expected.tolist())
+    assert told[2] == told[3] == 0.0
+    assert told[4] is None
+    assert metrics.macro_f1(counts) == pytest.approx(scores.f1_score(true, predicted, average="macro", zero_division=0))
+
+
 def test_balanced_accuracy_leaves_out_empty_classes() -> None:
     counts = counted([[9, 1, 0], [1, 1, 0], [0, 0, 0]])
     assert metrics.balanced_accuracy(counts) == pytest.approx((0.9 + 0.5) / 2)

@@ -17,6 +17,8 @@ from backlight.report.comparison import verdict as compared
 from backlight.report.evaluation import evaluation_sections
 from backlight.report.gallery import read_thumbnails
 from backlight.report.mistakes import Mistakes
+from backlight.table import Table
+from backlight.table.statistics import wilson
 from tests.report.reading import Document, read, stored
 
 SCRIPT = "<script>alert(1)</script>"
@@ -148,11 +150,49 @@ def test_the_diagram_has_the_numbers_of_the_metric() -> None:
     assert shares[-1] == 1
 
 
-@pytest.mark.parametrize(("gap", "ece", "words"), [(0.2, 0.2, "too sure"), (-0.2, 0.2, "than it dares"),
-                                                   (0.0, 0.1, "cancel out"), (0.0, 0.01, "at its word")])  # fmt: skip
-def test_certainty_in_words(gap: float, ece: float, words: str) -> None:
-    found = Reliability(np.array([10]), np.array([0.5 + ece]), np.array([0.5]))
-    assert words in verdict(found, gap)
+def groups(*told: tuple[int, float, float]) -> Reliability:
+    return Reliability(*(np.array(column) for column in zip(*told)))
+
+
+CERTAINTY = [
+    (groups((200, 0.7, 0.5)), "too sure of itself"),
+    (groups((200, 0.3, 0.5)), "more often right than it dares"),
+    (groups((400, 0.9, 0.5), (400, 0.4, 0.8)), "too sure in some places and not sure enough in others"),
+    (groups((400, 0.51, 0.5)), "As far as 400 pictures can tell"),
+    (groups((100, 0.43, 0.40)), "As far as 100 pictures can tell"),  # right are 31 to 50 %, plausibly
+    (groups((10, 0.7, 0.5)), "As far as 10 pictures can tell"),
+]
+
+
+@pytest.mark.parametrize(("found", "words"), CERTAINTY)
+def test_certainty_is_judged_only_outside_of_the_interval(found: Reliability, words: str) -> None:
+    assert words in verdict(found)
+
+
+def test_one_of_many_groups_may_miss_its_interval_by_chance() -> None:
+    # Alone, 11 of 20 with 77 % confidence would be outside of the 95 % interval of 34 to 74 %.
+    rows = [(20, 0.77, 0.55), *((20, 0.5 + 0.01 * number, 0.5 + 0.01 * number) for number in range(14))]
+    assert wilson(11, 20)[1] < 0.77
+    assert "can tell" in verdict(groups(*rows))
+
+
+def evaluation_of(counts: list[list[int]]) -> Evaluation:
+    pairs = [(true, other) for true, row in enumerate(counts) for other, n in enumerate(row) for _ in range(n)]
+    columns = {"confidence": [0.9] * len(pairs), "loss": [0.1] * len(pairs)}
+    labels, taken = zip(*pairs)
+    table = Table.of(id=[str(place) for place in range(len(pairs))], label=labels, prediction=taken, **columns)
+    return Evaluation(table, tuple("abc"))
+
+
+def test_a_class_is_called_the_worst_only_where_that_is_more_than_chance() -> None:
+    assert not Mistakes(evaluation_of([[3, 1, 0], [0, 4, 0], [0, 0, 4]])).apart
+    assert Mistakes(evaluation_of([[20, 60, 0], [0, 70, 10], [0, 10, 70]])).apart
+
+
+def test_the_partner_is_counted_both_ways() -> None:
+    # Class 0 is taken for 1 more often than for 2, but 2 is taken for 0 oftener still.
+    found = evaluation_of([[10, 6, 5], [0, 30, 0], [9, 0, 30]])
+    assert Mistakes(found).worst == (0, 2)
 
 
 def test_two_models_side_by_side(tmp_path: Path) -> None:
