@@ -11,6 +11,7 @@ from backlight import __version__
 from backlight.cli import data
 from backlight.cli.attack import attack
 from backlight.cli.calibrate import calibrate
+from backlight.cli.corruptions import corruptions
 from backlight.cli.denoise import denoise
 from backlight.cli.evaluate import evaluate
 from backlight.cli.explain import explain
@@ -41,6 +42,7 @@ VERBS: dict[Callable[..., None], str] = {
     calibrate: "backlight calibrate runs/first --data photos/",
     export: "backlight export runs/first --format onnx --out models/",
     robustness: "backlight robustness --model runs/first --data photos/ --attack pgd --eps 2/255 --limit 200",
+    corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
     models: "backlight models --search resnet",
     methods: "backlight methods --bibtex > references.bib",
 }

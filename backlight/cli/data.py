@@ -29,10 +29,13 @@ def convert(
     size: Annotated[
         str | None, typer.Option(help="Scale and crop to 64, or to 64x48 (height x width); as stored if left out.")
     ] = None,
+    corrupt: Annotated[
+        str | None, typer.Option(help="Corrupt every picture, as in fog:severity=3; the size decides the constants.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file, never a folder.")] = False,
 ) -> None:
     """Write a data set in another form, with the same labels, pixels and parts; in a folder ids become paths."""
     from backlight.tasks.data_sets import ConvertDataRequest, convert_data
 
-    request = ConvertDataRequest(data, target, None if size is None else parse_size(size), force)
+    request = ConvertDataRequest(data, target, None if size is None else parse_size(size), force, corrupt, run.seed)
     run_task(run, lambda progress: convert_data(request, progress=progress))

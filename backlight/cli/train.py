@@ -32,6 +32,10 @@ class RecipeOptions:
     adversary: Annotated[
         str | None, typer.Option(help="As in pgd:eps=8/255,steps=3,share=1.0.", rich_help_panel=_RECIPE)
     ] = None
+    augment: Annotated[
+        str | None,
+        typer.Option(help="augmix | corruptions:kinds=noise,severity=3 | gaussian:sigma=0.25", rich_help_panel=_RECIPE),
+    ] = None
     freeze: Annotated[
         int | None,
         typer.Option(help="Layers kept as they are; -1: all but the last, -2: all but two.", rich_help_panel=_RECIPE),

@@ -2,9 +2,35 @@
 
 corrupting   `corrupt`: one kind at one severity, keyed by picture; severities: the published constants
 registry     every kind by name: noise, blurs, weather, spatter, colors, digital; filters: what they share
+shifts       small changes that people hardly see, for stability
+augmenting   corruptions in training (augmix)
+evaluating   `evaluate_corruptions`: a `request` in, a `study` out; alexnet: by what errors are weighed
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from backlight.corrupt.corrupting import corrupt
 from backlight.corrupt.registry import CORRUPTIONS, CorruptionCard
 
-__all__ = ["CORRUPTIONS", "CorruptionCard", "corrupt"]
+if TYPE_CHECKING:
+    from backlight.corrupt.evaluating import evaluate_corruptions
+    from backlight.corrupt.request import CorruptionRequest
+    from backlight.corrupt.study import CorruptionStudy
+
+# Imported when they are asked for: training corrupts pictures and evaluates nothing.
+_HOMES = {
+    "CorruptionRequest": "backlight.corrupt.request",
+    "CorruptionStudy": "backlight.corrupt.study",
+    "evaluate_corruptions": "backlight.corrupt.evaluating",
+}
+
+__all__ = ["CORRUPTIONS", "CorruptionCard", "CorruptionRequest", "CorruptionStudy", "corrupt", "evaluate_corruptions"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'backlight.corrupt' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -35,6 +35,13 @@ class Splits:
     whole: Dataset
     found: Mapping[str, Dataset]
     seed: int
+
+    def mapped(self, change: Callable[[Dataset], Dataset]) -> Splits:
+        """Return the splits with each part changed."""
+        changed = {id(one): change(one) for one in (*self.parts.values(), *self.found.values(), self.whole)}
+        parts = {name: changed[id(one)] for name, one in self.parts.items()}
+        found = {name: changed[id(one)] for name, one in self.found.items()}
+        return replace(self, parts=parts, found=found, whole=changed[id(self.whole)])
 
     @property
     def marked(self) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ _EMPTY = Markup("")
 class Line:
     """One line of a chart: its points (x, y), its name where there are several, and whether it is only drawn dashed.
 
-    `color` numbers the page's colors of lines; left out, it is the line's place.
+    `color` numbers the page's colors of lines; left out, it is the line's place. `band` is a lower and an upper bound
+    at each point, drawn as an area.
 
     >>> Line(((0.0, 1.0), (1.0, 0.5))).dashed
     False
@@ -31,6 +32,7 @@ class Line:
     name: str = ""
     dashed: bool = False
     color: int | None = None
+    band: tuple[tuple[float, float], ...] = ()
 
 
 def bar_chart(bars: Sequence[tuple[str, float]], *, alt: str, text: Callable[[float], str] = percent) -> Markup:
@@ -82,6 +84,8 @@ def line_chart(
         drawn += plot.upright(*chosen)
     for order, line in enumerate(lines):
         place = order if line.color is None else line.color
+        if line.band:
+            drawn += plot.area(line, place)
         path = " ".join(f"{_text(plot.x(x))},{_text(plot.y(y))}" for x, y in line.points)
         style = f"line line-{place}{' dashed' if line.dashed else ''}"
         drawn += Markup('<polyline class="{}" points="{}"/>').format(style, path)
@@ -192,6 +196,12 @@ class _Plot:
         for mark in self._apart(marks, x_text):
             drawn += words.format(_text(self.x(mark)), _HEIGHT - _BOTTOM + 17, x_text(mark))
         return drawn + words.format((_LEFT + _WIDTH - _RIGHT) // 2, _HEIGHT - 6, label)
+
+    def area(self, line: Line, place: int) -> Markup:
+        bounds = list(zip((x for x, _ in line.points), line.band))
+        around = [(x, high) for x, (_, high) in bounds] + [(x, low) for x, (low, _) in reversed(bounds)]
+        path = " ".join(f"{_text(self.x(x))},{_text(self.y(y))}" for x, y in around)
+        return Markup('<polygon class="band dot-{}" points="{}"/>').format(place, path)
 
     def upright(self, value: float, name: str) -> Markup:
         x, bottom = _text(self.x(value)), _HEIGHT - _BOTTOM

@@ -56,6 +56,7 @@ def read_thumbnails(
 
     Ids that the data does not hold and pictures that cannot be read are left out.
 
+    >>> import torch
     >>> data = Dataset.of(torch.zeros(3, 3, 8, 8, dtype=torch.uint8))
     >>> list(read_thumbnails(data, ["2", "0", "2", "none"]))
     ['2', '0']

@@ -12,6 +12,8 @@ from backlight.classifier import Classifier
 from backlight.data import Dataset
 from backlight.engine.processes import Engine, make_engine
 from backlight.engine.progress import Progress
+from backlight.report import Options
+from backlight.report.robustness import robustness_section
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -24,7 +26,7 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.outcome import Outcome, keeping, plain_json
-from backlight.tasks.robustness_folder import RobustnessFolder
+from backlight.tasks.result_folder import ResultFolder
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     """
     asked = request.asked
     _ = asked.stages(), asked.checked, asked.threat  # wrong options are told before anything is loaded
-    folder = RobustnessFolder(request.out)
+    folder = ResultFolder(request.out, "robustness")
     folder.check(request.described, resume=request.resume, force=request.force)
     pictures = request.data.load()
     classifier = as_classifier(request.model, request.seed)
@@ -89,11 +91,11 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     document = with_model(classifier, found.to_json() | by_steps)
     files = folder.write(
         classifier,
-        found,
+        found.table,
         document | {"request": request.described},
-        data=data_title(pictures),
-        steps=request.steps,
-        command=request.command,
+        robustness_section(found, data=data_title(pictures), steps=request.steps),
+        failed=found.failed,
+        options=Options(command=request.command),
     )
     return Outcome(
         plain_json(document | {"html": folder.page}),
@@ -108,7 +110,7 @@ def _evaluate(
     classifier: Classifier,
     pictures: Dataset,
     request: RobustnessOfDataRequest,
-    folder: RobustnessFolder,
+    folder: ResultFolder,
     engine: Engine,
     progress: Progress | None,
 ) -> Robustness:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backlight.corrupt.stored import corrupted, parse_corruption
 from backlight.data import load_splits
 from backlight.data.convert import convert_data as convert_splits
 from backlight.data.inspect import Inspection, contact_sheet
@@ -54,6 +55,8 @@ def inspect_data(request: InspectDataRequest, *, progress: Progress | None = Non
 class ConvertDataRequest:
     """Which data set is written in which form: FILE.npz, FILE.parquet, or a new folder; scaled to `size` or as it is.
 
+    `corruption` is what `parse_corruption` reads, keyed by `seed`.
+
     >>> ConvertDataRequest("photos/", Path("photos.npz")).size is None
     True
     """
@@ -62,6 +65,8 @@ class ConvertDataRequest:
     target: Path
     size: tuple[int, int] | None = None
     force: bool = False
+    corruption: str | None = None
+    seed: int = 0
 
 
 def convert_data(request: ConvertDataRequest, *, progress: Progress | None = None) -> Outcome:
@@ -76,6 +81,9 @@ def convert_data(request: ConvertDataRequest, *, progress: Progress | None = Non
     """
     resize = Resize(None, request.size) if request.size else None
     splits = load_splits(request.data, resize=resize)
+    if request.corruption:
+        card, severity = parse_corruption(request.corruption)
+        splits = splits.mapped(lambda part: corrupted(part, card, severity, seed=request.seed))
     failed = convert_splits(splits, request.target, force=request.force, progress=progress)
     written = len(splits.whole) - sum(one not in splits.whole.failed for one in failed)
     document = plain_json({"target": request.target, "pictures": written, "failed": len(failed)})

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backlight.corrupt.augmenting import read_augmenter
 from backlight.errors import UsageError, did_you_mean
 from backlight.grammar import parse_number, parse_spec
 from backlight.random import Random
@@ -31,7 +32,8 @@ class Augmentation:
     `scale`: range of factors. `translate`: share of height and width, either way. `brightness`, `contrast`,
     `saturation`: ranges of factors, each drawn separately, in this order. `hue`: up to this share of the circle.
     `cutout`: side in pixels. `mixup`, `cutmix`: alpha of the Beta distribution; with both, each picture gets one of
-    the two. `torchvision`: names of `torchvision.transforms.v2` with options (`RandAugment:num_ops=2`), applied
+    the two. `corruption`: what `corrupt.augmenting.read_augmenter` reads, as `augmix:severity=3`, applied after colors.
+    `torchvision`: names of `torchvision.transforms.v2` with options (`RandAugment:num_ops=2`), applied
     first, one picture at a time: much slower.
 
     Raises UsageError for values that make no sense.
@@ -52,6 +54,7 @@ class Augmentation:
     cutout: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
+    corruption: str = ""
     torchvision: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -67,6 +70,8 @@ class Augmentation:
                 raise UsageError(f"{name}={getattr(self, name)}", expected=f"0 to {highest:g}")
         for spec in self.torchvision:
             _torchvision_transform(spec)
+        if self.corruption:
+            read_augmenter(self.corruption)
 
     @property
     def mixes(self) -> bool:
@@ -96,6 +101,8 @@ class Augmentation:
                 images = getattr(transforms, name)(images, random.between(name, low, high))
         if self.hue:
             images = transforms.hue(images, random.between("hue", -self.hue, self.hue))
+        if self.corruption:
+            images = read_augmenter(self.corruption)(images.cpu(), random.random.fork("corruption")).to(images)
         if self.cutout:
             sides = torch.tensor(images.shape[2:], device=images.device)
             center = (random.between("cutout", 0, 1, 2) * sides).long()

@@ -127,7 +127,8 @@ RECIPES = {"classic": CLASSIC, "default": Recipe()}
 def read_recipe(name: str | Path = "default", settings: Iterable[str] = ()) -> Recipe:
     """Find a recipe by name or in a JSON file, and change it by settings `key=value`.
 
-    Keys are the names of the recipe's and its augmentation's values; ranges are written `0.8:1.2`.
+    Keys are the names of the recipe's and its augmentation's values; ranges are written `0.8:1.2`; `augment` alone
+    is its `corruption`.
 
     Raises UsageError for unknown names and values that do not fit, FileError for a file that is no recipe.
 
@@ -149,6 +150,7 @@ def change_recipe(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         if not (key and equals):
             raise UsageError(f"setting {setting!r}", expected="key=value")
         inner = {one.name for one in fields(Augmentation)}
+        key = "augment.corruption" if key == "augment" else key
         if key.removeprefix("augment.") in inner:
             augment = _changed(recipe.augment, {key.removeprefix("augment."): value})
             recipe = replace(recipe, augment=augment)

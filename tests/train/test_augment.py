@@ -100,3 +100,17 @@ WRONG: list[dict[str, object]] = [
 def test_values_that_make_no_sense(values: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         Augmentation(**values)  # type: ignore[arg-type]
+
+
+def test_corruptions_are_keyed_by_picture_and_epoch() -> None:
+    pictures, ids = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(4)
+    for spec in ("augmix", "corruptions:kinds=noise,share=1.0", "gaussian:sigma=0.1"):
+        augmentation = Augmentation(corruption=spec)
+        whole = augmentation.apply(pictures, ids, seed=0, epoch=1)
+        assert torch.equal(augmentation.apply(pictures[1:3], ids[1:3], seed=0, epoch=1), whole[1:3])
+        assert not torch.equal(augmentation.apply(pictures, ids, seed=0, epoch=2), whole)
+
+
+def test_an_unknown_corruption_is_told_before_training() -> None:
+    with pytest.raises(UsageError, match="augmix"):
+        Augmentation(corruption="augmax")

@@ -1,4 +1,4 @@
-"""What the verb `robustness` keeps in its folder: blocks while it works, then a table, a page and a document."""
+"""What a verb over a data set keeps in its folder: blocks while it works, then a table, a page and a document."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backlight.attack import Robustness
 from backlight.classifier import Classifier
-from backlight.errors import FileError, UsageError
+from backlight.errors import Failure, FileError, UsageError
 from backlight.files import require_new, write_text
+from backlight.page.sections import Section
 from backlight.report import Options, write_report
-from backlight.report.robustness import robustness_section
+from backlight.table import Table
 from backlight.tasks.outcome import plain_json
 
 
 @dataclass(frozen=True)
-class RobustnessFolder:
-    """The folder of an evaluation.
+class ResultFolder:
+    """The folder of what a verb finds out about a data set.
 
-    >>> RobustnessFolder(Path("out")).table.name
+    >>> ResultFolder(Path("out"), "robustness").table.name
     'robustness.parquet'
     """
 
     out: Path
+    verb: str
 
     @property
     def table(self) -> Path:
         """Return the table with one row per image."""
-        return self.out / "robustness.parquet"
+        return self.out / f"{self.verb}.parquet"
 
     @property
     def document(self) -> Path:
         """Return the document, which is written last."""
-        return self.out / "robustness.json"
+        return self.out / f"{self.verb}.json"
 
     @property
     def page(self) -> Path:
@@ -45,7 +46,7 @@ class RobustnessFolder:
     @property
     def blocks(self) -> Path:
         """Return the folder of finished blocks."""
-        return self.out / "robustness-blocks"
+        return self.out / f"{self.verb}-blocks"
 
     def check(self, asked: Mapping[str, Any], *, resume: bool, force: bool) -> None:
         """Refuse to replace what is there, unless it is the same evaluation that goes on."""
@@ -75,22 +76,22 @@ class RobustnessFolder:
     def write(
         self,
         classifier: Classifier,
-        found: Robustness,
+        table: Table,
         document: Mapping[str, Any],
+        section: Section,
         *,
-        data: str,
-        steps: Sequence[int],
-        command: str,
+        failed: Sequence[Failure],
+        options: Options,
     ) -> tuple[Path, ...]:
         """Write table, page and document, and return their paths."""
-        found.table.write(self.table)
+        table.write(self.table)
         write_report(
             classifier,
             (),
             self.page,
-            sections=[robustness_section(found, data=data, steps=steps)],
-            failed=found.failed,
-            options=Options(command=command),
+            sections=[section],
+            failed=failed,
+            options=options,
             force=True,
         )
         # Last: that this file is there says that the others are of the same evaluation.

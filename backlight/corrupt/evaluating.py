@@ -1,0 +1,197 @@
+"""How a classifier fares under corruptions and small shifts: one pass over a data set, many looks at each picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backlight.classifier import Classifier
+from backlight.classifier.heads import well_defined
+from backlight.corrupt import corrupt
+from backlight.corrupt.request import CorruptionRequest
+from backlight.corrupt.shifts import SHIFTS, Shift
+from backlight.corrupt.study import CorruptionStudy
+from backlight.data.dataset import Dataset
+from backlight.engine.processes import Engine
+from backlight.engine.progress import Progress
+from backlight.errors import DataError, Failure
+from backlight.evaluate.samples import match_labels
+from backlight.images.resize import Resize
+from backlight.random import Random, Seed
+from backlight.sweep import Part, Task, sweep
+from backlight.sweep.cost import cost_of
+from backlight.sweep.task import Advance
+from backlight.table import Table
+
+_BATCH = 32
+
+
+def evaluate_corruptions(
+    classifier: Classifier,
+    data: Dataset,
+    request: CorruptionRequest | None = None,
+    *,
+    seed: Seed = 0,
+    cache: Path | None = None,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> CorruptionStudy:
+    """Look at every picture of a data set as it is, under every corruption, and after small shifts where asked.
+
+    Corruptions act on pictures at the model's input size; each is keyed by (seed, kind, severity, id), so that a
+    picture's result depends on no other. Labels may be missing where only stability is asked for. Finished blocks
+    are kept in the folder `cache`, and the next run of the same evaluation goes on from them.
+
+    Raises DataError for unlabeled data with kinds, and for labels that the classifier does not know.
+
+    >>> from torch import nn
+    >>> data = Dataset.of(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), [0, 1, 1, 0], ["a", "b"])
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> classifier = Classifier.from_module(net, size=8, labels=["a", "b"])
+    >>> found = evaluate_corruptions(classifier, data, CorruptionRequest.of("fog", severities=[1]))
+    >>> found.clean_accuracy
+    0.5
+    """
+    start = time.perf_counter()
+    request = request or CorruptionRequest.of()
+    if not data.labeled:
+        raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
+    seen = match_labels(classifier, data).with_channels(classifier.channels)
+    looker = _Looker(classifier.fast(), classifier.resize, request, seed)
+    shape = _shape(classifier, seen)
+    task = Task(
+        f"corruptions of {data.name}",
+        seen,
+        looker.look,
+        depends=(classifier, classifier.resize, request.describe(), [one.function for one in request.kinds], seed),
+        cost=lambda: cost_of(classifier, shape, request.passes),
+    )
+    found = sweep(task, folder=cache, engine=engine or Engine(classifier.device), progress=progress)
+    return CorruptionStudy(
+        found.table,
+        request,
+        classifier.labels or data.label_names,
+        data.split,
+        (*data.failed, *found.failed, *_undefined(found.table, request)),
+        shape[-2:],
+        time.perf_counter() - start,
+    )
+
+
+def _shape(classifier: Classifier, data: Dataset) -> tuple[int, ...]:
+    if classifier.resize is not None:
+        return (classifier.channels, *classifier.resize.size)
+    return tuple(data.read([0]).shape[1:]) if len(data) else (classifier.channels, 1, 1)
+
+
+class _Looker:
+    """Everything that one block needs: the classifier, how pictures are resized for it, what is asked, the seed."""
+
+    def __init__(self, classifier: Classifier, resize: Resize | None, request: CorruptionRequest, seed: Seed) -> None:
+        self.classifier, self.resize, self.request, self.seed = classifier, resize, request, seed
+
+    def look(self, data: Dataset, advance: Advance) -> Part:
+        """Tabulate a block."""
+        sized = data.resized(self.resize) if self.resize is not None else data
+        tables: list[Table] = []
+        failed: list[Failure] = []
+        for batch in sized.batches(_BATCH):
+            failed += batch.failed
+            if len(batch.ids):
+                tables.append(self._batch(data, batch.images, batch.labels, batch.ids))
+            advance(len(batch.ids) + len(batch.failed))
+        return Part(Table.merge(tables) if tables else Table.of(id=[]), failed=tuple(failed))
+
+    def _batch(self, data: Dataset, images: Tensor, labels: Tensor, ids: list[str]) -> Table:
+        random = Random(self.seed, ids)
+        clean = self._probabilities(images)
+        prediction, confidence = _answers(clean)
+        columns: dict[str, object] = {"id": ids, "label": labels, "prediction": prediction, "confidence": confidence}
+        for card in self.request.kinds:
+            answers = [
+                _answers(self._probabilities(corrupt(images, card, one, random=random, table=self.request.table)))
+                for one in self.request.severities
+            ]
+            predictions, confidences = zip(*answers)
+            columns[f"{card.name}.prediction"] = torch.stack(predictions, 1)
+            columns[f"{card.name}.confidence"] = torch.stack(confidences, 1)
+        if self.request.stability:
+            columns |= self._stability(data, images, ids, clean)
+        return Table.of(columns)
+
+    def _stability(self, data: Dataset, images: Tensor, ids: list[str], clean: Tensor) -> dict[str, Tensor]:
+        random, before = Random(self.seed, ids), _answers(clean)[0]
+        columns: dict[str, Tensor] = {}
+        for shift in SHIFTS.values():
+            views = [
+                self._shifted(shift, images, amount, random) for amount in shift.amounts_for(min(images.shape[2:]))
+            ]
+            columns |= _changes(shift.name, [self._probabilities(view) for view in views], clean, before)
+        place = {name: row for row, name in enumerate(data.ids)}
+        block = data.take([place[one] for one in ids])
+        for name, rules in other_resizes(self.resize).items():
+            views = [next(iter(block.resized(rule).batches(len(ids)))).images for rule in rules]
+            columns |= _changes(name, [self._probabilities(view) for view in views], clean, before)
+        return columns
+
+    def _shifted(self, shift: Shift, images: Tensor, amount: float, random: Random) -> Tensor:
+        return shift.change(images.cpu(), amount, random.fork(("shift", shift.name, str(amount))))
+
+    def _probabilities(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            logits = self.classifier.logits(images.to(self.classifier.device)).cpu()
+        # Nowhere sure where no prediction is well defined.
+        return torch.where(well_defined(logits)[:, None], logits.softmax(1), 0.0)
+
+
+def _undefined(table: Table, request: CorruptionRequest) -> Iterator[Failure]:
+    """Name the pictures that have no well-defined prediction, as they are or corrupted."""
+    looks = [table["prediction"][:, None], *(table[f"{name}.prediction"] for name in request.names)]
+    for row, count in enumerate((np.concatenate(looks, axis=1) < 0).sum(1).tolist()):
+        if count:
+            yield Failure(table.ids[row], f"no well-defined prediction in {count} of {request.looks} looks")
+
+
+def _answers(probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the predicted class, -1 where none is well defined, and the confidence."""
+    confidence, prediction = probabilities.max(1)
+    return torch.where(confidence > 0, prediction, -1), confidence
+
+
+def _changes(name: str, views: list[Tensor], clean: Tensor, before: Tensor) -> dict[str, Tensor]:
+    rows = torch.arange(len(before))
+    moved = [(view[rows, before] - clean[rows, before]).abs() for view in views]
+    return {
+        f"stability.{name}.prediction": torch.stack([_answers(view)[0] for view in views], 1),
+        f"stability.{name}.change": torch.stack(moved, 1),
+    }
+
+
+def other_resizes(resize: Resize | None) -> dict[str, list[Resize]]:
+    """Return other ways to bring a photograph to the same size: other interpolations, and a little more or less of it.
+
+    >>> [one.interpolation for one in other_resizes(Resize(256, (224, 224), "bicubic"))["resize_method"]]
+    ['bilinear', 'lanczos', 'box']
+    """
+    if resize is None:
+        return {}
+    methods = [one for one in ("bicubic", "bilinear", "lanczos", "box") if one != resize.interpolation][:3]
+    shorter = resize.shorter_side or min(resize.size)
+    crops = [max(min(resize.size), round(shorter * factor)) for factor in (0.95, 1.05)]
+    return {
+        "resize_method": [replace(resize, interpolation=one) for one in methods],
+        "crop": [replace(resize, shorter_side=one) for one in crops if one != shorter],
+    }
+
+
+def shift_amounts(request: CorruptionRequest, size: tuple[int, int]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the names of small changes with their amounts in words."""
+    if request.stability:
+        for shift in SHIFTS.values():
+            yield shift.name, tuple(f"{amount:g} {shift.unit}" for amount in shift.amounts_for(min(size)))

@@ -1,0 +1,261 @@
+"""What corruptions did to a classifier: every number a function of the table with one row per picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from backlight.corrupt.alexnet import ALEXNET_ACCURACY
+from backlight.corrupt.registry import FIFTEEN
+from backlight.corrupt.request import GROUPS, CorruptionRequest
+from backlight.corrupt.shifts import SHIFTS
+from backlight.errors import DataError, Failure
+from backlight.evaluate.calibration import reliability
+from backlight.table import Table
+from backlight.table.statistics import wilson
+
+_IMAGENET = 1000, "tench", "toilet tissue"
+
+
+@dataclass(frozen=True)
+class KindResult:
+    """One kind: accuracy, its 95 % intervals, mean confidence and calibration error, a value per severity.
+
+    >>> KindResult("fog", "weather", True, (1,), (0.5,), ((0.1, 0.9),), (0.7,), (0.2,)).mean
+    0.5
+    """
+
+    name: str
+    group: str
+    counted: bool
+    severities: tuple[int, ...]
+    accuracy: tuple[float, ...]
+    interval: tuple[tuple[float, float], ...]
+    confidence: tuple[float, ...]
+    ece: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Return the mean accuracy over the severities."""
+        return float(np.mean(self.accuracy))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"accuracy","interval","group","confidence","ece","counted"}`."""
+        lists = {name: list(getattr(self, name)) for name in ("accuracy", "confidence", "ece")}
+        return {**lists, "interval": [list(one) for one in self.interval], "group": self.group, "counted": self.counted}
+
+
+@dataclass(frozen=True)
+class StabilityResult:
+    """One small change: the share of changed answers with its interval, overall and by amount, and how far
+    the probability of the answer moved.
+
+    >>> StabilityResult("rotate", 0.1, (0.05, 0.2), (0.05, 0.15), 0.03).flip_share
+    0.1
+    """
+
+    name: str
+    flip_share: float
+    interval: tuple[float, float]
+    by_amount: tuple[float, ...]
+    change: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"flip_share","interval","by_amount","mean_change"}`."""
+        return {
+            "flip_share": self.flip_share,
+            "interval": list(self.interval),
+            "by_amount": list(self.by_amount),
+            "mean_change": self.change,
+        }
+
+
+@dataclass(frozen=True)
+class CorruptionStudy:
+    """A table with one row per picture: what was said of it clean, under each corruption and after each shift.
+
+    Columns: `id`, `label`, `prediction`, `confidence`; for each kind `KIND.prediction` and `KIND.confidence`, a list
+    over the severities; `stability.NAME.prediction` and `.change`, a list over the amounts. `size` is the height and
+    width of the pictures that were corrupted.
+    """
+
+    table: Table
+    request: CorruptionRequest
+    labels: tuple[str, ...]
+    split: str = "all"
+    failed: tuple[Failure, ...] = ()
+    size: tuple[int, ...] = (224, 224)
+    seconds: float = 0.0
+
+    @property
+    def clean_accuracy(self) -> float:
+        """Return the share of pictures that are right without corruption."""
+        return float((self.table["label"] == self.table["prediction"]).mean())
+
+    @cached_property
+    def kinds(self) -> dict[str, KindResult]:
+        """Return what became of each kind, in the order asked for."""
+        return {card.name: self._kind(card.name, card.group, card.counted) for card in self.request.kinds}
+
+    def right(self, kind: str) -> np.ndarray:
+        """Return whether each picture was right under a kind, bool `[N, severities]`."""
+        return np.asarray(self.table[f"{kind}.prediction"] == self.table["label"][:, None])
+
+    def _kind(self, name: str, group: str, counted: bool) -> KindResult:
+        right, confidence = self.right(name), self.table[f"{name}.confidence"]
+        count = len(right)
+        calibration = [self._ece(name, place) for place in range(right.shape[1])]
+        return KindResult(
+            name,
+            group,
+            counted,
+            self.request.severities,
+            tuple(right.mean(0).tolist()),
+            tuple(wilson(int(one), count) for one in right.sum(0)),
+            tuple(np.asarray(confidence, dtype=np.float64).mean(0).tolist()),
+            tuple(calibration),
+        )
+
+    def _ece(self, kind: str, place: int) -> float:
+        columns = {name: self.table[f"{kind}.{name}"][:, place] for name in ("prediction", "confidence")}
+        return reliability(Table.of({"id": self.table.ids, "label": self.table["label"], **columns})).ece
+
+    @property
+    def counted(self) -> list[KindResult]:
+        """Return the kinds that count towards means: the published fifteen as far as they were asked for, or all."""
+        published = [one for one in self.kinds.values() if one.counted and one.name in FIFTEEN]
+        return published or list(self.kinds.values())
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Return the mean accuracy over the kinds that count and the severities."""
+        return float(np.mean([one.mean for one in self.counted]))
+
+    @property
+    def groups(self) -> dict[str, float]:
+        """Return the mean accuracy of each group of kinds."""
+        found: dict[str, list[float]] = {}
+        for one in self.kinds.values():
+            found.setdefault(one.group, []).append(one.mean)
+        order = sorted(found, key=lambda name: GROUPS.index(name) if name in GROUPS else len(GROUPS))
+        return {name: float(np.mean(found[name])) for name in order}
+
+    @property
+    def is_imagenet(self) -> bool:
+        """Whether the classes are the thousand of ImageNet, by which published errors are weighed."""
+        count, first, last = _IMAGENET
+        named = len(self.labels) == count and self.labels[0].lower().startswith(first)
+        return named and self.labels[-1].lower().startswith(last)
+
+    @property
+    def mce(self) -> float | None:
+        """Return the mean corruption error in percent of AlexNet's, over the published kinds that were looked at.
+
+        AlexNet's accuracies are RobustBench's on its 5,000 pictures. None unless the classes are ImageNet's and all
+        five severities were asked for.
+        """
+        if not self.is_imagenet or self.request.severities != (1, 2, 3, 4, 5):
+            return None
+        return mean_corruption_error(self.kinds, ALEXNET_ACCURACY)
+
+    def relative_mce(self, other: CorruptionStudy) -> float | None:
+        """Return the mean corruption error in percent of another model's errors on the same kinds and severities.
+
+        Raises DataError where kinds or severities differ.
+        """
+        if self.request.names != other.request.names or self.request.severities != other.request.severities:
+            raise DataError("other kinds or severities", expected="two studies of the same corruptions")
+        return mean_corruption_error(self.kinds, {name: one.accuracy for name, one in other.kinds.items()})
+
+    @cached_property
+    def stability(self) -> dict[str, StabilityResult]:
+        """Return how often small changes changed the answer, by kind of change."""
+        ends = ".prediction"
+        names = [one.removeprefix("stability.").removesuffix(ends) for one in self.table.names if _is_stability(one)]
+        found = {name: self._stable(name) for name in names}
+        # Pictures that have the input size already are not resized: nothing was tried.
+        return {name: one for name, one in found.items() if one.change > 0 or name in SHIFTS}
+
+    def _stable(self, name: str) -> StabilityResult:
+        flipped = np.asarray(self.table[f"stability.{name}.prediction"] != self.table["prediction"][:, None])
+        share, count = float(flipped.mean()), len(flipped)
+        # Looks at one picture are no independent trials: the interval is that of as many trials as pictures.
+        interval = wilson(round(share * count), count)
+        change = float(np.mean(self.table[f"stability.{name}.change"], dtype=np.float64))
+        return StabilityResult(name, share, interval, tuple(flipped.mean(0).tolist()), change)
+
+    @cached_property
+    def per_class(self) -> dict[str, tuple[int, float, float]]:
+        """Return number of pictures, clean accuracy and mean corrupted accuracy of each class, steepest fall first."""
+        labels = self.table["label"]
+        clean = labels == self.table["prediction"]
+        corrupted = np.mean([self.right(one.name).mean(1) for one in self.counted], axis=0)
+        found = {
+            self.labels[k]: (
+                int((labels == k).sum()),
+                float(clean[labels == k].mean()),
+                float(corrupted[labels == k].mean()),
+            )
+            for k in np.unique(labels).tolist()
+        }
+        return dict(sorted(found.items(), key=lambda item: item[1][2] - item[1][1]))
+
+    def worst_pictures(self, count: int = 12) -> list[tuple[str, int, int]]:
+        """Return pictures right when clean that fell most often: id, corruptions that felled it, corruptions tried."""
+        clean = self.table["label"] == self.table["prediction"]
+        looks = np.concatenate([self.right(one.name) for one in self.counted], axis=1)
+        fallen = (~looks).sum(1)
+        rows = sorted(np.flatnonzero(clean).tolist(), key=lambda row: (-fallen[row], row))[:count]
+        return [(self.table.ids[row], int(fallen[row]), looks.shape[1]) for row in rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of the verb `corruptions`."""
+        published = [one for one in self.counted if one.name in FIFTEEN]
+        right = int((self.table["label"] == self.table["prediction"]).sum())
+        return {
+            "n": len(self.table),
+            "split": self.split,
+            "clean_accuracy": self.clean_accuracy,
+            "clean_interval": list(wilson(right, len(self.table))),
+            "mean_accuracy": self.mean_accuracy if self.kinds else None,
+            "counted": [one.name for one in self.counted],
+            "mce": self.mce if self.kinds else None,
+            "mce_kinds": f"{len(published)} of {len(FIFTEEN)}",
+            "severities": list(self.request.severities),
+            "size": list(self.size),
+            "groups": self.groups,
+            "kinds": {name: one.to_json() for name, one in self.kinds.items()},
+            "stability": {name: one.to_json() for name, one in self.stability.items()},
+            "per_class": {
+                name: {"n": n, "clean": clean, "corrupted": corrupted}
+                for name, (n, clean, corrupted) in (self.per_class.items() if self.kinds else ())
+            },
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _is_stability(name: str) -> bool:
+    return name.startswith("stability.") and name.endswith(".prediction")
+
+
+def mean_corruption_error(kinds: Mapping[str, KindResult], base: Mapping[str, tuple[float, ...]]) -> float | None:
+    """Return the mean over kinds of summed errors as a percentage of a base model's (Hendrycks and Dietterich 2019).
+
+    Only published kinds that both have count; None where there is none, or where the base makes no error.
+
+    >>> one = KindResult("fog", "weather", True, (1, 2), (0.5, 0.3), ((0, 1), (0, 1)), (0.5, 0.5), (0.0, 0.0))
+    >>> mean_corruption_error({"fog": one}, {"fog": (0.4, 0.2)})
+    85.7...
+    """
+    ratios = []
+    for name, one in kinds.items():
+        if one.counted and name in base:
+            errors = sum(1 - value for value in base[name])
+            if errors <= 0:
+                return None
+            ratios.append(100 * sum(1 - value for value in one.accuracy) / errors)
+    return float(np.mean(ratios)) if ratios else None

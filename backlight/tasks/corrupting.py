@@ -1,0 +1,137 @@
+"""The verb `corruptions`: how a classifier fares under noise, blur, weather, compression and small shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from backlight.corrupt.evaluating import evaluate_corruptions
+from backlight.corrupt.registry import CorruptionCard, frost_card
+from backlight.corrupt.request import CorruptionRequest
+from backlight.corrupt.study import CorruptionStudy
+from backlight.corrupt.weather import frost_of
+from backlight.engine.processes import make_engine
+from backlight.engine.progress import Progress
+from backlight.images import find_pictures, open_picture, to_tensor
+from backlight.report import Options
+from backlight.report.corruptions import corruptions_section
+from backlight.tasks.loading import DEFAULT_MODEL, DataRequest, Model, as_classifier, data_title, model_name, with_model
+from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.result_folder import ResultFolder
+
+
+@dataclass(frozen=True)
+class CorruptionsRequest:
+    """Which data set is corrupted and how: kinds and severities as `CorruptionRequest.of` reads them.
+
+    `frost` is a folder of photographs of frost, without which a drawn likeness stands in. `resume` goes on from the
+    blocks that are finished in `out`.
+
+    >>> CorruptionsRequest(DataRequest("shapes"), kinds="fog").asked.names
+    ('fog',)
+    """
+
+    data: DataRequest
+    model: Model = DEFAULT_MODEL
+    kinds: str = "published"
+    severities: str = "1-5"
+    stability: bool = False
+    frost: Path | None = None
+    pictures: bool = True
+    resume: bool = False
+    out: Path = Path("backlight-out")
+    force: bool = False
+    seed: int = 0
+    command: str = ""
+
+    @cached_property
+    def asked(self) -> CorruptionRequest:
+        """Return what is asked for; raises UsageError for what there is not, FileError for broken photographs."""
+        return CorruptionRequest.of(
+            self.kinds, severities=self.severities, stability=self.stability, frost=_frost(self.frost)
+        )
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Describe what the evaluation is of, to tell one from another."""
+        where = {"data": self.data.name, "split": self.data.split, "limit": self.data.limit, "seed": self.seed}
+        described: dict[str, Any] = plain_json({**self.asked.describe(), "model": model_name(self.model), **where})
+        return described
+
+
+def _frost(folder: Path | None) -> CorruptionCard | None:
+    if folder is None:
+        return None
+    return frost_card(frost_of([to_tensor(open_picture(path)) for path in find_pictures([folder])]))
+
+
+def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None) -> Outcome:
+    """Look at a data set under every corruption asked for, and describe what hurts and what to do about it.
+
+    A table, a page and a document go into `out`; the result is a `CorruptionStudy`. Interrupted, finished blocks
+    stay. Raises UsageError where something is there already, and as `load`, `load_data` and `evaluate_corruptions`.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> data, model = DataRequest("shapes:n=4,size=32,classes=10", "all"), load("classic_cnn", random=True)
+    >>> model.labels = ()
+    >>> corruptions(CorruptionsRequest(data, model, "fog", "1", out=Path(tempfile.mkdtemp()))).document["n"]
+    4
+    """
+    folder = ResultFolder(request.out, "corruptions")
+    folder.check(request.described, resume=request.resume, force=request.force)
+    pictures = request.data.load()
+    classifier = as_classifier(request.model, request.seed)
+    engine = make_engine(str(classifier.device))
+    if engine.is_main and request.force and not request.resume:
+        folder.forget_blocks()
+    engine.barrier()
+    with keeping(resumable=lambda: engine.is_main and folder.blocks.exists()):
+        found = evaluate_corruptions(
+            classifier,
+            pictures,
+            request.asked,
+            seed=request.seed,
+            cache=folder.blocks,
+            engine=engine,
+            progress=progress if engine.is_main else None,
+        )
+    if not engine.is_main:
+        return Outcome(result=found)
+    document = with_model(classifier, found.to_json())
+    shown = pictures.with_channels(classifier.channels)
+    sized = shown if classifier.resize is None else shown.resized(classifier.resize)
+    files = folder.write(
+        classifier,
+        found.table,
+        document | {"request": request.described},
+        corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures),
+        failed=found.failed,
+        options=Options(command=request.command, title=f"{classifier.name} under corruptions"),
+    )
+    return Outcome(
+        plain_json(document | {"html": folder.page}),
+        (*_lines(found), str(folder.page)),
+        files,
+        found.failed,
+        result=found,
+    )
+
+
+def _lines(found: CorruptionStudy) -> Iterator[str]:
+    yield f"{len(found.table)} pictures, split {found.split}, {found.seconds:.1f} s"
+    yield f"  clean accuracy      {found.clean_accuracy:.2%}"
+    if found.kinds:
+        yield f"  mean under {len(found.counted)} kinds  {found.mean_accuracy:.2%}"
+    if found.mce is not None:
+        yield f"  mean corruption error {found.mce:.1f} % of AlexNet's, {len(found.counted)} of 15 kinds"
+    yield f"  {'severity':<18}" + "".join(f"{one:>8}" for one in found.request.severities)
+    for one in found.kinds.values():
+        counted = "" if one.counted else "  not counted"
+        yield f"  {one.name:<18}" + "".join(f"{value:>8.1%}" for value in one.accuracy) + counted
+    for name, shift in found.stability.items():
+        low, high = shift.interval
+        yield f"  {name:<18} {shift.flip_share:.1%} of answers changed ({low:.1%} to {high:.1%})"

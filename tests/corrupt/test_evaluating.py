@@ -1,0 +1,129 @@
+"""Looking at a data set under corruptions: the same for any batch, block and process, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from backlight.classifier import Classifier
+from backlight.corrupt import corrupt
+from backlight.corrupt import evaluating as module
+from backlight.corrupt.evaluating import evaluate_corruptions, other_resizes
+from backlight.corrupt.request import CorruptionRequest
+from backlight.data.dataset import Dataset
+from backlight.errors import DataError
+from backlight.images.resize import Resize
+from backlight.random import Random
+from tests.corrupt.pictures import photographs
+
+
+def brightness_classifier(side: int = 32) -> Classifier:
+    """Return a classifier that is sure of class 1 where the mean is above one half: logits (0, 40 (mean - 0.5))."""
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    with torch.no_grad():
+        net[2].weight.copy_(torch.tensor([[0.0] * 3, [40 / 3] * 3]))
+        net[2].bias.copy_(torch.tensor([0.0, -20.0]))
+    return Classifier.from_module(net, size=side, labels=["dark", "light"])
+
+
+def pictures(count: int = 6, side: int = 32) -> Dataset:
+    """Return flat pictures from dark to light with their right classes."""
+    levels = torch.linspace(40, 215, count).round().byte()
+    images = levels.view(-1, 1, 1, 1).expand(-1, 3, side, side).contiguous()
+    return Dataset.of(images, (levels > 127).long(), ["dark", "light"], ids=[f"p{row}" for row in range(count)])
+
+
+def test_answers_are_those_for_the_pictures_corrupted_by_hand() -> None:
+    classifier, data = brightness_classifier(), pictures()
+    request = CorruptionRequest.of("brightness,gaussian_noise", severities=[1, 5])
+    found = evaluate_corruptions(classifier, data, request, seed=3)
+    images = data[:].images
+    for kind in request.names:
+        for place, severity in enumerate((1, 5)):
+            by_hand = corrupt(images, kind, severity, random=Random(3, list(data.ids)))
+            logits = classifier.logits(by_hand).detach()
+            assert np.array_equal(found.table[f"{kind}.prediction"][:, place], logits.argmax(1))
+            assert np.allclose(found.table[f"{kind}.confidence"][:, place], logits.softmax(1).amax(1), atol=1e-6)
+    assert found.clean_accuracy == 1
+    assert found.kinds["brightness"].accuracy[1] < 1  # dark pictures become light
+
+
+def test_no_block_and_no_batch_changes_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier, data = brightness_classifier(), pictures(7)
+    request = CorruptionRequest.of("fog,impulse_noise", severities=[2], stability=True)
+    whole = evaluate_corruptions(classifier, data, request).table
+    monkeypatch.setattr(module, "_BATCH", 2)
+    parts = [
+        evaluate_corruptions(classifier, data.take(torch.tensor(rows)), request).table for rows in ([4, 2], [0, 1, 3])
+    ]
+    for part in parts:
+        same = whole.at(part.ids)
+        for name in part.names[1:]:
+            assert np.allclose(part[name], same[name], atol=1e-6), name
+
+
+def test_finished_blocks_are_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier, data, request = brightness_classifier(), pictures(), CorruptionRequest.of("fog", severities=[2])
+    first = evaluate_corruptions(classifier, data, request, cache=tmp_path)
+
+    def refused(*args: object, **options: object) -> None:
+        raise AssertionError("looked again")
+
+    monkeypatch.setattr(module, "corrupt", refused)
+    again = evaluate_corruptions(classifier, data, request, cache=tmp_path)
+    assert again.table.rows() == first.table.rows()
+    with pytest.raises(AssertionError, match="looked again"):
+        evaluate_corruptions(classifier, data, request, cache=tmp_path, seed=1)
+
+
+def test_stability_of_a_classifier_of_brightness() -> None:
+    classifier, data = brightness_classifier(), pictures(8)
+    found = evaluate_corruptions(classifier, data, CorruptionRequest.of("fog", severities=[1], stability=True))
+    assert {"shift", "translate", "rotate", "scale", "brightness", "jpeg"} <= set(found.stability)
+    # A flat picture looks the same however it is moved; light moves it.
+    assert found.stability["rotate"].flip_share == 0
+    assert found.stability["translate"].change == pytest.approx(0, abs=1e-4)
+    assert found.stability["brightness"].change > 0.001
+
+
+def test_photographs_are_also_resized_otherwise() -> None:
+    data = Dataset.of((photographs(4, 200) * 255).byte(), [0, 1, 0, 1], ["dark", "light"])
+    classifier = brightness_classifier(64)
+    found = evaluate_corruptions(classifier, data, CorruptionRequest.of("fog", severities=[1], stability=True))
+    assert {"resize_method", "crop"} <= set(found.stability)
+    assert found.stability["crop"].change > 0
+
+
+def test_other_resizes_keep_the_input_size() -> None:
+    rules = other_resizes(Resize(256, (224, 224), "bilinear"))
+    assert [one.interpolation for one in rules["resize_method"]] == ["bicubic", "lanczos", "box"]
+    assert [one.shorter_side for one in rules["crop"]] == [243, 269]
+    assert all(one.size == (224, 224) for several in rules.values() for one in several)
+    assert other_resizes(None) == {}
+
+
+def test_pictures_without_labels_are_refused() -> None:
+    with pytest.raises(DataError, match="without labels"):
+        evaluate_corruptions(brightness_classifier(), Dataset.of(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)))
+
+
+class Blind(nn.Module):
+    """Logits that are no numbers for pictures lighter than three quarters."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        mean = images.mean((1, 2, 3))
+        logits = torch.stack([torch.zeros_like(mean), mean - 0.5], 1)
+        return torch.where((mean > 0.75)[:, None], torch.nan, logits)
+
+
+def test_pictures_without_a_prediction_are_wrong_and_named() -> None:
+    classifier = Classifier.from_module(Blind(), size=32, labels=["dark", "light"])
+    found = evaluate_corruptions(classifier, pictures(), CorruptionRequest.of("brightness", severities=[5]))
+    assert found.table["prediction"].tolist()[-1] == -1
+    assert found.clean_accuracy == pytest.approx(5 / 6)
+    assert "no well-defined prediction" in {one.path: one.error for one in found.failed}["p5"]
+    assert np.isfinite(found.kinds["brightness"].ece).all()
