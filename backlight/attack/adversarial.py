@@ -13,6 +13,7 @@ from backlight.attack.objectives import Objective
 from backlight.attack.referee import UNDECIDED, Referee
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
+from backlight.classifier.heads import predicted_classes
 from backlight.classifier.targets import Target
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
@@ -41,7 +42,7 @@ class AttackResult:
     labels: Tensor
     targets: Tensor | None
     label_before: Tensor
-    """The predicted class of the original, int64 `[B]`."""
+    """The predicted class of the original, int64 `[B]`, -1 where none is well defined; so is `label_after`."""
     label_after: Tensor
     success: Tensor
     distance: Tensor
@@ -65,12 +66,19 @@ class AttackResult:
         """Describe where the margin is too small (1e-4) to hold on every machine: bool `[B]`."""
         return self.margin.abs() < UNDECIDED
 
+    @property
+    def blind(self) -> Tensor:
+        """Describe where no answer was found and gradients were zero all over, which says nothing: bool `[B]`."""
+        return (self.zero_grads > 0) & ~self.success
+
     def __len__(self) -> int:
         return len(self.success)
 
     def __repr__(self) -> str:
         fooled = int(self.success.sum())
-        return f"AttackResult({self.method}, {self.threat.describe()}: {fooled} of {len(self)} fooled)"
+        blind = int(self.blind.sum())
+        doubt = f"; gradients of {blind} others were zero all over" if blind else ""
+        return f"AttackResult({self.method}, {self.threat.describe()}: {fooled} of {len(self)} fooled{doubt})"
 
 
 def attack(
@@ -138,7 +146,7 @@ def judged(challenge: Challenge, method: str, result: Result) -> AttackResult:
         images=result.images,
         labels=challenge.labels,
         targets=challenge.targets,
-        label_before=challenge.clean.argmax(1),
+        label_before=predicted_classes(challenge.clean),
         label_after=verdict.prediction,
         success=verdict.success,
         distance=verdict.distance,

@@ -53,6 +53,8 @@ class _Rectify(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, low: float, high: float, inplace: bool, switch: Switch) -> Tensor:
         ctx.low, ctx.high, ctx.switch = low, high, switch
+        # Where no gradient arrives none goes on: zeros would look like one.
+        ctx.set_materialize_grads(False)
         if inplace:
             ctx.mark_dirty(inputs)
             outputs = inputs.clamp_(low, high)
@@ -63,8 +65,10 @@ class _Rectify(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         (upstream,) = gradients
+        if upstream is None:
+            return None, None, None, None, None
         (saved,) = ctx.saved_tensors
         if ctx.switch.rule == "redirected":
             return _redirected(upstream, saved, ctx.low, ctx.high), None, None, None, None

@@ -93,6 +93,10 @@ def finish(attribution: Attribution) -> Attribution:
     notes = list(attribution.notes)
     if attribution.reduction == "positive" and bool((flat & (raw.flatten(1).amax(1) <= 0)).any()):
         notes.append("some maps are nowhere positive before their ReLU: nothing in the layer speaks for the target")
+    if bool((raw == 0).flatten(1).all(1).any()):
+        notes.append(
+            "some maps are zero everywhere: no gradient or change arrives, as in a model that rounds or is saturated"
+        )
     if not bool(finite.all()):
         notes.append("some maps hold NaN or infinite values")
     return replace(attribution, attributions=raw, flat=flat, finite=finite, notes=tuple(notes))

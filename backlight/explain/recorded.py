@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.gradients import differentiate
 from backlight.classifier.recording import LOGITS
 from backlight.classifier.rectifiers import Rectifiers, Switch
 from backlight.errors import ModelError
@@ -78,12 +79,9 @@ class Recorded:
             tensors = dict(self._inner) if rule == "plain" else {}
             if self._pixels or rule != "plain":
                 tensors["images"] = self.images
-            if not score.requires_grad:
-                raise ModelError("the model is not differentiable", hint="occlusion or rise, which need no gradient")
             self.switch.rule = rule
             # Retained: another rule may ask for a second backward through the same graph.
-            with torch.enable_grad():
-                found = torch.autograd.grad(score.sum(), list(tensors.values()), retain_graph=True, allow_unused=True)
+            found = differentiate(score, list(tensors.values()), retain_graph=True)
             self.backwards += 1
             self._gradients[rule] = {
                 name: _connected(name, tensor, one) for (name, tensor), one in zip(tensors.items(), found, strict=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.gradients import differentiate_one
 from backlight.classifier.recording import LOGITS
 from backlight.classifier.targets import Target
 from backlight.engine.chunks import Chunk
@@ -167,7 +168,7 @@ class Session:
         with torch.inference_mode(False), torch.enable_grad():
             pixels = images.detach().clone().requires_grad_(True)
             score = self.objective.score(self.classifier.record(pixels, (LOGITS,))[LOGITS], rows)
-            (gradient,) = torch.autograd.grad(score.sum(), pixels)
+            gradient = differentiate_one(score, pixels)
         self.forwards += len(images)
         self.extra_backwards += len(images)
         return score.detach(), gradient

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from backlight.classifier.gradients import differentiate_one
 from backlight.engine.chunks import Chunk, in_chunks
 from backlight.errors import InputError
 from backlight.pixels.geometry import length
@@ -120,9 +121,11 @@ class _Place(NamedTuple):
             value = self.problem.objective(view)
             if not wants:
                 return view, value, None
-            if not value.requires_grad:  # an objective that does not depend on the picture
+            if not value.requires_grad and not view.looked_at:  # an objective that does not depend on the picture
                 return view, value, torch.zeros_like(leaf)
-            return view, value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
+            # Looked for once: an objective may depend on the picture by its distance alone.
+            logits = view.logits if self.t == 0 and view.looked_at and "logits" in layers else None
+            return view, value.detach(), differentiate_one(value, leaf, logits=logits)
 
 
 def _judge(

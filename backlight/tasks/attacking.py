@@ -16,7 +16,7 @@ from backlight.attack.objectives import Objective
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
-from backlight.errors import Failure
+from backlight.errors import Failure, counted
 from backlight.files import name_part, require_new
 from backlight.images import find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
@@ -88,6 +88,11 @@ def _lines(one: AttackedPicture) -> Iterator[str]:
     yield f"{one.path}: {verdict}"
     yield f"  {one.label_before} -> {one.label_after}" + (f"  (wanted {one.target})" if one.target else "")
     yield f"  {one.norm} distance {one.distance:.4g}{bound}, margin {one.margin:.3g}, {one.steps} steps"
+    if one.zero_gradients and not one.success:
+        yield (
+            f"  {counted(one.zero_gradients, 'gradient')} zero all over: the model rounds or is saturated, and "
+            "not fooled says nothing; try --objective margin, or --method square"
+        )
     yield f"  {one.png}"
     yield f"  {one.perturbation_png}"
 
@@ -109,6 +114,7 @@ class AttackedPicture:
     distance: float
     margin: float
     steps: int
+    zero_gradients: int
     png: str
     perturbation_png: str
 
@@ -153,12 +159,16 @@ def attack_pictures(
         for row, (picture, one) in enumerate(zip(pictures, saved, strict=True)):
             difference = outputs[picture.path][1]
             write_png(difference, amplify(result.perturbation[row].cpu(), AMPLIFICATION))
-            done.append(_attacked(classifier, result.threat, picture.path, one, difference))
+            if one.label_before < 0:
+                failed.append(Failure(str(picture.path), "the model has no prediction: its output is NaN or infinite"))
+            else:
+                zero = int(result.zero_grads[row])
+                done.append(_attacked(classifier, result.threat, picture.path, one, zero, difference))
     return done, failed
 
 
 def _attacked(
-    classifier: Classifier, threat: ThreatModel, path: Path, saved: SavedAttack, difference: Path
+    classifier: Classifier, threat: ThreatModel, path: Path, saved: SavedAttack, zero: int, difference: Path
 ) -> AttackedPicture:
     return AttackedPicture(
         path=str(path),
@@ -171,6 +181,7 @@ def _attacked(
         distance=saved.distance,
         margin=saved.margin,
         steps=saved.steps,
+        zero_gradients=zero,
         png=str(saved.path),
         perturbation_png=str(difference),
     )
