@@ -1,14 +1,12 @@
 """One block of a data set, attacked stage by stage: a table of its images, and their adversarial pictures.
 
-Finished blocks are kept on disk, so an interrupted evaluation goes on, and one with a larger eps begins with the
-adversarial pictures that a smaller one found.
+A block may begin with adversarial pictures that are known already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,15 +17,13 @@ from backlight.attack.referee import UNDECIDED
 from backlight.attack.stages import Stage, run_stage
 from backlight.attack.survival import survives
 from backlight.classifier.heads import predicted_classes, well_defined
-from backlight.errors import FileError
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
-from backlight.sweep.blocks import BlockFolder
 from backlight.table import Table
 
 WRONG_BEFORE, UNDEFINED, SURVIVED = "clean", "undefined", ""
 """In the column `broken_by`: not right without any attack; met a picture that the model has no prediction for; held."""
-_NOT_BROKEN = (WRONG_BEFORE, UNDEFINED, SURVIVED)
+NOT_BROKEN = (WRONG_BEFORE, UNDEFINED, SURVIVED)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,7 +58,7 @@ def attack_block(
     result = challenge.begin()
     broken_by = [WRONG_BEFORE if wrong else SURVIVED for wrong in result.success.tolist()]
     if known is not None:
-        result, broken_by = _reuse(challenge, result, broken_by, known)
+        result, broken_by = _reuse(challenge, ids, result, broken_by, known)
     watch = watch or (lambda name, result: None)
     watch("", result)
     for stage in stages:
@@ -79,19 +75,22 @@ def attack_block(
     return Block(_tabulate(challenge, ids, result, broken_by), result.images)
 
 
-def _reuse(challenge: Challenge, result: Result, broken_by: list[str], known: Block) -> tuple[Result, list[str]]:
-    names = known.table["broken_by"].tolist()
-    rows = [row for row, name in enumerate(names) if name not in _NOT_BROKEN]
-    places = torch.tensor([row for row in rows if not result.success[row]], dtype=torch.int64)
+def _reuse(
+    challenge: Challenge, ids: Sequence[str], result: Result, broken_by: list[str], known: Block
+) -> tuple[Result, list[str]]:
+    named = dict(zip(known.table.ids, known.table["broken_by"].tolist()))
+    rows = [row for row, name in enumerate(ids) if name in named and not result.success[row]]
+    places = torch.tensor(rows, dtype=torch.int64)
     if not len(places):
         return result, broken_by
-    images = known.images[places].to(result.images)
+    where = {name: row for row, name in enumerate(known.table.ids)}
+    images = known.images[[where[ids[row]] for row in rows]].to(result.images)
     verdict = challenge.referee.judge(images, places)
     good = places[verdict.success]
     kept, success = result.images.clone(), result.success.clone()
     kept[good], success[good] = images[verdict.success], True
     for row in good.tolist():
-        broken_by[row] = names[row]
+        broken_by[row] = named[ids[row]]
     return replace(result, images=kept, success=success), broken_by
 
 
@@ -116,7 +115,7 @@ def _tabulate(challenge: Challenge, ids: Sequence[str], result: Result, broken_b
         "backwards": result.backwards,
         "zero_grads": result.zero_grads,
     }
-    broken = torch.tensor([name not in _NOT_BROKEN for name in broken_by], device=logits.device)
+    broken = torch.tensor([name not in NOT_BROKEN for name in broken_by], device=logits.device)
     places = broken.nonzero()[:, 0]
     for name, held in zip(("png_fools", "jpeg_fools"), survives(challenge, result.images[places], places)):
         columns[name] = torch.zeros_like(broken).index_put((places,), held)
@@ -130,55 +129,27 @@ def _in_top(logits: Tensor, labels: Tensor, count: int = 5) -> Tensor:
     return (top == labels[:, None]).any(1) & well_defined(logits)
 
 
-@dataclass(frozen=True)
-class Cache:
-    """Keep finished blocks in a folder, by everything that decides about them; eps is the tag of a block.
+def merge_rounds(table: Table, tested: Table) -> Table:
+    """Put what a later attack made of some images in their rows' place, and add what it cost.
 
-    >>> import tempfile
-    >>> Cache(BlockFolder(Path(tempfile.mkdtemp()), "key"), 0.1).find(["a"]) is None
-    True
+    Of two pictures that did not fool the one with the lower margin stays.
+
+    >>> costs = {"forwards": [1], "backwards": [1], "zero_grads": [0], "steps": [1]}
+    >>> first, second = ({"id": ["a"], "robust": [True], "margin": [margin], **costs} for margin in (2.0, 1.0))
+    >>> merge_rounds(Table.of(first), Table.of(second)).rows()[0]["margin"]
+    1.0
     """
+    later = {row["id"]: row for row in tested.rows()}
 
-    blocks: BlockFolder
-    eps: float
+    def merged() -> Iterator[dict[str, Any]]:
+        for row in table.rows():
+            other = later.get(row["id"])
+            if other is None:
+                yield row
+                continue
+            better = not other["robust"] or other["margin"] < row["margin"]
+            costs = {name: row[name] + other[name] for name in ("forwards", "backwards", "zero_grads")}
+            yield (other if better else row) | costs | {"steps": other["steps"]}
 
-    @classmethod
-    def of(cls, folder: Path, challenge: Challenge, attack: str, *more: object) -> Cache:
-        """Key a cache by the model's weights, the threat model but its eps, the attack, its options and the seed."""
-        threat = challenge.threat
-        things = (challenge.classifier, threat.norm, threat.lattice, threat.mask, attack, more, challenge.seed)
-        return cls(BlockFolder.of(folder, *things), threat.size)
-
-    def find(self, ids: Sequence[str]) -> Block | None:
-        """Read a finished block of these images; None where there is none."""
-        return self._read(ids, _tag(self.eps))
-
-    def smaller(self, ids: Sequence[str]) -> Block | None:
-        """Read the finished block with the largest smaller eps; None where there is none."""
-        found = [(float(tag), tag) for tag in self.blocks.tags(ids) if _is_number(tag) and float(tag) < self.eps]
-        return self._read(ids, max(found)[1]) if found else None
-
-    def keep(self, ids: Sequence[str], block: Block) -> None:
-        """Write a finished block."""
-        self.blocks.write(ids, block.table, {"images": block.images}, _tag(self.eps))
-
-    def _read(self, ids: Sequence[str], tag: str) -> Block | None:
-        found = self.blocks.read(ids, tag)
-        if found is None:
-            return None
-        images = found.tensors.get("images")
-        if images is None or len(images) != len(found.table):
-            raise FileError(self.blocks.folder, f"holds a block at eps {tag} whose pictures do not fit its table")
-        return Block(found.table, images)
-
-
-def _tag(eps: float) -> str:
-    return f"{eps:.12f}"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    whole = list(merged())
+    return Table.of({name: [row[name] for row in whole] for name in table.names})

@@ -19,6 +19,7 @@ from backlight.attack.checks import Doubt, not_monotone
 from backlight.attack.minimum_norm import fmn
 from backlight.attack.threat import ThreatModel
 from backlight.errors import UsageError
+from backlight.sweep.cost import passes_of
 
 SIZES: dict[str, tuple[float, ...]] = {
     "linf": tuple(level / 255 for level in (0, 0.5, 1, 2, 4, 6, 8, 12, 16)),
@@ -108,6 +109,17 @@ def join(reaches: Sequence[Reach], sizes: Sequence[float], norm: str, ids: Seque
     accuracy = tuple(float((distance > size).double().mean()) for size in eps)
     raw = tuple((1 - broken.mean(1)).tolist())
     return Curve(norm, eps, accuracy, raw, dict(zip(ids, distance.tolist())))
+
+
+def passes_over(sizes: Sequence[float]) -> float:
+    """Return the forwards and backwards per picture of `reach_of` at most.
+
+    >>> passes_over([0.0, 0.1])
+    560.0
+    """
+    return passes_of(fmn, {}) + len(sizes) * (
+        passes_of(apgd, {"steps": _STEPS}) + passes_of(apgd_t, {"steps": _STEPS, "targets": _TARGETS})
+    )
 
 
 def default_sizes(threat: ThreatModel) -> tuple[float, ...]:

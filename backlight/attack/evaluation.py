@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from backlight import __version__
 from backlight.attack.audit import random_rows
-from backlight.attack.blocks import UNDEFINED, Block, Cache, attack_block
+from backlight.attack.blocks import UNDEFINED, Block, attack_block, merge_rounds
 from backlight.attack.challenge import Challenge
 from backlight.attack.checks import Doubt, check_model
-from backlight.attack.curve import Curve, default_sizes, join, reach_of
+from backlight.attack.curve import Curve, Reach, default_sizes, join, passes_over, reach_of
 from backlight.attack.extremes import Extremes, collect_extremes
+from backlight.attack.known import Known, eps_tag
 from backlight.attack.request import RobustnessRequest
 from backlight.attack.robustness import Robustness
-from backlight.attack.stages import Stage
+from backlight.attack.stages import PLANS, Stage
+from backlight.attack.standing import Standing
 from backlight.classifier import Classifier
 from backlight.data.dataset import Batch, Dataset
 from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress, reporting
+from backlight.engine.progress import Progress
 from backlight.errors import DataError, Failure
 from backlight.evaluate.samples import check_labels
+from backlight.fingerprint import fingerprint
 from backlight.pixels import Result
 from backlight.random import Seed
+from backlight.sweep import Advance, Cost, Part, Swept, Task, sweep
+from backlight.sweep.cost import cost_of, passes_of, shape_of
+from backlight.sweep.task import Work
 from backlight.table import Table
-from backlight.table.statistics import wilson
 from backlight.user_code import code_of
 
 _AUDITED = ("fab-t", "square")  # the costly stages that rarely change the answer
-_BLOCK, _BUDGET_BLOCK, _BLOCK_VALUES = 1000, 100, 1000 * 3 * 32 * 32
+_BLOCK, _BUDGET_BLOCK = 1000, 100  # pictures in a block at most
+_HELD = 6  # pictures in memory for each one of a block: originals, points, gradients, what is kept
 _CHECKED = 50  # images that the checks of the model look at
 
 
@@ -50,8 +58,8 @@ def evaluate_robustness(
 
     Searches on a fast copy; the referee judges on the classifier itself. Finished blocks (of `block` images) are
     kept in the folder `cache` and read back by the next run of the same evaluation; one with a larger eps begins
-    with what they hold, and the pictures that a report shows are taken from them. With several processes each
-    attacks its share and all get the same result. `memory_format` is that of the fast copy, as `Classifier.fast` takes
+    with what they hold, and the pictures that a report shows are taken from them. Several processes share the work
+    and all get the same result. `memory_format` is that of the fast copy, as `Classifier.fast` takes
     it.
 
     Raises DataError for unlabeled data and foreign labels, UsageError for options that do not fit together.
@@ -96,30 +104,23 @@ class RobustnessRun:
     progress: Progress | None
     block: int | None
     memory_format: str
-    failed: list[Failure] = field(default_factory=list)
-    kept: list[tuple[Cache, list[str]]] = field(default_factory=list)
+    swept: list[Swept] = field(default_factory=list)
 
     @cached_property
     def search(self) -> Classifier:
-        """Return the faster copy that attacks look at; what one process measures as faster all use."""
-        if self.engine.world == 1:
-            return self.classifier.fast(memory_format=self.memory_format)
-        probe = self.engine.share(lambda: self.classifier.fast(memory_format=self.memory_format).probe)
-        return self.classifier.fast(memory_format=self.memory_format if probe is None else probe.memory_format)
+        """Return the faster copy that attacks look at."""
+        return self.classifier.fast(memory_format=self.memory_format)
 
     def run(self) -> Robustness:
-        """Attack all blocks, or those that a budget allows, and audit the survivors where asked."""
+        """Attack all pictures, or those that a budget allows, and audit the survivors where asked."""
         start = time.perf_counter()
         audited = self.request.mode == "audited"
         stages = [stage for stage in self.request.stages() if not (audited and stage.name in _AUDITED)]
         data = self._in_order()
-        mine = data.take(self.engine.shard(len(data))) if self.engine.world > 1 else data
-        _ = self.search  # now, not in the first block: a process without images takes part in the choice too
-        table = self._gathered(self._attack(mine, stages, start), data)
-        audit = None
+        table, audit = self._attack(data, stages, start), None
         if audited:
-            table, audit = self._audited(data, table)
-        failed = [one for part in self.engine.gather_objects(self.failed) for one in part]
+            table, audit = self._audited(data, table, start)
+        failed = {one for swept in self.swept for one in swept.failed}
         found = Robustness(
             table,
             self.request,
@@ -127,15 +128,18 @@ class RobustnessRun:
             len(data),
             audit,
             self._checks(data) if self.request.checks else (),
-            self._curve(mine, data) if self.request.curve else None,
+            self._curve(data) if self.request.curve else None,
             (*data.failed, *sorted(failed, key=lambda one: one.path), *_undefined(table)),
         )
         pictures = None if self.cache is None else self._pictures(data, found)
         return replace(found, pictures=pictures, seconds=time.perf_counter() - start)
 
     def _pictures(self, data: Dataset, found: Robustness) -> Extremes | None:
-        blocks = (block for cache, ids in self.kept if (block := cache.find(ids)) is not None)
-        return collect_extremes(self.classifier, data, found.table, found.smallest, blocks, self.engine)
+        def blocks(ids: Sequence[str]) -> Iterator[Block]:
+            parts = (part for swept in self.swept for part in swept.holding(ids))
+            return (Block(part.table, part.tensors["images"]) for part in parts)
+
+        return collect_extremes(self.classifier, data, found.table, found.smallest, blocks)
 
     def _in_order(self) -> Dataset:
         if self.request.budget is None:
@@ -143,48 +147,96 @@ class RobustnessRun:
         # What a budget leaves out must be a random part of the data.
         return self.data.take(random_rows(len(self.data), list(self.data.ids), self.seed, shuffled=True))
 
-    def _attack(self, data: Dataset, stages: Sequence[Stage], start: float) -> list[Table]:
-        tables: list[Table] = []
-        with reporting(self.progress, len(data), f"{self.request.label} on {data.name}") as advance:
+    def _attack(self, data: Dataset, stages: Sequence[Stage], start: float) -> Table:
+        """Attack in rounds: what withstands one stage is cut into the blocks of the next.
 
+        So blocks are as large as each stage's passes allow. Under a budget a block goes through all stages, since a
+        picture counts only when all have run.
+        """
+        rounds = [(stage,) for stage in stages] if self.request.budget is None else [tuple(stages)]
+        place = {name: row for row, name in enumerate(data.ids)}
+        left, standing, table = data, Standing(), None
+        for number, chosen in enumerate(rounds):
+            known = self._known(rounds) if number == 0 else None
+            tested = self._round(left, chosen, known, standing, start)
+            table = tested if table is None else merge_rounds(table, tested)
+            names = tested.where(tested["robust"].astype(bool)).ids
+            left = data.take([place[name] for name in names])
+            if not names:
+                break
+        assert table is not None
+        return table
+
+    def _round(
+        self, data: Dataset, stages: tuple[Stage, ...], known: Known | None, standing: Standing, start: float
+    ) -> Table:
+        names = " then ".join(stage.name for stage in stages)
+        label = self.request.label if names == self.request.label else f"{self.request.label}: {names}"
+
+        def work(block: Dataset, advance: Advance) -> Part:
             def watch(name: str, result: Result) -> None:
-                advance(0, _under_way(tables, name, result))
+                advance(0, standing.under_way(name, result))
 
-            for batch in data.batches(self._block_size()):
-                self.failed += batch.failed
-                if len(batch.ids):
-                    tables.append(self._one_block(batch, stages, watch).table)
-                advance(len(batch.ids) + len(batch.failed), running(tables))
-                if self.request.budget is not None and time.perf_counter() - start > self.request.budget:
-                    break
-        return tables
-
-    def _one_block(
-        self, batch: Batch, stages: Sequence[Stage], watch: Callable[[str, Result], None] | None = None
-    ) -> Block:
-        challenge = self._challenge(batch)
-        names = [stage.name for stage in stages]
-        options = self.request.checked
-        cache = None
-        if self.cache is not None:
-            content = (challenge.images, challenge.labels, challenge.targets, code_of(self.request.card.function))
-            cache = Cache.of(
-                self.cache,
-                challenge,
-                " ".join(names),
-                sorted(options.items()),
-                content,
-                code_of(self.request.card.function),
+            (batch,) = block.batches(len(block))
+            if not batch.ids:
+                return Part(Table.of(id=[]), failed=batch.failed)
+            before = None if known is None else known.block(batch.ids)
+            found = attack_block(
+                self._challenge(batch), batch.ids, stages, self.request.checked, known=before, watch=watch
             )
-            self.kept.append((cache, batch.ids))
-            found = cache.find(batch.ids)
-            if found is not None:
-                return found
-        known = None if cache is None else cache.smaller(batch.ids)
-        block = attack_block(challenge, batch.ids, stages, options, known=known, watch=watch)
-        if cache is not None:
-            cache.keep(batch.ids, block)
-        return block
+            return Part(found.table, {"images": found.images} if self.cache is not None else {}, batch.failed)
+
+        def enough() -> bool:
+            spent = time.perf_counter() - start
+            return self.request.budget is not None and standing.count > 0 and spent > self.request.budget
+
+        passes = sum(self._passes(stage) for stage in stages)
+        found = self._sweep(f"{label} on {data.name}", data, work, self._depends(stages), passes, standing.add, enough)
+        self.swept.append(found)
+        return found.table
+
+    def _sweep(
+        self,
+        name: str,
+        data: Dataset,
+        work: Work,
+        depends: tuple[object, ...],
+        passes: float,
+        note: Callable[[Part], str] = lambda part: "",
+        enough: Callable[[], bool] = lambda: False,
+    ) -> Swept:
+        def cost() -> Cost:
+            shape = shape_of(self.classifier, data)
+            return cost_of(self.classifier, shape, passes, held=_HELD * math.prod(shape))
+
+        most = _BLOCK if self.request.budget is None else _BUDGET_BLOCK
+        tag = eps_tag(self.request.threat.size)
+        task = Task(name, data, work, depends, cost, self.block, most)
+        return sweep(
+            task,
+            folder=self.cache,
+            tag=tag,
+            engine=self.engine,
+            progress=self.progress,
+            note=note,
+            enough=enough,
+        )
+
+    def _depends(self, stages: tuple[Stage, ...]) -> tuple[object, ...]:
+        """Return all that decides about the part of a block but its pictures and the eps, which is the tag."""
+        threat, request = self.request.threat, self.request
+        where = (self.classifier, threat.norm, threat.lattice, threat.mask, request.chosen.target, self.seed)
+        return (*where, stages, sorted(request.checked.items()), code_of(request.card.function), __version__)
+
+    def _known(self, rounds: Sequence[tuple[Stage, ...]]) -> Known | None:
+        if self.cache is None:
+            return None
+        keys = [fingerprint(self._depends(stages)) for stages in rounds]
+        return Known.of(self.cache, keys, self.request.threat.size)
+
+    def _passes(self, stage: Stage) -> float:
+        function = stage.function if self.request.card.name in PLANS else self.request.card.function
+        return passes_of(function, self.request.checked)
 
     def _challenge(self, batch: Batch) -> Challenge:
         challenge = Challenge.of(
@@ -198,49 +250,37 @@ class RobustnessRun:
         )
         return challenge.searching(self.search)
 
-    def _audited(self, data: Dataset, table: Table) -> tuple[Table, tuple[int, int, int]]:
+    def _audited(self, data: Dataset, table: Table, start: float) -> tuple[Table, tuple[int, int, int]]:
         left = table.where(table["robust"].astype(bool)).ids
         chosen = [left[row] for row in random_rows(self.request.audit, left, self.seed).tolist()]
         if not chosen:
             return table, (0, 0, 0)
         place = {name: row for row, name in enumerate(data.ids)}
         sample = data.take([place[name] for name in chosen])
-        mine = sample.take(self.engine.shard(len(sample))) if self.engine.world > 1 else sample
         stages = [stage for stage in self.request.stages() if stage.name in _AUDITED]
-        tested = self._gathered(
-            [self._one_block(batch, stages).table for batch in mine.batches(self._block_size())], sample
-        )
-        return _with_audit(table, tested), (len(left), len(tested), int((~tested["robust"].astype(bool)).sum()))
-
-    def _gathered(self, tables: list[Table], data: Dataset) -> Table:
-        everything = [one for part in self.engine.gather_objects(tables) for one in part]
-        if not everything:
-            raise DataError(f"{data.name} has no picture that can be read", expected="at least one")
-        merged = Table.merge(everything)
-        here = set(merged.ids)
-        return merged.at([name for name in data.ids if name in here], exact=True)
+        tested = self._attack(sample, stages, start)
+        broken = int((~tested["robust"].astype(bool)).sum())
+        return merge_rounds(table, tested), (len(left), len(tested), broken)
 
     def _checks(self, data: Dataset) -> tuple[Doubt, ...]:
         batch = next(iter(data.take(random_rows(_CHECKED, list(data.ids), self.seed)).batches(_CHECKED)))
         return check_model(self._challenge(batch)) if len(batch.ids) else ()
 
-    def _curve(self, mine: Dataset, data: Dataset) -> Curve:
-        sizes, found = default_sizes(self.request.threat), []
-        with reporting(self.progress, len(mine), f"accuracy over eps on {data.name}") as advance:
-            for batch in mine.batches(self._block_size()):
-                if len(batch.ids):
-                    found.append((batch.ids, reach_of(self._challenge(batch), sizes)))
-                advance(len(batch.ids) + len(batch.failed))
-        blocks = [one for part in self.engine.gather_objects(found) for one in part]
-        ids = [name for names, _ in blocks for name in names]
-        return join([reach for _, reach in blocks], sizes, self.request.threat.norm, ids)
+    def _curve(self, data: Dataset) -> Curve:
+        sizes = default_sizes(self.request.threat)
 
-    def _block_size(self) -> int:
-        if self.block is not None:
-            return self.block
-        most = _BLOCK if self.request.budget is None else _BUDGET_BLOCK
-        values = self.data.read([0]).numel() if len(self.data) else 1
-        return max(1, min(most, _BLOCK_VALUES // values))
+        def work(block: Dataset, advance: Advance) -> Part:
+            (batch,) = block.batches(len(block))
+            if not batch.ids:
+                return Part(Table.of(id=[]), failed=batch.failed)
+            reach = reach_of(self._challenge(batch), sizes)
+            return Part(Table.of(id=batch.ids), {"distance": reach.distance, "broken": reach.broken}, batch.failed)
+
+        depends = ("curve", sizes, *self._depends(()))
+        found = self._sweep(f"accuracy over eps on {data.name}", data, work, depends, passes_over(sizes))
+        parts = [part for part in found.parts() if len(part.table)]
+        reaches = [Reach(part.tensors["distance"], part.tensors["broken"]) for part in parts]
+        return join(reaches, sizes, self.request.threat.norm, [name for part in parts for name in part.table.ids])
 
 
 def _undefined(table: Table) -> Iterator[Failure]:
@@ -248,43 +288,3 @@ def _undefined(table: Table) -> Iterator[Failure]:
         if prediction < 0 or broken_by == UNDEFINED:
             where = "it" if prediction < 0 else "a picture within eps of it"
             yield Failure(name, f"the model has no prediction for {where}: its output is NaN or infinite")
-
-
-def running(tables: Sequence[Table]) -> str:
-    """Return the accuracies so far, with the 95 % interval of the robust one.
-
-    >>> running([Table.of(id=["a", "b"], label=[0, 1], prediction=[0, 1], robust=[True, False])])
-    'clean 100.0 %, robust 50.0 % (9.5 to 90.5)'
-    """
-    count = sum(map(len, tables))
-    if not count:
-        return ""
-    right = sum(int((one["prediction"] == one["label"]).sum()) for one in tables)
-    robust = sum(int(one["robust"].sum()) for one in tables)
-    low, high = wilson(robust, count)
-    return (
-        f"clean {100 * right / count:.1f} %, robust {100 * robust / count:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-    )
-
-
-def _under_way(tables: Sequence[Table], name: str, result: Result) -> str:
-    left, count = int((~result.success).sum()), len(result.success)
-    words = f"now {left} of {count} stand after {name}" if name else f"now {left} of {count} stand unattacked"
-    return f"{running(tables)}; {words}" if tables else words
-
-
-def _with_audit(table: Table, tested: Table) -> Table:
-    """Put what the audit broke in its rows' place, and add what it cost."""
-    rows = {row["id"]: row for row in tested.rows()}
-
-    def merged() -> Iterator[dict[str, object]]:
-        for row in table.rows():
-            audit = rows.get(row["id"])
-            if audit is None:
-                yield row
-                continue
-            kept = row if audit["robust"] else audit
-            yield kept | {name: row[name] + audit[name] for name in ("forwards", "backwards", "zero_grads")}
-
-    whole = list(merged())
-    return Table.of({name: [row[name] for row in whole] for name in table.names})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,6 @@ from backlight.attack.blocks import SURVIVED, WRONG_BEFORE, Block
 from backlight.attack.referee import judge_logits
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
-from backlight.engine.processes import Engine
 from backlight.table import Table
 
 CLASSES = 64
@@ -94,24 +93,24 @@ def distances_of(table: Table) -> dict[str, float]:
     return dict(zip(table.ids, np.where(survived, np.inf, table["distance"]).tolist()))
 
 
-Found = dict[str, tuple[bool, Tensor]]
-"""Per id whether the picture is robust still, and the attacked picture `[C,H,W]`."""
+Found = dict[str, tuple[bool, float, Tensor]]
+"""Per id whether the picture is robust still, its margin, and the attacked picture `[C,H,W]`."""
 
 
 def attacked_pictures(blocks: Iterable[Block], wanted: Iterable[str]) -> Found:
-    """Take the attacked pictures with the wanted ids out of blocks; one that is broken replaces one that is not.
+    """Take the attacked pictures with the wanted ids out of blocks; a broken one before others, then the lower margin.
 
-    >>> block = Block(Table.of(id=["a", "b"], robust=[True, False]), torch.zeros(2, 3, 4, 4))
-    >>> list(attacked_pictures([block], ["b"]))
+    >>> table = Table.of(id=["a", "b"], robust=[True, False], margin=[1.0, -1.0])
+    >>> list(attacked_pictures([Block(table, torch.zeros(2, 3, 4, 4))], ["b"]))
     ['b']
     """
     found: Found = {}
     names = set(wanted)
     for block in blocks:
-        robust = block.table["robust"]
-        for row, name in enumerate(block.table.ids):
-            if name in names and (name not in found or not robust[row]):
-                found[name] = (bool(robust[row]), block.images[row].detach().cpu().clone())
+        told = zip(block.table.ids, block.table["robust"].tolist(), block.table["margin"].tolist())
+        for row, (name, robust, margin) in enumerate(told):
+            if name in names and (name not in found or (robust, margin) < found[name][:2]):
+                found[name] = (robust, margin, block.images[row].detach().cpu().clone())
     return found
 
 
@@ -120,10 +119,9 @@ def collect_extremes(
     data: Dataset,
     table: Table,
     distances: Mapping[str, float] | None,
-    blocks: Iterable[Block],
-    engine: Engine,
+    blocks: Callable[[Sequence[str]], Iterable[Block]],
 ) -> Extremes | None:
-    """Pick pictures by the table of all processes, out of the blocks that this and the other processes finished.
+    """Pick pictures by the table of all blocks, out of those that `blocks` finds for their ids.
 
     Both logits are of the classifier itself. None where no picture was right without attack.
 
@@ -131,14 +129,12 @@ def collect_extremes(
     """
     picks = pick_extremes(table, distances)
     wanted = list(dict.fromkeys(name for pick in picks for name in pick.ids))
-    found: Found = {}
-    for part in engine.gather_objects(attacked_pictures(blocks, wanted)):
-        found |= {name: one for name, one in part.items() if name not in found or not one[0]}
+    found = attacked_pictures(blocks(wanted), wanted)
     if not wanted:
         return None
     places = {name: row for row, name in enumerate(data.ids)}
     originals = data[[places[name] for name in wanted]].images
-    images = torch.stack([found[name][1] for name in wanted]).to(originals)
+    images = torch.stack([found[name][2] for name in wanted]).to(originals)
     before, after = (judge_logits(classifier, one.to(classifier.device)).cpu() for one in (originals, images))
     by = "margin" if distances is None else "distance"
     return Extremes(picks, by, tuple(wanted), originals, images, before, after)

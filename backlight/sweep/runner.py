@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,13 @@ class Swept:
         """Yield the parts, one in memory at a time where they lie in a folder."""
         for block in self.blocks:
             yield self.store.read(block, tensors=tensors)
+
+    def holding(self, ids: Sequence[str]) -> Iterator[Part]:
+        """Yield the parts of the blocks that hold any of these pictures."""
+        wanted = set(ids)
+        for block in self.blocks:
+            if not wanted.isdisjoint(block.ids):
+                yield self.store.read(block)
 
     @cached_property
     def table(self) -> Table:
@@ -120,7 +127,7 @@ class _Run:
     def _plan(self) -> dict[str, Any]:
         """Describe what will be done, and settle the size of a block by what a picture costs."""
         cost = self.task.cost() if self.task.cost is not None else None
-        size = self.task.size or (1 if cost is None else block_size(cost))
+        size = self.task.size or (1 if cost is None else block_size(cost, self.task.most))
         self.passes = None if cost is None else cost.passes
         pictures = len(self.task.data)
         return {

@@ -14,7 +14,7 @@ from backlight.data.dataset import Dataset
 from backlight.data.stamps import stamps
 from backlight.errors import Failure
 from backlight.fingerprint import fingerprint
-from backlight.sweep.cost import Cost
+from backlight.sweep.cost import MOST, Cost
 from backlight.table import Table
 
 
@@ -49,7 +49,8 @@ class Task:
     """Work on every picture of a data set, in blocks of a size that `cost` decides.
 
     `depends` is everything but the pictures that decides about a part: model, method, options, seed; a changed one
-    gives other parts. `cost` is asked only where no earlier run has settled the size; `size` overrules it.
+    gives other parts. `cost` is asked only where no earlier run has settled the size, of at most `most` pictures;
+    `size` overrules it.
     `is_complete` says whether what the work wrote besides its part is there still, by the ids of a block.
 
     >>> data = Dataset.of(torch.zeros(5, 3, 4, 4, dtype=torch.uint8))
@@ -64,6 +65,7 @@ class Task:
     depends: tuple[object, ...] = ()
     cost: Callable[[], Cost] | None = None
     size: int | None = None
+    most: int = MOST
     is_complete: Callable[[Sequence[str]], bool] = lambda ids: True
 
     @cached_property

@@ -13,6 +13,7 @@ from backlight.errors import Failure, FileError, UsageError
 from backlight.files import require_new, write_text
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
+from backlight.sweep.parts import forget
 from backlight.table import Table
 from backlight.tasks.outcome import plain_json
 
@@ -69,9 +70,7 @@ class ResultFolder:
 
     def forget_blocks(self) -> None:
         """Delete finished blocks, and nothing else."""
-        for kind in ("*.parquet", "*.safetensors"):
-            for path in self.blocks.glob(kind):
-                path.unlink()
+        forget(self.blocks)
 
     def write(
         self,

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 from backlight.attack import Challenge, ThreatModel
 from backlight.attack.audit import most_broken, random_rows
-from backlight.attack.blocks import Cache
 from backlight.attack.checks import check_model, judge_table, not_monotone
 from backlight.attack.curve import join, reach_of
 from backlight.attack.evaluation import evaluate_robustness
+from backlight.attack.known import Known
 from backlight.attack.request import RobustnessRequest
 from backlight.classifier import Classifier
 from backlight.cli.app import app
@@ -129,8 +129,9 @@ _KILLED = """
 import sys
 from pathlib import Path
 from tests.attack.test_evaluation import PGD, classifier_of, data
-from backlight.attack import blocks, evaluation
-keep, finished = blocks.Cache.keep, 0
+from backlight.attack import evaluation
+from backlight.sweep.parts import FolderParts
+keep, finished = FolderParts.write, 0
 def keep_and_die(*arguments):
     global finished
     keep(*arguments)
@@ -138,7 +139,7 @@ def keep_and_die(*arguments):
     if finished == 2:
         import os, signal
         os.kill(os.getpid(), signal.SIGKILL)
-blocks.Cache.keep = keep_and_die
+FolderParts.write = keep_and_die
 evaluation.evaluate_robustness(classifier_of(), data(), PGD, cache=Path(sys.argv[1]), block=10)
 """
 
@@ -156,11 +157,10 @@ def test_after_a_kill_the_same_table_comes_out(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_block_is_not_taken_for_a_finished_one(tmp_path: Path) -> None:
-    challenge = Challenge.of(classifier_of(), pictures(2))
-    cache = Cache.of(tmp_path, challenge, "pgd")
     (tmp_path / "stray.parquet").write_bytes(b"")
-    assert cache.find(["0", "1"]) is None
-    assert cache.smaller(["0", "1"]) is None
+    found = evaluate_robustness(classifier_of(), data(), PGD, cache=tmp_path)
+    assert len(found.table) == 30
+    assert Known.of(tmp_path, ["stray"], 1.0).block(["0", "1"]) is None
 
 
 @pytest.mark.parametrize(

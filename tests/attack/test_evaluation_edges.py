@@ -122,6 +122,9 @@ class Notes:
         self.count += count
         self.notes.append(note)
 
+    def announce(self, text: str) -> None:
+        self.notes.append(text)
+
     def done(self) -> None:
         self.notes.append("done")
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from backlight.attack import evaluation
-from backlight.attack.blocks import Cache
 from backlight.cli import main
+from backlight.sweep.parts import FolderParts
 from backlight.table import Table
 from tests.attack.test_evaluation import data
 from tests.cli.running import CommandLine
@@ -135,7 +135,7 @@ def test_after_sigkill_resume_gives_the_same_table_and_page(where: Path, whole: 
 def test_ctrl_c_keeps_finished_blocks_and_prints_what_resumes(
     backlight: CommandLine, where: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, finished = Cache.keep, []
+    keep, finished = FolderParts.write, []
 
     def keep_and_interrupt(*things: object) -> None:
         keep(*things)  # type: ignore[arg-type]
@@ -143,7 +143,7 @@ def test_ctrl_c_keeps_finished_blocks_and_prints_what_resumes(
         if len(finished) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Cache, "keep", keep_and_interrupt)
+    monkeypatch.setattr(FolderParts, "write", keep_and_interrupt)
     ran = backlight(*arguments(where, tmp_path / "out"), "--force")
     assert ran.status == 130
     assert len(list((tmp_path / "out" / "robustness-blocks").glob("*.parquet"))) == 2
