@@ -30,7 +30,8 @@ class Known:
     @classmethod
     def of(cls, folder: Path, keys: Sequence[str], eps: float) -> Known:
         """Look through the parts of these keys; of several eps the largest below `eps` counts."""
-        found = [(size, path) for key in keys for size, path in _sized(folder, key) if size < eps]
+        written = float(eps_tag(eps))  # as names have it: an evaluation must not begin with its own parts
+        found = [(size, path) for key in keys for size, path in _sized(folder, key) if size < written]
         places: dict[str, Path] = {}
         for _, path in sorted(found):
             table = read_part(path, tensors=False).table
