@@ -1,13 +1,40 @@
 """Backlight: train, measure, explain, attack and harden image classifiers.
 
-The names below are imported when they are first used, so `import backlight` costs nothing. Each room keeps its
-verbs: `from backlight.explain import explain`, `from backlight.attack import attack`.
+The names below are imported when they are first used, so `import backlight` costs nothing. A name that is a room too
+can be called: `backlight.explain(...)` is what `from backlight.explain import explain` gives.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
+
+from backlight.faces import lazy_names
+
+if TYPE_CHECKING:
+    from backlight.attack import attack as attack
+    from backlight.attack import evaluate_robustness as evaluate_robustness
+    from backlight.classifier import Classifier as Classifier
+    from backlight.data import load_data as load_data
+    from backlight.denoise import denoise as denoise
+    from backlight.errors import BacklightError as BacklightError
+    from backlight.evaluate import calibrate as calibrate
+    from backlight.evaluate import evaluate as evaluate
+    from backlight.evaluate import predict as predict
+    from backlight.explain import explain as explain
+    from backlight.explain import explain_data as explain_data
+    from backlight.images import Resize as Resize
+    from backlight.models import load as load
+    from backlight.pixels import optimize as optimize
+    from backlight.random import Random as Random
+    from backlight.report import write_report as report  # noqa: F401
+    from backlight.table import Table as Table
+    from backlight.train import fit as fit
+    from backlight.visualize import class_image as class_image
+    from backlight.visualize import dream as dream
+    from backlight.visualize import feature_image as feature_image
+    from backlight.visualize import fooling_image as fooling_image
+    from backlight.visualize import invert as invert
+    from backlight.visualize import style_transfer as style_transfer
 
 _HOMES = {
     "BacklightError": "backlight.errors",
@@ -15,29 +42,30 @@ _HOMES = {
     "Random": "backlight.random",
     "Resize": "backlight.images",
     "Table": "backlight.table",
+    "attack": "backlight.attack",
+    "calibrate": "backlight.evaluate",
+    "class_image": "backlight.visualize",
+    "denoise": "backlight.denoise",
+    "dream": "backlight.visualize",
+    "evaluate": "backlight.evaluate",
+    "evaluate_robustness": "backlight.attack",
+    "explain": "backlight.explain",
+    "explain_data": "backlight.explain",
+    "feature_image": "backlight.visualize",
+    "fit": "backlight.train",
+    "fooling_image": "backlight.visualize",
+    "invert": "backlight.visualize",
     "load": "backlight.models",
     "load_data": "backlight.data",
     "optimize": "backlight.pixels",
+    "predict": "backlight.evaluate",
+    "report": "backlight.report",
+    "style_transfer": "backlight.visualize",
 }
 
-__all__ = [
-    "BacklightError",
-    "Classifier",
-    "Random",
-    "Resize",
-    "Table",
-    "load",
-    "load_data",
-    "optimize",
-]
-
+__all__ = list(_HOMES)  # noqa: PLE0605
 __version__ = "0.2.0"
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'backlight' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,9 @@ import pkgutil
 import subprocess
 import sys
 
+import torch
+from torch import nn
+
 import backlight
 
 
@@ -31,3 +34,32 @@ def test_import_does_not_import_torch() -> None:
     code = "import backlight, sys; print([name for name in ('torch', 'timm', 'numpy') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_rooms_named_as_verbs_are_called_whatever_was_imported_first() -> None:
+    code = (
+        "import sys\n"
+        "for name in sys.argv[1:]: __import__(name)\n"
+        "import inspect\n"
+        "from backlight import attack, denoise, evaluate, explain, report\n"
+        "import backlight, backlight.explain.study as study\n"
+        "from backlight.explain import explain as function\n"
+        "assert backlight.explain.explain is function and backlight.explain.study is study\n"
+        "assert inspect.signature(explain) == inspect.signature(function)\n"
+        "print(all(map(callable, (attack, denoise, evaluate, explain, report))))\n"
+    )
+    for first in ([], ["backlight.explain.study", "backlight.report.writing"], ["backlight.tasks.attacking"]):
+        done = subprocess.run([sys.executable, "-c", code, *first], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "True"
+
+
+def test_a_newcomer_finds_the_verbs() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    classifier = backlight.Classifier.from_module(net, size=8)
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    maps = backlight.explain(classifier, images, methods=["saliency"])
+    same = backlight.explain.explain(classifier, images, methods=["saliency"])
+    assert torch.equal(maps["saliency"].attributions, same["saliency"].attributions)
+    assert backlight.attack(classifier, images, method="fgsm").images.shape == images.shape
+    assert {"explain", "attack", "evaluate", "fit", "predict", "report", "class_image"} <= set(backlight.__all__)
+    assert set(backlight.__all__) <= set(dir(backlight))

@@ -18,6 +18,7 @@ from backlight.attack.request import RobustnessRequest
 from backlight.attack.robustness import Robustness
 from backlight.attack.saved import SavedAttack, save_adversarial
 from backlight.attack.threat import ThreatModel
+from backlight.faces import call_room
 
 __all__ = [
     "ATTACKS",
@@ -37,3 +38,5 @@ __all__ = [
     "evaluate_robustness",
     "save_adversarial",
 ]
+
+call_room(__name__, "attack")

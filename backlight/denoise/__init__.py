@@ -12,6 +12,7 @@ from backlight.denoise.loss import loss
 from backlight.denoise.noise import automatic_alpha, estimate_sigma
 from backlight.denoise.quality import Quality, quality
 from backlight.denoise.sheet import sweep_sheet
+from backlight.faces import call_room
 
 __all__ = [
     "CLASSIC",
@@ -24,3 +25,5 @@ __all__ = [
     "quality",
     "sweep_sheet",
 ]
+
+call_room(__name__, "denoise")

@@ -12,6 +12,7 @@ from backlight.evaluate.evaluating import Evaluation, evaluate
 from backlight.evaluate.predicting import Predicted, Predictions, predict
 from backlight.evaluate.samples import match_labels, predict_dataset
 from backlight.evaluate.temperature import Calibration, calibrate
+from backlight.faces import call_room
 
 __all__ = [
     "Calibration",
@@ -26,3 +27,5 @@ __all__ = [
     "predict",
     "predict_dataset",
 ]
+
+call_room(__name__, "evaluate")

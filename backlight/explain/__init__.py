@@ -18,6 +18,7 @@ from backlight.explain.explaining import explain
 from backlight.explain.objective import Contrast
 from backlight.explain.registry import METHODS, Card
 from backlight.explain.study import explain_data
+from backlight.faces import call_room
 
 __all__ = [
     "METHODS",
@@ -31,3 +32,5 @@ __all__ = [
     "explain_data",
     "method",
 ]
+
+call_room(__name__, "explain")

@@ -5,8 +5,9 @@ Imported lazily: the names of our networks must be listed without importing torc
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from backlight.faces import lazy_names
 
 if TYPE_CHECKING:
     from backlight.models.inspect import compare_random, inspect_model
@@ -23,7 +24,4 @@ _HOMES = {
 __all__ = ["compare_random", "inspect_model", "list_models", "load"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'backlight.models' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = lazy_names(__name__, _HOMES)

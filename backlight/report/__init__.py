@@ -9,8 +9,9 @@ page         sections -> one HTML document; templates/ holds the markup, embed t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from backlight.faces import call_room, lazy_names
 
 if TYPE_CHECKING:
     from backlight.report.samples import sample_pictures
@@ -25,8 +26,5 @@ _HOMES = {
 
 __all__ = ["Options", "Report", "sample_pictures", "write_report"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'backlight.report' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = lazy_names(__name__, _HOMES)
+call_room(__name__, "write_report")

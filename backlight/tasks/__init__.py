@@ -19,8 +19,7 @@ Imported lazily: each verb costs what it needs.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from backlight.faces import lazy_names
 
 _HOMES = {
     "predicting": ("PredictRequest", "predict"),
@@ -49,7 +48,4 @@ _PLACES = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for 
 __all__ = sorted(_PLACES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_PLACES[name]), name)
+__getattr__ = lazy_names(__name__, _PLACES)
