@@ -47,6 +47,7 @@ class CorruptedPictures:
 def corrupted(data: Dataset, kind: Kind, severity: int, *, seed: Seed = 0) -> Dataset:
     """Return a data set with corrupted pictures, its ids and labels as they were.
 
+    >>> import torch
     >>> data = Dataset.of(torch.full((2, 3, 8, 8), 100, dtype=torch.uint8))
     >>> bool((corrupted(data, "brightness", 5).read([0]) > 100).all())
     True

@@ -26,6 +26,7 @@ from backlight.attack.challenge import Challenge
 from backlight.attack.gradient import pgd
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
+from backlight.corrupt import evaluate_corruptions
 from backlight.data.dataset import Dataset
 from backlight.data.load import load_splits
 from backlight.evaluate import evaluate
@@ -66,6 +67,9 @@ RUNS = {
         goal="PGD-20 accuracy at 8/255 >= 0.25 within an hour",
     ),
     "default": LongRun("classic_cnn", "default", goal="val accuracy >= 0.78"),
+    # The same eight epochs with and without AugMix, for accuracy under corruptions.
+    "plain-8": LongRun("classic_cnn", "default", ("epochs=8",)),
+    "augmix-8": LongRun("classic_cnn", "default", ("epochs=8", "augment=augmix")),
     "residual": LongRun("residual_cnn", "classic", goal="test accuracy >= 0.635"),
     "cct": LongRun("cct", "default", goal="val accuracy >= 0.70"),
     "vit-global": LongRun("vit", settings=_VIT, pictures=10000),
@@ -137,6 +141,7 @@ def run(name: str, one: LongRun, folder: Path, commit: str) -> dict[str, object]
         "run": f"runs/{name}",
         "test": {key: tested[key] for key in shown},
         "robust": robust_accuracy(trained.classifier, parts["test"]) if one.data == CIFAR else None,
+        "corrupted": corrupted_accuracy(trained.classifier, parts["test"]) if one.data == CIFAR else None,
         "probe": json.loads((folder / "run.json").read_text())["probe"],
         "threads": torch.get_num_threads(),
         "commit": commit,
@@ -176,6 +181,13 @@ def robust_accuracy(classifier: Classifier, test: Dataset) -> dict[str, float | 
     clean = 1 - challenge.begin().success.float().mean().item()
     attacked = pgd(challenge, steps=20, step_size=2 / 255).success.float().mean().item()
     return {"n": len(batch.ids), "clean": clean, "pgd20": 1 - attacked}
+
+
+def corrupted_accuracy(classifier: Classifier, test: Dataset) -> dict[str, object]:
+    """Measure accuracy under the published corruptions but frost, five severities each, on the first test pictures."""
+    found = evaluate_corruptions(classifier, test.take(torch.arange(ATTACKED)))
+    kinds = {name: list(one.accuracy) for name, one in found.kinds.items() if one.counted}
+    return {"n": len(found.table), "clean": found.clean_accuracy, "mean": found.mean_accuracy, "kinds": kinds}
 
 
 def _data_folder() -> Path:
