@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import DATA_FORMS, OutputOptions, RunOptions
+from backlight.cli.options import DATA_FORMS, FollowLinks, OutputOptions, RunOptions
 from backlight.cli.output import run_task
 from backlight.grammar import parse_size
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_FORMS)]
 
 
-def inspect(data: Data, run: RunOptions, output: OutputOptions) -> None:
+def inspect(data: Data, run: RunOptions, output: OutputOptions, follow_links: FollowLinks = False) -> None:
     """Look at a data set: class counts, sizes, broken files, duplicates within and across parts, a contact sheet."""
     from backlight.tasks.data_sets import InspectDataRequest, inspect_data
 
-    request = InspectDataRequest(data, output.out, output.force)
+    request = InspectDataRequest(data, output.out, output.force, follow_links)
     run_task(run, lambda progress: inspect_data(request, progress=progress))
 
 
@@ -33,9 +33,11 @@ def convert(
         str | None, typer.Option(help="Corrupt every picture, as in fog:severity=3; the size decides the constants.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file, never a folder.")] = False,
+    follow_links: FollowLinks = False,
 ) -> None:
     """Write a data set in another form, with the same labels, pixels and parts; in a folder ids become paths."""
     from backlight.tasks.data_sets import ConvertDataRequest, convert_data
 
-    request = ConvertDataRequest(data, target, None if size is None else parse_size(size), force, corrupt, run.seed)
+    wanted = None if size is None else parse_size(size)
+    request = ConvertDataRequest(data, target, wanted, force, corrupt, run.seed, follow_links)
     run_task(run, lambda progress: convert_data(request, progress=progress))

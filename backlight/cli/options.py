@@ -110,16 +110,28 @@ class ModelOptions(WeightOptions):
         return self.of(self.model)
 
 
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read what links in a folder lead to.", rich_help_panel=DATA)
+]
+
+
 @dataclass(frozen=True)
 class PartOptions:
     """Which part of a data set, and how much of it."""
 
     split: Annotated[
-        str | None, typer.Option(help="train | val | test | all; test, else all, if left out.", rich_help_panel=DATA)
+        str | None,
+        typer.Option(
+            help="train | val | test | all; the data's test part, else all, if left out.", rich_help_panel=DATA
+        ),
     ] = None
     limit: Annotated[
         int | None, typer.Option(min=1, help="Take only N pictures, spread evenly.", rich_help_panel=DATA)
     ] = None
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Draw N pictures by class, by --seed.", rich_help_panel=DATA)
+    ] = None
+    follow_links: FollowLinks = False
 
     def of(self, data: str) -> DataRequest:
         """Request this part of a data set."""

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import DEFAULT_OUT, Force, Limit, Methods, ModelOptions, RunOptions, SomePictures
+from backlight.cli.options import (
+    DEFAULT_OUT,
+    FollowLinks,
+    Force,
+    Limit,
+    Methods,
+    ModelOptions,
+    RunOptions,
+    SomePictures,
+)
 from backlight.cli.output import given_command, run_task
 
 
@@ -16,7 +25,10 @@ def report(
     run: RunOptions,
     pictures: SomePictures = None,
     data: Annotated[str | None, typer.Option(help="Data set whose accuracy is shown, as DATA elsewhere.")] = None,
-    split: Annotated[str | None, typer.Option(help="train | val | test | all; test, else all, if left out.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="train | val | test | all; the data's test part, else all, if left out.")
+    ] = None,
+    follow_links: FollowLinks = False,
     methods: Methods = "saliency,gradcam,guided_backprop,guided_gradcam",
     with_pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Or numbers only.")] = True,
     out: Annotated[Path, typer.Option(help="The page, or a folder for it.")] = DEFAULT_OUT / "report.html",
@@ -35,7 +47,7 @@ def report(
     request = ReportRequest(
         tuple(pictures or ()),
         model.request,
-        None if data is None else DataRequest(data, split),
+        None if data is None else DataRequest(data, split, follow_links=follow_links),
         split_specs(methods),
         with_pictures,
         limit,

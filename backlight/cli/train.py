@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import DATA_FORMS, Device, Force, PrintOptions
+from backlight.cli.options import DATA_FORMS, Device, FollowLinks, Force, PrintOptions
 from backlight.cli.output import given_command, run_task
 from backlight.grammar import parse_duration
 
@@ -79,6 +79,7 @@ def train(
     compile_: Annotated[str, typer.Option("--compile", help="off | on")] = "off",
     device: Device = "auto",
     force: Force = False,
+    follow_links: FollowLinks = False,
 ) -> None:
     """Train a classifier, choose the best epoch by validation, and keep all of it in a run folder."""
     from backlight.tasks.starting import Start
@@ -96,6 +97,7 @@ def train(
         resume,
         force,
         shown.seed,
+        follow_links,
         given_command(),
     )
     run_task(shown, lambda progress: task(request, progress=progress), resume_without=("--force",))

@@ -3,6 +3,7 @@
 from backlight.data.dataset import Batch, Dataset
 from backlight.data.load import load_data, load_splits
 from backlight.data.splits import Splits
+from backlight.data.trained import TrainedOn, trained_on
 from backlight.errors import Failure
 
-__all__ = ["Batch", "Dataset", "Failure", "Splits", "load_data", "load_splits"]
+__all__ = ["Batch", "Dataset", "Failure", "Splits", "TrainedOn", "load_data", "load_splits", "trained_on"]

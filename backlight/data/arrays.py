@@ -15,8 +15,10 @@ from backlight.data.dataset import Dataset
 from backlight.data.pictures import Memory, PictureSource, from_encoded
 from backlight.data.splits import NAMES, number_labels
 from backlight.errors import DataError, FileError
+from backlight.reading import open_regular, unpack_limit
 
 SIZE_LIMIT = 16 * 2**30
+EXPECTED = "a file of numpy.savez"
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -41,20 +43,33 @@ def read_npz(path: Path) -> dict[str, Dataset]:
     return made
 
 
-def load_arrays(path: Path, limit: int = SIZE_LIMIT) -> dict[str, np.ndarray]:
+def load_arrays(path: Path, limit: int | None = None) -> dict[str, np.ndarray]:
     """Load the arrays of an .npz file, never its pickles, at most `limit` bytes of them.
 
-    Shapes and types are read and checked before anything is unpacked. Raises `FileError`.
+    Shapes and types are read and checked before anything is unpacked; without `limit` it follows from the size of the
+    file (see `backlight.reading.unpack_limit`). Raises `FileError`.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            total = sum(_checked_size(path, archive, member) for member in archive.infolist())
-        if total > limit:
-            raise FileError(path, f"unpacks to {total:,} bytes", expected=f"at most {limit:,}")
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, OSError, EOFError, NotImplementedError) as error:
-        raise FileError(path, f"not a usable .npz file ({error})", expected="a file of numpy.savez") from None
+    with open_regular(path, expected=EXPECTED) as stream:
+        stored = stream.seek(0, 2)
+        most = min(unpack_limit(stored), SIZE_LIMIT) if limit is None else limit
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                total = sum(_checked_size(path, archive, member) for member in archive.infolist())
+            if total > most:
+                raise FileError(
+                    path,
+                    f"unpacks to {total:,} bytes",
+                    expected=f"at most {most:,}",
+                    hint="numpy.savez, which does not compress, for arrays that are nearly empty",
+                )
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                return dict(archive)
+        except FileError:
+            raise
+        except Exception as error:  # a damaged archive decides in which of a dozen ways zipfile and numpy fail
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise FileError(path, f"not a usable .npz file ({reason})", expected=EXPECTED) from None
 
 
 def _checked_size(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:

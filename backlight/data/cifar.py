@@ -11,9 +11,10 @@ import torch
 
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
-from backlight.data.pickled import read_pickled
+from backlight.data.pickled import EXPECTED, SIZE_LIMIT, read_pickled
 from backlight.data.pictures import Memory
 from backlight.errors import DataError, FileError
+from backlight.reading import read_bytes, read_text
 
 PIXELS = 3 * 32 * 32
 TEN = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
@@ -55,10 +56,10 @@ def read_cifar(root: Path) -> dict[str, Dataset]:
 
 
 def _read_binary(path: Path, label_bytes: int) -> tuple[np.ndarray, np.ndarray]:
-    size, record = path.stat().st_size, label_bytes + PIXELS
-    if size == 0 or size % record:
-        raise FileError(path, f"{size} bytes", expected=f"a multiple of {record}")
-    rows = np.fromfile(path, dtype=np.uint8).reshape(-1, record)
+    data, record = read_bytes(path, limit=SIZE_LIMIT, expected=EXPECTED), label_bytes + PIXELS
+    if not data or len(data) % record:
+        raise FileError(path, f"{len(data)} bytes", expected=f"a multiple of {record}")
+    rows = np.frombuffer(bytearray(data), dtype=np.uint8).reshape(-1, record)
     return rows[:, label_bytes:], rows[:, label_bytes - 1].astype(np.int64)
 
 
@@ -67,8 +68,8 @@ def _read_python(path: Path) -> tuple[np.ndarray, np.ndarray]:
     pixels, labels = content.get("data"), content.get("labels", content.get("fine_labels"))
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 2 or pixels.shape[1] != PIXELS:
         raise FileError(path, "no array 'data' of pictures", expected=f"uint8 [N,{PIXELS}]")
-    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise FileError(path, "labels that are not whole numbers", expected="a list of int")
+    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < 2**31 for label in labels):
+        raise FileError(path, "labels that are not whole numbers", expected="a list of int, from 0")
     if len(labels) != len(pixels):
         raise FileError(path, f"{len(pixels)} pictures and {len(labels)} labels", expected="equal numbers")
     return pixels, np.array(labels, dtype=np.int64)
@@ -78,7 +79,7 @@ def _label_names(root: Path, ten: bool, binary: bool) -> list[str] | None:
     path = root / ("batches.meta" if ten else "meta")
     if binary:
         path = root / ("batches.meta.txt" if ten else "fine_label_names.txt")
-        return path.read_text(encoding="utf-8").split() if path.is_file() else None
+        return read_text(path).split() if path.is_file() else None
     if not path.is_file():
         return None
     content = read_pickled(path)

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from backlight.data.pictures import THREADS, Memory, PictureSource, fitted, select, stack, try_one
 from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError, Failure, FileError
+from backlight.errors import DataError, Failure, FileError, counted
 from backlight.images import Resize, to_floats
+from backlight.random import Random
 
 Rows = slice | Tensor | Sequence[int] | range
 
@@ -42,9 +43,10 @@ class Batch(NamedTuple):
 class Dataset:
     """Hold pictures with ids, labels int64 [N] and label names; -1 is the label of an unlabeled picture.
 
-    `masks` holds pictures of 0 and 1 by name ("object", "patch") where they are known. `failed` names files
-    that were found broken and left out. `split` says which part of the data this is. Raises `DataError` when
-    lengths differ, ids repeat or labels lie outside of the names.
+    Pictures that may have several labels have `targets`, bool [N,classes], and -1 as their label. `masks` holds
+    pictures of 0 and 1 by name ("object", "patch") where they are known. `failed` names files that were found broken
+    and left out, `notes` tells in sentences what else was. `split` says which part of the data this is, and `reason`
+    why it is that one. Raises `DataError` when lengths differ, ids repeat or labels lie outside of the names.
 
     >>> from backlight.data import Dataset
     >>> data = Dataset.of(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), labels=[0, 1, 1, 0], label_names=["a", "b"])
@@ -60,11 +62,17 @@ class Dataset:
     name: str = "data"
     masks: Mapping[str, PictureSource] = field(default_factory=dict)
     failed: tuple[Failure, ...] = ()
+    targets: Tensor | None = None
+    reason: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         lengths = (len(self.pictures), len(self.ids), len(self.labels))
         if len(set(lengths)) > 1:
             raise DataError("{} pictures, {} ids, {} labels".format(*lengths), expected="equal numbers")
+        if self.targets is not None and tuple(self.targets.shape) != (len(self.ids), len(self.label_names)):
+            expected = f"[{len(self.ids)},{len(self.label_names)}], a column per class"
+            raise DataError(f"targets of shape {tuple(self.targets.shape)}", expected=expected)
         for name in (*self.ids, *self.label_names):
             if not name.isascii() and name != name.encode("utf-8", "replace").decode():
                 raise DataError(f"the name {ascii(name)} is not text", expected="names in UTF-8")
@@ -108,7 +116,9 @@ class Dataset:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Count the pictures of each class, by name."""
+        """Count the pictures of each class, by name; one with several labels counts for each."""
+        if self.targets is not None:
+            return dict(zip(self.label_names, self.targets.sum(0).tolist()))
         counts = self.labels[self.labels >= 0].bincount(minlength=len(self.label_names))
         return dict(zip(self.label_names, counts.tolist()))
 
@@ -138,9 +148,9 @@ class Dataset:
         wanted = self._rows(rows)
         chosen = tuple(self.ids[row] for row in wanted.tolist())
         masks = {name: select(mask, wanted) for name, mask in self.masks.items()}
-        return replace(
-            self, pictures=select(self.pictures, wanted), ids=chosen, labels=self.labels[wanted], masks=masks
-        )
+        targets = None if self.targets is None else self.targets[wanted]
+        pictures = select(self.pictures, wanted)
+        return replace(self, pictures=pictures, ids=chosen, labels=self.labels[wanted], masks=masks, targets=targets)
 
     def limited(self, count: int | None) -> Dataset:
         """Keep at most `count` pictures, spread evenly, so that data sorted by class keeps all its classes.
@@ -153,6 +163,23 @@ class Dataset:
         if count < 1:
             raise DataError(f"a limit of {count}", expected="at least 1")
         return self.take(torch.linspace(0, len(self) - 1, count, dtype=torch.float64).round().long())
+
+    def sampled(self, count: int | None, seed: int = 0) -> Dataset:
+        """Keep `count` pictures, drawn by the seed and their ids so that every class keeps its share.
+
+        Which pictures are drawn does not depend on their order. A class keeps at least one where there is room.
+
+        >>> data = Dataset.of(torch.zeros(90, 3, 4, 4, dtype=torch.uint8), [0] * 60 + [1] * 30, ["a", "b"])
+        >>> data.sampled(30).counts, data.sampled(30).notes
+        ({'a': 20, 'b': 10}, ('a sample of 30 of 90 pictures, drawn by class with seed 0',))
+        """
+        if count is None or count >= len(self):
+            return self
+        if count < 1:
+            raise DataError(f"a sample of {count}", expected="at least 1")
+        rows = draw_sample(self.labels, self.ids, count, seed)
+        told = f"a sample of {count:,} of {counted(len(self), 'picture')}, drawn by class with seed {seed}"
+        return replace(self.take(rows), notes=(*self.notes, told))
 
     def relabeled(self, names: Sequence[str]) -> Dataset:
         """Number the classes as another list of names does, such as a classifier's labels.
@@ -168,7 +195,12 @@ class Dataset:
         if lost:
             raise DataError(f"classes {lost[:5]} of {self.name}", expected="classes among the labels given")
         numbers = torch.tensor([place.get(name, -1) for name in self.label_names] + [-1], dtype=torch.int64)
-        return replace(self, labels=numbers[self.labels], label_names=tuple(names))
+        targets = None
+        if self.targets is not None:
+            kept = (numbers[:-1] >= 0).nonzero()[:, 0]
+            targets = torch.zeros(len(self), len(names), dtype=torch.bool)
+            targets[:, numbers[kept]] = self.targets[:, kept]
+        return replace(self, labels=numbers[self.labels], label_names=tuple(names), targets=targets)
 
     def resized(self, resize: Resize) -> Dataset:
         """Bring every picture to a classifier's input size by its own rule; masks stay as they are."""
@@ -232,6 +264,8 @@ class Dataset:
         for text in (*self.ids, "", *self.label_names):
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
         digest.update(self.labels.numpy().tobytes())
+        if self.targets is not None:
+            digest.update(self.targets.numpy().tobytes())
         for row in torch.linspace(0, len(self) - 1, min(16, len(self))).long().tolist():
             image = try_one(self.pictures, row)
             if isinstance(image, Tensor):
@@ -254,6 +288,29 @@ class Dataset:
         except FileError:
             good, images, failed = self.readable(rows)
             return good, stack(images), failed
+
+
+def draw_sample(labels: Tensor, ids: Sequence[str], count: int, seed: int) -> Tensor:
+    """Draw `count` rows, int64 and in order, in proportion to the classes of `labels` int64 [N] by largest remainders.
+
+    >>> draw_sample(torch.tensor([0, 0, 0, 0, 1]), ["a", "b", "c", "d", "e"], 2, seed=0)[-1]
+    tensor(4)
+    """
+    order = Random(("sample", seed), list(ids)).uniform(dtype=torch.float64).argsort(stable=True)
+    order = order[labels[order].argsort(stable=True)]
+    sizes = labels[order].unique_consecutive(return_counts=True)[1]
+    exact = sizes.double() * count / len(labels)
+    taken = exact.floor().long()
+    if count >= len(sizes):
+        taken = taken.clamp(min=1)
+    while (left := count - int(taken.sum())) != 0:
+        step = 1 if left > 0 else -1
+        open_to_change = (taken + step <= sizes) & (taken + step >= (1 if count >= len(sizes) else 0))
+        lacking = torch.where(open_to_change, step * (exact - taken), -torch.inf)
+        most = lacking.argsort(descending=True, stable=True)[: min(abs(left), int(open_to_change.sum()))]
+        taken[most] += step
+    chosen = [members[:number] for members, number in zip(order.split(sizes.tolist()), taken.tolist())]
+    return torch.cat(chosen).sort().values
 
 
 def _concatenate(blocks: list[Tensor]) -> Tensor:

@@ -2,82 +2,90 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from backlight.data.dataset import Dataset
+from backlight.data.lists import read_picture_list
 from backlight.data.pictures import from_paths
-from backlight.data.splits import number_labels, part_of
-from backlight.errors import DataError, Failure, FileError
-from backlight.files import inside
+from backlight.data.splits import number_labels, part_of, sort_names
+from backlight.errors import DataError, Failure, counted
 from backlight.images import Search, find_pictures, search_folder
+from backlight.images.search import is_system, refusal
 
-LIST_LIMIT = 256 * 2**20
-HEADER = (("path", "file", "filename", "image"), ("label", "class"))
+FOLLOW = "--follow-links (follow_links=True) where it may be read"
 
 
 @dataclass(frozen=True)
 class Files:
     """Picture files of one part, with the class name of each, or none where they are unlabeled.
 
-    `refused` holds the links there that are not followed, with the reason.
+    `refused` holds the links there that are not followed, with the reason; `notes` what was left out.
     """
 
     paths: list[Path]
     names: list[str] | None
     refused: Mapping[Path, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-def read_folder(root: Path) -> dict[str, Dataset]:
+def read_folder(root: Path, *, follow_links: bool = False) -> dict[str, Dataset]:
     """Read a folder of class folders, of train/val/test folders of those, or of plain pictures.
 
-    Ids are paths relative to the folder. Links that lead out of it are named in `failed`. Raises `DataError` for
-    an empty class, a class that train lacks, or pictures beside class folders.
+    Ids are paths relative to the folder. Links to files that lead out of it are named in `failed`. Folders of the
+    system and class folders without a file are left out with a note, and so is a part that has no labels where another
+    has them. Raises `DataError` for a class or part that is a link which is not followed, for a class that train lacks,
+    for pictures beside class folders, and for classes that look like parts under other names.
     """
-    folders = _folders(root)
+    folders = _folders(root, follow_links)
     named = [(part, folder) for folder in folders if (part := part_of(folder.name)) is not None]
     marked = dict(named)
-    if "train" not in marked and "test" not in marked:
-        return _datasets(root, {"all": _part(root, folders, must_be_full=True)}, {})
-    stray = [folder.name for folder in folders if part_of(folder.name) is None and search_folder(folder).pictures]
+    others = [folder for folder in folders if part_of(folder.name) is None and _holds_pictures(folder, follow_links)]
+    # "train" is a thing too: beside other classes, and without classes inside, it is one of them.
+    classes_alone = bool(others) and not any(_holds_classes(folder, follow_links) for folder in marked.values())
+    if classes_alone or not {"train", "test"} & set(marked):
+        whole = _part(root, folders, follow_links)
+        _refuse_unnamed_parts(root, folders, follow_links)
+        return _datasets(root, {"all": whole}, {})
     if len(marked) < len(named):
         names = [folder.name for _, folder in named]
         raise DataError(f"{root}: folders {names} for {len(marked)} parts", expected="one folder per part")
-    if stray:
+    if others:
+        stray = [folder.name for folder in others]
         raise DataError(f"{root}: folders {stray[:3]} beside {sorted(marked)}", expected="train, val and test only")
-    parts = {name: _part(folder, _folders(folder), must_be_full=name == "train") for name, folder in marked.items()}
-    return _datasets(root, parts, search_folder(root, deep=False).refused)
+    parts = {name: _part(folder, _folders(folder, follow_links), follow_links) for name, folder in marked.items()}
+    return _datasets(root, parts, search_folder(root, deep=False, follow_links=follow_links).refused)
 
 
 def read_list(path: Path) -> dict[str, Dataset]:
-    """Read a list file of lines `path label` (the label may follow a tab or, in .csv, a comma).
+    """Read a list file; see `backlight.data.lists.read_picture_list`.
 
-    Paths are relative to the list's folder, or to a folder beside it that has the list's name or is the only
-    one. Lines that are empty or begin with # are skipped, and a first line `path label` where no file is called
-    so. Raises `FileError` for a line that does not fit or a
-    path that leads out of the folder.
+    Ids are the names in the list. Missing files are named in `failed`. Pictures with several labels have `targets`.
     """
-    if path.stat().st_size > LIST_LIMIT:
-        raise FileError(path, "larger than 256 MiB", expected="a list of pictures")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise FileError(path, "not a text file", expected="lines of 'path label'") from None
-    entries = [_entry(path, number, line) for number, line in enumerate(lines, 1) if _counts(line)]
-    if entries and _is_header(path, *entries[0]):
-        del entries[0]
-    if not entries:
-        raise FileError(path, "holds no entries", expected="lines of 'path label'")
-    base = _list_base(path, entries[0][0])
-    files = [inside(base, entry) for entry, _ in entries]
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise FileError(path, f"{len(missing)} listed files are missing: {missing[0]}", expected=f"files in {base}")
-    return _datasets(base.resolve(), {"all": Files(files, [label for _, label in entries])}, {})
+    found = read_picture_list(path)
+    names = sort_names({label for entry in found.entries for label in entry.labels})
+    place = {name: number for number, name in enumerate(names)}
+    targets = torch.zeros(len(found.entries), len(names), dtype=torch.bool)
+    for row, entry in enumerate(found.entries):
+        targets[row, [place[label] for label in entry.labels]] = True
+    made = {}
+    for part in dict.fromkeys(entry.part for entry in found.entries):
+        rows = torch.tensor([row for row, entry in enumerate(found.entries) if entry.part == part])
+        kept = rows.tolist()
+        labels = torch.full((len(rows),), -1) if found.several else targets[rows].int().argmax(1)
+        made[part] = Dataset(
+            from_paths([found.files[row] for row in kept]),
+            tuple(found.entries[row].name for row in kept),
+            labels,
+            names,
+            failed=found.missing,
+            targets=targets[rows] if found.several else None,
+            notes=found.notes,
+        )
+    return made
 
 
 def read_pictures(paths: Sequence[Path]) -> dict[str, Dataset]:
@@ -87,29 +95,45 @@ def read_pictures(paths: Sequence[Path]) -> dict[str, Dataset]:
     return {"all": Dataset(from_paths(files), tuple(path.as_posix() for path in files), labels)}
 
 
-def class_folders(root: Path) -> list[Path]:
+def class_folders(root: Path, *, follow_links: bool = False) -> list[Path]:
     """List the folders directly below a folder that hold pictures.
 
     >>> class_folders(Path(__file__).parent)
     []
     """
-    return [folder for folder in _folders(root) if search_folder(folder).pictures]
+    return [folder for folder in _folders(root, follow_links) if _holds_pictures(folder, follow_links)]
 
 
-def _folders(root: Path) -> list[Path]:
+def _folders(root: Path, follow_links: bool) -> list[Path]:
+    """List the folders that may be classes or parts; raises `DataError` for a link that would be lost in silence."""
     base = root.resolve()
-    found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(path for path in found if path.resolve().is_relative_to(base))
+    found = sorted(path for path in root.iterdir() if not path.name.startswith(".") and not is_system(path.name))
+    for path in found:
+        why = refusal(path, base, follow_links) if path.is_symlink() else ""
+        if why and not path.suffix:
+            hint = "remove it" if why == "a link to nothing" else FOLLOW
+            raise DataError(f"{root}: {path.name!r} is {why}", expected="a folder of pictures there", hint=hint)
+    return [path for path in found if path.is_dir()]
 
 
-def _part(root: Path, folders: list[Path], must_be_full: bool) -> Files:
-    here = search_folder(root, deep=False)
-    searched = {folder.name: search_folder(folder) for folder in folders}
+def _holds_pictures(folder: Path, follow_links: bool) -> bool:
+    return bool(search_folder(folder, follow_links=follow_links).pictures)
+
+
+def _holds_classes(folder: Path, follow_links: bool) -> bool:
+    return bool(class_folders(folder, follow_links=follow_links))
+
+
+def _part(root: Path, folders: list[Path], follow_links: bool) -> Files:
+    here = search_folder(root, deep=False, follow_links=follow_links)
+    searched = {folder.name: search_folder(folder, follow_links=follow_links) for folder in folders}
     beside, by_class = here.pictures, {name: found.pictures for name, found in searched.items()}
     refused = {path: why for found in (here, *searched.values()) for path, why in found.refused.items()}
+    empty = [name for name, files in by_class.items() if not files]
+    notes = _left_out([path.name for found in (here, *searched.values()) for path in found.skipped], empty)
     if not any(by_class.values()):
         if beside:
-            return Files(beside, None, refused)
+            return Files(beside, None, refused, notes)
         raise DataError(
             f"{root} holds no pictures{Search([], refused).refusals()}",
             expected="class folders with pictures, or pictures",
@@ -119,57 +143,54 @@ def _part(root: Path, folders: list[Path], must_be_full: bool) -> Files:
             f"{root}: {len(beside)} pictures beside class folders, such as {beside[0].name}",
             expected="pictures inside class folders only",
         )
-    empty = [name for name, files in by_class.items() if not files]
-    if empty and must_be_full:
-        raise DataError(
-            f"{root}: class folder {empty[0]!r} holds no pictures{searched[empty[0]].refusals()}",
-            hint="add pictures or remove the folder",
-        )
+    for name in empty:
+        if searched[name].refused:
+            raise DataError(f"{root}: class folder {name!r} holds no pictures{searched[name].refusals()}", hint=FOLLOW)
     pairs = [(path, name) for name, files in by_class.items() for path in files]
-    return Files([path for path, _ in pairs], [name for _, name in pairs], refused)
+    return Files([path for path, _ in pairs], [name for _, name in pairs], refused, notes)
+
+
+def _left_out(system: list[str], empty: list[str]) -> tuple[str, ...]:
+    shown = ", ".join(dict.fromkeys(system))
+    notes = [f"left out {counted(len(system), 'folder')} of the system: {shown}"] if system else []
+    if empty:
+        notes.append(f"left out {counted(len(empty), 'folder')} without a picture: {', '.join(empty[:5])}")
+    return tuple(notes)
+
+
+def _refuse_unnamed_parts(root: Path, folders: list[Path], follow_links: bool) -> None:
+    """Refuse "classes" that all hold the same folders: they are parts under names that nobody can know."""
+    inside = {}
+    for folder in folders:
+        found = search_folder(folder, follow_links=follow_links).pictures
+        if found:
+            inside[folder.name] = {path.parent.name for path in found if path.parent != folder}
+    shared = set.intersection(*inside.values()) if inside else set()
+    if len(shared) < 2:
+        return
+    names, some = list(inside), ", ".join(sorted(shared)[:3])
+    if len(names) == 1:
+        raise DataError(f"{root} holds one folder, {names[0]!r}, with {some}", hint=f"DATA {root / names[0]}")
+    raise DataError(
+        f"{root}: {', '.join(names[:4])} all hold the same folders: {some}",
+        expected="classes that differ, or parts by their names",
+        hint="name the parts train, val and test; or DATA as one of them; or a list of 'path,label'",
+    )
 
 
 def _datasets(root: Path, parts: dict[str, Files], refused: Mapping[Path, str]) -> dict[str, Dataset]:
-    unlabeled = [name for name, files in parts.items() if files.names is None]
-    if unlabeled and len(parts) > len(unlabeled):
-        raise DataError(f"{root}: {unlabeled[0]} has no class folders", expected="class folders in every part")
-    named = {name: files.names or [] for name, files in parts.items()}
-    label_names, labels = number_labels(named, str(root))
+    known = set(parts["train"].names or ()) if "train" in parts else set()
+    # A folder of its own for pictures of no class: "test/test", "test/unknown".
+    strange = [name for name, files in parts.items() if files.names and known and known.isdisjoint(files.names)]
+    parts = {name: replace(files, names=None) if name in strange else files for name, files in parts.items()}
+    named = {name: files.names for name, files in parts.items() if files.names is not None}
+    label_names, labels = number_labels(named, str(root)) if named else ((), {})
     made = {}
     for name, files in parts.items():
         ids = tuple(path.relative_to(root).as_posix() for path in files.paths)
         numbers = torch.full((len(ids),), -1) if files.names is None else labels[name]
         links = sorted({**refused, **files.refused}.items())
         failed = tuple(Failure(path.relative_to(root).as_posix(), why) for path, why in links)
-        made[name] = Dataset(from_paths(files.paths), ids, numbers, label_names, failed=failed)
+        pictures = from_paths(files.paths)
+        made[name] = Dataset(pictures, ids, numbers, label_names, failed=failed, notes=files.notes)
     return made
-
-
-def _counts(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
-
-
-def _entry(path: Path, number: int, line: str) -> tuple[str, str]:
-    if path.suffix.lower() == ".csv":
-        pieces = next(csv.reader([line]))
-    elif "\t" in line:
-        pieces = line.split("\t")
-    else:
-        pieces = line.strip().rsplit(None, 1)
-    if len(pieces) != 2 or not all(piece.strip() for piece in pieces):
-        raise FileError(path, f"line {number}: {line[:80]!r}", expected="a path and a label")
-    return pieces[0].strip(), pieces[1].strip()
-
-
-def _is_header(path: Path, first: str, second: str) -> bool:
-    named = first.lower() in HEADER[0] and second.lower() in HEADER[1]
-    return named and not inside(_list_base(path, first), first).is_file()
-
-
-def _list_base(path: Path, first: str) -> Path:
-    beside = _folders(path.parent)
-    candidates = [path.parent, path.with_suffix(""), *(beside if len(beside) == 1 else [])]
-    for base in candidates:
-        if base.is_dir() and inside(base, first).is_file():
-            return base
-    return path.parent

@@ -11,7 +11,9 @@ from backlight.data.dataset import Dataset
 from backlight.data.parquet import LABELS
 from backlight.data.pictures import from_encoded
 from backlight.data.splits import part_of
+from backlight.data.webdataset import MEMBER_LIMIT
 from backlight.errors import DataError, UsageError
+from backlight.reading import read_bytes
 
 
 def read_hub(name: str) -> dict[str, Dataset]:
@@ -69,5 +71,4 @@ class Encoded:
         cell = self._rows[row][self._column]
         if cell["bytes"] is not None:
             return bytes(cell["bytes"])
-        with open(cell["path"], "rb") as stream:
-            return stream.read()
+        return read_bytes(cell["path"], limit=MEMBER_LIMIT, expected="a picture")

@@ -47,9 +47,9 @@ class Duplicates:
 class Inspection:
     """Hold what is to be known of a data set.
 
-    `counts` maps each part to the number of pictures per class, `sizes` (height, width) to a number, `failed`
-    names files that cannot be used, `mean` and `std` are per channel in [0,1] (of all parts), `table` has one row per
-    readable picture: id, label, part, height, width, and its group of duplicates or -1.
+    `counts` maps each part that the data itself has to the number of readable pictures per class, `sizes` (height,
+    width) to a number, `failed` names files that cannot be used, `mean` and `std` are per channel in [0,1] (of all
+    parts), `table` has one row per readable picture: id, label, part, height, width, and its group of duplicates or -1.
     """
 
     name: str
@@ -121,6 +121,7 @@ class _Survey:
     prints: list[Print] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     moments: list[Tensor] = field(default_factory=list)
+    rows: dict[str, list[int]] = field(default_factory=dict)
 
 
 def inspect_data(splits: Splits, progress: Progress | None = None) -> Inspection:
@@ -128,10 +129,10 @@ def inspect_data(splits: Splits, progress: Progress | None = None) -> Inspection
 
     >>> from backlight.data import load_splits
     >>> found = inspect_data(load_splits("shapes:n=40,size=16,classes=4"))
-    >>> found.counts["test"], found.sizes
-    ({'circle': 1, 'square': 1, 'triangle': 1, 'star': 1}, {(16, 16): 40})
+    >>> found.counts["all"], found.sizes
+    ({'circle': 10, 'square': 10, 'triangle': 10, 'star': 10}, {(16, 16): 40})
     """
-    parts = splits.parts or {"all": splits.whole}
+    parts = {**splits.found, **splits.unlabeled}
     survey = _Survey()
     with reporting(progress, sum(map(len, parts.values())), f"inspect {splits.whole.name}") as advance:
         for part, data in parts.items():
@@ -142,7 +143,7 @@ def inspect_data(splits: Splits, progress: Progress | None = None) -> Inspection
     duplicates = _duplicates(survey)
     mean, std = _moments(survey.moments)
     sizes = dict(Counter(survey.sizes).most_common())
-    counts = {part: data.counts for part, data in parts.items()}
+    counts = {part: data.take(survey.rows.get(part, [])).counts for part, data in parts.items()}
     return Inspection(
         splits.whole.name, counts, sizes, tuple(survey.failed), duplicates, mean, std, _table(survey, duplicates)
     )
@@ -201,6 +202,7 @@ def _look(survey: _Survey, part: str, data: Dataset, rows: list[int]) -> None:
         label = int(data.labels[row])
         survey.ids.append(data.ids[row])
         survey.parts.append(part)
+        survey.rows.setdefault(part, []).append(row)
         survey.labels.append(data.label_names[label] if label >= 0 else "")
         survey.prints.append(result[0])
         survey.moments.append(result[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,8 @@ from backlight.data.dataset import Dataset
 from backlight.data.folders import class_folders, read_folder, read_list, read_pictures
 from backlight.data.pictures import Drawing
 from backlight.data.shapes import Shapes
-from backlight.data.splits import NAMES, SPLIT_SEED, Splits, join, make_splits
+from backlight.data.splits import NAMES, Splits, join, make_splits
+from backlight.data.trained import SPLIT_SEED, TrainedOn
 from backlight.errors import DataError, FileError, UsageError
 from backlight.grammar import parse_spec
 from backlight.images import Resize
@@ -32,24 +34,38 @@ def load_data(
     resize: Resize | None = None,
     channels: int | None = None,
     limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
     split_seed: int = SPLIT_SEED,
+    trained_on: TrainedOn | None = None,
+    follow_links: bool = False,
 ) -> Dataset:
-    """Load one part of a data set: "train", "val", "test" or "all"; default test, else all.
+    """Load one part of a data set: "train", "val", "test" or "all"; by default the test part it has, else all of it.
 
     `spec` follows the DATA grammar: a folder of class folders, or of train/val/test folders of those; a list
     file; .npz; CIFAR batches; .parquet; WebDataset .tar; `hf:NAME`; `shapes:n=2000,size=32,...`; and ranges
     behind it, as in `cifar.npz@train=0:50000,test=50000:`. `resize` and `channels` (1 for grey, 3 for RGB) are
-    those of a classifier; `limit` keeps that many pictures, spread evenly. Raises `DataError`, `FileError` or
-    `UsageError`.
+    those of a classifier; `limit` keeps that many pictures, spread evenly, and `sample` draws that many by class with
+    `seed`. Data without parts of its own is split for the run that was `trained_on` it and for a `split` that is asked
+    for by name; `reason` of what is returned says which part it is and why. `follow_links` reads what links in a folder
+    lead to. Raises `DataError`, `FileError` or `UsageError`.
 
     >>> load_data("shapes:n=200,size=16,classes=4", split="train")
     Dataset(shapes:n=200,size=16,classes=4, train: 160 pictures, 4 classes)
     """
-    return load_splits(spec, resize=resize, channels=channels, split_seed=split_seed).pick(split).limited(limit)
+    if trained_on is not None:
+        split_seed = trained_on.split_seed
+    splits = load_splits(spec, resize=resize, channels=channels, split_seed=split_seed, follow_links=follow_links)
+    return splits.pick(split, trained_on).sampled(sample, seed).limited(limit)
 
 
 def load_splits(
-    spec: str | Path, *, resize: Resize | None = None, channels: int | None = None, split_seed: int = SPLIT_SEED
+    spec: str | Path,
+    *,
+    resize: Resize | None = None,
+    channels: int | None = None,
+    split_seed: int = SPLIT_SEED,
+    follow_links: bool = False,
 ) -> Splits:
     """Load a data set with all its parts; see `load_data`.
 
@@ -58,7 +74,7 @@ def load_splits(
     """
     text = str(spec)
     pieces = RANGES.split(text, maxsplit=1)
-    found = _read(pieces[0])
+    found = _read(pieces[0], follow_links)
     if len(pieces) == 2:
         found = _ranges(found, pieces[1])
     named = {part: replace(data, name=text) for part, data in found.items()}
@@ -69,20 +85,27 @@ def load_splits(
     return make_splits(named, split_seed)
 
 
-def _read(spec: str) -> dict[str, Dataset]:
+def _read(spec: str, follow_links: bool) -> dict[str, Dataset]:
     if spec == "shapes" or spec.startswith("shapes:"):
         return {"all": shapes_dataset(_parse_shapes(spec))}
     if spec.startswith("hf:"):
         from backlight.data.hub import read_hub
 
         return read_hub(spec.removeprefix("hf:"))
-    path = Path(spec).expanduser()
-    if not path.exists():
+    path = _expanded(spec)
+    if not os.path.exists(path):
         raise FileError(spec, "no such file or folder", expected=FORMS)
-    return _read_directory(path) if path.is_dir() else _read_file(path)
+    return _read_directory(path, follow_links) if path.is_dir() else _read_file(path)
 
 
-def _read_directory(path: Path) -> dict[str, Dataset]:
+def _expanded(spec: str) -> Path:
+    try:
+        return Path(spec).expanduser()
+    except RuntimeError as error:  # the home of somebody who does not exist
+        raise FileError(spec, str(error), expected=FORMS) from None
+
+
+def _read_directory(path: Path, follow_links: bool) -> dict[str, Dataset]:
     from backlight.data.parquet import read_parquet
     from backlight.data.webdataset import read_tars
 
@@ -91,14 +114,14 @@ def _read_directory(path: Path) -> dict[str, Dataset]:
     readers = {"*.parquet": read_parquet, "*.tar": read_tars}
     kinds = {pattern: files for pattern in readers if (files := sorted(path.glob(pattern)))}
     if not kinds:
-        return read_folder(path)
-    _require_one_reading(path, list(kinds.values()))
+        return read_folder(path, follow_links=follow_links)
+    _require_one_reading(path, list(kinds.values()), follow_links)
     pattern, files = kinds.popitem()
     return readers[pattern](files)
 
 
-def _require_one_reading(path: Path, kinds: list[list[Path]]) -> None:
-    folders = class_folders(path)
+def _require_one_reading(path: Path, kinds: list[list[Path]], follow_links: bool) -> None:
+    folders = class_folders(path, follow_links=follow_links)
     readings = [f"{files[0].name}" for files in kinds] + [f"the class folder {one.name!r}" for one in folders[:1]]
     if len(readings) > 1:
         raise DataError(

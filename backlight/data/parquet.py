@@ -14,12 +14,14 @@ from backlight.data.dataset import Dataset
 from backlight.data.pictures import from_encoded
 from backlight.data.splits import NAMES, part_of
 from backlight.errors import DataError, FileError
+from backlight.reading import open_regular, unpack_limit
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LABELS = ("label", "labels", "y", "class", "target", "fine_label")
 SIZE_LIMIT = 16 * 2**30
+_ROWS = 256  # read at once
 
 
 def read_parquet(paths: Sequence[Path]) -> dict[str, Dataset]:
@@ -39,7 +41,7 @@ def read_parquet(paths: Sequence[Path]) -> dict[str, Dataset]:
     if "all" in by_part and len(by_part) > 1:
         raise DataError(f"{paths[0].parent}: files with and without a part's name", expected="all or none of them")
     columns = {part: _columns(tables, str(paths[0])) for part, tables in by_part.items()}
-    labels = {part: np.asarray(column[1]) for part, column in columns.items()}
+    labels = {part: _as_array(column[1], str(paths[0])) for part, column in columns.items()}
     label_names, numbers = labels_by_name(labels, names, str(paths[0]))
     made = {}
     for part, (images, _, ids) in columns.items():
@@ -48,6 +50,13 @@ def read_parquet(paths: Sequence[Path]) -> dict[str, Dataset]:
             from_encoded(len(images), images.__getitem__, keys.__getitem__), tuple(keys), numbers[part], label_names
         )
     return made
+
+
+def _as_array(values: list[object], source: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{source}: labels that differ in shape ({error})", expected="one label a picture") from None
 
 
 class Bytes:
@@ -60,28 +69,35 @@ class Bytes:
         return len(self._column)
 
     def __getitem__(self, row: int) -> bytes:
-        return self._column[row].as_py() or b""
+        return bytes(self._column[row].as_py() or b"")
 
 
 def _read_table(path: Path) -> pa.Table:
+    """Read a file a few rows at a time: equal pictures are stored once, and may unpack to any size."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        size = sum(
-            pq.read_metadata(path).row_group(group).total_byte_size
-            for group in range(pq.read_metadata(path).num_row_groups)
-        )
-        if size > SIZE_LIMIT:
-            raise FileError(path, f"unpacks to {size:,} bytes", expected=f"at most {SIZE_LIMIT:,}")
-        return pq.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise FileError(path, f"not a Parquet file ({error})") from None
+    with open_regular(path, expected="a Parquet file") as stream:
+        most = min(unpack_limit(stream.seek(0, 2)), SIZE_LIMIT)
+        try:
+            file = pq.ParquetFile(stream)
+            batches, total = [], 0
+            for batch in file.iter_batches(_ROWS):
+                total += batch.nbytes
+                if total > most:
+                    raise FileError(path, f"unpacks to more than {most:,} bytes", expected=f"at most {most:,}")
+                batches.append(batch)
+            return pa.Table.from_batches(batches, file.schema_arrow)
+        except FileError:
+            raise
+        except Exception as error:  # a damaged file decides in which of its ways the library fails
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise FileError(path, f"not a Parquet file ({reason})") from None
 
 
 def _by_split(table: pa.Table, path: Path) -> dict[str, pa.Table]:
     if "split" in table.column_names:
-        values = [str(value) for value in table["split"].to_pylist()]
+        values = [str(value) for value in _values(table, "split", str(path))]
         unknown = sorted(value for value in set(values) if part_of(value) is None)
         if unknown:
             raise DataError(f"{path}: splits {unknown[:3]}", expected="train, val or test")
@@ -106,8 +122,18 @@ def _columns(tables: list[pa.Table], source: str) -> tuple[Bytes, list[object], 
         raise DataError(f"{source}: columns {list(fields)}", expected="one of pictures (bytes) and one of labels")
     column = table[images[0]]
     column = pc.struct_field(column, "bytes") if types.is_struct(column.type) else column
-    ids = [str(key) for key in table["id"].to_pylist()] if "id" in fields else None
-    return Bytes(column), table[labels[0]].to_pylist(), ids
+    ids = [str(key) for key in _values(table, "id", source)] if "id" in fields else None
+    return Bytes(column), _values(table, labels[0], source), ids
+
+
+def _values(table: pa.Table, name: str, source: str) -> list[object]:
+    """Return a column as plain values; raises `DataError` for text that is no UTF-8."""
+    import pyarrow as pa
+
+    try:
+        return list(table[name].to_pylist())
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise DataError(f"{source}: the column {name!r} cannot be read ({error})", expected="numbers or text") from None
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:
@@ -122,6 +148,7 @@ def _label_names(table: pa.Table) -> list[str] | None:
     try:
         features = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
         found = [features[name]["names"] for name in LABELS if "names" in features.get(name, {})]
-    except (KeyError, ValueError, TypeError):
+    # Metadata belongs to whoever wrote the file; without usable names the labels name themselves.
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-    return [str(name) for name in found[0]] if found else None
+    return [str(name) for name in found[0]] if found and isinstance(found[0], list) else None

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Joined
-from backlight.errors import DataError, UsageError
+from backlight.data.trained import SPLIT_SEED, TrainedOn
+from backlight.errors import DataError, UsageError, counted
 from backlight.random import Random
 
 NAMES = ("train", "val", "test")
-SPLIT_SEED = 0
-_ALIASES = {"valid": "val", "validation": "val"}
+_SYNONYMS = {
+    "train": ("train", "training", "trn", "trainval"),
+    "val": ("val", "valid", "validation", "validate", "validating", "dev", "develop", "development"),
+    "test": ("test", "testing", "tst", "holdout"),
+}
+_PARTS = {word: part for part, words in _SYNONYMS.items() for word in words}
+_FILLERS = re.compile(r"[\s_.-]*(sets?|data|datasets?|images?|imgs?|pictures?|photos?|split|part)$")
 
 
 @dataclass(frozen=True)
@@ -23,55 +30,81 @@ class Splits:
     """Hold the parts of a data set.
 
     `parts` maps "train", "val" and "test" to non-empty data sets and `whole` is all of it. `found` holds what the
-    data itself set apart, or "all" of it; the other parts were drawn by `seed`.
+    data itself set apart, or "all" of it; the other parts were drawn by `seed`. `unlabeled` holds the parts without
+    labels of a data set that has labels elsewhere: they are left out of `whole`.
 
     >>> whole = Dataset.of(torch.zeros(20, 3, 8, 8, dtype=torch.uint8), labels=[0, 1] * 10, label_names=["a", "b"])
     >>> splits = make_splits({"all": whole})
     >>> len(splits.pick("train")), len(splits.pick("val")), len(splits.pick())
-    (16, 2, 2)
+    (16, 2, 20)
     """
 
     parts: Mapping[str, Dataset]
     whole: Dataset
     found: Mapping[str, Dataset]
     seed: int
+    unlabeled: Mapping[str, Dataset] = field(default_factory=dict)
 
     def mapped(self, change: Callable[[Dataset], Dataset]) -> Splits:
         """Return the splits with each part changed."""
-        changed = {id(one): change(one) for one in (*self.parts.values(), *self.found.values(), self.whole)}
-        parts = {name: changed[id(one)] for name, one in self.parts.items()}
-        found = {name: changed[id(one)] for name, one in self.found.items()}
-        return replace(self, parts=parts, found=found, whole=changed[id(self.whole)])
+        held = (self.parts, self.found, self.unlabeled)
+        changed = {id(one): change(one) for one in (self.whole, *(one for parts in held for one in parts.values()))}
+        parts, found, unlabeled = ({name: changed[id(one)] for name, one in each.items()} for each in held)
+        return replace(self, parts=parts, found=found, unlabeled=unlabeled, whole=changed[id(self.whole)])
 
     @property
     def marked(self) -> tuple[str, ...]:
         """Name the parts that the data itself set apart."""
         return tuple(name for name in self.found if name != "all")
 
-    def pick(self, split: str | None = None) -> Dataset:
-        """Return a part, or "all"; without a name the test part, or all where there is none.
+    def pick(self, split: str | None = None, trained_on: TrainedOn | None = None) -> Dataset:
+        """Return a part, or "all", with the `reason` why it is that one.
 
-        Raises `UsageError` for other names and `DataError` for a part that the data lacks.
+        Without a name it is the test part where the data has one, else all. Pictures of unmarked data that the run
+        `trained_on` did not see are its test part: to all others unmarked data is one set. A part that is asked for by
+        name is drawn from unmarked data as training draws it. Raises `UsageError` for other names and `DataError` for
+        a part that the data lacks.
         """
         if split is None:
-            return self.parts.get("test", self.whole)
+            return self._default(trained_on)
         if split not in (*NAMES, "all"):
             raise UsageError(f"split {split!r}", expected="train, val, test or all")
         if split == "all":
-            return self.whole
-        if split not in self.parts:
-            raise DataError(f"{self.whole.name} has no {split} part", expected=f"one of {[*self.parts, 'all']}")
-        return self.parts[split]
+            return replace(self.whole, reason="as asked for")
+        chosen = {**self.unlabeled, **self.parts}
+        if split not in chosen:
+            raise DataError(f"{self.whole.name} has no {split} part", expected=f"one of {[*chosen, 'all']}")
+        drawn = "as asked for" if split in (*self.marked, *self.unlabeled) else f"as asked for, drawn by {self._draw}"
+        return replace(chosen[split], reason=drawn)
+
+    @property
+    def _draw(self) -> str:
+        return f"split seed {self.seed}: the data marks no such part"
+
+    def _default(self, trained_on: TrainedOn | None) -> Dataset:
+        if "test" in self.marked:
+            return replace(self.parts["test"], reason="the data has a test part")
+        seen = trained_on is not None and trained_on.matches(self.whole.name, self.whole.fingerprint)
+        if seen and "test" in self.parts:
+            return replace(self.parts["test"], reason=f"the run was trained on the rest, drawn by {self._draw}")
+        reason = "the data has no test part" if self.marked else "the data has no parts of its own"
+        if "test" in self.unlabeled:
+            reason = "the test part has no labels"
+        if seen:
+            reason += "; the run was trained on some of it"
+        return replace(self.whole, reason=reason)
 
 
 def part_of(name: str) -> str | None:
     """Describe which part the name of a folder, of a file's first word or in a column stands for; None where for none.
 
-    >>> [part_of(name) for name in ("test", "validation", "valid", "train-station")]
-    ['test', 'val', 'val', None]
+    Case does not matter, nor what follows as in `training_set` and `TestImages`.
+
+    >>> [part_of(name) for name in ("test", "Training", "valid_set", "train-station")]
+    ['test', 'train', 'val', None]
     """
-    part = _ALIASES.get(name, name)
-    return part if part in NAMES else None
+    word = name.strip().casefold()
+    return _PARTS.get(word) or _PARTS.get(_FILLERS.sub("", word))
 
 
 def make_splits(found: Mapping[str, Dataset], seed: int = SPLIT_SEED) -> Splits:
@@ -92,16 +125,23 @@ def make_splits(found: Mapping[str, Dataset], seed: int = SPLIT_SEED) -> Splits:
         rows = draw_rows(whole, {"test": 0.1, "val": 0.1}, seed)
         parts = {name: replace(whole.take(rows[name]), split=name) for name in NAMES if len(rows[name])}
         return Splits(parts, whole, found, seed)
-    parts = {name: replace(found[name], split=name) for name in NAMES if name in found and len(found[name])}
-    if not parts:
+    every = {name: replace(found[name], split=name) for name in NAMES if name in found and len(found[name])}
+    if not every:
         raise DataError("a data set without pictures", expected="at least one picture")
+    bare = {name: part for name, part in every.items() if part.targets is None and not bool((part.labels >= 0).any())}
+    unlabeled = bare if len(bare) < len(every) else {}
+    parts = {name: part for name, part in every.items() if name not in unlabeled}
+    told = tuple(
+        f"left out the {name} part: {counted(len(part), 'picture')} without labels" for name, part in bare.items()
+    )
+    parts = {name: replace(part, notes=(*part.notes, *(told if unlabeled else ()))) for name, part in parts.items()}
     kept, whole = dict(parts), join(list(parts.values()))
     if "val" not in parts and "train" in parts:
         rows = draw_rows(parts["train"], {"val": 0.1}, seed)
         if len(rows["val"]):
             train = parts["train"]
             parts |= {name: replace(train.take(rows[name]), split=name) for name in ("train", "val")}
-    return Splits({name: parts[name] for name in NAMES if name in parts}, whole, kept, seed)
+    return Splits({name: parts[name] for name in NAMES if name in parts}, whole, kept, seed, unlabeled)
 
 
 def draw_rows(data: Dataset, fractions: Mapping[str, float], seed: int) -> dict[str, Tensor]:
@@ -137,9 +177,17 @@ def join(parts: Sequence[Dataset]) -> Dataset:
         ids=tuple(key for part in parts for key in part.ids),
         labels=torch.cat([part.labels for part in parts]),
         masks={},
-        failed=tuple(failure for part in parts for failure in part.failed),
+        failed=tuple(dict.fromkeys(failure for part in parts for failure in part.failed)),
+        targets=None if first.targets is None else torch.cat([_targets(part) for part in parts]),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         split="all",
     )
+
+
+def _targets(part: Dataset) -> Tensor:
+    if part.targets is None:
+        raise DataError(f"{part.split} has one label a picture, other parts several", expected="one kind of labels")
+    return part.targets
 
 
 def number_labels(names: Mapping[str, Sequence[str]], source: str) -> tuple[tuple[str, ...], dict[str, Tensor]]:

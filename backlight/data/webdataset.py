@@ -14,10 +14,13 @@ from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import from_encoded
 from backlight.data.splits import part_of
-from backlight.errors import DataError, FileError
+from backlight.errors import BacklightError, DataError, FileError
+from backlight.reading import open_regular
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 LABEL_LIMIT = 2**20
+MEMBER_LIMIT = 512 * 2**20
+NAME_LIMIT = 4096
 
 
 @dataclass
@@ -55,13 +58,20 @@ def read_tars(paths: Sequence[Path]) -> dict[str, Dataset]:
 
 def _index(path: Path, samples: dict[str, Sample]) -> None:
     here: dict[str, Sample] = {}
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                if member.isfile() and not member.issparse():
-                    _add(path, archive, member, here)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise FileError(path, f"not a usable archive ({error})", expected="an uncompressed .tar") from None
+    with open_regular(path, expected="an uncompressed .tar") as stream:
+        stored = stream.seek(0, 2)
+        stream.seek(0)
+        try:
+            with tarfile.open(fileobj=stream, mode="r:") as archive:
+                for member in archive:
+                    _require_inside(path, member, stored)
+                    if member.isfile() and not member.issparse():
+                        _add(path, archive, member, here)
+        except BacklightError:
+            raise
+        except Exception as error:  # a damaged header decides in which of its ways tarfile fails
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise FileError(path, f"not a usable archive ({reason})", expected="an uncompressed .tar") from None
     twice = here.keys() & samples.keys()
     if twice:
         raise FileError(path, f"key {min(twice)!r} occurs twice", expected="one sample per key")
@@ -69,6 +79,15 @@ def _index(path: Path, samples: dict[str, Sample]) -> None:
     if not whole:
         raise FileError(path, "holds no pictures", expected="members such as 000001.jpg and 000001.cls")
     samples.update(whole)
+
+
+def _require_inside(path: Path, member: tarfile.TarInfo, stored: int) -> None:
+    if member.issparse() or not 0 <= member.offset_data <= member.offset_data + member.size <= stored:
+        raise FileError(path, f"{member.name[:80]!r} is not stored as it is", expected="whole members, none sparse")
+    if len(member.name) > NAME_LIMIT:
+        raise FileError(path, f"a name of {len(member.name)} letters", expected=f"at most {NAME_LIMIT}")
+    if member.size > MEMBER_LIMIT:
+        raise FileError(path, f"{member.name} has {member.size:,} bytes", expected=f"at most {MEMBER_LIMIT:,}")
 
 
 def _add(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, samples: dict[str, Sample]) -> None:
@@ -114,6 +133,6 @@ class Members:
     samples: list[Sample]
 
     def __getitem__(self, row: int) -> bytes:
-        with self.samples[row].archive.open("rb") as stream:
+        with open_regular(self.samples[row].archive) as stream:
             stream.seek(self.samples[row].start)
             return stream.read(self.samples[row].size)

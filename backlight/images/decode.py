@@ -15,8 +15,19 @@ import numpy as np
 from PIL import Image
 
 from backlight.errors import FileError
+from backlight.reading import open_regular
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+# What people keep pictures in besides, and the package that reads it: nothing here decodes them.
+UNREADABLE = {
+    **dict.fromkeys((".heic", ".heif", ".hif"), "pillow-heif"),
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), "rawpy"),
+    **dict.fromkeys((".jp2", ".j2k", ".tga", ".psd", ".ico", ".pcx"), "pillow"),
+    **dict.fromkeys((".exr", ".hdr"), "imageio"),
+    ".jxl": "pillow-jxl-plugin",
+    ".svg": "cairosvg",
+}
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 PIXEL_LIMIT = 178_956_970  # where PIL itself refuses: twice the pixels of 256 MiB of RGB
 
 _TAG_ORIENTATION = 0x0112
@@ -35,7 +46,7 @@ _QUIET = threading.Lock()
 def open_picture(path: str | os.PathLike[str], pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
     """Read a picture file as an upright RGB picture of 8 bits a channel.
 
-    PNG, JPEG, WebP, BMP, GIF (first frame) and TIFF; grey, palette, alpha (over white), CMYK and 16-bit
+    PNG, JPEG, WebP, BMP, GIF (first frame), TIFF, PPM and AVIF; grey, palette, alpha (over white), CMYK and 16-bit
     pixels (scaled, not clipped). `pixel_limit` may lower PIL's own limit of 179 million pixels, not raise
     it; it is checked before anything is decoded.
 
@@ -47,15 +58,8 @@ def open_picture(path: str | os.PathLike[str], pixel_limit: int = PIXEL_LIMIT) -
     >>> open_picture(path).getpixel((0, 0))
     (128, 128, 128)
     """
-    target = Path(path)
-    if target.is_dir():
-        raise FileError(path, "is a folder", expected="a picture file")
-    if not target.exists():
-        raise FileError(path, "does not exist")
-    if not target.is_file():  # reading a pipe or a device might never end
-        raise FileError(path, "is not a regular file", expected="a picture file")
     try:
-        with target.open("rb") as stream:
+        with open_regular(path, expected="a picture file") as stream:
             return _decode(stream, path, pixel_limit)
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}") from error
@@ -90,11 +94,29 @@ def _decode(stream: BinaryIO, name: object, pixel_limit: int) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise FileError(name, "has far too many pixels", expected=too_large) from error
     except Image.UnidentifiedImageError as error:
-        raise FileError(name, "is not a picture", expected=", ".join(FORMATS)) from error
+        raise _unknown(stream, name) from error
     except Exception as error:  # PIL's decoders fail in a dozen ways on hostile bytes; each means the same here
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileError(name, f"is broken and cannot be decoded ({reason})") from error
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+
+
+def _unknown(stream: BinaryIO, name: object) -> FileError:
+    """Name the package that reads a picture of another kind, which its suffix or its first bytes tell."""
+    stream.seek(0)
+    head = stream.read(12)
+    suffix = Path(str(name)).suffix.lower()
+    if head[4:8] == b"ftyp" and head[8:] in _HEIF_BRANDS:
+        suffix = ".heic"
+    if suffix not in UNREADABLE:
+        return FileError(name, "is not a picture", expected=", ".join(FORMATS))
+    hint = f"convert it, for one with the package {UNREADABLE[suffix]}"
+    return FileError(
+        name,
+        f"is not a picture of a kind that is read, but {suffix[1:].upper()}",
+        expected=", ".join(FORMATS),
+        hint=hint,
+    )
 
 
 @contextmanager
@@ -115,6 +137,8 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _rgb(picture: Image.Image, name: object) -> Image.Image:
+    if picture.mode == "I" and picture.format == "PPM":  # as which PIL reads 16 bits of grey
+        return _from_16_bit(picture)
     if picture.mode in ("I", "F"):
         raise FileError(name, f"has 32-bit pixels (mode {picture.mode})", expected="8 or 16 bits a channel")
     if picture.mode.startswith("I;16"):

@@ -1,22 +1,36 @@
-"""Which files of a folder are pictures, and which links there are not followed."""
+"""Which files of a folder are pictures, which folders belong to a system, and which links are not followed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backlight.errors import FileError
+from backlight.images.decode import UNREADABLE
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
+READABLE = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff") + (
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+    ".avif",
+)
+# Those that nothing here decodes are found too: they are then named as failed, not passed over.
+_SUFFIXES = {*READABLE, *UNREADABLE}
+# Left by archives of macOS, by file servers, file systems and Windows, and by this program.
+_SYSTEM = {"__macosx", "@eadir", "#recycle", "lost+found", "$recycle.bin", "recycler", "system volume information"} | {
+    "__pycache__",
+    "backlight-out",
+}
 
 
 def find_pictures(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """List picture files: those named, and those in named folders, at any depth and sorted by path.
 
-    A named file is taken whatever its suffix is; in folders the suffix decides, hidden names are left
-    out, links to folders are not followed and links to files only where they stay inside the folder.
+    A named file is taken whatever its suffix is; in folders the suffix decides, hidden names and folders of the
+    system are left out, links to folders are not followed and links to files only where they stay inside the folder.
 
     Raises FileError for a path that does not exist and for a folder without pictures.
 
@@ -33,13 +47,13 @@ def find_pictures(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if not path.is_dir():
-            if not path.exists():
+            if not os.path.exists(path):
                 raise FileError(path, "does not exist", expected="a picture or a folder of pictures")
             found.append(path)
             continue
         below = search_folder(path)
         if not below.pictures:
-            expected = "files named " + " ".join(sorted(_SUFFIXES))
+            expected = "files named " + " ".join(sorted(READABLE))
             raise FileError(path, f"holds no pictures{below.refusals()}", expected=expected)
         found += below.pictures
     return found
@@ -47,7 +61,7 @@ def find_pictures(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
 
 @dataclass(frozen=True)
 class Search:
-    """The picture files of a folder, and the links there that are not followed, with the reason.
+    """The picture files of a folder, the links there that are not followed with the reason, and the system's folders.
 
     >>> Search([], {Path("cat.png"): "a link to nothing"}).refusals()
     ', but one link that is not followed: cat.png (a link to nothing)'
@@ -55,6 +69,7 @@ class Search:
 
     pictures: list[Path]
     refused: Mapping[Path, str]
+    skipped: list[Path] = field(default_factory=list)
 
     def refusals(self) -> str:
         """Describe which links are not followed, for an error about pictures that are missed; nothing where all are."""
@@ -66,8 +81,10 @@ class Search:
         return f", but {links} {path.name} ({why})"
 
 
-def search_folder(folder: str | os.PathLike[str], deep: bool = True) -> Search:
+def search_folder(folder: str | os.PathLike[str], deep: bool = True, follow_links: bool = False) -> Search:
     """Search a folder as `find_pictures` does, all of it or its first level, and tell which links are refused.
+
+    With `follow_links` every link is followed, wherever it leads; a folder is entered once.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -79,24 +96,55 @@ def search_folder(folder: str | os.PathLike[str], deep: bool = True) -> Search:
     root = Path(folder).resolve()
     pictures: list[Path] = []
     refused: dict[Path, str] = {}
-    for place, folders, names in os.walk(folder, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for path in (Path(place, name) for name in (*folders, *names) if not name.startswith(".")):
-            why = _refusal(path, root) if path.is_symlink() else ""
+    skipped: list[Path] = []
+    for place, folders, names in _walk(Path(folder), follow_links):
+        skipped += [place / name for name in folders if is_system(name)]
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        for path in (place / name for name in (*folders, *names) if not is_hidden(name)):
+            why = refusal(path, root, follow_links) if path.is_symlink() else ""
             if why:
                 refused[path] = why
-            elif path.suffix.lower() in _SUFFIXES and path.is_file():
+            elif path.suffix.lower() in _SUFFIXES and os.path.isfile(path):
                 pictures.append(path)
         if not deep:
             break
-    return Search(sorted(pictures), dict(sorted(refused.items())))
+    return Search(sorted(pictures), dict(sorted(refused.items())), sorted(skipped))
 
 
-def _refusal(path: Path, root: Path) -> str:
-    """Describe why a link is not followed; nothing where it is, or where no picture is missed by it."""
+def is_system(name: str) -> bool:
+    """Whether a folder belongs to a system or to this program, by its name.
+
+    >>> is_system("__MACOSX"), is_system("cat")
+    (True, False)
+    """
+    return name.casefold() in _SYSTEM
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name is left out of every search: it begins with a dot, or belongs to a system."""
+    return name.startswith(".") or is_system(name)
+
+
+def refusal(path: Path, root: Path, follow_links: bool = False) -> str:
+    """Describe why a link is not followed; nothing where it is, or where no picture is missed by it.
+
+    >>> refusal(Path("no-such-link.png"), Path("/data"))
+    'a link to nothing'
+    """
     named = path.suffix.lower() in _SUFFIXES
     if not os.path.exists(path):
         return "a link to nothing" if named or not path.suffix else ""
-    if (named or os.path.isdir(path)) and not path.resolve().is_relative_to(root):
-        return "a link that leads out of the folder"
-    return ""
+    leads_out = not follow_links and not path.resolve().is_relative_to(root)
+    return "a link that leads out of the folder" if leads_out and (named or os.path.isdir(path)) else ""
+
+
+def _walk(folder: Path, follow_links: bool) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Walk as `os.walk` does, and enter no folder twice: links may form a circle."""
+    entered: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=follow_links):
+        real = os.path.realpath(place)
+        if follow_links and real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        yield Path(place), folders, names

@@ -13,8 +13,8 @@ from backlight.errors import UsageError, did_you_mean
 from backlight.models import networks
 from backlight.models.blueprint import Blueprint
 from backlight.models.sources.embedded import PACKAGES
-from backlight.models.sources.run import is_run
 from backlight.models.weights import SUFFIXES
+from backlight.runs.folder import is_run
 
 DEFAULT = "efficientnet_lite0"
 

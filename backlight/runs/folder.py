@@ -28,6 +28,18 @@ _REPLACED = (
 )
 
 
+def is_run(spec: str) -> bool:
+    """Whether a path is a run folder.
+
+    >>> is_run("no-such-folder")
+    False
+    """
+    try:
+        return (Path(spec) / "run.json").is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 class RunFolder:
     """Read and write `run.json`, `state.pt` and weights of one run.
 

@@ -23,6 +23,7 @@ from backlight.tasks.loading import (
     matched,
     memory_format_of,
     model_name,
+    told,
     with_model,
 )
 from backlight.tasks.outcome import Outcome, keeping, plain_json
@@ -55,7 +56,9 @@ class RobustnessOfDataRequest:
         threat, asked = self.asked.threat, self.asked
         what = {"attack": asked.name, "norm": threat.norm, "eps": threat.eps, "target": asked.chosen.target}
         how = {"audit": asked.audit, "options": asked.checked, "model": model_name(self.model)}
-        where = {"data": self.data.name, "split": self.data.split, "limit": self.data.limit, "seed": self.seed}
+        where = {"data": self.data.name, "split": self.data.split, "limit": self.data.limit, "seed": self.seed} | (
+            {"sample": self.data.sample} if self.data.sample else {}
+        )
         described: dict[str, Any] = plain_json(what | how | where)
         return described
 
@@ -80,7 +83,7 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     _ = asked.stages(), asked.checked, asked.threat  # wrong options are told before anything is loaded
     folder = ResultFolder(request.out, "robustness")
     folder.check(request.described, resume=request.resume, force=request.force)
-    pictures = request.data.load()
+    pictures = request.data.load(request.model, seed=request.seed)
     classifier = as_classifier(request.model, request.seed)
     pictures = matched(classifier, pictures)
     engine = make_engine(str(classifier.device))
@@ -102,6 +105,7 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
         (*_lines(found, request.steps), str(folder.page)),
         files,
         found.failed,
+        told(pictures),
         result=found,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.data import load_data
+from backlight.data.trained import trained_on
 from backlight.engine.progress import Progress
 from backlight.errors import DataError, counted
 from backlight.evaluate import Calibration, match_labels
@@ -55,7 +56,9 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
     spec = request.data or str(known.get("name", ""))
     classifier = load(str(request.run), device=request.device)
     # What a run notes of its data is what training makes of it: resized, and without broken pictures.
-    pictures = prepare_data(classifier, match_labels(classifier, load_data(spec, split="val")))
+    pictures = prepare_data(
+        classifier, match_labels(classifier, load_data(spec, split="val", trained_on=trained_on(str(request.run))))
+    )
     same = pictures.fingerprint() == known.get("val")
     if request.data is None and not same:
         raise DataError(

@@ -31,6 +31,7 @@ class InspectDataRequest:
     data: str
     out: Path = Path("backlight-out")
     force: bool = False
+    follow_links: bool = False
 
 
 def inspect_data(request: InspectDataRequest, *, progress: Progress | None = None) -> Outcome:
@@ -44,7 +45,7 @@ def inspect_data(request: InspectDataRequest, *, progress: Progress | None = Non
     'contact-sheet.png'
     """
     path = require_new(request.out / "contact-sheet.png", request.force)
-    splits = load_splits(request.data)
+    splits = load_splits(request.data, follow_links=request.follow_links)
     found = inspect_splits(splits, progress)
     write_png(path, contact_sheet(splits.whole))
     document = plain_json(found.as_dict() | {"warnings": found.warnings(), "contact_sheet": path})
@@ -67,6 +68,7 @@ class ConvertDataRequest:
     force: bool = False
     corruption: str | None = None
     seed: int = 0
+    follow_links: bool = False
 
 
 def convert_data(request: ConvertDataRequest, *, progress: Progress | None = None) -> Outcome:
@@ -80,7 +82,7 @@ def convert_data(request: ConvertDataRequest, *, progress: Progress | None = Non
     20
     """
     resize = Resize(None, request.size) if request.size else None
-    splits = load_splits(request.data, resize=resize)
+    splits = load_splits(request.data, resize=resize, follow_links=request.follow_links)
     if request.corruption:
         card, severity = parse_corruption(request.corruption)
         splits = splits.mapped(lambda part: corrupted(part, card, severity, seed=request.seed))

@@ -17,12 +17,12 @@ from backlight.evaluate import evaluate as evaluate_classifier
 from backlight.evaluate.slices import Slice, read_slices, require_values
 from backlight.evaluate.temperature import at_temperature, read_temperature
 from backlight.files import require_new
-from backlight.models.sources.run import is_run
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
 from backlight.report.comparison import comparison_section
 from backlight.report.evaluation import evaluation_sections
 from backlight.report.training import training_section
+from backlight.runs.folder import is_run
 from backlight.runs.history import read_history
 from backlight.tasks.evaluation_text import evaluation_lines
 from backlight.tasks.loading import (
@@ -32,6 +32,7 @@ from backlight.tasks.loading import (
     as_classifier,
     data_title,
     model_name,
+    told,
     with_model,
 )
 from backlight.tasks.outcome import Outcome, plain_json
@@ -80,7 +81,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     >>> model = load("classic_cnn", random=True)
     >>> data = replace(DataRequest("shapes:n=20,size=32,classes=2").load(), label_names=tuple("0123456789"))
     >>> evaluate(EvaluateRequest(DataRequest(data), (model,), out=Path(tempfile.mkdtemp()))).document["n"]
-    2
+    20
     """
     if not 1 <= len(request.models) <= 2:
         raise UsageError(f"{len(request.models)} models", expected="one, or two that are compared")
@@ -88,7 +89,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     temperatures = [read_temperature(name) if request.calibrated else 1.0 for name in request.names]
     for file in (_TABLE, _PAGE) if request.table else (_PAGE,):
         require_new(request.out / file, request.force)
-    pictures = request.data.load()
+    pictures = request.data.load(*request.models, seed=request.seed)
     if values is not None:
         require_values(pictures.ids, values)
     classifiers = [as_classifier(one, request.seed) for one in request.models]
@@ -109,7 +110,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
         (*evaluation_lines(found, comparison, slices), *([str(page)] if page else [])),
         (*files, *([page] if page else [])),
         found[0].failed,
-        warnings,
+        (*told(pictures), *warnings),
         result=found,
     )
 

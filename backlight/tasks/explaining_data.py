@@ -22,7 +22,7 @@ from backlight.files import require_new
 from backlight.report import Options, write_report
 from backlight.report.explanations import explanations_section
 from backlight.report.study import METHODS
-from backlight.tasks.loading import DEFAULT_MODEL, DataRequest, Model, as_classifier, with_model
+from backlight.tasks.loading import DEFAULT_MODEL, DataRequest, Model, as_classifier, told, with_model
 from backlight.tasks.outcome import Outcome, keeping, plain_json
 
 _TABLE, _PAGE, _AVERAGES = "explain.parquet", "report.html", "class-averages.npz"
@@ -71,7 +71,7 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
     choose_methods(request.asked.methods)  # wrong names are told before a model is loaded
     choose_metrics(request.metrics)
     _check_new(request)
-    pictures = request.data.load()
+    pictures = request.data.load(request.model, seed=request.asked.seed)
     classifier = as_classifier(request.model, request.asked.seed)
     pictures = pictures.with_channels(classifier.channels)
     engine = make_engine(str(classifier.device))
@@ -97,6 +97,7 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
         tuple(_lines(found, request.out)),
         files,
         found.failed,
+        told(pictures),
         result=found,
     )
 

@@ -14,8 +14,9 @@ import torch
 from backlight.classifier import Classifier
 from backlight.classifier.passport import Passport
 from backlight.data import Dataset, load_data
+from backlight.data.trained import trained_on
 from backlight.engine.processes import make_engine
-from backlight.errors import UsageError, did_you_mean
+from backlight.errors import UsageError, counted, did_you_mean
 from backlight.evaluate import match_labels
 from backlight.models import load
 
@@ -126,19 +127,35 @@ def memory_format_of(model: Model) -> str:
 class DataRequest:
     """Which pictures: a data set by the DATA grammar, or loaded already, a part of it, and how many.
 
+    `limit` takes pictures spread evenly, `sample` draws them by class; `follow_links` reads what links lead to.
+
     >>> DataRequest("shapes:n=20,size=16,classes=2", limit=3).load()
-    Dataset(shapes:n=20,size=16,classes=2, test: 2 pictures, 2 classes)
+    Dataset(shapes:n=20,size=16,classes=2, all: 3 pictures, 2 classes)
     """
 
     data: str | Dataset
     split: str | None = None
     limit: int | None = None
+    sample: int | None = None
+    follow_links: bool = False
 
-    def load(self) -> Dataset:
-        """Load the part that is named; raises as `load_data` does."""
+    def load(self, *models: Model, seed: int = 0) -> Dataset:
+        """Load the part that is named, for models that will look at it; raises as `load_data` does.
+
+        Without a split it is the test part where the data has one, or where one of the models is a run that was
+        trained on the rest of it; else all of it.
+        """
         if isinstance(self.data, Dataset):
-            return self.data.limited(self.limit)
-        return load_data(self.data, split=self.split, limit=self.limit)
+            return self.data.sampled(self.sample, seed).limited(self.limit)
+        return load_data(
+            self.data,
+            split=self.split,
+            limit=self.limit,
+            sample=self.sample,
+            seed=seed,
+            trained_on=trained_on(*map(model_name, models)),
+            follow_links=self.follow_links,
+        )
 
     @property
     def name(self) -> str:
@@ -149,6 +166,16 @@ class DataRequest:
 def matched(classifier: Classifier, pictures: Dataset) -> Dataset:
     """Number labels and bring channels as a classifier has them; raises DataError as `match_labels` does."""
     return match_labels(classifier, pictures).with_channels(classifier.channels)
+
+
+def told(data: Dataset) -> tuple[str, ...]:
+    """Describe which part of a data set is looked at and why, and what was left out of it.
+
+    >>> told(DataRequest("shapes:n=20,size=16,classes=2").load())
+    ('shapes:n=20,size=16,classes=2: all, 20 pictures (the data has no parts of its own)',)
+    """
+    why = f" ({data.reason})" if data.reason else ""
+    return f"{data.name}: {data.split}, {counted(len(data), 'picture')}{why}", *data.notes
 
 
 def data_title(data: Dataset) -> str:

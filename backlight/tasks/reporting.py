@@ -23,6 +23,7 @@ from backlight.tasks.loading import (
     as_classifier,
     data_title,
     memory_format_of,
+    told,
     with_model,
 )
 from backlight.tasks.outcome import Outcome, keeping, plain_json
@@ -79,7 +80,7 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
     page = require_new(request.page, request.force)
     paths = _pictures(request)
     classifier = as_classifier(request.model, request.seed)
-    sections, failed = _data_sections(classifier, request, progress)
+    sections, failed, warnings = _data_sections(classifier, request, progress)
     options = Options(
         request.methods,
         request.seed,
@@ -100,7 +101,7 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
             progress=progress,
         )
     document = plain_json(with_model(classifier, made.to_json()))
-    return Outcome(document, (str(made.html),), (made.html,), made.failed, result=made)
+    return Outcome(document, (str(made.html),), (made.html,), made.failed, warnings, made)
 
 
 def _pictures(request: ReportRequest) -> list[Path]:
@@ -111,9 +112,9 @@ def _pictures(request: ReportRequest) -> list[Path]:
 
 def _data_sections(
     classifier: Classifier, request: ReportRequest, progress: Progress | None
-) -> tuple[list[Section], tuple[Failure, ...]]:
+) -> tuple[list[Section], tuple[Failure, ...], tuple[str, ...]]:
     if request.data is None:
-        return [], ()
-    data = request.data.load()
+        return [], (), ()
+    data = request.data.load(request.model, seed=request.seed)
     found = evaluate(classifier, data, batch_size=request.batch_size, progress=progress)
-    return evaluation_sections(found, data, name=data_title(data)), found.failed
+    return evaluation_sections(found, data, name=data_title(data)), found.failed, told(data)

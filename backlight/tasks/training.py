@@ -43,6 +43,7 @@ class TrainRequest:
     resume: bool = False
     force: bool = False
     seed: int = 0
+    follow_links: bool = False
     command: str = ""
 
 
@@ -64,7 +65,7 @@ def train(request: TrainRequest, *, progress: Progress | None = None) -> Outcome
     recipe = _recipe(request)
     start = request.start.resumed(request.out, request.seed) if request.resume else request.start
     engine = make_engine(request.device)
-    splits = _checked(load_splits(request.data))
+    splits = _checked(load_splits(request.data, follow_links=request.follow_links))
     pictures = splits.parts["train"].limited(start.limit)
     with keeping(resumable=lambda: engine.is_main and (request.out / "run.json").is_file()):
         trained = fit(
@@ -76,12 +77,12 @@ def train(request: TrainRequest, *, progress: Progress | None = None) -> Outcome
             seed=request.seed,
             resume=request.resume,
             force=request.force,
-            notes={"split_seed": splits.seed, "start": vars(start)},
+            notes={"split_seed": splits.seed, "whole": splits.whole.fingerprint(), "start": vars(start)},
             runtime=request.runtime,
             engine=engine,
             progress=progress if engine.is_main else None,
         )
-    return _outcome(trained, request) if engine.is_main else Outcome(result=trained)
+    return _outcome(trained, request, pictures.notes) if engine.is_main else Outcome(result=trained)
 
 
 def _recipe(request: TrainRequest) -> Recipe:
@@ -90,7 +91,7 @@ def _recipe(request: TrainRequest) -> Recipe:
     return read_recipe(request.recipe or "default", request.settings)
 
 
-def _outcome(trained: Trained, request: TrainRequest) -> Outcome:
+def _outcome(trained: Trained, request: TrainRequest, notes: tuple[str, ...]) -> Outcome:
     page = _write_page(trained, request.command)
     lines = (
         f"{trained.run}: epoch {trained.best_epoch} of {trained.epochs} is the best by validation",
@@ -101,7 +102,7 @@ def _outcome(trained: Trained, request: TrainRequest) -> Outcome:
     )
     failed = dict.fromkeys(Failure(*one) for one in RunFolder(trained.run).info["data"]["failed"])
     document = plain_json(with_model(trained.classifier, trained.to_json() | {"html": page}))
-    return Outcome(document, lines, (trained.run, page), tuple(failed), result=trained)
+    return Outcome(document, lines, (trained.run, page), tuple(failed), notes, trained)
 
 
 def _write_page(trained: Trained, given: str) -> Path:

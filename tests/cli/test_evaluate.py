@@ -74,11 +74,11 @@ def test_a_folder_with_some_of_the_classes_is_matched_by_name(
 def test_a_model_of_one_channel_sees_grey(backlight: CommandLine, model: str, tmp_path: Path) -> None:
     words = ("--data", SHAPES, "--model", model.replace(":shapes", ":grey"), "--json")
     found = backlight("evaluate", *words, "--out", tmp_path / "out").json
-    assert found["n"] == 6
+    assert found["n"] == 60
     robust = backlight("robustness", *words, "--attack", "fgsm", "--out", tmp_path / "robust")
     assert robust.json["clean_accuracy"] == found["accuracy"]
     explained = backlight("explain", *words, "--methods", "saliency", "--out", tmp_path / "explained")
-    assert explained.json["n"] == 6
+    assert explained.json["n"] == 60
 
 
 def test_single_pictures_are_told_in_the_document_and_the_text(

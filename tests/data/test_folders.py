@@ -2,7 +2,6 @@ import os
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from torch import nn
 
@@ -47,12 +46,63 @@ def test_a_class_that_train_lacks_names_the_folder(tmp_path):
 def test_empty_class_and_empty_folder(tmp_path):
     write_folder(tmp_path, {"cat": 3})
     (tmp_path / "dog").mkdir()
-    with pytest.raises(DataError, match="'dog' holds no pictures"):
-        load_data(tmp_path)
+    (tmp_path / "elk" / "deep").mkdir(parents=True)
+    data = load_data(tmp_path)
+    assert data.label_names == ("cat",)
+    assert data.notes == ("left out 2 folders without a picture: dog, elk",)
     with pytest.raises(DataError, match="no pictures"):
         load_data(tmp_path / "dog")
     with pytest.raises(FileError, match="no such file"):
         load_data(tmp_path / "owl")
+
+
+@pytest.mark.parametrize("name", ["__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"])
+@pytest.mark.parametrize("place", [".", "cat", "train", "train/cat"])
+def test_folders_of_a_system_are_left_out(tmp_path, name, place):
+    parts = ("train/", "test/") if "train" in place else ("",)
+    write_folder(tmp_path, {f"{part}{kind}": 4 // len(parts) for part in parts for kind in ("cat", "dog")})
+    write_folder(tmp_path / place / name, {".": 1, "inside": 1})
+    data = load_data(tmp_path, split="all")
+    assert (data.label_names, len(data)) == (("cat", "dog"), 8)
+    assert any(name in note for note in data.notes)
+
+
+PARTS = [("Training", "Testing"), ("TRAIN", "TEST"), ("training_set", "test_set"), ("Train Images", "test-images")]
+
+
+@pytest.mark.parametrize(("train", "test"), [*PARTS, ("trainset", "testset"), ("train_data", "Holdout")])
+@pytest.mark.parametrize("val", [None, "Valid", "dev", "validation_set", "Dev Set"])
+def test_parts_under_their_usual_names(tmp_path, train, test, val):
+    names = {train: "train", test: "test", **({val: "val"} if val else {})}
+    write_folder(tmp_path, {f"{name}/{kind}": 5 for name in names for kind in ("cat", "dog")})
+    splits = load_splits(tmp_path)
+    assert splits.whole.label_names == ("cat", "dog")
+    assert set(splits.marked) == set(names.values())
+    assert all(key.startswith(f"{test}/") for key in splits.pick().ids)
+
+
+@pytest.mark.parametrize("names", [("fold1", "fold2"), ("a", "b", "c"), ("seg_train/seg_train", "seg_test/seg_test")])
+def test_parts_under_names_that_nobody_can_know_are_refused(tmp_path, names):
+    write_folder(tmp_path, {f"{name}/{kind}": 2 for name in names for kind in ("cat", "dog", "owl")})
+    with pytest.raises(DataError, match="all hold the same folders: cat, dog, owl.*name the parts train, val and test"):
+        load_data(tmp_path)
+
+
+def test_one_folder_around_the_classes_is_named(tmp_path):
+    write_folder(tmp_path, {"photos/cat": 2, "photos/dog": 2})
+    with pytest.raises(DataError, match=r"holds one folder, 'photos'.*try: DATA .*/photos"):
+        load_data(tmp_path)
+    assert load_data(tmp_path / "photos").label_names == ("cat", "dog")
+
+
+def test_folders_inside_classes_are_no_parts(tmp_path):
+    write_folder(tmp_path, {"cat/images": 2, "dog/images": 2, "owl/indoors": 1, "owl/outdoors": 1})
+    assert load_data(tmp_path).counts == {"cat": 2, "dog": 2, "owl": 2}
+
+
+def test_a_train_is_a_class_among_others(tmp_path):
+    write_folder(tmp_path, {"train": 3, "bus": 3, "car": 3})
+    assert load_data(tmp_path).counts == {"bus": 3, "car": 3, "train": 3}
 
 
 def test_one_image(tmp_path):
@@ -86,10 +136,21 @@ def test_strays_beside_marked_folders(tmp_path):
         load_data(tmp_path)
 
 
-def test_parts_without_classes(tmp_path):
-    write_folder(tmp_path, {"train/cat": 1, "test": 1})
-    with pytest.raises(DataError, match="test has no class folders"):
-        load_data(tmp_path)
+@pytest.mark.parametrize("place", ["test", "test/test", "test/unknown", "Testing/0"])
+def test_a_part_without_labels_is_left_out_until_it_is_asked_for(tmp_path, place):
+    write_folder(tmp_path, {"train/cat": 10, "train/dog": 10, place: 5})
+    splits = load_splits(tmp_path)
+    assert {name: len(part) for name, part in splits.parts.items()} == {"train": 18, "val": 2}
+    assert splits.pick("train").notes == ("left out the test part: 5 pictures without labels",)
+    whole = splits.pick()
+    assert (len(whole), whole.split, whole.reason) == (20, "all", "the test part has no labels")
+    asked = splits.pick("test")
+    assert (len(asked), asked.labels.tolist(), asked.split) == (5, [-1] * 5, "test")
+
+
+def test_a_set_without_any_labels_stays_as_it_is(tmp_path):
+    write_folder(tmp_path, {"train": 3, "test": 2})
+    assert {name: len(load_data(tmp_path, split=name)) for name in ("all", "test")} == {"all": 5, "test": 2}
 
 
 def test_hostile_class_names(tmp_path):
@@ -104,42 +165,79 @@ def test_names_that_are_no_text_are_refused(tmp_path):
         load_data(tmp_path)
 
 
-def test_links_that_lead_out_are_not_followed_but_named(tmp_path):
+@pytest.mark.parametrize("place", ["owl", "train/owl", "val"])
+@pytest.mark.parametrize("target", ["outside", "nowhere"])
+def test_a_class_or_part_that_is_a_link_is_never_lost_in_silence(tmp_path, place, target):
+    classes = {"cat": 2, "dog": 2} if place == "owl" else {"train/cat": 4, "train/dog": 4, "test/cat": 2}
+    write_folder(tmp_path / "data", classes)
+    write_folder(tmp_path / "outside", {"cat": 2} if place == "val" else {".": 2})
+    os.symlink(tmp_path / target, tmp_path / "data" / place)
+    name, why = place.split("/")[-1], "leads out" if target == "outside" else "to nothing"
+    with pytest.raises(DataError, match=rf"{name!r} is a link .*{why}.*try: "):
+        load_data(tmp_path / "data")
+    if target == "outside":
+        data = load_data(tmp_path / "data", split="all", follow_links=True)
+        assert len(data) == (6 if place == "owl" else 12)
+        assert any(key.startswith(place) for key in data.ids)
+
+
+def test_links_deeper_down_are_not_followed_but_named(tmp_path):
     write_folder(tmp_path / "outside", {"secret": 2})
     write_folder(tmp_path / "data", {"cat": 1, "dog": 1})
-    os.symlink(tmp_path / "outside" / "secret", tmp_path / "data" / "link")
     os.symlink(tmp_path / "outside" / "secret", tmp_path / "data" / "cat" / "more")
     os.symlink(tmp_path / "outside" / "secret" / "0.png", tmp_path / "data" / "cat" / "x.png")
     os.symlink("0.png", tmp_path / "data" / "cat" / "within.png")
-    os.symlink(tmp_path / "nowhere", tmp_path / "data" / "owl")
+    os.symlink(tmp_path / "nowhere", tmp_path / "data" / "dog" / "gone")
     data = load_data(tmp_path / "data", split="all")
     assert data.ids == ("cat/0.png", "cat/within.png", "dog/0.png")
     out = "a link that leads out of the folder"
-    expected = [("cat/more", out), ("cat/x.png", out), ("link", out), ("owl", "a link to nothing")]
-    assert sorted(data.failed) == expected
+    assert sorted(data.failed) == [("cat/more", out), ("cat/x.png", out), ("dog/gone", "a link to nothing")]
+    followed = load_data(tmp_path / "data", split="all", follow_links=True)
+    expected = ("cat/0.png", "cat/more/0.png", "cat/more/1.png", "cat/within.png", "cat/x.png", "dog/0.png")
+    assert followed.ids == expected
 
 
-def test_links_among_marked_folders_are_named_by_the_parts_that_they_concern(tmp_path):
-    write_folder(tmp_path, {"outside": 2, "data/train/cat": 3, "data/test/cat": 2})
-    os.symlink(tmp_path / "outside", tmp_path / "data" / "val")
-    os.symlink(tmp_path / "outside" / "0.png", tmp_path / "data" / "test" / "cat" / "x.png")
-    splits = load_splits(tmp_path / "data")
-    named = {part: {failure.path for failure in splits.pick(part).failed} for part in ("train", "test")}
-    assert named == {"train": {"val"}, "test": {"val", "test/cat/x.png"}}
+def test_links_in_a_circle_end(tmp_path):
+    write_folder(tmp_path, {"cat": 1, "dog": 1})
+    os.symlink(tmp_path, tmp_path / "cat" / "up")
+    data = load_data(tmp_path, split="all", follow_links=True)
+    assert {"cat/0.png", "dog/0.png"} <= set(data.ids)
+    assert len(data) <= 4
 
 
-def test_a_folder_with_nothing_but_links_says_so(tmp_path):
-    write_folder(tmp_path / "outside", {"cat": 1, "dog": 1})
-    (tmp_path / "data").mkdir()
-    for name in ("cat", "dog"):
-        os.symlink(tmp_path / "outside" / name, tmp_path / "data" / name)
-    with pytest.raises(DataError, match=r"no pictures, but 2 links that are not followed, such as cat \(a link that"):
-        load_data(tmp_path / "data")
-    write_folder(tmp_path / "data", {"owl": 1})
+def test_a_class_of_nothing_but_links_says_so(tmp_path):
+    write_folder(tmp_path, {"outside": 1, "data/owl": 1})
     (tmp_path / "data" / "elk").mkdir()
-    os.symlink(tmp_path / "outside" / "cat" / "0.png", tmp_path / "data" / "elk" / "0.png")
+    os.symlink(tmp_path / "outside" / "0.png", tmp_path / "data" / "elk" / "0.png")
     with pytest.raises(DataError, match="'elk' holds no pictures, but one link that is not followed: 0.png"):
         load_data(tmp_path / "data")
+
+
+@pytest.mark.parametrize("suffix", ["ppm", "pgm", "avif", "PNM"])
+def test_kinds_of_pictures_that_are_read(tmp_path, suffix):
+    write_folder(tmp_path, {"a": 1, "b": 1})
+    image = Image.fromarray(np.full((8, 8), 100, np.uint8)).convert("L" if suffix == "pgm" else "RGB")
+    image.save(tmp_path / "a" / f"x.{suffix}", format="AVIF" if suffix == "avif" else "PPM")
+    data = load_data(tmp_path, split="all")
+    assert f"a/x.{suffix}" in data.ids
+    assert (data.read([data.ids.index(f"a/x.{suffix}")]).int() - 100).abs().max() <= 2
+
+
+def test_sixteen_bits_of_grey_in_a_portable_map(tmp_path):
+    values = np.array([[0, 257 * 7], [65535, 257 * 100]], dtype=">u2")
+    (tmp_path / "wide.pgm").write_bytes(b"P5 2 2 65535\n" + values.tobytes())
+    assert load_data(tmp_path / "wide.pgm").read([0])[0, 0].tolist() == [[0, 7], [255, 100]]
+
+
+@pytest.mark.parametrize(("suffix", "package"), [("heic", "pillow-heif"), ("HEIF", "pillow-heif"), ("nef", "rawpy")])
+def test_kinds_of_pictures_that_are_not_read_are_named(tmp_path, suffix, package):
+    write_folder(tmp_path, {"cat": 2})
+    (tmp_path / "cat" / f"photo.{suffix}").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0" if package[0] == "p" else b"MM\0*")
+    checked = load_data(tmp_path, split="all").checked()
+    ((key, why),) = checked.failed
+    assert key == f"cat/photo.{suffix}"
+    assert package in why
+    assert len(checked) == 2
 
 
 def test_grey_alpha_and_sixteen_bit_mix(tmp_path):
@@ -150,53 +248,6 @@ def test_grey_alpha_and_sixteen_bit_mix(tmp_path):
     data = load_data(tmp_path, split="all")
     values = {key: image[:, 0, 0].tolist() for key, image in zip(data.ids, data.read(slice(None)))}
     assert values == {"a/grey.png": [100] * 3, "a/clear.png": [255] * 3, "a/wide.png": [7] * 3}
-
-
-@pytest.mark.parametrize("kind", ["txt", "tsv", "csv"])
-@pytest.mark.parametrize("base", [".", "pictures", "list"])
-def test_list_files(tmp_path, kind, base):
-    write_folder(tmp_path / base, {"x y": 3})
-    separator = {"txt": " ", "tsv": "\t", "csv": ","}[kind]
-    lines = [f"x y/{number}.png{separator}{label}" for number, label in enumerate(["dog", "cat", "dog"])]
-    (tmp_path / f"list.{kind}").write_text("# path label\n\n" + "\n".join(lines) + "\n")
-    data = load_data(tmp_path / f"list.{kind}", split="all")
-    assert data.ids == ("x y/0.png", "x y/1.png", "x y/2.png")
-    assert data.labels.tolist() == [1, 0, 1]
-    assert torch.equal(data.read([0]), load_data(tmp_path / base / "x y", split="all").read([0]))
-
-
-@pytest.mark.parametrize("header", ["path,label", "Filename,Label", "# by me\n\npath,label"])
-def test_a_list_may_begin_with_the_names_of_its_columns(tmp_path, header):
-    write_folder(tmp_path / "pictures", {".": 2})
-    (tmp_path / "list.csv").write_text(f"{header}\n0.png,a\n1.png,b\n")
-    assert load_data(tmp_path / "list.csv", split="all").ids == ("0.png", "1.png")
-    (tmp_path / "list.txt").write_text("path label\n0.png a\n1.png b\n")
-    data = load_data(tmp_path / "list.txt", split="all")
-    assert (data.ids, data.label_names) == (("0.png", "1.png"), ("a", "b"))
-
-
-def test_a_picture_that_is_called_as_a_column_is_a_picture(tmp_path):
-    write_folder(tmp_path / "pictures", {".": 2})
-    (tmp_path / "pictures" / "0.png").rename(tmp_path / "pictures" / "path")
-    (tmp_path / "list.txt").write_text("path label\n1.png b\n")
-    assert load_data(tmp_path / "list.txt", split="all").ids == ("path", "1.png")
-    (tmp_path / "list.txt").write_text("path label\n")
-    (tmp_path / "pictures" / "path").unlink()
-    with pytest.raises(FileError, match="no entries"):
-        load_data(tmp_path / "list.txt")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("0.png", "line 1"), ("0.png a\n../secret.png b", "leads out"), ("0.png a\n9.png b", "missing")]
-    + [("", "no entries"), ("/etc/hostname a", "leads out"), (b"\xff\xfe\x00\x01", "not a text file")],
-)
-def test_broken_list_files(tmp_path, text, message):
-    write_folder(tmp_path, {"list": 2})
-    write_folder(tmp_path.parent, {".": 1})
-    (tmp_path / "list.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(FileError, match=message):
-        load_data(tmp_path / "list.txt")
 
 
 @pytest.mark.slow

@@ -44,14 +44,17 @@ def test_ranges_over_marked_parts_cut_the_whole(tmp_path):
 
 def test_limit_and_default_split(path):
     data = load_data(path, limit=4)
-    assert (data.split, len(data)) == ("test", 4)
+    assert (data.split, len(data)) == ("all", 4)
+    assert len(load_data(path, split="test")) == 8
+    assert load_data(path, sample=8, seed=1).counts == dict.fromkeys("0123", 2)
     assert load_data(path, split="all", limit=1000).ids == tuple(map(str, range(100)))
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [("shapes:n=ten", "whole number"), ("shapes:sizes=3", "try: size"), ("shapes:classes=200", "2 to 100")]
-    + [("shapes:n=1,n=2", "twice"), ("nowhere/at/all", "no such file"), ("hf:", "hf:|needs the datasets")],
+    + [("shapes:n=1,n=2", "twice"), ("nowhere/at/all", "no such file"), ("hf:", "hf:|needs the datasets")]
+    + [("~no-such-user", "home"), ("a" * 300, "no such file"), ("a\0b", "no such file")],
 )
 def test_wrong_specifications(spec, message):
     with pytest.raises(BacklightError, match=message):
@@ -91,4 +94,4 @@ def test_a_text_file_named_jpg_is_named_when_read(tmp_path):
     data = load_data(tmp_path / "a.jpg")
     (batch,) = data.batches(8)
     assert len(batch.ids) == 0
-    assert "a.jpg" in batch.failed[0].id
+    assert "a.jpg" in batch.failed[0].path

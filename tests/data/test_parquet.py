@@ -86,7 +86,7 @@ def test_broken_pictures_are_named(tmp_path):
 @pytest.mark.parametrize(
     "columns",
     [{"image": [b"x"]}, {"label": [1]}, {"a": [b"x"], "b": [b"x"], "label": [1]}, {"image": [b"x"], "label": [0.5]}]
-    + [{"image": [b"x"], "label": [1], "split": ["dev"]}, {"image": [b"x"], "label": [-1]}],
+    + [{"image": [b"x"], "label": [1], "split": ["later"]}, {"image": [b"x"], "label": [-1]}],
 )
 def test_columns_that_do_not_fit(tmp_path, columns):
     pq.write_table(pa.table(columns), tmp_path / "data.parquet")

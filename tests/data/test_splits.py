@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from backlight.data import Dataset
 from backlight.data.splits import draw_rows, join, make_splits, number_labels
+from backlight.data.trained import TrainedOn
 from backlight.errors import DataError, UsageError
 
 
@@ -50,11 +53,14 @@ def test_marked_parts_stay_and_train_gives_to_val():
     assert {name: len(part) for name, part in with_val.parts.items()} == {"train": 100, "val": 2, "test": 10}
 
 
-def test_default_is_test_else_all():
+def test_default_is_the_test_part_that_the_data_has_else_all():
     train = dataset([0, 1] * 50)
-    assert make_splits({"all": train}).pick().split == "test"
-    assert make_splits({"train": train}).pick().split == "all"
-    assert make_splits({"all": dataset([0, 1])}).pick().split == "all"
+    told = make_splits({"all": train}).pick()
+    assert (told.split, len(told), told.reason) == ("all", 100, "the data has no parts of its own")
+    told = make_splits({"train": train}).pick()
+    assert (told.split, len(told), told.reason) == ("all", 100, "the data has no test part")
+    told = make_splits({"train": train, "test": dataset([0, 1], prefix="t")}).pick()
+    assert (told.split, len(told), told.reason) == ("test", 2, "the data has a test part")
     unlabeled = Dataset.of(torch.zeros(50, 3, 1, 1, dtype=torch.uint8))
     assert len(make_splits({"all": unlabeled}).pick()) == 50
     with pytest.raises(DataError, match="no val"):
@@ -63,6 +69,26 @@ def test_default_is_test_else_all():
         make_splits({"train": train}).pick("valid")
     with pytest.raises(DataError):
         make_splits({"train": dataset([])})
+
+
+def test_the_drawn_part_is_for_the_run_that_was_trained_on_the_rest(tmp_path):
+    splits = make_splits({"all": dataclasses.replace(dataset([0, 1] * 50), name=str(tmp_path / "photos"))})
+    own = TrainedOn(str(tmp_path / "photos"), "", 0)
+    told = splits.pick(trained_on=own)
+    assert (told.split, len(told)) == ("test", 10)
+    assert "the run was trained on the rest" in told.reason
+    moved = TrainedOn("elsewhere", splits.whole.fingerprint(), 0)
+    assert splits.pick(trained_on=moved).ids == told.ids
+    assert splits.pick("test").ids == told.ids
+    for other in (TrainedOn("elsewhere", "", 0), TrainedOn("elsewhere", "0" * 32, 0), None):
+        assert len(splits.pick(trained_on=other)) == 100
+
+
+def test_what_a_run_says_of_its_data():
+    info = {"data": {"name": "photos"}, "split_seed": 3, "whole": "abc"}
+    assert TrainedOn.read(info) == TrainedOn("photos", "abc", 3)
+    for broken in ({}, {"data": 3}, {"data": {"name": 7}}):
+        assert TrainedOn.read(broken) is None
 
 
 def test_labels_are_names_and_a_new_name_is_an_error():
@@ -87,3 +113,28 @@ def test_the_parts_share_no_picture_and_are_the_whole_together():
         for name, part in parts.items():
             assert part.split == name
             assert part.labels.tolist() == [int(key) % 3 for key in part.ids]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 60), st.integers(0, 3))
+def test_a_sample_keeps_the_shares_of_the_classes(labels, count, seed):
+    data = dataset(labels, 4)
+    sample = data.sampled(count, seed)
+    assert len(sample) == min(count, len(labels))
+    present = len(set(labels))
+    for label in set(labels):
+        share = labels.count(label) * len(sample) / len(labels)
+        taken = sample.labels.tolist().count(label)
+        assert taken <= labels.count(label)
+        assert abs(taken - share) <= present
+        assert taken >= 1 or count < present
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))
+    assert set(data.take(order).sampled(count, seed).ids) == set(sample.ids)
+
+
+def test_a_sample_follows_from_its_seed():
+    data = dataset([0, 1] * 50)
+    assert data.sampled(20, 1).ids == data.sampled(20, 1).ids != data.sampled(20, 2).ids
+    assert data.sampled(None) is data
+    with pytest.raises(DataError):
+        data.sampled(0)

@@ -216,7 +216,7 @@ def test_find_pictures_never_leaves_the_folder(tmp_path: Path) -> None:
 
 def test_find_pictures_says_what_is_missing(tmp_path: Path) -> None:
     touch(tmp_path / "notes.txt")
-    with pytest.raises(FileError, match=r"holds no pictures; expected files named .bmp .* .webp"):
+    with pytest.raises(FileError, match=r"holds no pictures; expected files named .avif .bmp .* .webp"):
         find_pictures([tmp_path])
     (tmp_path / "link.png").symlink_to(tmp_path.parent / "secret.png")
     with pytest.raises(FileError, match=r"holds no pictures, but one link that is not followed: link.png"):

@@ -15,18 +15,6 @@ from backlight.models.weights import load_state, read_checkpoint
 from backlight.runs.folder import RunFolder
 
 
-def is_run(spec: str) -> bool:
-    """Whether a path is a run folder.
-
-    >>> is_run("no-such-folder")
-    False
-    """
-    try:
-        return (Path(spec) / "run.json").is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
-
-
 def find_blueprint(text: str, seed: int) -> Blueprint:
     """Return the blueprint of a run folder; its published weights are those of the best epoch.
 

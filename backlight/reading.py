@@ -1,0 +1,137 @@
+"""The one door to files that nobody vouches for: regular ones only, within limits that are known beforehand.
+
+Whatever reads a file that a person named goes through here, so that a pipe, a device, an endless or an enormous file
+ends in one sentence with its path, never in a hang or a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import Any, BinaryIO
+
+from backlight.errors import FileError
+from backlight.schema import Schema, require
+
+TEXT_LIMIT = 256 * 2**20
+JSON_LIMIT = 64 * 2**20
+_SMALL, _GROWTH = 128 * 2**20, 20  # of an unpacked file: what always fits, and how often its size on disk
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+Name = str | os.PathLike[str]
+
+
+def open_regular(path: Name, *, limit: int | None = None, expected: str = "a file") -> BinaryIO:
+    """Open a regular file of at most `limit` bytes for reading; links are followed.
+
+    A pipe or a device is never waited for: it is opened without blocking, and what was opened is what is checked.
+
+    Raises FileError for anything else, and where the file cannot be read.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> open_regular(folder)
+    Traceback (most recent call last):
+    ...
+    backlight.errors.FileError: ...: is a folder; expected a file
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
+    except FileNotFoundError:
+        raise FileError(path, "does not exist", expected=expected) from None
+    except (OSError, ValueError) as error:  # a zero byte in the name is a ValueError
+        raise FileError(path, f"cannot be read: {_reason(error)}", expected=expected) from None
+    found = os.fstat(descriptor)
+    why = ""
+    if stat.S_ISDIR(found.st_mode):
+        why = "is a folder"
+    elif not stat.S_ISREG(found.st_mode):
+        why = "is not a regular file"
+    elif limit is not None and found.st_size > limit:
+        why = f"is larger than {limit >> 20} MiB" if limit >= 2**20 else f"is larger than {limit} bytes"
+    if why:
+        os.close(descriptor)
+        raise FileError(path, why, expected=expected)
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: Name, *, limit: int, expected: str = "a file") -> bytes:
+    """Read a whole regular file of at most `limit` bytes; raises FileError as `open_regular` does.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "a.bin"
+    >>> _ = path.write_bytes(b"12345")
+    >>> read_bytes(path, limit=4)
+    Traceback (most recent call last):
+    ...
+    backlight.errors.FileError: ...: is larger than 4 bytes; expected a file
+    """
+    try:
+        with open_regular(path, limit=limit, expected=expected) as stream:
+            # A file that grows while it is read is cut: its first bytes are within the limit all the same.
+            return stream.read(limit)
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {_reason(error)}", expected=expected) from None
+
+
+def read_text(path: Name, *, limit: int = TEXT_LIMIT, expected: str = "text in UTF-8") -> str:
+    """Read a regular file as UTF-8, with or without a byte order mark; raises FileError as `open_regular` does.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> _ = path.write_bytes("é".encode("latin-1"))
+    >>> read_text(path)
+    Traceback (most recent call last):
+    ...
+    backlight.errors.FileError: ...: is not a text file; expected text in UTF-8
+    """
+    try:
+        return read_bytes(path, limit=limit, expected=expected).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileError(path, "is not a text file", expected=expected) from None
+
+
+def read_json(path: Name, schema: Schema | None = None, *, limit: int = JSON_LIMIT, expected: str = "JSON") -> Any:
+    """Read a JSON document, and hold it against a schema.
+
+    Raises FileError for what is no JSON, too large or too deeply nested, and for a value that does not fit, which is
+    named with its place, what was found and what is expected.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from backlight.schema import record, whole
+    >>> path = Path(tempfile.mkdtemp()) / "a.json"
+    >>> _ = path.write_text('{"step": -5}')
+    >>> read_json(path, record({"step": whole()}))
+    Traceback (most recent call last):
+    ...
+    backlight.errors.FileError: ...: step is -5; expected a whole number from 0
+    """
+    text = read_text(path, limit=limit, expected=expected)
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise FileError(path, "is too deeply nested", expected=expected) from None
+    except ValueError as error:
+        raise FileError(path, f"is not JSON ({error})", expected=expected) from None
+    if schema is not None:
+        require(path, value, schema)
+    return value
+
+
+def unpack_limit(stored: int) -> int:
+    """Return how many bytes a compressed file of `stored` bytes may unpack to: 128 MiB, and 20 times its own size.
+
+    Pictures compress by less; a file that claims more is made to fill memory.
+
+    >>> unpack_limit(2**20) >> 20
+    148
+    """
+    return _SMALL + _GROWTH * stored
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,0 +1,152 @@
+"""What a stored document has to look like: checked when it is read, so that nothing goes on from nonsense."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from backlight.errors import FileError
+
+_SHOWN = 60
+
+
+class Fault(NamedTuple):
+    """A value that does not fit: where it stands, what was found, and what is expected there."""
+
+    place: str
+    found: str
+    expected: str
+
+
+Schema = Callable[[Any], Iterator[Fault]]
+
+
+def require(path: str | os.PathLike[str], value: Any, schema: Schema) -> None:
+    """Raise FileError with the first value of a document read from `path` that does not fit a schema.
+
+    >>> require("run.json", {"seed": 3}, record({"seed": whole()}))
+    """
+    for fault in schema(value):
+        raise FileError(path, f"{fault.place or 'it'} is {fault.found}", expected=fault.expected)
+
+
+def record(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """Expect an object with these keys; others may stand beside them.
+
+    >>> [fault.place for fault in record({"a": text(), "b": record({"c": flag()})})({"a": 1, "b": {}})]
+    ['a', 'b.c']
+    """
+
+    def check(value: Any) -> Iterator[Fault]:
+        if not isinstance(value, Mapping):
+            yield Fault("", shown(value), f"an object with {', '.join(required)}")
+            return
+        for key, schema in {**required, **(optional or {})}.items():
+            if key in value:
+                yield from _below(key, schema(value[key]))
+            elif key in required:
+                yield Fault(key, "absent", next((fault.expected for fault in schema(None)), "a value"))
+
+    return check
+
+
+def array(item: Schema, *, lowest: int = 0) -> Schema:
+    """Expect a list of at least `lowest` values that fit `item`.
+
+    >>> [fault.place for fault in array(whole())([1, -2])]
+    ['[1]']
+    """
+
+    def check(value: Any) -> Iterator[Fault]:
+        if not isinstance(value, list | tuple) or len(value) < lowest:
+            yield Fault("", shown(value), "a list" + (f" of {lowest} or more" if lowest else ""))
+            return
+        for place, one in enumerate(value):
+            yield from _below(f"[{place}]", item(one))
+
+    return check
+
+
+def whole(low: int = 0, high: int | None = None) -> Schema:
+    """Expect a whole number from `low` to `high`.
+
+    >>> next(whole(1, 9)(0)).expected
+    'a whole number from 1 to 9'
+    """
+    expected = f"a whole number from {low}" + (f" to {high}" if high is not None else "")
+    return leaf(expected, lambda value: type(value) is int and low <= value and (high is None or value <= high))
+
+
+def number(low: float = -math.inf) -> Schema:
+    """Expect a number of at least `low`; infinity is one, "not a number" is none.
+
+    >>> list(number(0.0)(math.inf)), next(number()("1")).found
+    ([], "'1'")
+    """
+    expected = "a number" + (f" from {low:g}" if low > -math.inf else "")
+    return leaf(expected, lambda value: type(value) in (int, float) and value >= low)
+
+
+def text() -> Schema:
+    """Expect text."""
+    return leaf("text", lambda value: isinstance(value, str))
+
+
+def flag() -> Schema:
+    """Expect true or false."""
+    return leaf("true or false", lambda value: isinstance(value, bool))
+
+
+def choice(*values: str) -> Schema:
+    """Expect one of some texts.
+
+    >>> next(choice("a", "b")("c")).expected
+    "'a' or 'b'"
+    """
+    return leaf(" or ".join(map(repr, values)), lambda value: isinstance(value, str) and value in values)
+
+
+def nullable(schema: Schema) -> Schema:
+    """Expect nothing (null), or what a schema expects.
+
+    >>> list(nullable(whole())(None))
+    []
+    """
+    return lambda value: iter(()) if value is None else schema(value)
+
+
+def leaf(expected: str, holds: Callable[[Any], bool]) -> Schema:
+    """Expect a value of which `holds` is true; `expected` describes it in words."""
+
+    def check(value: Any) -> Iterator[Fault]:
+        if not holds(value):
+            yield Fault("", shown(value), expected)
+
+    return check
+
+
+def shown(value: Any) -> str:
+    """Show a value in an error, shortened.
+
+    >>> shown({"a": 1}), shown("x" * 100)[-4:], shown(None)
+    ('an object', "...'", 'null')
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return repr(value if len(value) <= _SHOWN else value[: _SHOWN - 3] + "...")
+    if isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 256):
+        return repr(value).lower() if isinstance(value, bool) else repr(value)
+    return f"a {type(value).__name__}"
+
+
+def _below(key: str, faults: Iterator[Fault]) -> Iterator[Fault]:
+    for fault in faults:
+        place = key + ("" if not fault.place or fault.place.startswith("[") else ".") + fault.place
+        yield fault._replace(place=place)
