@@ -51,15 +51,17 @@ class Option:
             if value.lower() not in WORDS:
                 raise self._misfit(owner, value, "true or false")
             return WORDS[value.lower()]
-        number = parse_number(value)
-        if self.kind is float:
-            return number
-        if number != int(number):
+        try:
+            number = parse_number(value)
+        except UsageError:
+            raise self._misfit(owner, value, "a whole number" if self.kind is int else "a number") from None
+        if self.kind is int and number != int(number):
             raise self._misfit(owner, value, "a whole number")
-        return int(number)
+        return int(number) if self.kind is int else number
 
     def _misfit(self, owner: str, value: object, expected: str) -> UsageError:
-        return UsageError(f"{owner}:{self.name}={value}", expected=expected)
+        such = f", such as {self.default}" if isinstance(self.default, bool | int | float) else ""
+        return UsageError(f"{owner}:{self.name}={value}", expected=f"{expected}{such}")
 
 
 def options_of(function: Callable[..., Any], hidden: Collection[str] = ()) -> dict[str, Option]:

@@ -87,6 +87,10 @@ class Registry(Mapping[str, C], Generic[C]):
         point = self._entry_points().get(key_of(name))
         return BUILT_IN if key_of(name) in self._by_key or point is None else origin_of(point)
 
+    def warn(self, name: str, what: str) -> None:
+        """Warn that the plug-in of a name did not do what it is there for, with its distribution."""
+        _warn(self._entry_points()[key_of(name)], what)
+
     def __getitem__(self, name: str) -> C:
         key = key_of(name)
         card = self._by_key.get(key) or self._plugin(key)

@@ -145,14 +145,14 @@ def test_a_file_is_run_once_until_it_changes(tmp_path: Path) -> None:
     import os
 
     file = tmp_path / "mine.py"
-    file.write_text("from helper import count\ncount.append(1)\ndef chisel(x): return len(count)\n")
-    (tmp_path / "helper.py").write_text("count = []\n")
+    file.write_text("from chisel_helper import count\ncount.append(1)\ndef chisel(x): return len(count)\n")
+    (tmp_path / "chisel_helper.py").write_text("count = []\n")
     tools = registry()
     assert [tools.find(f"{file}:chisel").function(0) for _ in range(3)] == [1, 1, 1]
     file.write_text("def chisel(x): return 'anew'\n")
     os.utime(file, ns=(1, 1))
     assert tools.find(f"{file}:chisel").function(0) == "anew"
-    sys.modules.pop("helper")
+    sys.modules.pop("chisel_helper")
 
 
 def test_files_that_do_not_fit_are_told(tmp_path: Path) -> None:

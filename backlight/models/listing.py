@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backlight.errors import UsageError, did_you_mean
 from backlight.models import networks
-from backlight.models.registry import SOURCES
+from backlight.models.registry import MODEL_SOURCES
 from backlight.models.sources import embedded, timm_zoo, torchvision_zoo
 
 
@@ -81,7 +81,7 @@ def _forms() -> list[ModelEntry]:
         "torchvision:NAME": f"{len(torchvision_zoo.names())} architectures with published weights",
     }
     entries = []
-    for source in SOURCES:
+    for source in MODEL_SOURCES.values():
         if source.form.isidentifier():
             continue  # listed by name above
         network = source.prefix != ""

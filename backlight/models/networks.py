@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backlight.errors import InputError, UsageError, did_you_mean
+from backlight.errors import InputError, UsageError
+from backlight.options import options_of, read_options
+from backlight.plugins import Registry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,18 +17,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Network:
-    """Describe one of our networks: its class, and the images and classes it was made for.
+    """Describe a network: its class, and the images and classes it was made for.
+
+    `type` is a class of modules, called with classes, (height, width), channels and options as keywords, or for our
+    own its name, so that only building it imports it.
 
     >>> Network("classic_cnn", "ClassicCNN", (32, 32), 10, 8, "four convolutions").size
     (32, 32)
     """
 
     name: str
-    type: str
-    size: tuple[int, int]  # height and width in pixels
-    classes: int
-    smallest: int  # the smallest side that leaves something to classify
-    summary: str
+    type: str | type[nn.Module]
+    size: tuple[int, int] = (32, 32)  # height and width in pixels
+    classes: int = 10
+    smallest: int = 1  # the smallest side that leaves something to classify
+    summary: str = "a network of a plug-in"
 
 
 _NETWORKS = (
@@ -42,13 +46,22 @@ _NETWORKS = (
 )
 
 
+def _foreign(name: str, function: Callable[..., Any]) -> Network:
+    if not isinstance(function, type):
+        raise UsageError(f"{name} is a function", expected="a class of modules, or a Network")
+    return Network(name, function)
+
+
+NETWORKS = Registry("networks", "network", _NETWORKS, Network, wrap=_foreign)
+
+
 def names() -> tuple[str, ...]:
-    """List the names of our networks.
+    """List the names of our networks, then those of plug-ins.
 
     >>> names()[:2]
     ('classic_cnn', 'residual_cnn')
     """
-    return tuple(network.name for network in _NETWORKS)
+    return tuple(NETWORKS)
 
 
 def describe(name: str) -> Network:
@@ -57,10 +70,7 @@ def describe(name: str) -> Network:
     >>> describe("simple_net").size
     (128, 128)
     """
-    for network in _NETWORKS:
-        if network.name == name:
-            return network
-    raise UsageError(f"no network is called {name!r}", hint=did_you_mean(name, names()))
+    return NETWORKS.find(name)
 
 
 def options(name: str) -> dict[str, Any]:
@@ -69,8 +79,7 @@ def options(name: str) -> dict[str, Any]:
     >>> options("speed_cnn")
     {'width': 'base'}
     """
-    parameters = inspect.signature(_type_of(describe(name))).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    return {option.name: option.default for option in options_of(_type_of(describe(name))).values()}
 
 
 def build(
@@ -85,8 +94,8 @@ def build(
     """Build one of our networks with random weights that depend on `seed` alone.
 
     The global random state is neither read nor changed. `classes` and `size` (one side, or height and
-    width) default to what the network was made for; `given` are its options, where strings are read as the
-    type of the default. Raises `UsageError` for unknown names and options and for sizes that do not fit.
+    width) default to what the network was made for; `given` are its options, where text is read as the type that it
+    declares. Raises `UsageError` for unknown names and options and for sizes that do not fit.
 
     >>> first, second = build("classic_cnn", seed=1), build("classic_cnn", seed=1)
     >>> bool((first.head.weight == second.head.weight).all())
@@ -102,7 +111,7 @@ def build(
         raise UsageError(f"{name} was given the size {sides}", expected=expected)
     if classes < 1 or channels < 1:
         raise UsageError(f"{name} was given {classes} classes and {channels} channels", expected="at least 1")
-    chosen = _read_options(name, given)
+    chosen = _read_options(network, given)
     # torch.manual_seed would also reseed accelerators; weights are drawn on the CPU alone.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
@@ -113,31 +122,16 @@ def build(
 
 
 def _type_of(network: Network) -> type[nn.Module]:
+    if not isinstance(network.type, str):
+        return network.type
     module = importlib.import_module(f"backlight.models.{network.name.removesuffix('_bn')}")
     return getattr(module, network.type)
 
 
-def _read_options(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Check option names and turn strings into the type of the option's default."""
-    if not given:
-        return {}
-    known = options(name)
-    for key in given:
-        if key not in known:
-            hint = did_you_mean(key, known) if known else "it has none"
-            raise UsageError(f"{name} has no option {key!r}", hint=hint)
-    return {key: _read_value(f"{name}:{key}", value, known[key]) for key, value in given.items()}
-
-
-def _read_value(place: str, value: Any, default: Any) -> Any:
-    """Read a value as the type of the default; numbers are sizes and counts, so they must be positive."""
-    if isinstance(default, str):
-        return value
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    try:
-        read = words[str(value).lower()] if isinstance(default, bool) else type(default)(str(value))
-    except (KeyError, ValueError):
-        raise UsageError(f"{place} is {value!r}", expected=f"a value like {default}") from None
-    if not isinstance(read, bool) and not 0 < read < math.inf:
-        raise UsageError(f"{place} is {value!r}", expected="a positive number")
+def _read_options(network: Network, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read options as the network declares them; numbers are sizes and counts, so they must be positive."""
+    read = read_options(network.name, {}, given, options_of(_type_of(network)))
+    for key, value in read.items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and not value > 0:
+            raise UsageError(f"{network.name}:{key}={value}", expected="a positive number")
     return read

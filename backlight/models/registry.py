@@ -7,65 +7,91 @@ import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from torch import nn
+
+from backlight.classifier import Classifier
 from backlight.errors import UsageError, did_you_mean
 from backlight.models import networks
 from backlight.models.blueprint import Blueprint
 from backlight.models.sources.embedded import PACKAGES
+from backlight.models.sources.user_file import made_blueprint
 from backlight.models.weights import SUFFIXES
+from backlight.plugins import Registry
 from backlight.runs.folder import is_run
 
 DEFAULT = "efficientnet_lite0"
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """One form of specification: how it is written, what it means, how it is recognized, and who reads it.
 
-    `module` offers `find_blueprint(argument, seed) -> Blueprint`; the argument is the specification without `prefix`.
+    `find(argument, seed)` returns the blueprint; the argument is the specification without `prefix`.
 
-    >>> SOURCES[0].form
-    'efficientnet_lite0'
+    >>> MODEL_SOURCES["timm"].form, MODEL_SOURCES["timm"].matches("timm:resnet18")
+    ('timm:NAME', True)
     """
 
+    name: str
     form: str
     summary: str
-    matches: Callable[[str], bool]
-    module: str
-    prefix: str = ""
+    find: Callable[[str, int], Blueprint]
+    recognize: Callable[[str], bool] | None = None
 
-    def find(self, spec: str, seed: int) -> Blueprint:
-        """Return the blueprint of a specification of this form."""
-        module = importlib.import_module(self.module)
-        found: Blueprint = module.find_blueprint(spec.removeprefix(self.prefix), seed)
+    @property
+    def prefix(self) -> str:
+        """Return what every specification of this form begins with; empty where something else tells it."""
+        return "" if self.recognize is not None else f"{self.name}:"
+
+    def matches(self, spec: str) -> bool:
+        """Whether a specification has this form."""
+        return spec.startswith(self.prefix) if self.recognize is None else self.recognize(spec)
+
+
+def _in_module(module: str) -> Callable[[str, int], Blueprint]:
+    """Return a function that imports the module, and whatever that needs, only when it is called."""
+
+    def find(argument: str, seed: int) -> Blueprint:
+        found: Blueprint = importlib.import_module(f"backlight.models.sources.{module}").find_blueprint(argument, seed)
         return found
 
-
-def _prefixed(form: str, summary: str, module: str) -> Source:
-    prefix = form.partition(":")[0] + ":"
-    return Source(form, summary, lambda spec: spec.startswith(prefix), module, prefix)
+    return find
 
 
-SOURCES = (
-    Source(DEFAULT, "embedded ImageNet weights", PACKAGES.__contains__, "backlight.models.sources.embedded"),
-    _prefixed("timm:NAME", "a timm model", "backlight.models.sources.timm_zoo"),
-    _prefixed("torchvision:NAME", "a torchvision model", "backlight.models.sources.torchvision_zoo"),
-    _prefixed("hf-hub:ORG/NAME", "a timm model on the Hugging Face hub", "backlight.models.sources.hub"),
-    Source(
+def _made(name: str, function: Callable[[str], nn.Module | Classifier]) -> ModelSource:
+    """Return the source of a function from what stands behind `NAME:` to a module or a classifier."""
+
+    def find(argument: str, seed: int) -> Blueprint:
+        return made_blueprint(f"{name}:{argument}", partial(function, argument), seed)
+
+    return ModelSource(name, f"{name}:...", "models of a plug-in", find)
+
+
+_SOURCES = (
+    ModelSource(DEFAULT, DEFAULT, "embedded ImageNet weights", _in_module("embedded"), PACKAGES.__contains__),
+    ModelSource("timm", "timm:NAME", "a timm model", _in_module("timm_zoo")),
+    ModelSource("torchvision", "torchvision:NAME", "a torchvision model", _in_module("torchvision_zoo")),
+    ModelSource("hf-hub", "hf-hub:ORG/NAME", "a timm model on the Hugging Face hub", _in_module("hub")),
+    ModelSource(
+        "file",
         "file.py:factory",
         "a function in a file of yours that returns a module or a Classifier; the file is run",
+        _in_module("user_file"),
         lambda spec: spec.rpartition(":")[0].endswith(".py"),
-        "backlight.models.sources.user_file",
     ),
-    Source(
+    ModelSource(
+        "network",
         "NAME",
         "one of our networks, options after a colon: vit:depth=2",
-        lambda spec: spec.partition(":")[0] in networks.names(),
-        "backlight.models.sources.own",
+        _in_module("own"),
+        lambda spec: spec.partition(":")[0] in networks.NETWORKS,
     ),
-    Source("RUN", "a run folder of `train`, with its best weights", is_run, "backlight.models.sources.run"),
+    ModelSource("run", "RUN", "a run folder of `train`, with its best weights", _in_module("run"), is_run),
 )
+MODEL_SOURCES = Registry("model_sources", "source of models", _SOURCES, ModelSource, wrap=_made)
 
 
 def find_blueprint(spec: str, seed: int = 0) -> Blueprint:
@@ -76,19 +102,22 @@ def find_blueprint(spec: str, seed: int = 0) -> Blueprint:
     >>> find_blueprint("timm:resnet18").classes
     1000
     """
-    for source in SOURCES:
+    for source in MODEL_SOURCES.values():
         if source.matches(spec):
-            return source.find(spec, seed)
+            return source.find(spec.removeprefix(source.prefix), seed)
     raise _unknown(spec)
 
 
 def _unknown(spec: str) -> UsageError:
+    forms = " | ".join(source.form for source in MODEL_SOURCES.values())
     if spec.endswith(SUFFIXES):
         return UsageError(f"{spec!r} is a file of weights", hint=f"--model ARCHITECTURE --weights {shlex.quote(spec)}")
     if spec.endswith(".py"):
         return UsageError(f"{spec!r} names no function", expected="file.py:factory")
     if Path(spec).is_dir():
-        return UsageError(f"the folder {spec!r} is no model", expected=" | ".join(source.form for source in SOURCES))
+        return UsageError(
+            f"the folder {spec!r} is no model", expected=" | ".join(source.form for source in MODEL_SOURCES.values())
+        )
     if "/" in spec or os.path.exists(spec):
         found = "is a file, not a run folder" if os.path.exists(spec) else "does not exist"
         return UsageError(f"{spec!r} {found}", expected="the folder that `backlight train --out` wrote")
@@ -101,4 +130,4 @@ def _unknown(spec: str) -> UsageError:
     own = [*PACKAGES, *networks.names()]
     everything = [*own, *(f"{place}:{name}" for place, known in zoo.items() for name in known)]
     hint = " or ".join(exact) or did_you_mean(spec, everything)
-    return UsageError(f"no model {spec!r}", expected=" | ".join(source.form for source in SOURCES), hint=hint)
+    return UsageError(f"no model {spec!r}", expected=forms, hint=hint)

@@ -42,15 +42,24 @@ class Section:
 class TableSection:
     """A section that is a function of a table: `facts(table, labels)` fills `template` where `needs` are columns.
 
+    The template lies in the folder `templates` of `package`; it is handed the facts and `data`, which data they are of.
+
     >>> TableSection("n", "Count", frozenset({"label"}), "n.html", lambda table, labels: {"n": len(table)}).title
     'Count'
     """
 
-    anchor: str
+    name: str
     title: str
     needs: frozenset[str]
     template: str
     facts: Callable[[Table, tuple[str, ...]], Facts]
+    package: str = "backlight.report"
+
+    def write(self, table: Table, labels: tuple[str, ...], data: str) -> Section:
+        """Write the section of a table; `data` says which data it is of."""
+        return Section(
+            self.name, self.title, render(self.template, {**self.facts(table, labels), "data": data}, self.package)
+        )
 
 
 def render(template: str, facts: Facts, package: str = "backlight.page") -> Markup:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from backlight.evaluate.metrics import accuracy, balanced_accuracy, confusion, per_class, top_k
 from backlight.page.sections import Facts, Section, TableSection
+from backlight.plugins import Registry
 from backlight.report.calibration import calibration_facts
-from backlight.report.fill import fill
 from backlight.table import Table
 from backlight.table.statistics import wilson
 
@@ -72,7 +72,7 @@ def _accuracy_facts(table: Table, labels: tuple[str, ...]) -> Facts:
     }
 
 
-TABLE_SECTIONS: tuple[TableSection, ...] = (
+_SECTIONS = (
     TableSection("accuracy", "Accuracy by class", frozenset({"label", "prediction"}), "accuracy.html", _accuracy_facts),
     TableSection(
         "calibration",
@@ -82,12 +82,22 @@ TABLE_SECTIONS: tuple[TableSection, ...] = (
         calibration_facts,
     ),
 )
+TABLE_SECTIONS = Registry("sections", "section", _SECTIONS, TableSection)
 
 
 def table_sections(table: Table, labels: tuple[str, ...], name: str) -> list[Section]:
-    """Write every registered section whose columns the table has; `name` says which data it describes."""
-    return [
-        Section(one.anchor, one.title, fill(one.template, {**one.facts(table, labels), "data": name}))
-        for one in TABLE_SECTIONS
-        if one.needs <= set(table.names)
-    ]
+    """Write every registered section whose columns the table has; `name` says which data it describes.
+
+    A section of a plug-in that fails is a `PluginWarning`: nobody asked for it, and the page stands without it.
+    """
+    written = []
+    for one in TABLE_SECTIONS.values():
+        if not one.needs <= set(table.names):
+            continue
+        try:
+            written.append(one.write(table, labels, name))
+        except Exception as error:
+            if one.name in TABLE_SECTIONS.built_in:
+                raise
+            TABLE_SECTIONS.warn(one.name, f"failed: {type(error).__name__}: {error}")
+    return written

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Memory
@@ -15,6 +14,7 @@ from backlight.images import to_floats
 from backlight.random import hash_ids
 from backlight.train.ahead import ReadAhead
 from backlight.train.augment import Augmentation
+from backlight.train.losses import Loss
 from backlight.train.order import Order
 
 
@@ -34,21 +34,22 @@ class TrainingBatch:
     others: Tensor | None = None
     own: Tensor | None = None
 
-    def loss(self, logits: Tensor, part: slice, smoothing: float, weights: Tensor | None = None) -> Tensor:
-        """Compute the cross-entropy of each picture of a part of the batch, `[A]`; `weights` is one per class.
+    def losses(self, logits: Tensor, part: slice, loss: Loss, weights: Tensor | None = None) -> Tensor:
+        """Compute the loss of each picture of a part of the batch, `[A]`; `weights` is one per class.
 
+        >>> from backlight.train.losses import read_loss
         >>> batch = TrainingBatch(torch.zeros(2, 3, 1, 1), torch.tensor([0, 1]), torch.arange(2), torch.arange(2), 2)
-        >>> batch.loss(torch.zeros(2, 2), slice(0, 2), 0.1)
+        >>> batch.losses(torch.zeros(2, 2), slice(0, 2), read_loss("cross-entropy", 0.1))
         tensor([0.6931, 0.6931])
         """
-        losses = _weighted(logits, self.labels[part], smoothing, weights)
+        losses = _weighted(loss, logits, self.labels[part], weights)
         if self.others is None or self.own is None:
             return losses
-        return torch.lerp(_weighted(logits, self.others[part], smoothing, weights), losses, self.own[part])
+        return torch.lerp(_weighted(loss, logits, self.others[part], weights), losses, self.own[part])
 
 
-def _weighted(logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
-    losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+def _weighted(loss: Loss, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    losses = loss(logits, labels)
     return losses if weights is None else losses * weights[labels]
 
 

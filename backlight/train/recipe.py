@@ -12,6 +12,7 @@ from backlight.errors import FileError, UsageError, did_you_mean
 from backlight.grammar import parse_number
 from backlight.train.adversary import Adversary
 from backlight.train.augment import Augmentation
+from backlight.train.losses import read_loss
 from backlight.train.order import BALANCES
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
@@ -31,7 +32,8 @@ class Recipe:
 
     `lr` is the highest learning rate of the schedule; `warmup` the share of all steps that lead up to it, `final`
     what is left of it at the end, as a factor. `layer_decay` below 1 makes each layer learn slower than the one after
-    it by that factor. `label_smoothing`: share of the target spread over all classes. `ema`: decay of the averaged
+    it by that factor. `loss`: `cross-entropy`, `focal:gamma=2`, `file.py:function`. `label_smoothing`: share of the
+    target spread over all classes. `ema`: decay of the averaged
     weights that are then evaluated and kept, 0 for none. `clip`: largest norm of the gradient, 0 for none.
     `accumulate`: parts in which a batch is computed. `balance`: `none`, `weights` (loss by inverse class frequency)
     or `sampling`.
@@ -55,6 +57,7 @@ class Recipe:
     schedule: str = "cosine"
     warmup: float = 0.1
     final: float = 0.0
+    loss: str = "cross-entropy"
     label_smoothing: float = 0.1
     ema: float = 0.0
     clip: float = 0.0
@@ -77,6 +80,7 @@ class Recipe:
             if not value >= _LOWEST.get(one.name, 0) or (one.name in _BELOW_ONE and value >= 1):
                 expected = "0 to below 1" if one.name in _BELOW_ONE else f"at least {_LOWEST.get(one.name, 0)}"
                 raise UsageError(f"{one.name}={value}", expected=expected)
+        read_loss(self.loss)
         if self.adversary:
             Adversary.read(self.adversary)
         if self.warmup > 1 or self.final > 1 or self.lr <= 0 or self.layer_decay <= 0:

@@ -19,6 +19,7 @@ from backlight.train.adversary import Adversary
 from backlight.train.average import Average
 from backlight.train.batches import TrainingBatch
 from backlight.train.layers import freeze, hold_frozen, rest_frozen
+from backlight.train.losses import read_loss
 from backlight.train.optimizers import Optimizer
 from backlight.train.recipe import Recipe
 
@@ -66,6 +67,7 @@ class Trainer:
         # Wrapped after freezing: several processes would wait for gradients that never come.
         self.network = self.engine.parallel(self.module if head is None else self.module.get_submodule(head))
         self.adversary = Adversary.read(recipe.adversary) if recipe.adversary else None
+        self.loss = read_loss(recipe.loss, recipe.label_smoothing)
         self.class_weights = None if class_weights is None else class_weights.to(classifier.device)
         self.optimizer = Optimizer(self.module, recipe)
         self.average = Average(self.module, recipe.ema) if recipe.ema else None
@@ -135,7 +137,7 @@ class Trainer:
             part = slice(start, start + length)
             with self._gathered_only(start + length >= count):
                 logits = self._logits(batch.images[part])
-                losses = batch.loss(logits, part, self.recipe.label_smoothing, self.class_weights)
+                losses = batch.losses(logits, part, self.loss, self.class_weights)
                 loss = losses.sum() / batch.size
                 # Processes share the mean of their gradients, where the sum is wanted.
                 (loss * self.engine.world).backward()

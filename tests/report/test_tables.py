@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from backlight.page.sections import TableSection
+from backlight.plugins import Registry
 from backlight.report.tables import TABLE_SECTIONS, accuracy_by_class, table_sections
 from backlight.table import Table
 
@@ -47,7 +48,8 @@ def test_sections_follow_from_the_columns(monkeypatch: pytest.MonkeyPatch) -> No
     more = TableSection("skip", "More", frozenset({"loss"}), "skipped.html", lambda table, labels: {
         "failed": [(one, str(loss)) for one, loss in zip(table.ids, table["loss"])]
     })  # fmt: skip
-    monkeypatch.setattr("backlight.report.tables.TABLE_SECTIONS", (*TABLE_SECTIONS, more))
+    sections = Registry("sections", "section", (*TABLE_SECTIONS.built_in.values(), more), TableSection)
+    monkeypatch.setattr("backlight.report.tables.TABLE_SECTIONS", sections)
     both = table_sections(predicted(2).with_columns(loss=[0.5, 2.5]), LABELS, "toys")
     assert [one.anchor for one in both] == ["accuracy", "skip"]
     assert "2.5" in both[1].html

@@ -5,6 +5,7 @@ The factory takes no argument and returns an `nn.Module`, or a `Classifier` with
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
@@ -27,13 +28,24 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
     backlight.errors.FileError: missing.py: does not exist; expected file.py:function
     """
     path, factory = split(text)
+    return made_blueprint(text, lambda: _run(path, factory), seed, place=str(path))
+
+
+def made_blueprint(text: str, make: Callable[[], nn.Module | Classifier], seed: int, *, place: str = "") -> Blueprint:
+    """Return the blueprint of what a function of somebody else makes; `text` names it, `place` is where it lies.
+
+    Raises ModelError for a function that fails or returns something else.
+
+    >>> made_blueprint("mine:linear", lambda: nn.Linear(2, 2), 0).no_random
+    'mine:linear decides about its weights itself'
+    """
     with seeded(seed):
-        first = _call(path, factory)
+        first = _made(text, make)
 
     def build(_shape: ModelShape) -> nn.Module:
         # Anew each time but the first: what was built is then loaded into, or trained.
         with seeded(seed):
-            made = _call(path, factory)
+            made = _made(text, make)
         return made.module if isinstance(made, Classifier) else made
 
     no_random = f"{text} decides about its weights itself"
@@ -41,7 +53,7 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
         sources = from_one_source("assumed")
         if inner_normalization(first) is not None:
             sources |= {"mean": "given", "std": "given"}
-        return Blueprint(text, build, lambda shape: first, no_random=no_random, place=str(path), sources=sources)
+        return Blueprint(text, build, lambda shape: first, no_random=no_random, place=place, sources=sources)
     return Blueprint(
         text,
         build,
@@ -52,22 +64,26 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
         labels=first.labels,
         outputs=first.outputs,
         no_random=no_random,
-        place=str(path),
+        place=place,
         sources=first.sources,
     )
 
 
-def _call(path: Path, factory: str) -> nn.Module | Classifier:
+def _run(path: Path, factory: str) -> nn.Module | Classifier:
+    with importable(path):
+        made: nn.Module | Classifier = member(run_file(path), path, factory)()
+    return made
+
+
+def _made(text: str, make: Callable[[], nn.Module | Classifier]) -> nn.Module | Classifier:
     try:
-        with importable(path):
-            made = member(run_file(path), path, factory)()
+        made = make()
     except ModelError:
         raise
     except UsageError as error:
         raise ModelError(error.found, expected=error.expected, hint=error.hint) from None
     except Exception as error:
-        raise ModelError(f"{path}:{factory} failed: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{text} failed: {type(error).__name__}: {error}") from error
     if not isinstance(made, (nn.Module, Classifier)):
-        found = f"{path}:{factory} returns {type(made).__name__}"
-        raise ModelError(found, expected="an nn.Module, or a Classifier")
+        raise ModelError(f"{text} returns {type(made).__name__}", expected="an nn.Module, or a Classifier")
     return made
