@@ -199,7 +199,7 @@ class Robustness:
             "survival": self.survival,
             "curve": None if self.curve is None else self.curve.to_json(),
             "undecided": [table.ids[row] for row in np.flatnonzero(table["undecided"])],
-            "undefined": [table.ids[row] for row in np.flatnonzero(self.undefined)],
+            "not_finite": [table.ids[row] for row in np.flatnonzero(self.undefined)],
             "forwards": int(table["forwards"].sum()),
             "backwards": int(table["backwards"].sum()),
             "seconds": round(self.seconds, 3),

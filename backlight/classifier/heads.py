@@ -20,6 +20,7 @@ OUTPUTS = ("logits", "probabilities", "log-probabilities", "binary", "multilabel
 
 NO_PREDICTION = "no prediction"
 """What the prediction -1 is called."""
+UNDEFINED = "the model has no prediction for it: its output is NaN or infinite"
 
 _HOW = "Classifier.from_module(..., outputs={0!r}), or --outputs {0}"
 _BINARY = f"{_HOW.format('binary')}, reads one logit z as the two logits [0, z]"

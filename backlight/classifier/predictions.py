@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from backlight.classifier.classifier import Classifier
+from backlight.classifier.heads import NO_PREDICTION
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,17 @@ class Prediction:
     index: int
     probability: float
     logit: float
+
+
+def class_name(labels: Sequence[str], index: int) -> str:
+    """Name a class, by its number where it has no name; -1 is where no prediction is well defined.
+
+    >>> class_name(["cat"], 0), class_name(["cat"], 7), class_name(["cat"], -1)
+    ('cat', '7', 'no prediction')
+    """
+    if index < 0:
+        return NO_PREDICTION
+    return labels[index] if index < len(labels) else str(index)
 
 
 def top_classes(classifier: Classifier, logits: Tensor, top: int) -> list[tuple[Prediction, ...]]:

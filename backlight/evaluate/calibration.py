@@ -44,7 +44,7 @@ class Reliability:
 
 
 def reliability(table: Table, bins: int = 15) -> Reliability:
-    """Sort pictures into bins of confidence and compare it with accuracy there.
+    """Sort pictures that have a prediction into bins of confidence and compare it with accuracy there.
 
     Raises DataError for unlabeled pictures and confidences outside of 0 to 1.
 
@@ -52,10 +52,14 @@ def reliability(table: Table, bins: int = 15) -> Reliability:
     >>> reliability(Table.of(id=["a", "b"], **data)).ece
     0.5
     """
+    known = table["prediction"] >= 0
+    if not len(known):
+        raise DataError("no pictures and no confidences", expected="at least one")
+    table = table if known.all() else table.where(known)
     confidence = np.asarray(table["confidence"], dtype=np.float64)
-    if not len(confidence) or not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
-        raise DataError("confidences outside of 0 to 1, or none", expected="softmax probabilities")
-    if int(table["label"].min()) < 0:
+    if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
+        raise DataError("confidences outside of 0 to 1", expected="softmax probabilities")
+    if (table["label"] < 0).any():
         raise DataError("pictures without labels", expected="all labeled")
     right = (table["label"] == table["prediction"]).astype(np.float64)
     place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
@@ -119,7 +123,7 @@ def coverage_curve(table: Table) -> tuple[np.ndarray, np.ndarray]:
     >>> [column.tolist() for column in coverage_curve(Table.of(id=["a", "b"], **data))]
     [[0.5, 1.0], [1.0, 0.5]]
     """
-    confidence = table["confidence"]
+    confidence = np.where(table["prediction"] >= 0, table["confidence"], 0.0)
     order = np.argsort(-confidence, kind="stable")
     right = (table["label"] == table["prediction"])[order]
     count = np.arange(1, len(order) + 1)

@@ -65,7 +65,8 @@ def compare_evaluations(first: Evaluation, second: Evaluation) -> Comparison:
     """
     place = {name: index for index, name in enumerate(joint_labels(first, second))}
     numbers = np.array([place[name] for name in second.labels], dtype=np.int64)
-    renamed = {name: numbers[second.table[name]] for name in ("label", "prediction")}
+    columns = {name: np.asarray(second.table[name]) for name in ("label", "prediction")}
+    renamed = {name: np.where(column < 0, -1, numbers[column]) for name, column in columns.items()}
     return compare(first.table, second.table.with_columns(renamed))
 
 

@@ -9,11 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backlight.classifier import Classifier
+from backlight.classifier.heads import UNDEFINED
+from backlight.classifier.predictions import class_name
 from backlight.data.dataset import Dataset
 from backlight.engine.processes import Engine
 from backlight.engine.progress import Progress
-from backlight.errors import DataError, Failure
+from backlight.errors import DataError, Failure, ModelError
 from backlight.evaluate import metrics
 from backlight.evaluate.calibration import Reliability, reliability
 from backlight.evaluate.confusion import Confusion
@@ -92,7 +96,12 @@ class Evaluation:
     def _told(self, rows: Table) -> list[dict[str, Any]]:
         names = ("label", "prediction")
         kept = rows.select(*names, "confidence", "loss").rows()
-        return [row | {name: self.labels[row[name]] for name in names} for row in kept]
+        return [row | {name: class_name(self.labels, row[name]) for name in names} for row in kept]
+
+    @property
+    def not_finite(self) -> list[str]:
+        """List the ids of the pictures without a prediction, wrong and left out of loss and calibration."""
+        return [self.table.ids[row] for row in np.flatnonzero(self.table["prediction"] < 0)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `evaluate`."""
@@ -106,6 +115,7 @@ class Evaluation:
             "top5": self.top5,
             "loss": metrics.mean_loss(self.table),
             "ece": self.reliability.ece,
+            "not_finite": self.not_finite,
             "per_class": {name: score.to_json() for name, score in self.per_class.items()},
             "confusion": self.confusion.to_json(),
             "labels": list(self.labels),
@@ -144,6 +154,12 @@ def evaluate(
     """
     if not data.labeled:
         raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
+    if classifier.multilabel:
+        raise ModelError(
+            f"{classifier.name} answers a question per label, and {data.name} has one label per picture",
+            expected="a model of one class among all",
+            hint="backlight.evaluate.multilabel, with several labels per picture",
+        )
     start = time.perf_counter()
     seen = match_labels(classifier, data).with_channels(classifier.channels)
     sized = seen.resized(classifier.resize) if classifier.resize is not None else seen
@@ -158,5 +174,6 @@ def evaluate(
         progress=progress,
     )
     labels = classifier.labels or data.label_names
-    failed = (*data.failed, *samples.failed)
+    unknown = [name for name, found in zip(samples.table.ids, samples.table["prediction"]) if found < 0]
+    failed = (*data.failed, *samples.failed, *(Failure(name, UNDEFINED) for name in unknown))
     return Evaluation(samples.table, labels, data.split, failed, time.perf_counter() - start)

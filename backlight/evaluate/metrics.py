@@ -11,6 +11,8 @@ from backlight.errors import DataError
 from backlight.evaluate.confusion import Confusion
 from backlight.table import Table
 
+_LAST = np.iinfo(np.int64).max
+
 
 def accuracy(table: Table) -> float:
     """Return the share of labeled pictures that are predicted right.
@@ -34,7 +36,7 @@ def top_k(table: Table, count: int = 5) -> float:
 def rank_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Count how many classes have a higher logit `[N,classes]` than the label `[N]`, equal ones by index: int64 `[N]`.
 
-    A label whose logit is not a number comes last.
+    Where no prediction is well defined the label comes after any number of classes.
 
     >>> rank_of(np.array([[3.0, 2.0, 2.0]]), np.array([2])).tolist()
     [2]
@@ -43,16 +45,17 @@ def rank_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     earlier = np.arange(logits.shape[1]) < labels[:, None]
     rank = ((logits > own) | ((logits == own) & earlier)).sum(1)
     # A logit that is not a number compares false with everything and would rank first.
-    return np.where(np.isnan(own[:, 0]), logits.shape[1], rank)
+    return np.where(np.isfinite(logits.max(1)), rank, _LAST)
 
 
 def mean_loss(table: Table) -> float:
-    """Return the mean cross-entropy, in nats.
+    """Return the mean cross-entropy, in nats, of the pictures whose own is finite; NaN where none is.
 
     >>> mean_loss(Table.of(id=["a", "b"], loss=[1.0, 2.0]))
     1.5
     """
-    return float(np.mean(table["loss"], dtype=np.float64))
+    finite = table["loss"][np.isfinite(table["loss"])]
+    return float(np.mean(finite, dtype=np.float64)) if len(finite) else float("nan")
 
 
 def confusion(table: Table, classes: int) -> Confusion:
@@ -163,7 +166,7 @@ def top_losses(table: Table, top: int = 20) -> Table:
     >>> top_losses(Table.of(id=["a", "b"], loss=[1.0, 2.0]), 1).ids
     ['b']
     """
-    return table.sort("loss", descending=True).head(top)
+    return table.where(~np.isnan(table["loss"])).sort("loss", descending=True).head(top)
 
 
 def suspected_label_errors(table: Table, confidence: float = 0.9) -> Table:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from backlight.classifier import Classifier
+from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.predictions import Prediction, top_classes
 from backlight.engine.chunks import Chunk, in_chunks
 from backlight.engine.progress import Progress
@@ -97,7 +98,7 @@ def predict(
             if classes:
                 done.append(Predicted(str(picture.path), classes))
             else:
-                failed.append(Failure(str(picture.path), "the model has no prediction: its output is NaN or infinite"))
+                failed.append(Failure(str(picture.path), UNDEFINED))
     return Predictions(tuple(done), tuple(failed))
 
 

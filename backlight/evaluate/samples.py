@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from backlight import __version__
 from backlight.classifier import Classifier
+from backlight.classifier.heads import predicted_classes
 from backlight.data.dataset import Dataset
 from backlight.engine.chunks import Chunk, in_chunks
 from backlight.engine.processes import Engine
@@ -91,14 +92,17 @@ def predict_dataset(
 def tabulate(ids: Sequence[str], labels: Tensor, logits: Tensor, *, logits_kept: bool = True) -> Table:
     """Make the table of ids, labels int64 `[N]` (-1 where unknown) and logits `[N,classes]`.
 
+    Where no prediction is well defined it is -1, and `confidence` and `loss` are NaN.
+
     >>> tabulate(["a"], torch.tensor([1]), torch.tensor([[0.0, 0.0]]))["loss"].round(4)
     array([0.6931], dtype=float32)
     """
-    probabilities = logits.softmax(1)
-    confidence, prediction = probabilities.max(1)
+    prediction = predicted_classes(logits)
+    known = prediction >= 0
+    confidence = logits.softmax(1).amax(1).where(known, torch.nan)
     columns = {"id": ids, "label": labels, "prediction": prediction, "confidence": confidence}
     if bool((labels >= 0).all()):
-        columns["loss"] = F.cross_entropy(logits, labels, reduction="none")
+        columns["loss"] = F.cross_entropy(logits, labels, reduction="none").where(known, torch.nan)
         columns["rank"] = rank_of(logits.numpy(), labels.numpy())
     return Table.of({**columns, "logits": logits} if logits_kept else columns)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -75,7 +76,8 @@ def calibrate(table: Table) -> Calibration:
     """
     if "logits" not in table or "loss" not in table:
         raise DataError(f"a table with the columns {table.names}", expected="logits and loss of labeled pictures")
-    logits, labels = torch.tensor(table["logits"]), torch.tensor(table["label"])
+    known = table.where(np.isfinite(table["loss"]))
+    logits, labels = torch.tensor(known["logits"]), torch.tensor(known["label"])
     temperature = fit_temperature(logits, labels)
     after = at_temperature(table, temperature)
     return Calibration(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from backlight.classifier.predictions import class_name
 from backlight.data.dataset import Dataset
 from backlight.evaluate.compare import Comparison, joint_labels
 from backlight.evaluate.evaluating import Evaluation
@@ -91,7 +92,10 @@ def _shown(
     for row in rows.rows():
         if row["id"] in thumbnails:
             answers = ((row["prediction"], row["confidence"]), (row["prediction_second"], row["confidence_second"]))
-            said = (f"{name}: {labels[taken]} ({percent(float(sure))})" for name, (taken, sure) in zip(names, answers))
+            said = (
+                f"{name}: {class_name(labels, taken)} ({percent(float(sure))})"
+                for name, (taken, sure) in zip(names, answers)
+            )
             words = f"really {labels[row['label']]}; {', '.join(said)}"
             yield Captioned(shown_path(row["id"]), words, thumbnails[row["id"]])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from backlight.classifier.predictions import class_name
 from backlight.data.dataset import Dataset
 from backlight.images import to_floats, to_picture
 from backlight.page.embed import exact_uri, photograph_uri
@@ -88,7 +89,8 @@ def shown_rows(
     """
     shown = []
     for row in table.rows():
-        true, taken, sure = labels[row["label"]], labels[row["prediction"]], f"{percent(float(row['confidence']))} sure"
+        true, taken = (class_name(labels, row[name]) for name in ("label", "prediction"))
+        sure = f"{percent(float(row['confidence']))} sure"
         words = (f"{true}, {'rightly' if true == taken else f'taken for {taken}'}, {sure}") if told else sure
         if row["id"] in thumbnails:
             shown.append(Captioned(shown_path(row["id"]), words, thumbnails[row["id"]]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backlight.attack.robustness import Robustness
+from backlight.classifier.predictions import class_name
 from backlight.page.sections import Facts
 from backlight.table.statistics import wilson
 
@@ -107,4 +108,4 @@ def label_of(found: Robustness, label: int) -> str:
     >>> label_of(Robustness(Table.of(id=["a"]), RobustnessRequest("pgd"), ("cat",), 1), 0)
     'cat'
     """
-    return found.labels[label] if label < len(found.labels) else str(label)
+    return class_name(found.labels, label)

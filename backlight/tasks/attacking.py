@@ -14,6 +14,7 @@ from backlight.attack import attack as attack_images
 from backlight.attack.choosing import Attack
 from backlight.attack.objectives import Objective
 from backlight.classifier import Classifier
+from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
 from backlight.errors import Failure, counted
@@ -160,7 +161,7 @@ def attack_pictures(
             difference = outputs[picture.path][1]
             write_png(difference, amplify(result.perturbation[row].cpu(), AMPLIFICATION))
             if one.label_before < 0:
-                failed.append(Failure(str(picture.path), "the model has no prediction: its output is NaN or infinite"))
+                failed.append(Failure(str(picture.path), UNDEFINED))
             else:
                 zero = int(result.zero_grads[row])
                 done.append(_attacked(classifier, result.threat, picture.path, one, zero, difference))

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from backlight.classifier import Classifier
+from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.targets import Target
 from backlight.engine.progress import Progress
 from backlight.errors import Failure
@@ -140,7 +141,8 @@ def explain_pictures(
     """Explain picture files and write an overlay and a raw map per method into `folder`.
 
     Each npz holds `raw` (signed, [C,h,w]), `heat` ([H,W]), `box` (the crop on the photograph) and `full_size`. A
-    file that cannot be read is noted and the others go on. Nothing is overwritten without `force`.
+    file that cannot be read, or for which there is no prediction, is noted and the others go on. Nothing is overwritten
+    without `force`.
 
     Raises UsageError where a file exists, and as `explain` does.
 
@@ -163,7 +165,11 @@ def explain_pictures(
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="explain"):
         explanations = _explain(classifier, pictures, request)
         drawn = {method: overlays(explanations, method) for method in explanations}
+        answered = classifier.head.well_defined(explanations.logits).tolist()
         for row, picture in enumerate(pictures):
+            if not answered[row]:
+                failed.append(Failure(str(picture.path), UNDEFINED))
+                continue
             stem = names[picture.path]
             maps = []
             for name, attribution in explanations.items():

@@ -63,7 +63,7 @@ def test_pictures_without_a_prediction_are_neither_right_nor_robust(fault: str, 
     assert found.undefined.tolist() == [False] * 4 + [True] * 4
     assert found.table["prediction"].tolist()[4:] == [-1] * 4
     document = found.to_json()
-    assert document["undefined"] == found.table.ids[4:]
+    assert document["not_finite"] == found.table.ids[4:]
     assert [one.path for one in found.failed] == found.table.ids[4:]
     assert found.flows.sum() == 4
     assert np.isfinite([document["clean_accuracy"], document["robust_accuracy"], *document["interval"]]).all()
