@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from backlight import __version__
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError, Failure
+from backlight.engine.progress import Progress
+from backlight.errors import Failure
 from backlight.explain.attribution import Explanations
 from backlight.explain.averages import ClassAverages
 from backlight.explain.choosing import Method, choose_methods
+from backlight.explain.cost import passes_for
 from backlight.explain.explaining import explain
 from backlight.explain.figures import overlays
 from backlight.explain.request import Request
@@ -30,17 +31,18 @@ from backlight.explain.saved import map_file, write_raw
 from backlight.explain.scores.metrics import AnyMetric, Metric, choose_metrics
 from backlight.explain.scores.score import DEFAULT_METRICS, score_explanations, summarize
 from backlight.explain.views import OBJECT, Views, read_views
-from backlight.fingerprint import fingerprint
 from backlight.images import write_png
 from backlight.random import Random
-from backlight.sweep.blocks import BlockFolder
+from backlight.sweep import Advance, Cost, Part, Task, sweep
+from backlight.sweep.cost import cost_of, shape_of
+from backlight.sweep.parts import forget
 from backlight.table import Table
 from backlight.user_code import code_of
 
 MAPS, BLOCKS = "maps", "explain-blocks"
 PLACES = ("border",)
 _MASKED = ("mass", "pointing_game")
-_BLOCK_VALUES = 8 * 3 * 224 * 224
+_BATCH_VALUES = 8 * 3 * 224 * 224
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,13 +100,14 @@ def explain_data(
     engine: Engine | None = None,
     progress: Progress | None = None,
     batch_size: int = 32,
+    block: int | None = None,
 ) -> DataExplanations:
     """Explain every picture of a data set, score the maps, and write overlays and raw maps into `out`.
 
     Where maps lie (near the border; on the object, where the data have masks "object") is always told; `metrics`
-    are scored besides. At most `batch_size` pictures, fewer of large ones, are in memory at a time. Finished blocks
-    are kept in `out`; with `resume` those of the same model, request and pictures are read back. With several
-    processes each explains its share and all get the same result.
+    are scored besides. At most `batch_size` pictures, fewer of large ones, are in memory at a time. Finished blocks (of
+    `block` pictures) are kept in `out`; with `resume` those of the same model, request and pictures are read back,
+    else they are deleted. Several processes share the work and all get the same result.
 
     Raises DataError where no picture can be read, and as `explain` and `score` do.
 
@@ -117,10 +120,8 @@ def explain_data(
     """
     located = (*PLACES, *(_MASKED if OBJECT in data.masks else ()))
     wanted = choose_metrics((*choose_metrics(metrics), *located))
-    study = _Study(
-        classifier, data, request, choose_methods(request.methods), wanted, out, engine or Engine(classifier.device)
-    )
-    return study.run(resume, batch_size, progress)
+    study = _Study(classifier, data, request, choose_methods(request.methods), wanted, out, batch_size)
+    return study.run(resume, block, engine or Engine(classifier.device), progress)
 
 
 def stem_of(name: str) -> str:
@@ -145,49 +146,71 @@ class _Study:
     methods: list[Method]
     metrics: tuple[Metric, ...]
     out: Path | None
-    engine: Engine
-    failed: list[Failure] = field(default_factory=list)
+    batch_size: int
 
     def __post_init__(self) -> None:
         self.labels = tuple(one.label for one in self.methods)
-        self.blocks: BlockFolder | None = None
-        if self.out is not None:
-            request = self.request
-            asked = (self.labels, request.target, request.layer, request.quantity, request.seed)
-            named = [metric.name for metric in self.metrics]
-            functions = (*(one.card.function for one in self.methods), *(one.function for one in self.metrics))
-            code = [code_of(function) for function in functions]
-            things = (self.classifier, *(str(one) for one in (asked, named, code, __version__)))
-            self.blocks = BlockFolder.of(self.out / BLOCKS, *things)
-
-    def run(self, resume: bool, batch_size: int, progress: Progress | None) -> DataExplanations:
-        start = time.perf_counter()
-        rows, tables, averages = self.engine.shard(len(self.data)), list[Table](), ClassAverages(self.labels)
-        with reporting(progress, len(rows), f"explain {self.data.name}") as advance:
-            for part in rows.split(self._size(batch_size)):
-                views = read_views(self.classifier, self.data, part)
-                self.failed += views.failed
-                if views.pictures:
-                    table, here = self._block(views, resume)
-                    tables.append(table)
-                    averages.merge(here)
-                advance(len(part))
-        return self._gathered(tables, averages, start)
-
-    def _size(self, batch_size: int) -> int:
         size = self.classifier.size or (224, 224)
-        return max(1, min(batch_size, _BLOCK_VALUES // (3 * size[0] * size[1])))
+        self.batch_size = max(1, min(self.batch_size, _BATCH_VALUES // (3 * size[0] * size[1])))
 
-    def _block(self, views: Views, resume: bool) -> tuple[Table, ClassAverages]:
-        tag = fingerprint(views.images, views.labels, views.masks)[:16]
-        if self.blocks is not None and resume and self._written(views):
-            found = self.blocks.read(views.ids, tag)
-            if found is not None:
-                return found.table, ClassAverages.from_tensors(self.labels, found.tensors)
-        table, averages = self._explained(views)
-        if self.blocks is not None:
-            self.blocks.write(views.ids, table, averages.to_tensors(), tag)
-        return table, averages
+    def run(self, resume: bool, block: int | None, engine: Engine, progress: Progress | None) -> DataExplanations:
+        start = time.perf_counter()
+        folder = None if self.out is None else self.out / BLOCKS
+        if folder is not None and not resume:
+            if engine.is_main:
+                forget(folder)
+            engine.barrier()
+        request = self.request
+        asked = (self.labels, request.target, request.layer, request.quantity, request.seed)
+        named = [metric.name for metric in self.metrics]
+        functions = (*(one.card.function for one in self.methods), *(one.function for one in self.metrics))
+        code = [code_of(function) for function in functions]
+        depends = (self.classifier, *(str(one) for one in (asked, named, code, self.batch_size, __version__)))
+        task = Task(
+            f"explain {self.data.name}",
+            self.data,
+            self._work,
+            depends,
+            self._cost,
+            block,
+            is_complete=lambda part: self.out is None or self._written(part.table.ids),
+        )
+        found = sweep(task, folder=folder, engine=engine, progress=progress)
+        averages = ClassAverages(self.labels)
+        for part in found.parts():
+            if len(part.table):
+                averages.merge(ClassAverages.from_tensors(self.labels, part.tensors))
+        return DataExplanations(
+            found.table,
+            self.labels,
+            self.request,
+            averages,
+            self.data.label_names if self.data.labeled else self.classifier.labels,
+            self.data,
+            self.out,
+            (*self.data.failed, *found.failed),
+            time.perf_counter() - start,
+            self.metrics,
+        )
+
+    def _cost(self) -> Cost:
+        shape = shape_of(self.classifier, self.data)
+        passes = passes_for(self.methods, self.metrics, shape)
+        return cost_of(self.classifier, shape, passes)
+
+    def _work(self, block: Dataset, advance: Advance) -> Part:
+        tables, averages, failed = list[Table](), ClassAverages(self.labels), list[Failure]()
+        for rows in torch.arange(len(block)).split(self.batch_size):
+            views = read_views(self.classifier, block, rows)
+            failed += views.failed
+            if views.pictures:
+                table, here = self._explained(views)
+                tables.append(table)
+                averages.merge(here)
+            advance(len(rows))
+        if not tables:
+            return Part(Table.of(id=[]), failed=tuple(failed))
+        return Part(Table.merge(tables), averages.to_tensors(), tuple(failed))
 
     def _explained(self, views: Views) -> tuple[Table, ClassAverages]:
         request, random = self.request, Random(self.request.seed, views.ids)
@@ -229,30 +252,8 @@ class _Study:
         folder, stem = self.out / MAPS, stem_of(name)
         return map_file(folder, stem, method, "png"), map_file(folder, stem, method, "npz")
 
-    def _written(self, views: Views) -> bool:
-        return all(path.is_file() for name in views.ids for one in self.labels for path in self._files(name, one))
-
-    def _gathered(self, tables: list[Table], averages: ClassAverages, start: float) -> DataExplanations:
-        everything = self.engine.gather_objects((tables, averages, self.failed))
-        merged = [table for part, _, _ in everything for table in part]
-        if not merged:
-            raise DataError(f"{self.data.name} has no picture that can be read", expected="at least one")
-        table, total = Table.merge(merged), ClassAverages(self.labels)
-        for _, here, _ in everything:
-            total.merge(here)
-        known = set(table.ids)
-        return DataExplanations(
-            table.at([name for name in self.data.ids if name in known], exact=True),
-            self.labels,
-            self.request,
-            total,
-            self.data.label_names if self.data.labeled else self.classifier.labels,
-            self.data,
-            self.out,
-            (*self.data.failed, *(one for _, _, failed in everything for one in failed)),
-            time.perf_counter() - start,
-            self.metrics,
-        )
+    def _written(self, ids: Sequence[str]) -> bool:
+        return all(path.is_file() for name in ids for one in self.labels for path in self._files(name, one))
 
 
 def _flags(found: Explanations) -> dict[str, Tensor]:

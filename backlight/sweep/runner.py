@@ -178,9 +178,12 @@ class _Run:
         return True
 
     def _found(self, block: Block, advance: Advance) -> bool:
-        if not (self.store.has(block) and self.task.is_complete(block.ids)):
+        if not self.store.has(block):
             return False
-        self._finish(block, self.store.read(block, tensors=False), advance)
+        part = self.store.read(block, tensors=False)
+        if not self.task.is_complete(part):
+            return False
+        self._finish(block, part, advance)
         return True
 
     def _finish(self, block: Block, part: Part, advance: Callable[[int, str], None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -51,7 +51,7 @@ class Task:
     `depends` is everything but the pictures that decides about a part: model, method, options, seed; a changed one
     gives other parts. `cost` is asked only where no earlier run has settled the size, of at most `most` pictures;
     `size` overrules it.
-    `is_complete` says whether what the work wrote besides its part is there still, by the ids of a block.
+    `is_complete` says whether what the work wrote besides its part is there still.
 
     >>> data = Dataset.of(torch.zeros(5, 3, 4, 4, dtype=torch.uint8))
     >>> task = Task("brightness", data, lambda data, advance: Part(Table.of(id=data.ids)), size=2)
@@ -66,7 +66,7 @@ class Task:
     cost: Callable[[], Cost] | None = None
     size: int | None = None
     most: int = MOST
-    is_complete: Callable[[Sequence[str]], bool] = lambda ids: True
+    is_complete: Callable[[Part], bool] = lambda part: True
 
     @cached_property
     def key(self) -> str:

@@ -66,7 +66,7 @@ def whole(**options: Any) -> study.DataExplanations:
         load_data(SHAPES, split="all"),
         Request(METHODS),
         metrics=METRICS,
-        **{"batch_size": 4, **options},
+        **{"batch_size": 4, "block": 4, **options},
     )
 
 
@@ -98,9 +98,10 @@ def test_the_table_is_what_scoring_all_pictures_at_once_gives() -> None:
 
 
 @pytest.mark.promises
-@pytest.mark.parametrize("batch_size", [1, 3, 10])
-def test_the_size_of_blocks_changes_nothing(batch_size: int) -> None:
-    assert close(whole(batch_size=batch_size).table, whole().table)
+@pytest.mark.parametrize("size", [1, 3, 10])
+def test_neither_the_size_of_blocks_nor_of_batches_changes_anything(size: int) -> None:
+    assert close(whole(block=size).table, whole().table)
+    assert close(whole(batch_size=size, block=None).table, whole().table)
 
 
 def test_overlays_and_raw_maps_are_those_of_a_single_picture(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_finished_blocks_are_read_back_only_for_the_same_things(tmp_path: Path) 
 
     classifier.module.register_forward_hook(count)
     data = load_data(SHAPES, split="all")
-    again = {"metrics": METRICS, "out": tmp_path, "resume": True, "batch_size": 4}
+    again = {"metrics": METRICS, "out": tmp_path, "resume": True, "batch_size": 4, "block": 4}
     second = explain_data(classifier, data, Request(METHODS), **again)
     assert calls == 0
     assert second.table.rows() == first.table.rows()
@@ -231,6 +232,8 @@ def test_the_model_is_left_as_it_was() -> None:
         explain_data(Classifier.from_module(net, size=16), load_data(SHAPES, split="all"), Request(("saliency",)))
 
 
+_SMALL = "from backlight.sweep import cost; cost.SECONDS, cost._FEWEST_VALUES = 1e-9, 1\n"  # blocks of one picture
+_RUN = "from backlight.cli import main; main()"
 MANY, SOME = (SHAPES.replace("n=10", f"n={count}") for count in (16, 8))
 
 
@@ -253,7 +256,7 @@ def backlight(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
 def test_killed_and_resumed_it_gives_the_same_table(backlight: CommandLine, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     out = tmp_path / "out"
-    words = [sys.executable, "-m", "backlight", *command(tmp_path, MANY, "--out", str(out))]
+    words = [sys.executable, "-c", _SMALL + _RUN, *command(tmp_path, MANY, "--out", str(out))]
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while not list((out / "explain-blocks").glob("*.parquet")):
             try:
@@ -276,7 +279,9 @@ def test_killed_and_resumed_it_gives_the_same_table(backlight: CommandLine, tmp_
     assert close(Table.read(document["table"]), at_once(MANY, metrics=()))
 
 
-_TOGETHER = """
+_TOGETHER = (
+    _SMALL
+    + """
 import sys
 from backlight.cli import main
 sys.argv = {words!r}
@@ -285,6 +290,7 @@ try:
 except SystemExit as end:
     assert not end.code, end
 """
+)
 
 
 def test_two_processes_write_the_table_that_one_does(tmp_path: Path) -> None:
