@@ -258,7 +258,7 @@ def test_killed_and_resumed_it_gives_the_same_table(backlight: CommandLine, tmp_
     out = tmp_path / "out"
     words = [sys.executable, "-c", _SMALL + _RUN, *command(tmp_path, MANY, "--out", str(out))]
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while not list((out / "explain-blocks").glob("*.parquet")):
+        while not list((out / "explain-blocks").glob("[!.]*.parquet")):
             try:
                 process.wait(timeout=0.02)
             except subprocess.TimeoutExpired:
@@ -266,7 +266,7 @@ def test_killed_and_resumed_it_gives_the_same_table(backlight: CommandLine, tmp_
             raise AssertionError(process.communicate()[1].decode())
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    kept = {path: path.stat().st_mtime_ns for path in (out / "explain-blocks").glob("*.parquet")}
+    kept = {path: path.stat().st_mtime_ns for path in (out / "explain-blocks").glob("[!.]*.parquet")}
     assert 0 < len(kept) < 16
     refused = backlight(*words[3:])
     assert refused.status == 2
