@@ -16,6 +16,7 @@ from backlight.attack import ATTACKS, Challenge, attack, evaluate_robustness
 from backlight.attack.request import RobustnessRequest
 from backlight.classifier import Classifier
 from backlight.classifier.targets import resolve_targets
+from backlight.corrupt import CorruptionRequest, evaluate_corruptions
 from backlight.data import load_data
 from backlight.evaluate import evaluate, predict
 from backlight.evaluate.samples import predict_dataset
@@ -40,6 +41,7 @@ SHAPES = f"shapes:n=24,size={SIDE},classes=4"
 LAST = "6"
 ATTENTION = ("rollout", "gradient_attention", "legrad")
 ROBUST = RobustnessRequest("pgd", eps=0.1, options={"steps": 3})
+CORRUPTED = CorruptionRequest.of("fog,jpeg", severities=[3], stability=True)
 Call = Callable[[Classifier, Path], Any]
 
 
@@ -101,6 +103,7 @@ CALLS: dict[str, Call] = {
     "read_objective": lambda classifier, _: read_objective(classifier, f"{LAST}:2"),
     "Challenge.of": lambda classifier, _: Challenge.of(classifier, IMAGES, fast=True),
     "evaluate_robustness": lambda classifier, _: evaluate_robustness(classifier, load_data(SHAPES), ROBUST),
+    "evaluate_corruptions": lambda classifier, _: evaluate_corruptions(classifier, load_data(SHAPES), CORRUPTED),
     "class_image": lambda classifier, _: class_image(classifier, [0, 2], steps=2),
     "feature_image": lambda classifier, _: feature_image(classifier, LAST, [0, 3], copies=2, steps=2),
     "invert": lambda classifier, _: invert(classifier, IMAGES[:1], LAST, steps=2),

@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import DATA_FORMS, ModelOptions, OutputOptions, PartOptions, RunOptions
+from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PartOptions, RunOptions, WeightOptions
 from backlight.cli.output import given_command, run_task
+from backlight.errors import UsageError
 
 
 def corruptions(
     data: Annotated[str, typer.Option(help=DATA_FORMS)],
-    model: ModelOptions,
+    weights: WeightOptions,
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    model: Annotated[
+        list[str] | None, typer.Option(help="As elsewhere; given twice, the second is compared with the first.")
+    ] = None,
     kinds: Annotated[
         str, typer.Option(help="published (the fifteen) | all | noise | blur | weather | digital | NAME, with commas.")
     ] = "published",
@@ -30,9 +34,13 @@ def corruptions(
     from backlight.tasks.corrupting import CorruptionsRequest
     from backlight.tasks.corrupting import corruptions as task
 
+    names = model or [DEFAULT_MODEL]
+    if len(names) > 2:
+        raise UsageError(f"{len(names)} models", expected="one, or two that are compared")
     request = CorruptionsRequest(
         part.of(data),
-        model.request,
+        weights.of(names[0]),
+        weights.of(names[1]) if len(names) == 2 else None,
         kinds,
         severities,
         stability,

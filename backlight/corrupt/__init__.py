@@ -5,6 +5,7 @@ registry     every kind by name: noise, blurs, weather, spatter, colors, digital
 shifts       small changes that people hardly see, for stability
 augmenting   corruptions in training (augmix)
 evaluating   `evaluate_corruptions`: a `request` in, a `study` out; alexnet: by what errors are weighed
+comparing    two models under the same corruptions; stored: corrupted pictures as a data set
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from backlight.corrupt.corrupting import corrupt
 from backlight.corrupt.registry import CORRUPTIONS, CorruptionCard
 
 if TYPE_CHECKING:
+    from backlight.corrupt.comparing import compare_studies
     from backlight.corrupt.evaluating import evaluate_corruptions
     from backlight.corrupt.request import CorruptionRequest
     from backlight.corrupt.study import CorruptionStudy
@@ -24,10 +26,19 @@ if TYPE_CHECKING:
 _HOMES = {
     "CorruptionRequest": "backlight.corrupt.request",
     "CorruptionStudy": "backlight.corrupt.study",
+    "compare_studies": "backlight.corrupt.comparing",
     "evaluate_corruptions": "backlight.corrupt.evaluating",
 }
 
-__all__ = ["CORRUPTIONS", "CorruptionCard", "CorruptionRequest", "CorruptionStudy", "corrupt", "evaluate_corruptions"]
+__all__ = [
+    "CORRUPTIONS",
+    "CorruptionCard",
+    "CorruptionRequest",
+    "CorruptionStudy",
+    "compare_studies",
+    "corrupt",
+    "evaluate_corruptions",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 from torch import Tensor
 
 from backlight.corrupt import corrupt
+from backlight.corrupt.comparing import PairedDifference
 from backlight.corrupt.registry import FIFTEEN, CorruptionCard
 from backlight.corrupt.study import CorruptionStudy, KindResult
 from backlight.data.dataset import Dataset
@@ -39,11 +41,16 @@ class KindCell:
 
 
 def corruptions_section(
-    study: CorruptionStudy, data: Dataset | None, *, name: str = "", pictures: bool = True
+    study: CorruptionStudy,
+    data: Dataset | None,
+    *,
+    name: str = "",
+    pictures: bool = True,
+    compared: Mapping[str, PairedDifference] | None = None,
 ) -> Section:
     """Write the section; `data` gives the photograph that is shown corrupted, and the pictures that fell.
 
-    Without `data`, or with `pictures` false, it holds numbers only.
+    Without `data`, or with `pictures` false, it holds numbers only; `compared` are differences to a second model.
     """
     sample = _photograph(study, data) if pictures and data is not None else None
     facts = {
@@ -58,6 +65,7 @@ def corruptions_section(
         "knows": _knows(study),
         "classes": _classes(study),
         "stability": sorted(study.stability.values(), key=lambda one: -one.flip_share),
+        "compared": list((compared or {}).values()),
         "fallen": _fallen(study, data if pictures else None),
     }
     return Section("corruptions", "Noise, blur, weather and compression", fill("corruptions.html", facts))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from backlight.corrupt.comparing import PairedDifference, compare_studies
 from backlight.corrupt.evaluating import evaluate_corruptions
 from backlight.corrupt.registry import CorruptionCard, frost_card
 from backlight.corrupt.request import CorruptionRequest
@@ -27,6 +28,8 @@ from backlight.tasks.result_folder import ResultFolder
 class CorruptionsRequest:
     """Which data set is corrupted and how: kinds and severities as `CorruptionRequest.of` reads them.
 
+    A `second` model is compared with the first, picture by picture.
+
     `frost` is a folder of photographs of frost, without which a drawn likeness stands in. `resume` goes on from the
     blocks that are finished in `out`.
 
@@ -36,6 +39,7 @@ class CorruptionsRequest:
 
     data: DataRequest
     model: Model = DEFAULT_MODEL
+    second: Model | None = None
     kinds: str = "published"
     severities: str = "1-5"
     stability: bool = False
@@ -57,7 +61,14 @@ class CorruptionsRequest:
     @property
     def described(self) -> dict[str, Any]:
         """Describe what the evaluation is of, to tell one from another."""
-        where = {"data": self.data.name, "split": self.data.split, "limit": self.data.limit, "seed": self.seed}
+        second = None if self.second is None else model_name(self.second)
+        where = {
+            "second": second,
+            "data": self.data.name,
+            "split": self.data.split,
+            "limit": self.data.limit,
+            "seed": self.seed,
+        }
         described: dict[str, Any] = plain_json({**self.asked.describe(), "model": model_name(self.model), **where})
         return described
 
@@ -78,7 +89,8 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
     >>> from backlight import load
     >>> data, model = DataRequest("shapes:n=4,size=32,classes=10", "all"), load("classic_cnn", random=True)
     >>> model.labels = ()
-    >>> corruptions(CorruptionsRequest(data, model, "fog", "1", out=Path(tempfile.mkdtemp()))).document["n"]
+    >>> request = CorruptionsRequest(data, model, kinds="fog", severities="1", out=Path(tempfile.mkdtemp()))
+    >>> corruptions(request).document["n"]
     4
     """
     folder = ResultFolder(request.out, "corruptions")
@@ -89,36 +101,50 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
     if engine.is_main and request.force and not request.resume:
         folder.forget_blocks()
     engine.barrier()
+    look = partial(
+        evaluate_corruptions,
+        data=pictures,
+        request=request.asked,
+        seed=request.seed,
+        cache=folder.blocks,
+        engine=engine,
+        progress=progress if engine.is_main else None,
+    )
     with keeping(resumable=lambda: engine.is_main and folder.blocks.exists()):
-        found = evaluate_corruptions(
-            classifier,
-            pictures,
-            request.asked,
-            seed=request.seed,
-            cache=folder.blocks,
-            engine=engine,
-            progress=progress if engine.is_main else None,
-        )
+        found = look(classifier)
+        second = None if request.second is None else as_classifier(request.second, request.seed)
+        other = None if second is None else look(second)
     if not engine.is_main:
         return Outcome(result=found)
     document = with_model(classifier, found.to_json())
+    compared = {} if other is None else compare_studies(found, other)
+    if other is not None and second is not None:
+        document["second"] = with_model(second, other.to_json()) | {"relative_mce": other.relative_mce(found)}
+        document["comparison"] = {name: one.to_json() for name, one in compared.items()}
     shown = pictures.with_channels(classifier.channels)
     sized = shown if classifier.resize is None else shown.resized(classifier.resize)
     files = folder.write(
         classifier,
         found.table,
         document | {"request": request.described},
-        corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures),
+        corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures, compared=compared),
         failed=found.failed,
         options=Options(command=request.command, title=f"{classifier.name} under corruptions"),
     )
     return Outcome(
         plain_json(document | {"html": folder.page}),
-        (*_lines(found), str(folder.page)),
+        (*_lines(found), *_compared(compared), str(folder.page)),
         files,
         found.failed,
         result=found,
     )
+
+
+def _compared(found: Mapping[str, PairedDifference]) -> Iterator[str]:
+    for name, one in found.items():
+        low, high = one.interval
+        words = "" if one.clear else "  may be chance"
+        yield f"  second model, {name:<15} {one.difference:+.1%} ({low:+.1%} to {high:+.1%}){words}"
 
 
 def _lines(found: CorruptionStudy) -> Iterator[str]:

@@ -1,0 +1,69 @@
+"""Two models under the same corruptions, picture by picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backlight.corrupt.study import CorruptionStudy
+from backlight.errors import DataError
+
+_Z = 1.959963984540054  # of the 95 % interval
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The second model's accuracy minus the first one's on the same pictures, with its 95 % interval.
+
+    >>> PairedDifference("fog", 0.6, 0.7, 0.1, (0.02, 0.18)).clear
+    True
+    """
+
+    name: str
+    first: float
+    second: float
+    difference: float
+    interval: tuple[float, float]
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return not self.interval[0] <= 0 <= self.interval[1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"first","second","difference","interval"}`."""
+        numbers = {name: getattr(self, name) for name in ("first", "second", "difference")}
+        return {**numbers, "interval": list(self.interval)}
+
+
+def compare_studies(first: CorruptionStudy, second: CorruptionStudy) -> dict[str, PairedDifference]:
+    """Compare two models clean, under each kind (mean over severities), and over all kinds that count.
+
+    The unit is a picture: looks at one picture are averaged before the interval is made, which is the normal one of
+    a mean of paired differences. Classes are compared by name.
+
+    Raises DataError for other pictures, kinds or severities.
+    """
+    if first.request.names != second.request.names or first.request.severities != second.request.severities:
+        raise DataError("other kinds or severities", expected="two studies of the same corruptions")
+    aligned = CorruptionStudy(second.table.at(first.table.ids, exact=True), second.request, second.labels)
+    pairs = {"clean": (_clean(first), _clean(aligned))}
+    for name in first.request.names:
+        pairs[name] = first.right(name).mean(1), aligned.right(name).mean(1)
+    counted = [one.name for one in first.counted]
+    pairs["mean"] = tuple(np.mean([pairs[name][place] for name in counted], axis=0) for place in (0, 1))
+    return {name: _difference(name, *pair) for name, pair in pairs.items()}
+
+
+def _clean(study: CorruptionStudy) -> np.ndarray:
+    return np.asarray(study.table["label"] == study.table["prediction"], dtype=float)
+
+
+def _difference(name: str, first: np.ndarray, second: np.ndarray) -> PairedDifference:
+    apart = second - first
+    half = _Z * float(apart.std(ddof=1)) / len(apart) ** 0.5 if len(apart) > 1 else 1.0
+    mean = float(apart.mean())
+    bounds = max(-1.0, mean - half), min(1.0, mean + half)
+    return PairedDifference(name, float(first.mean()), float(second.mean()), mean, bounds)
