@@ -12,7 +12,7 @@ from torch import nn
 import backlight.page.sections as page_sections
 import backlight.report.writing as writing
 from backlight import Classifier
-from backlight.errors import ModelError, UsageError
+from backlight.errors import Failure, ModelError, UsageError
 from backlight.images import read_image, to_tensor
 from backlight.report import Options, write_report
 from backlight.report.tables import table_sections
@@ -165,8 +165,9 @@ def test_an_interrupted_page_shows_what_was_finished(
 
     monkeypatch.setattr(writing, "study_pictures", interrupted)
     paths = [photographs[0], photographs[1]] * 3
+    gone = [Failure("gone.png", "does not exist")]  # failed before: not among the pictures that were asked for
     with pytest.raises(KeyboardInterrupt):
-        write_report(classifier, paths, tmp_path / "out.html", options=Options(batch_size=2))
+        write_report(classifier, paths, tmp_path / "out.html", failed=gone, options=Options(batch_size=2))
     page = read(tmp_path / "out.html")
     assert {"picture-1", "picture-4", "model", "terms"} <= set(page.ids)
     assert "picture-5" not in page.ids

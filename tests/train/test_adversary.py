@@ -16,7 +16,9 @@ from backlight.random import Random
 from backlight.testing import small_net, unchanged
 from backlight.train import fit
 from backlight.train.adversary import Adversary
+from backlight.train.augment import Augmentation
 from backlight.train.recipe import Recipe
+from backlight.train.trunk import cached_head
 from tests.kernels import all_convolution
 from tests.train.nets import QUIET, network, pictures
 
@@ -134,6 +136,12 @@ def test_momentum_and_l1_reach_the_adversary() -> None:
     assert not torch.equal(plain, pushed)
     sparse = Adversary.read("pgd:norm=l1,eps=5,steps=4").attack(classifier, images, labels, Random(0, KEYS))
     assert 1 < float((sparse - images).flatten(1).norm(p=1, dim=1).max()) <= 5 + 1e-4
+
+
+def test_a_trunk_is_not_run_once_for_all_where_pictures_are_attacked() -> None:
+    net, still = network().module, Augmentation()
+    assert cached_head(net, Recipe(freeze=-1, augment=still)) == "6"
+    assert cached_head(net, Recipe(freeze=-1, augment=still, adversary="pgd:eps=8/255,steps=1")) is None
 
 
 def test_it_trains_on_attacked_pictures_and_statistics_see_one_pass(tmp_path: Path) -> None:
