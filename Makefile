@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup check test test-slow test-processors bench report docs clean
+.PHONY: setup check test test-slow test-processors mutants bench report docs clean
 
 setup: $(READY)
 
@@ -26,6 +26,10 @@ test: setup
 
 test-slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 -m slow
+
+# Break the program in the ways of tools/mutants.toml, one at a time: the tests must notice each.
+mutants: setup
+	$(BIN)/python tools/mutants.py
 
 # The tests of numerical promises once more, with the kernels of other processors.
 test-processors: setup
