@@ -3,8 +3,9 @@
     python tools/mutants.py              all of them, in two processes
     python tools/mutants.py loop apgd    those whose file has one of the words in its path
 
-All named tests must pass first. Then each break replaces a text, which must occur exactly once in its file, in a copy of the checkout, and runs the tests
-that are to notice. The exit status is 1 where a break survives, or where its text or tests are no longer there.
+All named tests must pass first. Then each break replaces a text, which must occur exactly once in its file, in a copy
+of the checkout, and runs the tests that are to notice. The exit status is 1 where a break survives, or where its text
+or tests are no longer there.
 """
 
 from __future__ import annotations

@@ -74,3 +74,9 @@ def test_mistakes_are_named() -> None:
         color_table("red")
     with pytest.raises(InputError, match="not finite; try: normalize_map"):
         colorize(torch.tensor([[torch.nan]]))
+
+
+def test_a_value_takes_the_nearest_entry() -> None:
+    table = color_table("gray")
+    values = torch.tensor([[0.4, 0.6], [100.4, 100.6]]) / 255
+    assert torch.equal(colorize(values, "gray"), table[torch.tensor([[0, 1], [100, 101]])].movedim(-1, 0))
