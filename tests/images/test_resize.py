@@ -121,3 +121,13 @@ def test_a_strip_of_a_million_pixels_needs_no_memory_of_its_own() -> None:
 def test_impossible_rules_are_refused(arguments: tuple, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Resize(*arguments)
+
+
+def test_a_crop_larger_than_the_scaled_picture_is_padded_as_torchvision_pads() -> None:
+    from torchvision.transforms import functional
+
+    for size in ((20, 20), (21, 21)):
+        picture = photograph(15, 15)
+        crop, box = Resize(15, size).resize(picture)
+        assert torch.equal(to_tensor(crop), to_tensor(functional.center_crop(picture, size)))
+        assert box.right - box.left == size[1]
