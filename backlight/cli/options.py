@@ -47,7 +47,7 @@ class WeightOptions:
         bool, typer.Option("--random", help="Random weights, drawn by --seed.", rich_help_panel=_MODEL)
     ] = False
     weights: Annotated[
-        Path | None, typer.Option(help="Weights: .safetensors, or .pt/.pth without code.", rich_help_panel=_MODEL)
+        Path | None, typer.Option(help="A file of tensors (no code is run), or FILE:ema.", rich_help_panel=_MODEL)
     ] = None
     labels: Annotated[Path | None, typer.Option(help="Class names: one per line, or JSON.", rich_help_panel=_MODEL)] = (
         None

@@ -13,12 +13,13 @@ from backlight.classifier import Classifier
 from backlight.classifier.passport import Source
 from backlight.errors import ModelError, UsageError
 from backlight.models.blueprint import Blueprint, ModelShape
+from backlight.models.checkpoint import read_checkpoint
 from backlight.models.fetch import OFFLINE_HINT
 from backlight.models.labels import read_labels
 from backlight.models.registry import DEFAULT, find_blueprint
 from backlight.models.sidecar import find_passport, read_passport
 from backlight.models.stated import Stated
-from backlight.models.weights import head_classes, load_state, read_checkpoint
+from backlight.models.weights import fitted, head_classes, load_state
 
 
 def load(
@@ -49,7 +50,7 @@ def load(
     (names, or a file of names), `mean` and `std` (per channel, in `[0,1]` units), `size` (pixels; height, width),
     `resize` (the shorter side before the crop), `crop` (`center`, `squash`, the share that is kept, or the input
     size), `interpolation` and `outputs`. The source of each stands in `.passport`, and what was peeled off a
-    checkpoint in `.notes`.
+    checkpoint or left out in `.notes`.
 
     Raises UsageError for unknown specifications, FileError for files, ModelError where the weights do not fit
     or cannot be had, with what to do instead.
@@ -72,8 +73,7 @@ def load(
     shape = ModelShape(None, sides, len(blueprint.mean))
     note = ""
     if weights is not None:
-        module, shape, peeled = _from_file(blueprint, shape, weights)
-        note = f"{weights}: peeled {', '.join(peeled)}" if peeled else ""
+        module, shape, note = _from_file(blueprint, shape, weights)
     elif random:
         shape = shape._replace(classes=len(names) or None)
         module = _drawn(blueprint, shape)
@@ -141,15 +141,15 @@ def _published(blueprint: Blueprint, shape: ModelShape) -> nn.Module:
 
 def _from_file(
     blueprint: Blueprint, shape: ModelShape, path: str | os.PathLike[str]
-) -> tuple[nn.Module, ModelShape, tuple[str, ...]]:
+) -> tuple[nn.Module, ModelShape, str]:
     checkpoint = read_checkpoint(path)
     module = blueprint.build(shape)
-    checkpoint = checkpoint.without_prefixes(module)
+    checkpoint = fitted(checkpoint, module)
     classes = head_classes(module, checkpoint, blueprint.classes)
     if classes is not None:
         shape = shape._replace(classes=classes)
         module = blueprint.build(shape)
-    return load_state(module, checkpoint), shape, checkpoint.peeled
+    return load_state(module, checkpoint), shape, checkpoint.describe()
 
 
 def _read_names(labels: Sequence[str] | str | os.PathLike[str] | None) -> tuple[str, ...]:

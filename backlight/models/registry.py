@@ -16,9 +16,9 @@ from backlight.classifier import Classifier
 from backlight.errors import UsageError, did_you_mean
 from backlight.models import networks
 from backlight.models.blueprint import Blueprint
+from backlight.models.checkpoint import SUFFIXES
 from backlight.models.sources.embedded import PACKAGES
 from backlight.models.sources.user_file import made_blueprint
-from backlight.models.weights import SUFFIXES
 from backlight.plugins import Registry
 from backlight.runs.folder import is_run
 

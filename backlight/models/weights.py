@@ -1,151 +1,103 @@
-"""Checkpoint files on known architectures: read without running code, peeled, compared, loaded strictly."""
+"""A checkpoint's tensors on a known architecture: prefixes found by matching names, compared, loaded strictly."""
 
 from __future__ import annotations
 
-import os
-import pickle
-import re
-import zipfile
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
-from backlight.errors import FileError, ModelError
+from backlight.errors import ModelError
+from backlight.models.checkpoint import Checkpoint, is_average, some
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-_WRAPPERS = ("state_dict", "model", "model_state_dict", "net")
-_PREFIXES = ("module.", "model.")
 _COMPILED = "_orig_mod."
-_SHOWN = 6
+_EXTRA_SHARE = 0.05
 
 
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """The tensors of a checkpoint file by name, and the wrappers that were around them.
+def fitted(checkpoint: Checkpoint, module: nn.Module) -> Checkpoint:
+    """Return the checkpoint with names as `module` has them.
 
-    >>> Checkpoint(Path("best.pth"), {"fc.bias": torch.zeros(2)}, ("state_dict",)).peeled
-    ('state_dict',)
+    The prefix under which most of the module's names are found (`model.`, `module.`, `net.backbone.`) is peeled off,
+    `_orig_mod.` wherever it stands. What lies outside of it, and a few tensors beside the module's own parts, such as
+    the weights of a loss, are left out and listed.
+
+    Raises ModelError where two prefixes fit equally well, or the one asked for does not.
+
+    >>> import torch
+    >>> from pathlib import Path
+    >>> wrapped = Checkpoint(Path("a.pth"), {f"net.{name}": torch.zeros(2) for name in ("weight", "bias")})
+    >>> found = fitted(wrapped, nn.BatchNorm1d(2, track_running_stats=False))
+    >>> list(found.tensors), found.peeled
+    (['weight', 'bias'], ('net.',))
     """
-
-    path: Path
-    tensors: dict[str, Tensor] = field(repr=False)
-    peeled: tuple[str, ...] = ()
-
-    def without_prefixes(self, module: nn.Module) -> Checkpoint:
-        """Peel `module.`, `model.` and `_orig_mod.` off the names where `module` has no such names.
-
-        >>> wrapped = Checkpoint(Path("a.pth"), {"module.weight": torch.zeros(2, 2)})
-        >>> list(wrapped.without_prefixes(nn.Linear(2, 2, bias=False)).tensors)
-        ['weight']
-        """
-        tensors, peeled, known = self.tensors, list(self.peeled), set(module.state_dict())
-        while not known & set(tensors):
-            if any(_COMPILED in name for name in tensors):
-                prefix, tensors = _COMPILED, {name.replace(_COMPILED, ""): one for name, one in tensors.items()}
-            elif shared := next((prefix for prefix in _PREFIXES if _all_start(tensors, prefix)), None):
-                prefix, tensors = shared, {name.removeprefix(shared): one for name, one in tensors.items()}
-            else:
-                break
-            peeled.append(prefix)
-        return replace(self, tensors=tensors, peeled=tuple(peeled))
-
-
-def _all_start(names: Mapping[str, Tensor], prefix: str) -> bool:
-    return bool(names) and all(name.startswith(prefix) for name in names)
-
-
-def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read the tensors of a `.safetensors`, `.pt`, `.pth` or `.bin` file; nothing in it is executed.
-
-    A state dict inside `state_dict`, `model`, `model_state_dict` or `net` is found there.
-
-    Raises FileError for a missing or broken file, other formats, and files that hold more than tensors.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "net.pth"
-    >>> torch.save({"epoch": 3, "state_dict": nn.Linear(2, 1).state_dict()}, path)
-    >>> sorted(read_checkpoint(path).tensors)
-    ['bias', 'weight']
-    """
-    target = Path(path)
-    if target.suffix not in SUFFIXES:
-        raise FileError(path, "is no known kind of weights", expected=" or ".join(SUFFIXES))
-    if not target.is_file():
-        raise FileError(path, "does not exist", expected="a file of weights")
-    found = _read_safetensors(target) if target.suffix == ".safetensors" else _read_pickle(target)
-    peeled: list[str] = []
-    while key := next((key for key in _WRAPPERS if _is_wrapper(found, key)), None):
-        peeled.append(key)
-        found = found[key]
-    return Checkpoint(target, _tensors(target, found), tuple(peeled))
-
-
-def _is_wrapper(found: Any, key: str) -> bool:
-    return isinstance(found, Mapping) and isinstance(found.get(key), Mapping)
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise FileError(path, f"is not a readable safetensors file ({error})") from error
-
-
-def _read_pickle(path: Path) -> Any:
-    _check_stored(path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _refusal(path, str(error)) from None
-    # Any other exception: a hostile or broken file decides which one the restricted unpickler ends with.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FileError(
-            path, f"is not a readable checkpoint ({reason})", hint="save it anew as .safetensors"
-        ) from error
-
-
-def _check_stored(path: Path) -> None:
-    # torch.save stores without compression; a small file that unpacks to a huge one was not written by it.
-    if not zipfile.is_zipfile(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise FileError(path, f"is not a readable checkpoint ({error})") from error
-    if unpacked > 2 * path.stat().st_size:
-        raise FileError(path, f"unpacks to {unpacked} bytes", expected="a checkpoint as torch.save writes it")
-
-
-def _refusal(path: Path, reason: str) -> FileError:
-    named = re.search(r"GLOBAL ([\w.]+)", reason)
-    if named is None:
-        return FileError(path, "is not a readable checkpoint", expected="a state dict of tensors")
-    return FileError(
-        path,
-        f"holds Python objects ({named[1]}), which could run code and are not loaded",
-        expected="a state dict of tensors",
-        hint="where you trust it: torch.save(model.state_dict(), FILE), or save it as .safetensors",
+    known = set(module.state_dict())
+    tensors, peeled = checkpoint.tensors, list(checkpoint.peeled)
+    if not known & set(tensors) and any(_COMPILED in name for name in tensors):
+        tensors = {name.replace(_COMPILED, ""): one for name, one in tensors.items()}
+        peeled.append(_COMPILED)
+    matches = _matches(tensors, known)
+    prefix = _choose(checkpoint, matches)
+    inside = {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
+    beside = _beside_the_module(inside, known)
+    averages = [one for one in matches if one != prefix and is_average(one) and matches[one] >= matches[prefix]]
+    return replace(
+        checkpoint,
+        tensors={name: one for name, one in inside.items() if name not in beside},
+        peeled=(*peeled, prefix) if prefix else tuple(peeled),
+        left_out=(*_outside(tensors, prefix, averages), *sorted(beside)),
+        others=(*checkpoint.others, *(one.rstrip(".") for one in averages)),
     )
 
 
-def _tensors(path: Path, found: Any) -> dict[str, Tensor]:
-    if not isinstance(found, Mapping):
-        raise FileError(path, f"holds a {type(found).__name__}", expected="a state dict of tensors")
-    other = [name for name, one in found.items() if not (isinstance(name, str) and isinstance(one, Tensor))]
-    if other or not found:
-        has = f"{_some(other)} that is no tensor" if other else "nothing"
-        expected = "a state dict of tensors, alone or inside " + ", ".join(_WRAPPERS)
-        raise FileError(path, f"holds {has}", expected=expected)
-    return dict(found)
+def _outside(names: Mapping[str, Tensor], prefix: str, averages: list[str]) -> list[str]:
+    return [name for name in names if not name.startswith((prefix, *averages))]
+
+
+def _matches(names: Mapping[str, Tensor], known: set[str]) -> Counter[str]:
+    """Count, for every prefix up to a dot, how many of the known names follow it."""
+    found: Counter[str] = Counter()
+    for name in names:
+        parts = name.split(".")
+        for place in range(len(parts)):
+            if ".".join(parts[place:]) in known:
+                found["".join(f"{part}." for part in parts[:place])] += 1
+    return found
+
+
+def _choose(checkpoint: Checkpoint, matches: Counter[str]) -> str:
+    wanted = checkpoint.wanted
+    if wanted:
+        asked = [one for one in matches if wanted in one.split(".") or (wanted == "ema" and is_average(one))]
+        if not asked:
+            there = sorted({*checkpoint.others, *(one.rstrip(".") for one in matches if one)})
+            raise ModelError(
+                f"{checkpoint.path} has no weights {wanted!r}", hint=f"one of {', '.join(there)}" if there else ""
+            )
+        return max(asked, key=lambda one: matches[one])
+    plain = {one: count for one, count in matches.items() if not is_average(one)} or dict(matches)
+    best = [one for one, count in plain.items() if count == max(plain.values())]
+    if not best or "" in best:
+        return ""
+    if len(best) > 1 and plain[best[0]] > 1:
+        names = [one.rstrip(".") for one in sorted(best)]
+        hint = f"--weights {checkpoint.path}:{names[0]}"
+        raise ModelError(f"{checkpoint.path} holds several models: {', '.join(names)}", expected="one", hint=hint)
+    return best[0] if len(best) == 1 else ""
+
+
+def _beside_the_module(names: Mapping[str, Tensor], known: set[str]) -> set[str]:
+    """Find tensors that hang beside the module's parts, not inside one of them, and are but a few of all."""
+    parts = {name.partition(".")[0] for name in known}
+    beside = {
+        name
+        for name in names
+        if name not in known and name.partition(".")[0] not in parts and not name.partition(".")[0].isdigit()
+    }
+    few = sum(names[name].numel() for name in beside) <= _EXTRA_SHARE * sum(one.numel() for one in names.values())
+    # Where something is missing too, what looks superfluous may be what is missing, under another name.
+    counted = {name for name in known if not name.endswith("num_batches_tracked")}
+    return beside if few and counted <= set(names) else set()
 
 
 def head_classes(module: nn.Module, checkpoint: Checkpoint, classes: int) -> int | None:
@@ -154,6 +106,7 @@ def head_classes(module: nn.Module, checkpoint: Checkpoint, classes: int) -> int
     The head is what has `classes` rows in the module and another number of rows, the same everywhere, in the
     checkpoint. None where no such tensors exist or where other tensors differ as well.
 
+    >>> from pathlib import Path
     >>> head_classes(nn.Linear(4, 1000), Checkpoint(Path("a.pth"), nn.Linear(4, 7).state_dict()), 1000)
     7
     """
@@ -176,6 +129,8 @@ def load_state(module: nn.Module, checkpoint: Checkpoint, *, new_head: int | Non
 
     Raises ModelError that lists missing and unexpected names and shapes that differ.
 
+    >>> import torch
+    >>> from pathlib import Path
     >>> load_state(nn.Linear(4, 3), Checkpoint(Path("a.pth"), {"weight": torch.zeros(3, 4)}))
     Traceback (most recent call last):
     backlight.errors.ModelError: a.pth does not fit the model: missing 1: bias; ...
@@ -194,7 +149,7 @@ def load_state(module: nn.Module, checkpoint: Checkpoint, *, new_head: int | Non
         if name in built and one.shape != built[name].shape
     ]
     problems = [
-        f"{kind} {len(names)}: {_some(names)}"
+        f"{kind} {len(names)}: {some(names)}"
         for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", differing))
         if names
     ]
@@ -214,8 +169,3 @@ def _is_old_head(given: Tensor, own: Tensor | None, classes: int) -> bool:
         and own.shape[1:] == given.shape[1:]
         and (own.shape != given.shape)
     )
-
-
-def _some(names: list[Any]) -> str:
-    shown = ", ".join(str(name)[:100] for name in names[:_SHOWN])
-    return shown + (f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

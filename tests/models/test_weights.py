@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from backlight.errors import FileError, ModelError
-from backlight.models.weights import Checkpoint, head_classes, load_state, read_checkpoint
+from backlight.models.checkpoint import Checkpoint, read_checkpoint
+from backlight.models.weights import fitted, head_classes, load_state
 
 
 def net(classes: int = 3) -> nn.Sequential:
@@ -49,7 +50,7 @@ def test_peels_wrappers_and_names_them(tmp_path: Path, wrap, peeled: tuple[str, 
     given, path = net(), tmp_path / "net.pth"
     torch.save(wrap(given.state_dict()), path)
     built = net()
-    checkpoint = read_checkpoint(path).without_prefixes(built)
+    checkpoint = fitted(read_checkpoint(path), built)
     assert checkpoint.peeled == peeled
     assert same(load_state(built, checkpoint), given)
 
@@ -58,7 +59,7 @@ def test_a_module_whose_own_names_start_with_a_prefix_is_not_peeled(tmp_path: Pa
     outer = nn.ModuleDict({"model": net()})
     path = tmp_path / "net.pth"
     torch.save(outer.state_dict(), path)
-    checkpoint = read_checkpoint(path).without_prefixes(outer)
+    checkpoint = fitted(read_checkpoint(path), outer)
     assert checkpoint.peeled == ()
     assert "model.0.weight" in checkpoint.tensors
 
@@ -173,5 +174,124 @@ def test_what_is_no_state_dict_is_said(tmp_path: Path) -> None:
             read_checkpoint(tmp_path / "net.pth")
     with pytest.raises(FileError, match="does not exist"):
         read_checkpoint(tmp_path / "missing.pth")
-    with pytest.raises(FileError, match="no known kind"):
+    (tmp_path / "net.onnx").write_bytes(b"no weights")
+    with pytest.raises(FileError, match="not a readable"):
         read_checkpoint(tmp_path / "net.onnx")
+    with pytest.raises(FileError, match="is no file"):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["epoch=4-step=100.ckpt", "best.pth.tar", "net.weights", "net", "a:b.pth", "pytorch_model.bin"]
+)
+@pytest.mark.parametrize("safe", [False, True])
+def test_the_suffix_says_nothing(tmp_path: Path, name: str, safe: bool) -> None:
+    given, path = net(), tmp_path / name
+    save_file(given.state_dict(), path) if safe else torch.save({"epoch": 1, "state_dict": given.state_dict()}, path)
+    assert same(load_state(net(), read_checkpoint(path)), given)
+
+
+def under(prefix: str, module: nn.Module) -> dict[str, torch.Tensor]:
+    return {f"{prefix}{name}": one for name, one in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("prefix", ["net.", "backbone.", "module.model.", "a.b.c.", "model._orig_mod.", "ema_model."])
+@pytest.mark.parametrize("extra", [{}, {"criterion.weight": torch.ones(3)}, {"step": torch.zeros(())}])
+def test_any_prefix_is_found_and_what_lies_outside_is_listed(tmp_path: Path, prefix: str, extra: dict) -> None:
+    given = net()
+    torch.save({"state_dict": under(prefix, given) | extra}, tmp_path / "net.ckpt")
+    checkpoint = fitted(read_checkpoint(tmp_path / "net.ckpt"), net())
+    assert checkpoint.peeled[-1] == prefix.replace("_orig_mod.", "")
+    assert checkpoint.left_out == tuple(extra)
+    assert all(name in checkpoint.describe() for name in extra)
+    assert same(load_state(net(), checkpoint), given)
+
+
+def test_an_extra_tensor_beside_the_parts_is_left_out_and_a_deeper_network_is_refused(tmp_path: Path) -> None:
+    given = nn.ModuleDict({"body": net(), "head": nn.Linear(2, 2)})
+    built = nn.ModuleDict({"body": net(), "head": nn.Linear(2, 2)})
+    few = Checkpoint(Path("a"), given.state_dict() | {"center": torch.zeros(2)})
+    assert fitted(few, built).left_out == ("center",)
+    for more in ({"body.4.weight": torch.zeros(2)}, {"other": torch.zeros(500)}):
+        with pytest.raises(ModelError, match="unexpected 1"):
+            load_state(built, fitted(Checkpoint(Path("a"), given.state_dict() | more), built))
+
+
+@pytest.mark.parametrize("key", ["state_dict_ema", "model_ema", "ema", "ema_state_dict"])
+def test_averaged_weights_are_offered_and_taken_when_asked_for(tmp_path: Path, key: str) -> None:
+    plain, average, path = net(), net(), tmp_path / "last.pth"
+    torch.save({key: average.state_dict(), "model": plain.state_dict(), "epoch": 3}, path)
+    checkpoint = fitted(read_checkpoint(path), net())
+    assert same(load_state(net(), checkpoint), plain)
+    assert checkpoint.others == (key,)
+    assert f"{path}:{key}" in checkpoint.describe()
+    for wanted in ("ema", key):
+        assert same(load_state(net(), fitted(read_checkpoint(f"{path}:{wanted}"), net())), average)
+
+
+def test_averages_under_a_prefix_of_the_same_dictionary(tmp_path: Path) -> None:
+    plain, average, path = net(), net(), tmp_path / "last.ckpt"
+    torch.save({"state_dict": under("net.", plain) | under("net_ema.module.", average)}, path)
+    checkpoint = fitted(read_checkpoint(path), net())
+    assert same(load_state(net(), checkpoint), plain)
+    assert checkpoint.others == ("net_ema.module",)
+    assert checkpoint.left_out == ()
+    assert same(load_state(net(), fitted(read_checkpoint(f"{path}:ema"), net())), average)
+    with pytest.raises(ModelError, match=r"no weights 'teacher'.*net_ema\.module"):
+        fitted(read_checkpoint(f"{path}:teacher"), net())
+
+
+def test_two_models_in_one_file_are_named_and_one_is_chosen(tmp_path: Path) -> None:
+    student, teacher, path = net(), net(), tmp_path / "dino.pth"
+    torch.save(under("student.", student) | under("teacher.", teacher), path)
+    with pytest.raises(ModelError, match=r"several models: student, teacher.*:student"):
+        fitted(read_checkpoint(path), net())
+    assert same(load_state(net(), fitted(read_checkpoint(f"{path}:teacher"), net())), teacher)
+
+
+HOSTILE = {
+    "a sparse tensor": lambda: torch.eye(3).to_sparse(),
+    "a quantized tensor": lambda: torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8),
+    "without values": lambda: torch.empty(3, 3, device="meta"),
+    "an enlarged view": lambda: torch.zeros(1).expand(100_000, 1000),
+    "a nested tensor": lambda: torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.jagged),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_tensors_that_no_module_has_are_one_clear_error(tmp_path: Path, kind: str) -> None:
+    torch.save({"fc.weight": HOSTILE[kind]()}, tmp_path / "net.pth")
+    with pytest.raises(FileError, match=f"{kind}|holds Python objects|not a readable"):
+        read_checkpoint(tmp_path / "net.pth")
+
+
+def test_a_dictionary_that_holds_itself_ends(tmp_path: Path) -> None:
+    endless: dict = {"epoch": 3}
+    endless["state_dict"] = {"model": endless}
+    torch.save(endless, tmp_path / "net.pth")
+    with pytest.raises(FileError, match="no tensor"):
+        read_checkpoint(tmp_path / "net.pth")
+    endless["model"] = endless["more"] = net().state_dict()
+    torch.save(endless, tmp_path / "net.pth")
+    assert same(load_state(net(), read_checkpoint(tmp_path / "net.pth")), net()) is False
+
+
+def test_one_tensor_under_many_names_is_bounded(tmp_path: Path) -> None:
+    shared = torch.zeros(1000)
+    torch.save({f"layer{number}": shared for number in range(1000)}, tmp_path / "net.pth")
+    with pytest.raises(FileError, match="has tensors of 4000000 bytes"):
+        read_checkpoint(tmp_path / "net.pth")
+
+
+def test_a_pickled_module_names_both_ways_out(tmp_path: Path) -> None:
+    torch.save(net(), tmp_path / "net.pt")
+    with pytest.raises(FileError, match=r"--weights FILE.*--model file\.py:factory"):
+        read_checkpoint(tmp_path / "net.pt")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_programs_are_no_weights_and_the_way_out_is_named(tmp_path: Path) -> None:
+    torch.jit.trace(net().eval(), torch.zeros(1, 3, 4, 4)).save(tmp_path / "script.pt")
+    with pytest.raises(FileError, match="--model torchscript:"):
+        read_checkpoint(tmp_path / "script.pt")

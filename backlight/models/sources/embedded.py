@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from backlight.errors import ModelError
 from backlight.models.blueprint import Blueprint, ModelShape
+from backlight.models.checkpoint import read_checkpoint
 from backlight.models.sources import timm_zoo
-from backlight.models.weights import read_checkpoint
 
 
 class _Package(NamedTuple):

@@ -12,9 +12,9 @@ from torch import nn
 
 from backlight.errors import FileError, ModelError, UsageError
 from backlight.models.blueprint import Blueprint, ModelShape
+from backlight.models.checkpoint import read_checkpoint
 from backlight.models.fetch import hub_file
 from backlight.models.sources import timm_zoo
-from backlight.models.weights import read_checkpoint
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 _LARGEST_CONFIG = 16 * 2**20

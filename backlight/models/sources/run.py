@@ -11,7 +11,8 @@ from torch import nn
 from backlight.errors import BacklightError, FileError, InputError
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
-from backlight.models.weights import load_state, read_checkpoint
+from backlight.models.checkpoint import read_checkpoint
+from backlight.models.weights import load_state
 from backlight.runs.folder import RunFolder
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from backlight.errors import ModelError, UsageError, did_you_mean
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, seeded
+from backlight.models.checkpoint import SUFFIXES, read_checkpoint
 from backlight.models.fetch import cached_hub_file, cached_url_file, hub_file, url_file
 from backlight.models.labels import imagenet_labels
-from backlight.models.weights import SUFFIXES, read_checkpoint
 
 _HUB_NAMES = ("model.safetensors", "pytorch_model.bin")
 

@@ -10,9 +10,10 @@ from torch import nn
 from backlight.errors import ModelError, UsageError, did_you_mean
 from backlight.images import Resize
 from backlight.models.blueprint import IMAGENET_MEAN, IMAGENET_STD, Blueprint, ModelShape, from_one_source, seeded
+from backlight.models.checkpoint import read_checkpoint
 from backlight.models.fetch import cached_url_file, url_file
 from backlight.models.labels import imagenet_labels
-from backlight.models.weights import load_state, read_checkpoint
+from backlight.models.weights import load_state
 
 # Their published weights expect the auxiliary heads to be there and the input to be normalized differently
 # inside; without init_weights the constructors warn.
