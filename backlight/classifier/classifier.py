@@ -16,10 +16,11 @@ from backlight.classifier import diagnosis
 from backlight.classifier.guard import Hold, untouched
 from backlight.classifier.heads import NO_PREDICTION, Head
 from backlight.classifier.hidden import hidden_modules
+from backlight.classifier.naming import checked_labels, find_class
 from backlight.classifier.passport import FIELDS, GEOMETRY, Passport, Source
 from backlight.classifier.recording import LOGITS, Layer, list_layers, record_layers, split_call
 from backlight.classifier.wrapping import as_module, per_channel
-from backlight.errors import InputError, LayerError, ModelError, did_you_mean
+from backlight.errors import LayerError, ModelError, did_you_mean
 from backlight.images import Picture, Resize, read_image
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Classifier:
         self.head = Head(outputs, labels) if head is None else head
         self.probe = probe
         self.sources, self.trained = dict(sources or {}), trained
+        self.aliases: Mapping[str, int] = {}  # names of classes beside their labels, such as WordNet ids
         self.notes: tuple[str, ...] = ()  # what had to be assumed or was left out
 
     @classmethod
@@ -109,7 +111,7 @@ class Classifier:
             mean=means,
             std=stds,
             resize=resize,
-            labels=tuple(labels or ()),
+            labels=checked_labels(labels if labels is not None else ()),
             name=name or type(network).__name__,
             outputs=outputs or "logits",
             sources={field: "assumed" if stated.get(field) is None else "given" for field in FIELDS},
@@ -311,23 +313,11 @@ class Classifier:
         return self.labels[index] if self.labels else str(index)
 
     def class_index(self, label: str | int) -> int:
-        """Find a class by label (any of its comma-separated synonyms, case ignored) or by number.
+        """Find a class by its exact label, its number, or a synonym; `label:NAME` and `index:10` say which is meant.
 
-        Raises InputError that lists the nearest labels.
+        Raises InputError that lists the nearest labels, and for what may mean several classes.
         """
-        if isinstance(label, int) or label.lstrip("-").isdigit():
-            index = int(label)
-            if not 0 <= index < self.classes:
-                raise InputError(f"class {index}", expected=f"0 to {self.classes - 1}")
-            return index
-        synonyms: dict[str, int] = {}
-        for index, names in enumerate(self.labels):
-            for name in (names, *names.split(",")):
-                synonyms.setdefault(name.strip().lower(), index)
-        found = synonyms.get(label.strip().lower())
-        if found is None:
-            raise InputError(f"no class {label!r} in {self.name}", hint=did_you_mean(label.lower(), synonyms))
-        return found
+        return find_class(self.labels, self.classes, label, self.aliases)
 
     def fingerprint_parts(self) -> tuple[object, ...]:
         """Return what decides about the logits, for `fingerprint`."""
@@ -377,6 +367,7 @@ class Classifier:
             trained=self.trained,
         )
         other.notes = self.notes
+        other.aliases = self.aliases if labels == self.labels else {}
         return other
 
     def __repr__(self) -> str:

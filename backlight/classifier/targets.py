@@ -26,7 +26,8 @@ def resolve_targets(
     """Turn what a user names into one class index per image, int64 `[B]`.
 
     `target` is a label, a number, one of `top`, `second`, `least-likely`, `random`, one of these per image, or an
-    integer tensor `[B]`; None means `top`. `random` draws any class but `avoid` (default: the prediction).
+    integer tensor `[B]`; None means `top`. Where a label is one of these words, `label:top` means the class.
+    `random` draws any class but `avoid` (default: the prediction).
 
     Raises InputError for unknown labels, numbers out of range and lists of the wrong length.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from backlight import __version__
 from backlight.classifier import Classifier
 from backlight.classifier.heads import predicted_classes
+from backlight.classifier.naming import match_names, normal
 from backlight.data.dataset import Dataset
 from backlight.engine.chunks import Chunk, in_chunks
 from backlight.engine.processes import Engine
@@ -110,7 +112,8 @@ def tabulate(ids: Sequence[str], labels: Tensor, logits: Tensor, *, logits_kept:
 def match_labels(classifier: Classifier, data: Dataset) -> Dataset:
     """Number the data's labels as a classifier does, by name; the classifier may know more of them.
 
-    Where one of the two has no names the data stays as it is. Raises DataError for names that the classifier lacks.
+    All names are matched in one way: as labels, as aliases such as WordNet ids, as synonyms, or as numbers. Where one
+    of the two has no names the data stays as it is. Raises DataError for names that the classifier lacks.
 
     >>> from torch import nn
     >>> data = Dataset.of(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [0, 1], ["cat", "dog"])
@@ -120,14 +123,16 @@ def match_labels(classifier: Classifier, data: Dataset) -> Dataset:
     """
     if not classifier.labels or not data.label_names or classifier.labels == data.label_names:
         return data
-    known = set(classifier.labels)
-    unknown = [name for name in data.label_names if name not in known]
-    if unknown:
+    found = match_names(data.label_names, classifier.labels, classifier.aliases)
+    if found is None:
+        known = {normal(label) for label in classifier.labels}
+        unknown = [name for name in data.label_names if normal(name) not in known]
         raise DataError(
             f"{data.name} has labels {unknown[:5]} that the model does not know",
-            expected=f"the labels {list(classifier.labels[:5])}...",
+            expected=f"the labels {list(classifier.labels[:5])}..., or all as WordNet ids or numbers of classes",
         )
-    return data.relabeled(classifier.labels)
+    renamed = replace(data, label_names=tuple(classifier.labels[index] for index in found))
+    return renamed.relabeled(classifier.labels)
 
 
 def check_labels(classifier: Classifier, data: Dataset) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backlight.classifier.naming import distinct
 from backlight.errors import FileError
 
 _LARGEST_FILE = 16 * 2**20  # bytes; 21,843 ImageNet names with their definitions take 3 MB
@@ -32,11 +34,32 @@ def imagenet_labels(classes: int = 1000) -> tuple[str, ...]:
     subset = infer_imagenet_subset({"num_classes": classes})
     if subset is None:
         return ()
-    return tuple(lemmas.split(",")[0] for lemmas in ImageNetInfo(subset).label_descriptions())
+    return distinct([lemmas.split(",")[0] for lemmas in ImageNetInfo(subset).label_descriptions()])
+
+
+@functools.cache
+def imagenet_aliases() -> Mapping[str, int]:
+    """Name ImageNet's 1000 classes by WordNet id, and by each lemma that is no label and no other class's.
+
+    >>> imagenet_aliases()["n02099601"], imagenet_aliases()["tabby cat"]
+    (207, 281)
+    """
+    from timm.data import ImageNetInfo
+
+    info, labels = ImageNetInfo("imagenet-1k"), {label.casefold() for label in imagenet_labels()}
+    meant: dict[str, set[int]] = {}
+    for index, lemmas in enumerate(info.label_descriptions()):
+        for lemma in map(str.strip, lemmas.split(",")):
+            meant.setdefault(lemma, set()).add(index)
+    synsets = {name: index for index, name in enumerate(info.label_names())}
+    lone = {name: min(indices) for name, indices in meant.items() if len(indices) == 1}
+    return synsets | {name: index for name, index in lone.items() if name.casefold() not in labels}
 
 
 def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Read class names: one per line, a JSON list, or a JSON object of index to name or of name to index.
+    """Read class names: one per line, a JSON list, a JSON object of index to name or of name to index, or `id2label`.
+
+    The last is the configuration of a published model, whose other entries are passed over.
 
     Raises FileError for a file that is missing, larger than 16 MiB, no UTF-8, or not such a list.
 
@@ -77,6 +100,8 @@ def _from_json(path: str | os.PathLike[str], text: str) -> list[str]:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FileError(path, f"is not valid JSON ({error})") from None
+    if isinstance(found, dict) and isinstance(found.get("id2label"), dict):
+        found = found["id2label"]
     if isinstance(found, dict):
         found = _in_order(path, found)
     if not all(isinstance(name, str) for name in found):

@@ -15,7 +15,7 @@ from backlight.errors import ModelError, UsageError
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.checkpoint import read_checkpoint
 from backlight.models.fetch import OFFLINE_HINT
-from backlight.models.labels import read_labels
+from backlight.models.labels import imagenet_aliases, imagenet_labels, read_labels
 from backlight.models.registry import DEFAULT, find_blueprint
 from backlight.models.sidecar import find_passport, read_passport
 from backlight.models.stated import Stated
@@ -109,6 +109,8 @@ def as_classifier(
     own: Source = blueprint.sources["labels"] if tuple(labels) == blueprint.labels else "given"
     classifier.sources = {**blueprint.sources, "labels": own if labels else "assumed"}
     classifier.trained = trained
+    if classifier.labels == imagenet_labels():
+        classifier.aliases = imagenet_aliases()
     return classifier
 
 

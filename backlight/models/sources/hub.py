@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from backlight.classifier.naming import distinct
 from backlight.errors import FileError, ModelError, UsageError
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.checkpoint import read_checkpoint
@@ -70,4 +71,4 @@ def _labels(described: dict[str, Any]) -> tuple[str, ...]:
     words = described.get("label_descriptions") or described["pretrained_cfg"].get("label_descriptions") or {}
     if not isinstance(names, list) or len(names) != described["pretrained_cfg"]["num_classes"]:
         return ()
-    return tuple(str(words.get(name, name) if isinstance(words, dict) else name) for name in names)
+    return distinct([str(words.get(name, name) if isinstance(words, dict) else name) for name in names])
