@@ -12,6 +12,7 @@ from pathlib import Path
 from backlight.errors import FileError, UsageError
 
 _NAME_LENGTH = 40
+_TEMPORARY = re.compile(rf"\..{{1,{_NAME_LENGTH}}}\.[0-9a-f]{{12}}(\.[^.]+)?")
 
 
 @contextmanager
@@ -67,6 +68,21 @@ def sweep_temporary(path: str | os.PathLike[str]) -> None:
         for found in os.scandir(target.parent):
             if found.name.startswith(start) and len(found.name.removeprefix(start).partition(".")[0]) == 12:
                 Path(found.path).unlink(missing_ok=True)
+
+
+def sweep_folder(folder: str | os.PathLike[str]) -> None:
+    """Delete the temporary files of all that killed processes were writing in a folder, for one who alone writes it.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / ".last.0123456789ab.safetensors").touch()
+    >>> sweep_folder(folder)
+    >>> list(folder.iterdir())
+    []
+    """
+    for found in os.scandir(folder):
+        if re.fullmatch(_TEMPORARY, found.name):
+            Path(found.path).unlink(missing_ok=True)
 
 
 def _temporary_start(target: Path) -> str:

@@ -116,7 +116,7 @@ def read_json(path: Name, schema: Schema | None = None, *, limit: int = JSON_LIM
     except RecursionError:
         raise FileError(path, "is too deeply nested", expected=expected) from None
     except ValueError as error:
-        raise FileError(path, f"is not JSON ({error})", expected=expected) from None
+        raise FileError(path, f"cannot be read as JSON ({error})", expected=expected) from None
     if schema is not None:
         require(path, value, schema)
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -142,9 +142,15 @@ def _facts(history: History) -> list[tuple[str, str]]:
         "attacked while it learned": recipe.get("adversary"),
         "seed": info.get("seed"),
         "time": f"{last['seconds']:,.0f} seconds" if isinstance(last.get("seconds"), int | float) else "",
-        "speed": f"{last['images_per_second']:,.0f} pictures a second" if "images_per_second" in last else "",
+        "speed": _speed(last),
     }
     return [(name, _plain(value)) for name, value in found.items() if value not in (None, "")]
+
+
+def _speed(last: Mapping[str, Any]) -> str:
+    """Write the mean speed of all steps, as the verb `train` tells it; logs before 0.2 have that of an epoch only."""
+    speed = last.get("mean_images_per_second", last.get("images_per_second"))
+    return f"{speed:,.0f} pictures a second" if isinstance(speed, int | float) else ""
 
 
 def _pictures(data: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from torch import nn
 
 from backlight.errors import FileError, UsageError
 from backlight.files import write_bytes, write_text
+from backlight.reading import open_regular, read_json
 
 FORMAT = 1
 _REPLACED = (
@@ -57,6 +59,10 @@ class RunFolder:
         """Raise UsageError where a run is already, unless `force` replaces it, or where no folder can be."""
         if (self.path / "run.json").exists() and not force:
             raise UsageError(f"{self.path} already holds a run", hint="--resume to go on, or --force to replace it")
+        self.require_place()
+
+    def require_place(self) -> None:
+        """Raise UsageError where no folder can be."""
         above = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         if not above.is_dir():
             raise UsageError(f"{above} is a file", expected="the folder of a run")
@@ -75,12 +81,9 @@ class RunFolder:
     def info(self) -> dict[str, Any]:
         """Read `run.json`; raises FileError when there is none or it is of another format."""
         path = self.path / "run.json"
-        try:
-            info = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise FileError(self.path, "is no run folder: it has no run.json", hint="backlight train --out") from None
-        except (OSError, ValueError) as error:
-            raise FileError(path, f"cannot be read ({error})", expected="the run.json of a run") from None
+        if not os.path.lexists(path):
+            raise FileError(self.path, "is no run folder: it has no run.json", hint="backlight train --out")
+        info = read_json(path, expected="the run.json of a run")
         found = info.get("format") if isinstance(info, dict) else None
         if found != FORMAT:
             by = info.get("versions", {}).get("backlight", "unknown") if isinstance(info, dict) else "unknown"
@@ -103,7 +106,10 @@ class RunFolder:
         if not path.exists():
             raise FileError(path, "does not exist", expected="the state of a run", hint="--force to begin anew")
         try:
-            state = torch.load(path, map_location=device, weights_only=True)
+            with open_regular(path, expected="the state of a run") as stream:
+                state = torch.load(stream, map_location=device, weights_only=True)
+        except FileError:
+            raise
         # Any exception: a hostile or broken file decides which one the restricted unpickler ends with.
         except Exception as error:
             reason = (str(error).splitlines() or [""])[0]

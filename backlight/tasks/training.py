@@ -96,7 +96,7 @@ def _outcome(trained: Trained, request: TrainRequest, notes: tuple[str, ...]) ->
     lines = (
         f"{trained.run}: epoch {trained.best_epoch} of {trained.epochs} is the best by validation",
         f"  val accuracy {trained.val_accuracy:.2%}, loss {trained.val_loss:.4f}",
-        f"  {trained.images_per_second:.0f} images a second, {trained.seconds:.0f} s",
+        f"  {trained.images_per_second:,.0f} pictures a second, {trained.seconds:.0f} s",
         f"  {page}",
         f"  {command('evaluate', '--model', trained.run, '--data', request.data)}",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from backlight.engine.interrupt import held_interrupt
 from backlight.engine.processes import Engine, make_engine
 from backlight.engine.progress import Progress, reporting
 from backlight.evaluate.metrics import accuracy, mean_loss, top_k
+from backlight.runs.folder import RunFolder
+from backlight.runs.lock import run_lock
 from backlight.runs.log import read_log
 from backlight.train.curves import draw_curves
 from backlight.train.recipe import Recipe
@@ -71,7 +74,8 @@ def fit(
     has to get the model and the pictures that it was started with. `notes` is kept in `run.json` as it is. After
     Ctrl-C the step that was being taken is finished and saved.
 
-    Raises UsageError for a folder that already holds a run and for a resumed run with another recipe or model,
+    Raises UsageError for a folder that already holds a run or is being trained in, for batches of single pictures
+    where layers take statistics of a batch, and for a resumed run with another recipe or model,
     DataError for data that does not fit the classifier, ModelError for a model without anything to train and when
     the loss is no longer finite, FileError for files.
 
@@ -87,21 +91,31 @@ def fit(
     """
     # Wherever the caller calls from: weights copied in inference mode could never be trained.
     with torch.inference_mode(False), torch.enable_grad():
-        started = open_run(
-            classifier,
-            train,
-            val,
-            run,
-            recipe=recipe,
-            seed=seed,
-            resume=resume,
-            force=force,
-            notes=notes or {},
-            runtime=runtime or Runtime(),
-            engine=engine or make_engine(str(classifier.device)),
-        )
-        _train(started, progress)
-        return _trained(started)
+        engine = engine or make_engine(str(classifier.device))
+        with _held(RunFolder(run), engine):
+            started = open_run(
+                classifier,
+                train,
+                val,
+                run,
+                recipe=recipe,
+                seed=seed,
+                resume=resume,
+                force=force,
+                notes=notes or {},
+                runtime=runtime or Runtime(),
+                engine=engine,
+            )
+            _train(started, progress)
+            return _trained(started)
+
+
+def _held(folder: RunFolder, engine: Engine) -> AbstractContextManager[None]:
+    """Hold the run's folder: the main process does it for all."""
+    if not engine.is_main:
+        return nullcontext()
+    folder.require_place()
+    return run_lock(folder.path)
 
 
 def _train(run: TrainingRun, progress: Progress | None) -> None:

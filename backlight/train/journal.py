@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
@@ -56,8 +56,10 @@ class Counters:
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Counters:
-        """Take plain data back."""
-        return Counters(**{**state, "epoch": Sums(**state["epoch"])})
+        """Take plain data back, what is known of it."""
+        own, sums = ([one.name for one in fields(kind)] for kind in (Counters, Sums))
+        epoch = Sums(**{name: state["epoch"][name] for name in sums})
+        return Counters(**{name: state[name] for name in own if name != "epoch"}, epoch=epoch)
 
 
 class Journal:
@@ -188,6 +190,7 @@ class Journal:
                 "lr": rate(self.recipe, self.step - 1, self.total),
                 "seconds": round(self.state()["seconds"], 3),
                 "images_per_second": round(images / max(sums.seconds, 1e-9), 1),
+                "mean_images_per_second": self.images_per_second,
                 "peak_memory": peak_memory(self.batches.device),
             }
         )

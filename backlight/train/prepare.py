@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 
+import torch
+from torch import Tensor, nn
+
 from backlight.classifier import Classifier
 from backlight.data.dataset import Dataset
 from backlight.engine.processes import Engine
 from backlight.errors import DataError, ModelError, UsageError
+from backlight.train.layers import rest_frozen
 from backlight.train.recipe import Recipe
 
 _IN_MEMORY = 2 * 1024**3  # bytes of pictures that are decoded once and kept
@@ -70,3 +74,29 @@ def check_sizes(recipe: Recipe, classifier: Classifier, count: int, engine: Engi
         raise UsageError(f"batches of {size} for {engine.world} processes", expected="at least one picture for each")
     if classifier.size is not None and recipe.augment.crop >= min(classifier.size):
         raise UsageError(f"crop={recipe.augment.crop} of {min(classifier.size)} pixels", expected="less than them")
+
+
+def check_single(module: nn.Module, frozen: frozenset[str], image: Tensor, size: int, recipe: Recipe) -> None:
+    """Raise UsageError where steps of `size` compute single pictures and a layer takes no statistics of one.
+
+    A copy of the module is tried, as it is trained, on `image` `[1,C,H,W]`, which is normalized.
+
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.BatchNorm1d(4))
+    >>> check_single(net, frozenset(), torch.zeros(1, 3, 2, 2), 1, Recipe(batch_size=1))
+    Traceback (most recent call last):
+    ...
+    backlight.errors.UsageError: a batch of 1 picture, ...; expected 2 or more, for BatchNorm's statistics; try: ...
+    """
+    if size // min(recipe.accumulate, size) > 1:
+        return
+    tried = copy.deepcopy(module).train()
+    rest_frozen(tried, frozen)
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            tried(image)
+    except ValueError as error:  # as torch's normalizations refuse it
+        raise UsageError(
+            f"a batch of 1 picture, or parts of 1, does not suit this model ({error})",
+            expected="2 or more, for BatchNorm's statistics",
+            hint=f"--batch-size {2 * recipe.accumulate} or more",
+        ) from None

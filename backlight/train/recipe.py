@@ -35,8 +35,10 @@ class Recipe:
     it by that factor. `loss`: `cross-entropy`, `focal:gamma=2`, `file.py:function`. `label_smoothing`: share of the
     target spread over all classes. `ema`: decay of the averaged
     weights that are then evaluated and kept, 0 for none. `clip`: largest norm of the gradient, 0 for none.
-    `accumulate`: parts in which a batch is computed. `balance`: `none`, `weights` (loss by inverse class frequency)
-    or `sampling`.
+    `accumulate`: parts, of equal size or nearly, in which a batch is computed. `balance`: `none`, `weights` (loss by
+    inverse class frequency) or `sampling`. With weights the loss of a picture is its whole smoothed loss times
+    the weight of its own class; `torch.nn.CrossEntropyLoss(weight=..., label_smoothing=...)` weighs each class of the
+    target.
     `freeze`: how many layers, from the input, stay as they are; -1 leaves only the last free, -2 the last
     two. `patience`: epochs without a better one before it stops, 0 for never. `select`: the best epoch is the one of
     lowest validation `loss` or highest `accuracy`. `adversary`: such as `pgd:eps=8/255,steps=3`.

@@ -21,9 +21,10 @@ from backlight.table import Table
 from backlight.train.batches import Batches
 from backlight.train.journal import Counters, Journal
 from backlight.train.order import Order
-from backlight.train.prepare import check_sizes, prepare_data, private_copy
+from backlight.train.prepare import check_single, check_sizes, prepare_data, private_copy
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Choice, Runtime, choose
+from backlight.train.state import read_info, restore
 from backlight.train.trainer import Trainer
 from backlight.train.trunk import FeatureBatches, cached_head, head_inputs
 
@@ -67,8 +68,8 @@ def open_run(
     folder = RunFolder(path)
     private = private_copy(classifier, train.label_names, engine)
     if resume:
-        info = folder.info
-        recipe, seed = _same_run(info, recipe, private, train, val), int(info["seed"])
+        info, stored = read_info(folder)
+        recipe, seed = _same_run(info, stored, recipe, private, train, val), int(info["seed"])
         choice = Choice.from_json(info["probe"])
     else:
         if engine.is_main:
@@ -90,8 +91,14 @@ def open_run(
         autocast=choice.autocast,
         class_weights=_class_weights(train, recipe),
     )
+    if head is None:
+        image = private.normalize(train[:1].images.to(engine.device))
+        check_single(private.module, trainer.frozen, image, order.size // engine.world, recipe)
     batches, scores = _pictures(private, train, val, order, recipe, trainer, engine, head)
-    counters = _restore(folder, trainer, engine) if resume else Counters()
+    per_epoch = order.steps_per_epoch
+    counters = Counters()
+    if resume:
+        counters = restore(folder, trainer, per_epoch=per_epoch, total=recipe.epochs * per_epoch)
     if engine.is_main and not resume:
         folder.create(info, {"counters": counters.to_state(), "trainer": trainer.state_dict()})
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
@@ -100,9 +107,13 @@ def open_run(
 
 
 def _same_run(
-    info: dict[str, Any], recipe: Recipe | None, classifier: Classifier, train: Dataset, val: Dataset
+    info: dict[str, Any],
+    stored: Recipe,
+    recipe: Recipe | None,
+    classifier: Classifier,
+    train: Dataset,
+    val: Dataset,
 ) -> Recipe:
-    stored = Recipe.from_json(info["recipe"])
     size = list(classifier.size or ())
     if (classifier.name, size) != (info["model"], info["size"]):
         raise UsageError(
@@ -173,12 +184,6 @@ def _pictures(
         return tabulate(list(val.ids), val.labels, logits)
 
     return FeatureBatches(train, order, head_inputs(classifier, train, head), engine), look_at_features
-
-
-def _restore(folder: RunFolder, trainer: Trainer, engine: Engine) -> Counters:
-    state = folder.load_state(engine.device)
-    trainer.load_state_dict(state["trainer"])
-    return Counters.from_state(state["counters"])
 
 
 def _class_weights(train: Dataset, recipe: Recipe) -> Tensor | None:

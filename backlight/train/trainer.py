@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from backlight.classifier import Classifier
 from backlight.classifier.returned import call_module
@@ -72,6 +73,8 @@ class Trainer:
         self.optimizer = Optimizer(self.module, recipe)
         self.average = Average(self.module, recipe.ema) if recipe.ema else None
         self.parts = recipe.accumulate
+        # Statistics of one picture are no statistics: with BatchNorm a part is never made as small as that.
+        self.least = 2 if any(isinstance(one, _BatchNorm) for one in self.module.modules()) else 1
 
     def step(self, batch: TrainingBatch, number: int, rate: float) -> Outcome:
         """Take a step: its `number` keys the random numbers that layers such as dropout draw."""
@@ -119,8 +122,7 @@ class Trainer:
                 with self._random_layers(number):
                     return self._backward(batch)
             except (RuntimeError, MemoryError) as error:
-                alone = self.engine.world == 1 and self.parts < len(batch.rows)
-                if not (is_out_of_memory(error) and alone):
+                if not (is_out_of_memory(error) and self._can_halve(len(batch.rows))):
                     raise
             # Outside of the handler the frames of the failed attempt, and their tensors, are gone.
             self.parts *= 2
@@ -130,12 +132,10 @@ class Trainer:
                     buffer.copy_(saved)
 
     def _backward(self, batch: TrainingBatch) -> Outcome:
-        count = len(batch.rows)
-        length = -(-count // self.parts)
         total, correct, top5 = batch.images.new_zeros(()), batch.labels.new_zeros(()), batch.labels.new_zeros(())
-        for start in range(0, count, length):
-            part = slice(start, start + length)
-            with self._gathered_only(start + length >= count):
+        cuts = even_cuts(len(batch.rows), self.parts)
+        for part in cuts:
+            with self._gathered_only(part is cuts[-1]):
                 logits = self._logits(batch.images[part])
                 losses = batch.losses(logits, part, self.loss, self.class_weights)
                 loss = losses.sum() / batch.size
@@ -145,6 +145,10 @@ class Trainer:
             hits = logits.detach().topk(min(5, logits.shape[1])).indices == batch.labels[part, None]
             correct, top5 = correct + hits[:, 0].sum(), top5 + hits.sum()
         return Outcome(total, correct, top5)
+
+    def _can_halve(self, count: int) -> bool:
+        """Whether the parts of a batch may become more: alone, and where they stay large enough."""
+        return self.engine.world == 1 and self.parts < count and count // min(2 * self.parts, count) >= self.least
 
     def _logits(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, self.autocast) if self.autocast else nullcontext():
@@ -165,6 +169,17 @@ class Trainer:
 
     def _random_layers(self, number: int) -> AbstractContextManager[object]:
         return _seeded(self.classifier.device, generator_seed((self.seed, "layers", number)))
+
+
+def even_cuts(count: int, parts: int) -> list[slice]:
+    """Cut `count` pictures into parts whose sizes differ by one at most, none empty.
+
+    >>> [cut.stop - cut.start for cut in even_cuts(7, 3)]
+    [3, 2, 2]
+    """
+    parts = min(parts, count)
+    stops = [-(-count * number // parts) for number in range(parts + 1)]
+    return [slice(start, stop) for start, stop in zip(stops, stops[1:])]
 
 
 @contextmanager

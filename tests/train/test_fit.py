@@ -18,6 +18,7 @@ from backlight.evaluate.metrics import accuracy
 from backlight.evaluate.samples import predict_dataset
 from backlight.models import load
 from backlight.random import Random
+from backlight.report.training import training_section
 from backlight.runs.folder import RunFolder
 from backlight.runs.history import read_history
 from backlight.runs.log import read_log
@@ -365,6 +366,27 @@ def test_a_trunk_that_is_run_once_gives_the_same_head(tmp_path: Path, monkeypatc
     assert once.val_loss == pytest.approx(every.val_loss, abs=1e-5)
 
 
+def test_an_adversary_attacks_pictures_though_the_trunk_is_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, val = DATA
+    recipe = replace(SHORT, freeze=-1, augment=Augmentation(), adversary="pgd:eps=0.2,steps=2")
+
+    def trained(name: str, recipe: Recipe) -> dict[str, torch.Tensor]:
+        found = fit(network(dropout=0.0), train, val, tmp_path / name, recipe=recipe, runtime=QUIET)
+        return found.classifier.module.state_dict()
+
+    attacked, plain = trained("attacked", recipe), trained("plain", replace(recipe, adversary=""))
+    start = network(dropout=0.0).module.state_dict()
+    for name, value in attacked.items():
+        frozen = not name.startswith("6.")
+        assert torch.equal(value, start[name]) == frozen, name
+        assert torch.equal(value, plain[name]) == frozen, name
+    monkeypatch.setattr("backlight.train.setup.cached_head", lambda module, recipe: None)
+    every = trained("every", recipe)
+    assert all(torch.equal(value, every[name]) for name, value in attacked.items())
+
+
 def test_the_trunk_runs_once_only() -> None:
     classifier = network()
     calls: list[int] = []
@@ -375,3 +397,12 @@ def test_the_trunk_runs_once_only() -> None:
     with torch.no_grad():
         logits = classifier.module[6](seen)
         assert torch.allclose(logits, classifier.logits(DATA[0][:].images), atol=1e-5)
+
+
+def test_the_speed_is_told_once(tmp_path: Path) -> None:
+    train, val = DATA
+    found = fit(network(), train, val, tmp_path / "run", recipe=SHORT, runtime=QUIET)
+    last = read_log(tmp_path / "run" / "log.jsonl")[-1]
+    assert last["mean_images_per_second"] == found.images_per_second
+    page = training_section([read_history(tmp_path / "run")]).html
+    assert f"{found.images_per_second:,.0f} pictures a second" in page

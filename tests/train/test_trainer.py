@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backlight.classifier import Classifier
+from backlight.errors import UsageError
+from backlight.train import fit
 from backlight.train.batches import TrainingBatch
 from backlight.train.layers import freeze, hold_frozen
 from backlight.train.recipe import Recipe
-from backlight.train.trainer import Trainer
-from tests.train.nets import network
+from backlight.train.trainer import Trainer, even_cuts
+from tests.train.nets import QUIET, network, pictures
 
 KEYS = torch.arange(6)
 LABELS = KEYS % 3
@@ -133,3 +135,37 @@ def test_what_comes_before_the_first_free_layer_is_at_rest() -> None:
     free = nn.Sequential(nn.Dropout(), nn.Linear(2, 2)).train()
     hold_frozen(free, frozenset())
     assert free[0].training
+
+
+@pytest.mark.parametrize(
+    ("count", "parts", "sizes"), [(7, 3, [3, 2, 2]), (4, 3, [2, 1, 1]), (2, 5, [1, 1]), (6, 3, [2] * 3)]
+)
+def test_parts_of_a_batch_are_cut_evenly(count, parts, sizes):
+    cuts = even_cuts(count, parts)
+    assert [cut.stop - cut.start for cut in cuts] == sizes
+    assert [row for cut in cuts for row in range(count)[cut]] == list(range(count))
+
+
+def vectors():
+    """Build a network whose normalization sees one value per picture and channel."""
+    layers = nn.Flatten(), nn.Linear(192, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)
+    return Classifier.from_module(nn.Sequential(*layers), size=8, labels=pictures().label_names)
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 1}, {"batch_size": 3, "accumulate": 2}, {"accumulate": 64}])
+def test_statistics_of_one_picture_are_refused_before_training(tmp_path, settings):
+    train, val = pictures(), pictures(split="val")
+    with pytest.raises(UsageError, match=r"a batch of 1 picture.*BatchNorm.*try: --batch-size"):
+        fit(vectors(), train, val, tmp_path / "run", recipe=Recipe(epochs=1, **settings), runtime=QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_parts_of_seven_pictures_train_a_batch_norm(tmp_path):
+    recipe = Recipe(epochs=1, batch_size=7, accumulate=3)
+    assert fit(vectors(), pictures(), pictures(split="val"), tmp_path / "run", recipe=recipe, runtime=QUIET).epochs == 1
+
+
+def test_single_pictures_train_a_network_that_can(tmp_path):
+    recipe = Recipe(epochs=1, batch_size=1)
+    few = pictures().limited(4)
+    assert fit(network(), few, pictures(split="val"), tmp_path / "run", recipe=recipe, runtime=QUIET).epochs == 1
