@@ -24,12 +24,9 @@ def run_task(
 
     Interrupted, say what is kept, and which command goes on: this one with --resume, without the options named.
     """
-    from backlight.tasks.loading import noting_passports
-
     progress = terminal_progress(shown.quiet)
     try:
-        with noting_passports() as passports:
-            outcome = task(progress)
+        outcome = task(progress)
     except KeyboardInterrupt as interrupt:
         if kept := getattr(interrupt, "kept", ""):
             warn(kept)
@@ -37,18 +34,13 @@ def run_task(
             words = [word for word in sys.argv[1:] if word not in (*resume_without, "--resume")]
             warn(f"resume with: {shlex.join(['backlight', *words, '--resume'])}")
         raise
-    if outcome.document is None:  # this process is not the main one
-        return
-    for passport in passports:
-        for text in passport.warnings():
-            warn(text)
-        if not shown.json and isinstance(outcome.document, dict):
-            say(f"{passport.name}: {passport.describe()}")
     deliver(outcome, as_json=shown.json)
 
 
 def deliver(outcome: Outcome, *, as_json: bool) -> None:
     """Print an outcome, name every input that failed once, and leave with the exit status that fits."""
+    if outcome.document is None:  # this process is not the main one
+        return
     for text in outcome.warnings:
         warn(text)
     if as_json:

@@ -22,7 +22,7 @@ from backlight.files import name_part, require_new
 from backlight.images import find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify
-from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
+from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, assumed_of
 from backlight.tasks.outcome import Outcome, one_per_input
 
 AMPLIFICATION, _AT_ONCE = 10, 16
@@ -78,9 +78,12 @@ def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outco
         objective=request.objective,
     )
     paths = find_pictures(request.pictures)[: request.limit]
-    done, failed = attack_pictures(as_classifier(request.model, request.seed), paths, request, progress=progress)
+    classifier = as_classifier(request.model, request.seed)
+    done, failed = attack_pictures(classifier, paths, request, progress=progress)
     files = [file for one in done for file in (one.png, one.perturbation_png)]
-    return one_per_input(done, failed, chain.from_iterable(map(_lines, done)), files=files, result=done)
+    return one_per_input(
+        done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=assumed_of(classifier), result=done
+    )
 
 
 def _lines(one: AttackedPicture) -> Iterator[str]:

@@ -19,8 +19,10 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
+    assumed_of,
     data_title,
     matched,
+    measured_by,
     memory_format_of,
     model_name,
     told,
@@ -102,11 +104,11 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     )
     return Outcome(
         plain_json(document | {"html": folder.page}),
-        (*_lines(found, request.steps), str(folder.page)),
+        (*measured_by(classifier), *_lines(found, request.steps), str(folder.page)),
         files,
         found.failed,
-        told(pictures),
-        result=found,
+        (*assumed_of(classifier), *told(pictures)),
+        found,
     )
 
 

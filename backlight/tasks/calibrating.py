@@ -17,7 +17,7 @@ from backlight.evaluate.temperature import CALIBRATION, write_calibration
 from backlight.files import require_new
 from backlight.models import load
 from backlight.runs.folder import RunFolder
-from backlight.tasks.loading import with_model
+from backlight.tasks.loading import assumed_of, measured_by, with_model
 from backlight.tasks.outcome import Outcome, command, plain_json
 from backlight.train.prepare import prepare_data
 
@@ -74,10 +74,10 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
     warnings += [result.note] if result.note else []
     return Outcome(
         plain_json(with_model(classifier, document)),
-        tuple(_lines(result, request.run, spec, target)),
+        (*measured_by(classifier), *_lines(result, request.run, spec, target)),
         (target,),
         found.failed,
-        tuple(warnings),
+        (*assumed_of(classifier), *warnings),
         result,
     )
 

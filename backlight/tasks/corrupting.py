@@ -19,7 +19,17 @@ from backlight.engine.progress import Progress
 from backlight.images import find_pictures, open_picture, to_tensor
 from backlight.report import Options
 from backlight.report.corruptions import corruptions_section
-from backlight.tasks.loading import DEFAULT_MODEL, DataRequest, Model, as_classifier, data_title, model_name, with_model
+from backlight.tasks.loading import (
+    DEFAULT_MODEL,
+    DataRequest,
+    Model,
+    as_classifier,
+    assumed_of,
+    data_title,
+    measured_by,
+    model_name,
+    with_model,
+)
 from backlight.tasks.outcome import Outcome, keeping, plain_json
 from backlight.tasks.result_folder import ResultFolder
 
@@ -133,10 +143,11 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
     )
     return Outcome(
         plain_json(document | {"html": folder.page}),
-        (*_lines(found), *_compared(compared), str(folder.page)),
+        (*measured_by(classifier), *_lines(found), *_compared(compared), str(folder.page)),
         files,
         found.failed,
-        result=found,
+        assumed_of(classifier),
+        found,
     )
 
 

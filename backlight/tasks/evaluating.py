@@ -30,7 +30,9 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
+    assumed_of,
     data_title,
+    measured_by,
     model_name,
     told,
     with_model,
@@ -107,11 +109,11 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     document = _document(found, classifiers, comparison, slices) | {"html": page}
     return Outcome(
         plain_json(document),
-        (*evaluation_lines(found, comparison, slices), *([str(page)] if page else [])),
+        (*measured_by(*classifiers), *evaluation_lines(found, comparison, slices), *([str(page)] if page else [])),
         (*files, *([page] if page else [])),
         found[0].failed,
-        (*told(pictures), *warnings),
-        result=found,
+        (*assumed_of(*classifiers), *told(pictures), *warnings),
+        found,
     )
 
 

@@ -25,7 +25,7 @@ from backlight.images import Picture, find_pictures, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.random import Random
 from backlight.report.study import METHODS
-from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
+from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, assumed_of
 from backlight.tasks.outcome import Outcome, one_per_input
 
 _AT_ONCE = 8
@@ -75,8 +75,9 @@ def explain(request: ExplainRequest, *, progress: Progress | None = None) -> Out
     """
     choose_methods(request.methods)  # wrong names are told before a model is loaded
     paths = find_pictures(request.pictures)[: request.limit]
+    classifier = as_classifier(request.model, request.seed)
     done, failed = explain_pictures(
-        as_classifier(request.model, request.seed),
+        classifier,
         paths,
         request.asked,
         request.out,
@@ -85,7 +86,9 @@ def explain(request: ExplainRequest, *, progress: Progress | None = None) -> Out
         progress=progress,
     )
     files = [file for picture in done for one in picture.maps for file in (one.png, one.npz)]
-    return one_per_input(done, failed, chain.from_iterable(map(_lines, done)), files=files, result=done)
+    return one_per_input(
+        done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=assumed_of(classifier), result=done
+    )
 
 
 def _lines(picture: ExplainedPicture) -> Iterator[str]:

@@ -22,7 +22,16 @@ from backlight.files import require_new
 from backlight.report import Options, write_report
 from backlight.report.explanations import explanations_section
 from backlight.report.study import METHODS
-from backlight.tasks.loading import DEFAULT_MODEL, DataRequest, Model, as_classifier, told, with_model
+from backlight.tasks.loading import (
+    DEFAULT_MODEL,
+    DataRequest,
+    Model,
+    as_classifier,
+    assumed_of,
+    measured_by,
+    told,
+    with_model,
+)
 from backlight.tasks.outcome import Outcome, keeping, plain_json
 
 _TABLE, _PAGE, _AVERAGES = "explain.parquet", "report.html", "class-averages.npz"
@@ -94,11 +103,11 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
     document = found.to_json() | {"table": files[0], "report": files[-1]}
     return Outcome(
         plain_json(with_model(classifier, document)),
-        tuple(_lines(found, request.out)),
+        (*measured_by(classifier), *_lines(found, request.out)),
         files,
         found.failed,
-        told(pictures),
-        result=found,
+        (*assumed_of(classifier), *told(pictures)),
+        found,
     )
 
 

@@ -18,7 +18,7 @@ from backlight.engine.progress import Progress
 from backlight.errors import ModelError, UsageError, did_you_mean
 from backlight.files import atomic, require_new
 from backlight.random import Random
-from backlight.tasks.loading import Model, as_classifier, model_name, with_model
+from backlight.tasks.loading import Model, as_classifier, assumed_of, model_name, with_model
 from backlight.tasks.made import file_stem
 from backlight.tasks.outcome import Outcome, plain_json
 
@@ -107,7 +107,9 @@ def export(request: ExportRequest, *, progress: Progress | None = None) -> Outco
         f"  read back and compared on {made.pictures} pictures: logits differ by at most {made.difference:.2g}",
         "  takes pictures [B,C,H,W] in [0,1]; the normalization is inside",
     )
-    return Outcome(plain_json(with_model(classifier, made.to_json())), lines, (made.path,), result=made)
+    return Outcome(
+        plain_json(with_model(classifier, made.to_json())), lines, (made.path,), (), assumed_of(classifier), made
+    )
 
 
 def export_classifier(classifier: Classifier, path: str | Path, *, kind: str = "onnx", force: bool = False) -> Exported:

@@ -77,4 +77,4 @@ def fool(request: FoolRequest, *, progress: Progress | None = None) -> Outcome:
             sheet=f"{stems[path]}-fool-x10",
             force=request.force,
         )
-    return made_outcome(done, failed)
+    return made_outcome(classifier, done, failed)

@@ -11,7 +11,15 @@ from backlight.engine.progress import Progress
 from backlight.errors import UsageError
 from backlight.models.inspect import ModelSummary, RandomComparison, compare_random, inspect_model
 from backlight.models.sidecar import folder_of, write_passport
-from backlight.tasks.loading import DEFAULT_MODEL, Model, ModelRequest, as_classifier, model_name, with_model
+from backlight.tasks.loading import (
+    DEFAULT_MODEL,
+    Model,
+    ModelRequest,
+    as_classifier,
+    assumed_of,
+    model_name,
+    with_model,
+)
 from backlight.tasks.outcome import Outcome, plain_json
 
 _BAR = 24
@@ -54,10 +62,11 @@ def inspect(request: InspectRequest, *, progress: Progress | None = None) -> Out
     if request.compare_random and image is not None:
         comparison = compare_random(classifier, image, seed=request.seed)
         document, lines = document | {"compare_random": comparison.to_json()}, tuple(_comparison(comparison))
+    warnings = assumed_of(classifier)
     if not request.write_passport:
-        return Outcome(plain_json(document), lines, result=summary)
+        return Outcome(plain_json(document), lines, warnings=warnings, result=summary)
     file = write_passport(classifier, _folder_of(request.model), force=request.force)
-    return Outcome(plain_json(document | {"passport": file}), (*lines, str(file)), (file,), result=summary)
+    return Outcome(plain_json(document | {"passport": file}), (*lines, str(file)), (file,), (), warnings, summary)
 
 
 def _folder_of(model: Model) -> Path:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import torch
 
 from backlight.classifier import Classifier
-from backlight.classifier.passport import Passport
 from backlight.data import Dataset, load_data
 from backlight.data.trained import trained_on
 from backlight.engine.processes import make_engine
@@ -77,36 +74,11 @@ class ModelRequest:
 Model = str | ModelRequest | Classifier
 
 
-_TAKEN: ContextVar[list[Passport] | None] = ContextVar("taken", default=None)
-
-
-@contextmanager
-def noting_passports() -> Iterator[list[Passport]]:
-    """Collect the passports of the models that tasks inside the block take, so that none goes unsaid.
-
-    >>> with noting_passports() as taken:
-    ...     _ = as_classifier(ModelRequest("classic_cnn", random=True), 0)
-    >>> [passport.name for passport in taken]
-    ['classic_cnn']
-    """
-    taken: list[Passport] = []
-    token = _TAKEN.set(taken)
-    try:
-        yield taken
-    finally:
-        _TAKEN.reset(token)
-
-
 def as_classifier(model: Model, seed: int) -> Classifier:
     """Load what a request names; a classifier that is loaded already is taken as it is."""
     if isinstance(model, Classifier):
-        found = model
-    else:
-        found = (ModelRequest(model) if isinstance(model, str) else model).load(seed)
-    taken = _TAKEN.get()
-    if taken is not None:
-        taken.append(found.passport)
-    return found
+        return model
+    return (ModelRequest(model) if isinstance(model, str) else model).load(seed)
 
 
 def model_name(model: Model) -> str:
@@ -187,6 +159,15 @@ def data_title(data: Dataset) -> str:
 
 
 def with_model(classifier: Classifier, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to a document which model it is about, and what had to be assumed of it."""
-    passport = classifier.passport
-    return {**document, "model": passport.to_json(), "warnings": list(passport.warnings())}
+    """Add to a document which model it is about."""
+    return {**document, "model": classifier.passport.to_json()}
+
+
+def measured_by(*classifiers: Classifier) -> tuple[str, ...]:
+    """Describe in a line each how pictures reach the models that measured numbers, and who says so."""
+    return tuple(f"{one.passport.name}: {one.passport.describe()}" for one in classifiers)
+
+
+def assumed_of(*classifiers: Classifier) -> tuple[str, ...]:
+    """Warn of what had to be assumed of models with weights, as a wrong normalization makes every number wrong."""
+    return tuple(dict.fromkeys(text for one in classifiers for text in one.passport.warnings()))

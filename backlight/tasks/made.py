@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from backlight.classifier import Classifier
 from backlight.errors import Failure
 from backlight.files import require_new
 from backlight.images import write_png
 from backlight.images.intake import unique_stems
 from backlight.page.made import MadePicture, made_section
 from backlight.page.page import write_page
+from backlight.tasks.loading import assumed_of
 from backlight.tasks.outcome import Outcome, one_per_input
 from backlight.visualize import Fooling, Pictures
 from backlight.visualize.gallery import contact_sheet, frame_sheet
@@ -131,12 +133,17 @@ def describe_made(made: Made) -> Iterator[str]:
             yield f"  {value}"
 
 
-def made_outcome(done: Sequence[Made], failed: Sequence[Failure] = ()) -> Outcome:
+def made_outcome(classifier: Classifier, done: Sequence[Made], failed: Sequence[Failure] = ()) -> Outcome:
     """Tell of pictures that were made, with every file that belongs to them."""
     kinds = ("html", "iterations_png", "sheet")
     files = [str(file) for one in done for file in (one.png, *(one.more.get(kind) for kind in kinds)) if file]
     return one_per_input(
-        done, failed, chain.from_iterable(map(describe_made, done)), files=dict.fromkeys(files), result=list(done)
+        done,
+        failed,
+        chain.from_iterable(map(describe_made, done)),
+        files=dict.fromkeys(files),
+        warnings=assumed_of(classifier),
+        result=list(done),
     )
 
 

@@ -83,12 +83,13 @@ def one_per_input(
     lines: Iterable[str],
     *,
     files: Iterable[str | Path] = (),
+    warnings: tuple[str, ...] = (),
     result: Any = None,
 ) -> Outcome:
     """Tell of a task over picture files: a list with an entry for each, those that failed last."""
     failures = tuple(failed)
     document = plain_json([*(one.to_json() for one in done), *(one.to_json() for one in failures)])
-    return Outcome(document, tuple(lines), tuple(map(Path, files)), failures, result=result)
+    return Outcome(document, tuple(lines), tuple(map(Path, files)), failures, warnings, result)
 
 
 def plain_json(value: Any) -> Any:

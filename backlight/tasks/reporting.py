@@ -21,7 +21,9 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
+    assumed_of,
     data_title,
+    measured_by,
     memory_format_of,
     told,
     with_model,
@@ -101,7 +103,8 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
             progress=progress,
         )
     document = plain_json(with_model(classifier, made.to_json()))
-    return Outcome(document, (str(made.html),), (made.html,), made.failed, warnings, made)
+    lines, warnings = (*measured_by(classifier), str(made.html)), (*assumed_of(classifier), *warnings)
+    return Outcome(document, lines, (made.html,), made.failed, warnings, made)
 
 
 def _pictures(request: ReportRequest) -> list[Path]:

@@ -81,4 +81,4 @@ def style(request: StyleRequest, *, progress: Progress | None = None) -> Outcome
         title=f"{request.content.stem} in the style of {', '.join(path.stem for path in request.styles)}",
         force=request.force,
     )
-    return made_outcome(done)
+    return made_outcome(classifier, done)

@@ -67,10 +67,10 @@ def visualize(request: VisualizeRequest, *, progress: Progress | None = None) ->
     channels = _channels(request.subjects) if what == "feature" else {}
     classifier = as_classifier(request.model, request.seed)
     if what == "class":
-        return made_outcome(_classes(classifier, request, watch))
+        return made_outcome(classifier, _classes(classifier, request, watch))
     if what == "feature":
-        return made_outcome(_features(classifier, request, channels, watch))
-    return made_outcome(*_pictures(classifier, request, watch))
+        return made_outcome(classifier, _features(classifier, request, channels, watch))
+    return made_outcome(classifier, *_pictures(classifier, request, watch))
 
 
 def _classes(classifier: Classifier, request: VisualizeRequest, watch: Watch) -> list[Made]:

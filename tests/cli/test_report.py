@@ -10,7 +10,7 @@ def test_a_folder_becomes_a_page(backlight: CommandLine, photographs: Path, smal
     out = tmp_path / "page.html"
     ran = backlight("report", photographs, "--model", small_model, "--out", out, "--json")
     assert ran.status == 0
-    assert ran.json.keys() == {"html", "pictures", "seconds", "failed"}
+    assert ran.json.keys() == {"html", "pictures", "seconds", "failed", "model"}
     assert (ran.json["html"], ran.json["pictures"], ran.json["failed"]) == (str(out), 2, [])
     page = read(out)
     assert f"backlight report {photographs}" in page.text
@@ -22,7 +22,8 @@ def test_without_pictures_it_takes_the_samples_and_an_out_folder(
 ) -> None:
     ran = backlight("report", "--model", small_model, "--out", tmp_path, "--no-pictures", "--limit", 2)
     assert ran.status == 0
-    assert ran.out.strip() == str(tmp_path / "report.html")
+    assert ran.out.splitlines()[-1] == str(tmp_path / "report.html")
+    assert "normalization mean" in ran.out.splitlines()[0]
     assert {"1. chelsea.png", "2. astronaut.png"} <= {
         line.strip() for line in read(tmp_path / "report.html").text.splitlines()
     }

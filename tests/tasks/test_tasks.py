@@ -58,6 +58,9 @@ def check(outcome: Outcome, capsys: pytest.CaptureFixture[str], *, failed: int =
     assert json.loads(json.dumps(outcome.document, allow_nan=False)) == outcome.document
     if isinstance(outcome.document, list) and failed:
         assert [one["path"] for one in outcome.document if "error" in one] == [one.path for one in outcome.failures]
+    about_a_model = isinstance(outcome.document, dict) and not {"contact_sheet", "target"} & set(outcome.document)
+    if about_a_model:
+        assert {"name", "weights", "mean", "std", "labels", "sources"} <= set(outcome.document["model"])
     printed = capsys.readouterr()
     assert printed.out == printed.err == ""
     return outcome
@@ -198,3 +201,15 @@ def test_a_data_set_that_is_loaded_is_taken_as_it_is(model: Classifier, out: Pat
     data = Dataset.of(torch.zeros(3, 3, 16, 16, dtype=torch.uint8), [0, 1, 2], LABELS)
     found = tasks.evaluate(tasks.EvaluateRequest(tasks.DataRequest(data, limit=2), (model,), out=out))
     assert found.document["n"] == 2
+
+
+def test_an_assumed_normalization_is_a_warning_and_a_measuring_verb_says_whose_it_is(out: Path) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 3))
+    assumed = Classifier.from_module(net, size=16, labels=LABELS)
+    given = Classifier.from_module(net, size=16, labels=LABELS, mean=(0.5,) * 3, std=(0.5,) * 3)
+    for model, warned in ((assumed, True), (given, False)):
+        request = tasks.EvaluateRequest(tasks.DataRequest(DATA), (model,), out=out, force=True)
+        found = tasks.evaluate(request)
+        assert any("ASSUMED" in text for text in found.warnings) is warned
+        assert "normalization mean" in found.lines[0]
+        assert found.document["model"]["sources"]["mean"] == ("assumed" if warned else "given")
