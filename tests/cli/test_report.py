@@ -63,7 +63,7 @@ def test_data_alone_gives_its_accuracy(backlight: CommandLine, tmp_path: Path) -
     page = read(tmp_path / "page.html")
     assert {"accuracy", "model"} <= set(page.ids)
     assert "picture-1" not in page.ids
-    assert "Of 20 pictures in" in " ".join(page.text.split())
+    assert "Of 200 pictures in" in " ".join(page.text.split())
 
 
 @pytest.mark.parametrize(
