@@ -106,7 +106,8 @@ def attack(
     step size (norm's units), objective (`cross-entropy`, `logit`, `probability`, `margin`, `dlr`, or a function of
     logits and classes) and further `options` default to the method's own, `eps` (pixel units, "8/255") to 8/255 in
     linf, 0.5 in l2, 12 in l1, and to none for attacks that look for the nearest success. `lattice` keeps pictures to
-    what an 8-bit file holds.
+    what an 8-bit file holds. Of a multi-label classifier `target` is the label whose answer shall change, as in
+    `classifier.question`.
 
     Raises InputError for images, labels and targets, UsageError for options that cannot be used.
 
@@ -118,6 +119,8 @@ def attack(
     True
     """
     beside = {"steps": steps, "step_size": step_size, "objective": objective, **options}
+    if classifier.multilabel and isinstance(target, str | int):
+        classifier, target = classifier.question(target), None
     chosen = choose_attack(method, norm=norm, eps=eps, target=target, lattice=lattice, **beside)
     known = chosen.card.options
     fast = "steps" in known and chosen.options.get("steps", _WORTH_A_COPY) >= _WORTH_A_COPY

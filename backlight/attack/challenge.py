@@ -74,8 +74,16 @@ class Challenge:
         Raises InputError for images, labels or targets that cannot be used, and for a target that is the label.
         """
         threat = threat or ThreatModel()
+        if classifier.multilabel:
+            raise InputError(
+                f"{classifier.name} answers a question per label",
+                expected="one question to attack",
+                hint="classifier.question(LABEL), or attack(..., target=LABEL)",
+            )
         with torch.inference_mode(False), torch.no_grad():
             images = classifier.check(images).clone().clamp(0, 1)
+            # Searches compute in the logits' precision, and would meet pictures of another.
+            images = images.double() if classifier.dtype == torch.float64 else images
             threat.mask_of(images)
             clean = judge_logits(classifier, images)
             predictions = clean.argmax(1)

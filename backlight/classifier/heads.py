@@ -88,7 +88,28 @@ class Head:
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Compute probabilities `[B,classes]` of logits `[B,classes]`: softmax, or sigmoid for `multilabel`."""
-        return logits.sigmoid() if self.multilabel else logits.softmax(1)
+        if not self.multilabel:
+            return logits.softmax(1)
+        # Not sigmoid(): on a CPU its last bits depend on the place in the tensor.
+        return torch.stack([torch.zeros_like(logits), logits], 2).softmax(2)[:, :, 1]
+
+    def class_scores(self, logits: Tensor) -> Tensor:
+        """Return what speaks for each class `[B,classes]`: its logit, and -z for the first of two that share one z."""
+        two = self.kind == "binary" or self.column is not None
+        return torch.cat([logits[:, :1] - logits[:, 1:], logits[:, 1:] - logits[:, :1]], 1) if two else logits
+
+    def cross_entropy(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """Compute the cross-entropy `[B]` of classes int64 `[B]`, for `multilabel` of the answer yes to that label."""
+        if not self.multilabel:
+            return F.cross_entropy(logits, classes, reduction="none")
+        asked = F.pad(logits.gather(1, classes[:, None]), (1, 0))
+        return F.cross_entropy(asked, torch.ones_like(classes), reduction="none")
+
+    def answers(self, logits: Tensor, classes: Tensor) -> Tensor:
+        """Whether classes int64 `[B]` are predicted, or for `multilabel` present: bool `[B]`, false for NaN."""
+        if self.multilabel:
+            return logits.gather(1, classes[:, None])[:, 0] > 0
+        return predicted_classes(logits) == classes
 
     def well_defined(self, logits: Tensor) -> Tensor:
         """Whether logits `[B,classes]` have a prediction, or for `multilabel` every answer: bool `[B]`."""

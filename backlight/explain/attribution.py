@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backlight.classifier.heads import Head
 from backlight.errors import InputError, did_you_mean
 
 FLAT = 1e-6
@@ -129,6 +130,7 @@ class Explanations(Mapping[str, Attribution]):
     forwards: float
     backwards: float
     maps: dict[str, Attribution] = field(repr=False)
+    head: Head = field(default_factory=Head, repr=False)
 
     def __getitem__(self, method: str) -> Attribution:
         if method not in self.maps:
@@ -143,8 +145,8 @@ class Explanations(Mapping[str, Attribution]):
 
     @property
     def probabilities(self) -> Tensor:
-        """Return the softmax probabilities [B,classes]."""
-        return self.logits.softmax(1)
+        """Return the probabilities [B,classes], by softmax or a sigmoid per label."""
+        return self.head.probabilities(self.logits)
 
     def _repr_html_(self) -> str:
         from backlight.explain.figures import to_html

@@ -165,6 +165,7 @@ def _merge(plan: _Plan, images: Tensor, answers: list[_Answer]) -> Explanations:
         forwards=sum(answer.forwards for answer in answers) / len(images),
         backwards=sum(answer.backwards for answer in answers) / len(images),
         maps={one.method: one for one in maps},
+        head=plan.classifier.head,
     )
 
 

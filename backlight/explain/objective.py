@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.heads import Head
 from backlight.classifier.targets import Target, resolve_targets
 from backlight.errors import InputError, UsageError, did_you_mean
 from backlight.random import Random
@@ -45,6 +45,7 @@ class Objective:
     quantity: str = "logit"
     against: Tensor | None = None
     function: Scorer | None = None
+    head: Head = field(default_factory=Head, repr=False)
 
     def score(self, logits: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """Compute the score `[A]` of logits `[A,classes]`."""
@@ -56,8 +57,9 @@ class Objective:
 
     def _quantity(self, logits: Tensor, target: Tensor) -> Tensor:
         if self.quantity == "loss":
-            return F.cross_entropy(logits, target, reduction="none")
-        values = logits.softmax(1) if self.quantity == "probability" else logits
+            return self.head.cross_entropy(logits, target)
+        probability = self.quantity == "probability"
+        values = self.head.probabilities(logits) if probability else self.head.class_scores(logits)
         return values.gather(1, target[:, None])[:, 0]
 
 
@@ -83,10 +85,10 @@ def resolve_objective(
     if isinstance(target, Contrast):
         positive = resolve_targets(classifier, logits, target.positive, random=random)
         negative = resolve_targets(classifier, logits, target.negative, random=random)
-        return Objective(positive, quantity, against=negative)
+        return Objective(positive, quantity, against=negative, head=classifier.head)
     if callable(target):
         return Objective(None, quantity, function=target)
-    return Objective(resolve_targets(classifier, logits, target, random=random), quantity)
+    return Objective(resolve_targets(classifier, logits, target, random=random), quantity, head=classifier.head)
 
 
 def _checked_scores(scores: Tensor, count: int) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.errors import InputError
@@ -37,22 +36,25 @@ def classes_of(view: View, classes: Classes) -> Tensor:
 
 
 def logit(classes: Classes) -> Measure:
-    """Measure the logit of a class.
+    """Measure the logit of a class; of two classes that share one logit z, -z for the first.
 
     >>> logit(281)
     logit(281)
     """
-    return Measure(lambda view: _at(view.logits, classes_of(view, classes)), f"logit({brief(classes)})")
+    return Measure(
+        lambda view: _at(view.head.class_scores(view.logits), classes_of(view, classes)), f"logit({brief(classes)})"
+    )
 
 
 def probability(classes: Classes) -> Measure:
-    """Measure the softmax probability of a class, 0 to 1.
+    """Measure the probability of a class, 0 to 1: softmax, or sigmoid of a label among several.
 
     >>> probability(281) >= 0.9
     probability(281) >= 0.9
     """
     return Measure(
-        lambda view: _at(view.logits.softmax(1), classes_of(view, classes)), f"probability({brief(classes)})"
+        lambda view: _at(view.head.probabilities(view.logits), classes_of(view, classes)),
+        f"probability({brief(classes)})",
     )
 
 
@@ -63,7 +65,7 @@ def cross_entropy(labels: Classes) -> Measure:
     -cross_entropy(3)
     """
     return Measure(
-        lambda view: F.cross_entropy(view.logits, classes_of(view, labels), reduction="none"),
+        lambda view: view.head.cross_entropy(view.logits, classes_of(view, labels)),
         f"cross_entropy({brief(labels)})",
     )
 

@@ -21,28 +21,28 @@ def misclassified(labels: Classes) -> Measure:
     """
 
     def verdict(view: View) -> Tensor:
-        return (view.logits.argmax(1) != classes_of(view, labels)) & view.well_defined
+        return ~view.head.answers(view.logits, classes_of(view, labels)) & view.well_defined
 
     return Measure(verdict, f"misclassified({brief(labels)})")
 
 
 def predicted(targets: Classes) -> Measure:
-    """Whether the predicted class is the target, and well defined.
+    """Whether the predicted class is the target (of several labels: is one of them), and well defined.
 
     >>> predicted(7) & (confidence() >= 0.9)
     predicted(7) & (confidence() >= 0.9)
     """
 
     def verdict(view: View) -> Tensor:
-        return (view.logits.argmax(1) == classes_of(view, targets)) & view.well_defined
+        return view.head.answers(view.logits, classes_of(view, targets)) & view.well_defined
 
     return Measure(verdict, f"predicted({brief(targets)})")
 
 
 def confidence() -> Measure:
-    """Measure the probability of the predicted class, 0 to 1.
+    """Measure the probability of the predicted class, of the surest label where there are several, 0 to 1.
 
     >>> confidence() > 0.99
     confidence() > 0.99
     """
-    return Measure(lambda view: view.logits.softmax(1).amax(1), "confidence()")
+    return Measure(lambda view: view.head.probabilities(view.logits).amax(1), "confidence()")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.classifier.heads import well_defined
+from backlight.classifier.heads import Head
 from backlight.errors import InputError, LayerError
 
 
@@ -73,9 +73,14 @@ class View:
         return self._outputs is not None
 
     @cached_property
+    def head(self) -> Head:
+        """Return what the classifier's logits mean; plain logits where there is no classifier."""
+        return Head() if self._classifier is None else self._classifier.head
+
+    @cached_property
     def well_defined(self) -> Tensor:
         """Describe which images have a prediction: bool `[A]`, see `backlight.classifier.heads.well_defined`."""
-        return well_defined(self.logits)
+        return self.head.well_defined(self.logits)
 
     @overload
     def pick(self, values: Tensor) -> Tensor: ...

@@ -167,7 +167,7 @@ def attack_pictures(
                 failed.append(Failure(str(picture.path), UNDEFINED))
             else:
                 zero = int(result.zero_grads[row])
-                done.append(_attacked(classifier, result.threat, picture.path, one, zero, difference))
+                done.append(_attacked(result.referee.classifier, result.threat, picture.path, one, zero, difference))
     return done, failed
 
 

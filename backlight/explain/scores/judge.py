@@ -66,7 +66,8 @@ class Judge:
             rows = pairs // variants
             with torch.no_grad():
                 logits = self.classifier.record(change(rows, pairs % variants), (LOGITS,))[LOGITS].double()
-            values = logits if logit else logits.softmax(1)
+            head = self.classifier.head
+            values = head.class_scores(logits) if logit else head.probabilities(logits)
             return values.gather(1, self.target[rows][:, None])[:, 0]
 
         self.forwards += count * variants

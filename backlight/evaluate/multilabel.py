@@ -1,0 +1,136 @@
+"""How well labels are found of which a picture may have several: each is a question of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backlight.classifier import Classifier
+from backlight.engine.chunks import Chunk, map_chunks
+from backlight.errors import DataError, ModelError
+
+
+def average_precision(scores: np.ndarray, present: np.ndarray) -> float | None:
+    """Compute the average precision of one label: the mean precision at each step of recall, None without positives.
+
+    `scores` are `[N]`, higher where the label is more likely, `present` bool `[N]`. Pictures of equal score are counted
+    together, so their order says nothing. Pictures without a score (NaN) are wrong: present ones come last, absent
+    ones first. The formula is that of Zhu (2004) and scikit-learn, without interpolation.
+
+    >>> average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]))
+    0.8333333333333333
+    """
+    present = np.asarray(present, dtype=bool)
+    if not present.any():
+        return None
+    scores = np.where(np.isnan(scores), np.where(present, -np.inf, np.inf), scores)
+    order = np.argsort(-scores, kind="stable")
+    found, ends = present[order].cumsum(), np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    precision, recall = found[ends] / (ends + 1), found[ends] / found[-1]
+    return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """How well one label is found; None where nothing was counted.
+
+    `n` pictures have it. `precision`, `recall` and `f1` are those of probabilities above one half.
+
+    >>> LabelScore(2, 0.75, precision=1.0, recall=0.5, f1=2 / 3).average_precision
+    0.75
+    """
+
+    n: int
+    average_precision: float | None
+    precision: float | None
+    recall: float | None
+    f1: float
+
+
+@dataclass(frozen=True, eq=False)
+class MultilabelScores:
+    """Scores of every label by name, and over all of them.
+
+    `mean_average_precision` is the mean over labels that occur, `all_right` the share of pictures of which every
+    label is answered rightly; `not_finite` are the places of pictures without an answer, which count as wrong.
+    """
+
+    n: int
+    labels: dict[str, LabelScore]
+    all_right: float
+    not_finite: tuple[int, ...]
+
+    @property
+    def mean_average_precision(self) -> float | None:
+        """Return the mean of the labels' average precisions; None where no label occurs."""
+        known = [one.average_precision for one in self.labels.values() if one.average_precision is not None]
+        return float(np.mean(known)) if known else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `{"n","mean_average_precision","all_right","not_finite","per_class"}`."""
+        return {
+            "n": self.n,
+            "mean_average_precision": self.mean_average_precision,
+            "all_right": self.all_right,
+            "not_finite": list(self.not_finite),
+            "per_class": {name: vars(one) for name, one in self.labels.items()},
+        }
+
+
+def score_multilabel(probabilities: np.ndarray, present: np.ndarray, labels: Sequence[str]) -> MultilabelScores:
+    """Score probabilities `[N,labels]` against which labels are there, bool `[N,labels]`.
+
+    Raises DataError where shapes differ or there is nothing to score.
+
+    >>> scores = score_multilabel(np.array([[0.9, 0.2], [0.4, 0.6]]), np.array([[1, 0], [0, 1]]), ["sea", "sky"])
+    >>> scores.mean_average_precision, scores.all_right
+    (1.0, 1.0)
+    """
+    probabilities, present = np.asarray(probabilities, dtype=np.float64), np.asarray(present).astype(bool)
+    if probabilities.shape != present.shape or probabilities.shape[1:] != (len(labels),) or not len(present):
+        found = f"probabilities {list(probabilities.shape)}, truth {list(present.shape)}, {len(labels)} labels"
+        raise DataError(found, expected="[N,labels] twice, with a name for each label")
+    lost = np.isnan(probabilities).any(1)
+    said = np.where(np.isnan(probabilities), ~present, probabilities > 0.5)
+    scores = {
+        name: _label_score(probabilities[:, k], said[:, k], present[:, k]) for k, name in enumerate(map(str, labels))
+    }
+    right = float(((said == present).all(1) & ~lost).mean())
+    return MultilabelScores(len(present), scores, right, tuple(np.flatnonzero(lost).tolist()))
+
+
+def _label_score(probabilities: np.ndarray, said: np.ndarray, present: np.ndarray) -> LabelScore:
+    both, named, there = int((said & present).sum()), int(said.sum()), int(present.sum())
+    return LabelScore(
+        there,
+        average_precision(probabilities, present),
+        both / named if named else None,
+        both / there if there else None,
+        2 * both / (named + there) if named + there else 0.0,
+    )
+
+
+def evaluate_multilabel(
+    classifier: Classifier, images: Tensor, present: Tensor, *, chunk: int | Chunk | None = None
+) -> MultilabelScores:
+    """Evaluate a multi-label classifier on images `[N,C,H,W]` in [0,1] whose labels are `present`, bool `[N,labels]`.
+
+    Raises ModelError for a classifier that is none, DataError where shapes differ.
+
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    >>> many = Classifier.from_module(net, size=2, labels=["sea", "sky", "sun"], outputs="multilabel")
+    >>> evaluate_multilabel(many, torch.rand(4, 3, 2, 2), torch.eye(4, 3)).n
+    4
+    """
+    if not classifier.multilabel:
+        raise ModelError(f"{classifier.name} has one class per picture", expected="outputs='multilabel'")
+    with torch.no_grad():
+        found = map_chunks(classifier.probabilities, images, size=Chunk.fitting(images) if chunk is None else chunk)
+    names = classifier.labels or tuple(map(str, range(found.shape[1])))
+    return score_multilabel(found.cpu().numpy(), present.cpu().numpy(), names)
