@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from backlight.errors import UsageError
+from backlight.errors import UsageError, nearest
 from backlight.grammar import parse_number
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -108,8 +108,8 @@ def read_options(
     beside = {name: value for name, value in given.items() if value is not None}
     for name in (*written, *beside):
         if name not in known:
-            listed = ", ".join(known)
-            raise UsageError(f"{owner} has no option {name!r}", expected=listed or "no options")
+            near = " or ".join(nearest(name, known))
+            raise UsageError(f"{owner} has no option {name!r}", expected=", ".join(known) or "no options", hint=near)
     found = {name: known[name].read(owner, text) for name, text in written.items()}
     for name, value in beside.items():
         read = known[name].read(owner, value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,21 +9,14 @@ from pathlib import Path
 
 import torch
 
-from backlight.data.arrays import read_npz
-from backlight.data.cifar import is_cifar, read_cifar
 from backlight.data.dataset import Dataset
-from backlight.data.folders import class_folders, read_folder, read_list, read_pictures
-from backlight.data.pictures import Drawing
-from backlight.data.shapes import Shapes
+from backlight.data.sources import read_source
 from backlight.data.splits import NAMES, Splits, join, make_splits
 from backlight.data.trained import SPLIT_SEED, TrainedOn
-from backlight.errors import DataError, FileError, UsageError
-from backlight.grammar import parse_spec
+from backlight.errors import DataError, UsageError
 from backlight.images import Resize
 
-LISTS = (".txt", ".csv", ".tsv", ".lst")
 RANGES = re.compile(r"@(?=(?:train|val|test)=)")
-FORMS = "a folder, a list file, .npz, .parquet, .tar, CIFAR batches, hf:NAME or shapes:..."
 
 
 def load_data(
@@ -74,7 +66,7 @@ def load_splits(
     """
     text = str(spec)
     pieces = RANGES.split(text, maxsplit=1)
-    found = _read(pieces[0], follow_links)
+    found = read_source(pieces[0], follow_links=follow_links)
     if len(pieces) == 2:
         found = _ranges(found, pieces[1])
     named = {part: replace(data, name=text) for part, data in found.items()}
@@ -83,99 +75,6 @@ def load_splits(
     if channels is not None:
         named = {part: data.with_channels(channels) for part, data in named.items()}
     return make_splits(named, split_seed)
-
-
-def _read(spec: str, follow_links: bool) -> dict[str, Dataset]:
-    if spec == "shapes" or spec.startswith("shapes:"):
-        return {"all": shapes_dataset(_parse_shapes(spec))}
-    if spec.startswith("hf:"):
-        from backlight.data.hub import read_hub
-
-        return read_hub(spec.removeprefix("hf:"))
-    path = _expanded(spec)
-    if not os.path.exists(path):
-        raise FileError(spec, "no such file or folder", expected=FORMS)
-    return _read_directory(path, follow_links) if path.is_dir() else _read_file(path)
-
-
-def _expanded(spec: str) -> Path:
-    try:
-        return Path(spec).expanduser()
-    except RuntimeError as error:  # the home of somebody who does not exist
-        raise FileError(spec, str(error), expected=FORMS) from None
-
-
-def _read_directory(path: Path, follow_links: bool) -> dict[str, Dataset]:
-    from backlight.data.parquet import read_parquet
-    from backlight.data.webdataset import read_tars
-
-    if is_cifar(path):
-        return read_cifar(path)
-    readers = {"*.parquet": read_parquet, "*.tar": read_tars}
-    kinds = {pattern: files for pattern in readers if (files := sorted(path.glob(pattern)))}
-    if not kinds:
-        return read_folder(path, follow_links=follow_links)
-    _require_one_reading(path, list(kinds.values()), follow_links)
-    pattern, files = kinds.popitem()
-    return readers[pattern](files)
-
-
-def _require_one_reading(path: Path, kinds: list[list[Path]], follow_links: bool) -> None:
-    folders = class_folders(path, follow_links=follow_links)
-    readings = [f"{files[0].name}" for files in kinds] + [f"the class folder {one.name!r}" for one in folders[:1]]
-    if len(readings) > 1:
-        raise DataError(
-            f"{path} can be read as several data sets: {' and '.join(readings)} lie side by side",
-            expected="archives, or class folders",
-            hint=f"DATA {kinds[0][0]}, or a folder of its own for each",
-        )
-
-
-def _read_file(path: Path) -> dict[str, Dataset]:
-    from backlight.data.parquet import read_parquet
-    from backlight.data.webdataset import read_tars
-
-    suffix = path.suffix.lower()
-    if suffix == ".npz":
-        return read_npz(path)
-    if suffix == ".parquet":
-        return read_parquet([path])
-    if suffix == ".tar":
-        return read_tars([path])
-    if suffix in LISTS:
-        return read_list(path)
-    if suffix in (".pkl", ".pickle", ".npy", ".zip", ".gz", ".tgz"):
-        raise FileError(path, f"data of kind {suffix}", expected=FORMS)
-    return read_pictures([path])
-
-
-def _parse_shapes(text: str) -> Shapes:
-    spec = parse_spec(text).only("n", "size", "classes", "shortcut", "seed")
-    plain = Shapes()
-    return Shapes(
-        n=spec.integer("n", plain.n),
-        size=spec.integer("size", plain.size),
-        classes=spec.integer("classes", plain.classes),
-        shortcut=spec.number("shortcut", plain.shortcut),
-        seed=spec.integer("seed", plain.seed),
-    )
-
-
-def shapes_dataset(shapes: Shapes) -> Dataset:
-    """Make drawn shapes a data set, drawn when asked for, with masks "object" and "patch".
-
-    >>> shapes_dataset(Shapes(n=8)).mask("object", [0, 1]).shape
-    torch.Size([2, 32, 32])
-    """
-    rows = torch.arange(shapes.n)
-    return Dataset(
-        Drawing(shapes),
-        tuple(str(row) for row in range(shapes.n)),
-        shapes.labels(rows),
-        shapes.label_names,
-        name="shapes",
-        masks={"object": Drawing(shapes, "object"), "patch": Drawing(shapes, "patch")},
-    )
 
 
 def _ranges(found: Mapping[str, Dataset], text: str) -> dict[str, Dataset]:

@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from backlight.data import Dataset, load_data
-from backlight.data.load import shapes_dataset
 from backlight.data.shapes import Shapes
+from backlight.data.sources import shapes_dataset
 from backlight.errors import DataError, FileError
 from backlight.images import Resize, read_image
 from tests.data.samples import write_folder
