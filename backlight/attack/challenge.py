@@ -18,7 +18,7 @@ from backlight.classifier.targets import Target, resolve_targets
 from backlight.engine.chunks import Chunk
 from backlight.errors import InputError
 from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, predicted
-from backlight.pixels.parametrizations import Parametrization
+from backlight.pixels.parametrizations import LEVELS, Parametrization, round_towards
 from backlight.pixels.starts import Start
 from backlight.pixels.transforms import Transforms
 from backlight.random import Random, Seed, hash_ids
@@ -130,7 +130,8 @@ class Challenge:
     def claim(self, found: Result | Tensor) -> Result:
         """Judge what a foreign attack returned, a result or pictures `[B,C,H,W]` alone, every image of it.
 
-        Pictures that are not allowed get no score, so that merging with what stood before drops them.
+        Pictures alone are rounded to 8 bits, towards the originals, where the threat model asks for such. Pictures that
+        are not allowed get no score, so that merging with what stood before drops them.
 
         Raises InputError for pictures of another shape, and for anything else.
         """
@@ -140,6 +141,8 @@ class Challenge:
             raise InputError(f"an attack returned {seen}", expected=f"a Result, or pictures {list(self.images.shape)}")
         with torch.no_grad():
             images = images.detach().to(self.images)
+            if self.threat.lattice and isinstance(found, Tensor):
+                images = round_towards(images, self.images) / LEVELS
             verdict = self.referee.judge(images)
         result = found if isinstance(found, Result) else self._looked_at(images)
         score = torch.where(verdict.inside, result.score.to(images), -torch.inf)

@@ -1,8 +1,26 @@
-"""Proofs for plug-ins and for everything that touches a model.
+"""Proofs for plug-ins, and for everything that touches a model.
 
-unchanged            a function leaves the model, its gradients and the global random state as they were
+check_method, check_metric    methods of explanation and their metrics
+check_attack                  attacks; check_corruption: kinds of corruption
+check_source                  data
+unchanged                     a function leaves the model, its gradients and the global random state as they were
 """
 
+from backlight.testing.attacks import check_attack
+from backlight.testing.corruptions import check_corruption
+from backlight.testing.methods import check_method, check_metric
+from backlight.testing.sources import check_source
 from backlight.testing.unchanged import CALLERS, caller, small_net, snapshot, unchanged
 
-__all__ = ["CALLERS", "caller", "small_net", "snapshot", "unchanged"]
+__all__ = [
+    "CALLERS",
+    "caller",
+    "check_attack",
+    "check_corruption",
+    "check_method",
+    "check_metric",
+    "check_source",
+    "small_net",
+    "snapshot",
+    "unchanged",
+]
