@@ -45,7 +45,6 @@ def run_processes(source: str, world: int = 2, timeout: float = 120) -> str:
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": "1",
         "GLOO_SOCKET_IFNAME": "lo",
-        "ACCELERATE_USE_CPU": "true",
     }
     done = subprocess.run(
         [sys.executable, "-c", LAUNCHER, str(world)],

@@ -105,20 +105,6 @@ def _attempt(function: Callable[[slice], T], part: slice) -> tuple[T] | None:
     return None
 
 
-def map_chunks(function: Callable[..., Tensor], *tensors: Tensor, size: int | Chunk) -> Tensor:
-    """Apply `function` to slices of tensors with equal first dimension [N, ...] and join its outputs.
-
-    >>> map_chunks(lambda a, b: a * b, torch.arange(5.0), torch.ones(5), size=2)
-    tensor([0., 1., 2., 3., 4.])
-    """
-    count = len(tensors[0])
-    if any(len(tensor) != count for tensor in tensors):
-        raise InputError(f"lengths {[len(tensor) for tensor in tensors]}", expected="one length")
-    if count == 0:
-        return function(*tensors)
-    return torch.cat(list(in_chunks(lambda part: function(*(t[part] for t in tensors)), count, size)))
-
-
 def sum_chunks(
     function: Callable[[Tensor, Tensor], Tensor],
     rows: int,

@@ -1,27 +1,24 @@
-"""Devices, precision and processes. The only file that imports accelerate.
+"""Devices and processes.
 
-Started by `python` there is one process and accelerate is not even imported; started by `torchrun` or
-`accelerate launch` the environment names the others. No random state and no data order lives here.
+Started by `python` there is one process; started by `torchrun` the environment names the others. No random state and
+no data order lives here.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from backlight.errors import DataError, InputError, UsageError
-
-if TYPE_CHECKING:
-    from accelerate import PartialState
+from backlight.errors import UsageError
 
 T = TypeVar("T")
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Plain objects travel through the CPU, whatever the device.
+_BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 
 
 @dataclass(frozen=True)
@@ -49,35 +46,7 @@ class Engine:
     def barrier(self) -> None:
         """Wait until every process is here."""
         if self.world > 1:
-            _state().wait_for_everyone()
-
-    def main_first(self) -> AbstractContextManager[object]:
-        """Let the main process go through a block before the others, as for a file that it caches."""
-        return _state().main_process_first() if self.world > 1 else nullcontext()
-
-    def gather(self, rows: Tensor, values: Tensor, count: int) -> Tensor:
-        """Put the values [A, ...] of every process's rows, int64 [A], into their places: [count, ...] on the CPU.
-
-        Processes may hold different numbers of rows, also none. Every process gets the result. Raises
-        `DataError` unless each of the `count` rows came exactly once.
-
-        >>> make_engine("cpu").gather(torch.tensor([1, 0]), torch.tensor([10.0, 20.0]), 2)
-        tensor([20., 10.])
-        """
-        if len(rows) != len(values):
-            raise InputError(f"{len(rows)} rows and {len(values)} values", expected="equal numbers")
-        everything = self.gather_objects((rows.cpu(), values.detach().cpu()))
-        places = torch.cat([part for part, _ in everything])
-        seen = places.bincount(minlength=count) if len(places) else torch.zeros(count, dtype=torch.int64)
-        if len(seen) != count or bool((seen != 1).any()):
-            wrong = (seen != 1).nonzero()[:3, 0].tolist()
-            raise DataError(f"{len(places)} rows gathered, {wrong} not once", expected=f"each of {count} once")
-        filled = [part for _, part in everything if len(part)]
-        result = values.detach().cpu().new_empty(count, *values.shape[1:])
-        if filled:
-            result = filled[0].new_empty(count, *filled[0].shape[1:])
-            result[places] = torch.cat(filled)
-        return result
+            torch.distributed.barrier()
 
     def gather_objects(self, thing: T) -> list[T]:
         """Collect one plain object of every process, in the order of ranks, in all of them."""
@@ -126,17 +95,6 @@ class Engine:
             module, devices, gradient_as_bucket_view=True, broadcast_buffers=False
         )
 
-    def autocast(self, precision: str = "float32") -> AbstractContextManager[object]:
-        """Open mixed precision for a forward pass: float32 (none), bfloat16 or float16.
-
-        >>> with make_engine("cpu").autocast("bfloat16"):
-        ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
-        torch.bfloat16
-        """
-        check_precision(precision)
-        kind = PRECISIONS[precision]
-        return nullcontext() if kind is None else torch.autocast(self.device.type, kind)
-
 
 def make_engine(device: str = "auto") -> Engine:
     """Choose the device and join the other processes, if there are any.
@@ -150,8 +108,12 @@ def make_engine(device: str = "auto") -> Engine:
     chosen = choose_device(device)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Engine(chosen)
-    state = _state(cpu=chosen.type == "cpu")
-    return Engine(chosen if chosen.type == "cpu" else state.device, state.process_index, state.num_processes)
+    if chosen.type != "cpu" and chosen.index is None:
+        chosen = torch.device(chosen.type, int(os.environ.get("LOCAL_RANK", "0")))
+        torch.accelerator.set_device_index(chosen)
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group(_BACKENDS.get(chosen.type))
+    return Engine(chosen, torch.distributed.get_rank(), torch.distributed.get_world_size())
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -170,33 +132,3 @@ def choose_device(device: str = "auto") -> torch.device:
         reason = str(error).splitlines()[0][:120]
         raise UsageError(f"device {device!r} ({reason})", expected="auto, cpu, cuda, cuda:1, mps") from None
     return chosen
-
-
-def check_precision(precision: str) -> str:
-    """Return the name of a precision; raises `UsageError` for one that is not known.
-
-    >>> check_precision("bfloat16")
-    'bfloat16'
-    """
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision!r}", expected=f"one of {list(PRECISIONS)}")
-    return precision
-
-
-def choose_precision(precision: str, device: torch.device) -> str:
-    """Settle "auto": float32 on a CPU; bfloat16 where an accelerator computes in it.
-
-    >>> choose_precision("auto", torch.device("cpu"))
-    'float32'
-    """
-    if precision != "auto":
-        return check_precision(precision)
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return "bfloat16"
-    return "float32"
-
-
-def _state(cpu: bool = False) -> PartialState:
-    from accelerate import PartialState  # keeps one shared state itself: later calls join it
-
-    return PartialState(cpu=cpu)

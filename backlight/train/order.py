@@ -14,15 +14,6 @@ from backlight.random import Random
 BALANCES = ("none", "weights", "sampling")
 
 
-def permutation(seed: int, epoch: int, count: int, purpose: str = "order") -> Tensor:
-    """Shuffle `range(count)` for an epoch, int64 `[count]`.
-
-    >>> permutation(0, 3, 5).sort().values.tolist()
-    [0, 1, 2, 3, 4]
-    """
-    return _permutation(seed, epoch, count, purpose).clone()
-
-
 # Every step of an epoch asks for the same one.
 @lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int, purpose: str) -> Tensor:

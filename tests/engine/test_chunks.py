@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backlight.engine.chunks import Chunk, in_chunks, is_out_of_memory, map_chunks, sum_chunks
+from backlight.engine.chunks import Chunk, in_chunks, is_out_of_memory, sum_chunks
 from backlight.errors import InputError
 
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory")
@@ -87,13 +87,13 @@ def test_memory_of_a_failed_attempt_is_let_go():
 
 @pytest.mark.promises
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-def test_map_and_sum_do_not_depend_on_the_size(size):
+def test_pieces_and_sums_do_not_depend_on_the_size(size):
     images, points = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(1)), torch.linspace(0, 1, 7)
 
     def term(row, point):
         return images[row] * points[point].view(-1, 1, 1).cos()
 
-    assert torch.equal(map_chunks(lambda x: x.sin(), images, size=size), images.sin())
+    assert torch.equal(torch.cat(list(in_chunks(lambda part: images[part].sin(), 5, size))), images.sin())
     expected = torch.zeros(5, 3, 4, dtype=torch.float64)
     for row in range(5):
         for point in range(7):
@@ -102,8 +102,6 @@ def test_map_and_sum_do_not_depend_on_the_size(size):
 
 
 def test_empty_and_uneven_inputs():
-    assert map_chunks(lambda x: x + 1, torch.zeros(0, 2), size=3).shape == (0, 2)
-    with pytest.raises(InputError):
-        map_chunks(torch.add, torch.zeros(2), torch.zeros(3), size=1)
+    assert list(in_chunks(lambda part: part, 0, 3)) == []
     with pytest.raises(InputError):
         sum_chunks(lambda row, point: row, 0, 3, size=1)
