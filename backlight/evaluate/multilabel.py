@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.engine.chunks import Chunk, map_chunks
+from backlight.engine.chunks import Chunk, in_chunks
 from backlight.errors import DataError, ModelError
 
 
@@ -131,6 +131,7 @@ def evaluate_multilabel(
     if not classifier.multilabel:
         raise ModelError(f"{classifier.name} has one class per picture", expected="outputs='multilabel'")
     with torch.no_grad():
-        found = map_chunks(classifier.probabilities, images, size=Chunk.fitting(images) if chunk is None else chunk)
+        size = Chunk.fitting(images) if chunk is None else chunk
+        found = torch.cat(list(in_chunks(lambda part: classifier.probabilities(images[part]), len(images), size)))
     names = classifier.labels or tuple(map(str, range(found.shape[1])))
     return score_multilabel(found.cpu().numpy(), present.cpu().numpy(), names)
