@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,51 +62,18 @@ def explain(
         random = random or Random(0, torch.arange(len(images)))
         if len(random) != len(images):
             raise InputError(f"{len(random)} ids for {len(images)} images", expected="one id per image")
-        plan = _Plan(
-            classifier,
-            Question(_own(target), quantity, space),
-            chosen,
-            _watch(classifier, chosen, layer),
-            Chunk.fitting(images) if chunk is None else Chunk.of(chunk),
-        )
+        question, recording = Question(_own(target), quantity, space), _recording(classifier, chosen, layer)
+        chunk = Chunk.fitting(images) if chunk is None else Chunk.of(chunk)
+
+        def one_batch(rows: slice) -> Explanations:
+            asked = question._replace(target=_cut(question.target, rows, len(images)))
+            own = random.take(rows)
+            session = Session(classifier, images[rows], asked, random=own, recording=recording, chunk=chunk)
+            found = [replace(one.card.run(session, **one.options), method=one.label) for one in chosen]
+            return session.explanations([finish(one) for one in found])
+
         with classifier.guard():
-            answers = list(in_chunks(lambda rows: plan.run(images, random, rows), len(images), plan.chunk))
-        return _merge(plan, images, answers)
-
-
-class _Answer(NamedTuple):
-    """What one batch of images gave; `forwards` and `backwards` count image passes."""
-
-    logits: Tensor
-    score: Tensor
-    target: Tensor | None
-    forwards: int
-    backwards: int
-    maps: list[Attribution]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Everything that is the same for all batches of a call."""
-
-    classifier: Classifier
-    question: Question
-    methods: list[Method]
-    watch: Recording
-    chunk: Chunk
-
-    def run(self, images: Tensor, random: Random, rows: slice) -> _Answer:
-        session = Session(
-            self.classifier,
-            images[rows],
-            self.question._replace(target=_cut(self.question.target, rows, len(images))),
-            random=random.take(rows),
-            watch=self.watch,
-            chunk=self.chunk,
-        )
-        maps = [finish(replace(one.card.run(session, **one.options), method=one.label)) for one in self.methods]
-        target = session.objective.target
-        return _Answer(session.logits, session.score, target, session.forwards, session.backwards, maps)
+            return _joined(list(in_chunks(one_batch, len(images), chunk)))
 
 
 def _own(target: Target | Contrast | Scorer) -> Target | Contrast | Scorer:
@@ -122,7 +89,7 @@ def _sized(classifier: Classifier, images: Tensor) -> Classifier:
     return classifier.replace(resize=Resize(min(height, width), (height, width)))
 
 
-def _watch(classifier: Classifier, chosen: list[Method], layer: str | Sequence[str] | None) -> Recording:
+def _recording(classifier: Classifier, chosen: list[Method], layer: str | Sequence[str] | None) -> Recording:
     needs = frozenset().union(*(one.card.needs for one in chosen))
     layers: tuple[str, ...] = ()
     if "layer" in needs:
@@ -150,22 +117,20 @@ def _cut(target: Any, rows: slice, count: int) -> Any:
     return target[rows]
 
 
-def _merge(plan: _Plan, images: Tensor, answers: list[_Answer]) -> Explanations:
-    targets = [answer.target for answer in answers if answer.target is not None]
-    target = torch.cat(targets) if targets else None
-    maps = [_join([answer.maps[place] for answer in answers]) for place in range(len(plan.methods))]
-    return Explanations(
-        images=images,
-        logits=torch.cat([answer.logits for answer in answers]),
-        score=torch.cat([answer.score for answer in answers]),
-        target=target,
-        labels=tuple(plan.classifier.label(index) for index in target.tolist()) if target is not None else (),
-        quantity=plan.question.quantity,
-        space=plan.question.space,
-        forwards=sum(answer.forwards for answer in answers) / len(images),
-        backwards=sum(answer.backwards for answer in answers) / len(images),
-        maps={one.method: one for one in maps},
-        head=plan.classifier.head,
+def _joined(batches: list[Explanations]) -> Explanations:
+    """Put the explanations of batches one behind the other; passes are per image."""
+    first, count = batches[0], sum(len(one.images) for one in batches)
+    targets = [one.target for one in batches if one.target is not None]
+    return replace(
+        first,
+        images=torch.cat([one.images for one in batches]),
+        logits=torch.cat([one.logits for one in batches]),
+        score=torch.cat([one.score for one in batches]),
+        target=torch.cat(targets) if targets else None,
+        labels=tuple(label for one in batches for label in one.labels),
+        forwards=sum(one.forwards * len(one.images) for one in batches) / count,
+        backwards=sum(one.backwards * len(one.images) for one in batches) / count,
+        maps={name: _join([one.maps[name] for one in batches]) for name in first.maps},
     )
 
 

@@ -14,6 +14,7 @@ from backlight.classifier.recording import LOGITS
 from backlight.classifier.targets import Target
 from backlight.engine.chunks import Chunk
 from backlight.errors import UsageError, did_you_mean
+from backlight.explain.attribution import Attribution, Explanations
 from backlight.explain.layout import Layout, find_layout
 from backlight.explain.objective import Contrast, Objective, Scorer, resolve_objective
 from backlight.explain.recorded import Recorded
@@ -66,7 +67,7 @@ class LayerMap(NamedTuple):
 class Session:
     """Answer for one batch of images: one recorded pass, shared, and further passes in chunks, all counted.
 
-    `watch` says what the first pass records. Counts are image passes.
+    `recording` says what the first pass records. Counts are image passes.
     """
 
     def __init__(
@@ -76,22 +77,22 @@ class Session:
         question: Question,
         *,
         random: Random,
-        watch: Recording = Recording(),  # noqa: B008 - an immutable tuple
+        recording: Recording = Recording(),  # noqa: B008 - an immutable tuple
         chunk: int | Chunk | None = None,
     ) -> None:
         if question.space not in SPACES:
             raise UsageError(f"space {question.space!r}", hint=did_you_mean(question.space, SPACES))
         self.classifier, self.images, self.question = classifier, images, question
-        self.random, self.watch = random, watch
+        self.random, self.recording = random, recording
         self.chunk = Chunk.fitting(images) if chunk is None else Chunk.of(chunk)
         self.recorded = Recorded(
             classifier,
             images,
-            watch.recorded(),
-            rectify=watch.rectify,
-            attend=bool(watch.tokens),
-            offset=watch.biases,
-            pixels=watch.pixels,
+            recording.recorded(),
+            rectify=recording.rectify,
+            attend=bool(recording.tokens),
+            offset=recording.biases,
+            pixels=recording.pixels,
         )
         self.logits = self.recorded.logits.detach()
         self.objective: Objective = resolve_objective(
@@ -113,6 +114,23 @@ class Session:
         """Return the images' height and width."""
         return self.images.shape[2], self.images.shape[3]
 
+    def explanations(self, maps: Sequence[Attribution]) -> Explanations:
+        """Return these maps with what was asked, and the passes per image so far."""
+        target, count = self.objective.target, len(self.images)
+        return Explanations(
+            images=self.images,
+            logits=self.logits,
+            score=self.score,
+            target=target,
+            labels=() if target is None else tuple(self.classifier.label(index) for index in target.tolist()),
+            quantity=self.question.quantity,
+            space=self.question.space,
+            forwards=self.forwards / count,
+            backwards=self.backwards / count,
+            maps={one.method: one for one in maps},
+            head=self.classifier.head,
+        )
+
     def gradient(self, rule: str = "plain") -> Tensor:
         """Return the gradient of the score `[B,C,H,W]` in the space asked for, from the recorded pass."""
         return self.in_space(self.recorded.gradients(self.graph_score, rule)["images"])
@@ -121,7 +139,7 @@ class Session:
         """Return every recorded layer with its gradient, channels first."""
         gradients = self.recorded.gradients(self.graph_score)
         maps = []
-        for name in self.watch.layers:
+        for name in self.recording.layers:
             output = self.recorded.outputs[name].detach()
             layout = find_layout(self.classifier, name, tuple(output.shape), self.image_size)
             maps.append(LayerMap(name, layout, layout.to_map(output), layout.to_map(gradients[name])))

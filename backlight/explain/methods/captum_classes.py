@@ -95,7 +95,7 @@ def attribute(session: Session, *, found: type, **options: Any) -> Attribution:
     name = found.__name__
     copied = _private_copy(session.classifier)
     _check_shared(copied, name)
-    layer = session.watch.layers[0] if needs_layer(found) else ""
+    layer = session.recording.layers[0] if needs_layer(found) else ""
     runner = partial(_run, session, copied, found, layer, options)
     size = session.chunk if name in _BATCHED else 1
     before = session.forwards

@@ -78,7 +78,7 @@ def legrad(session: Session) -> Attribution:
 
 def read_tokens(session: Session) -> Tokens:
     """Read the attention of the recorded pass; raise ModelError where it is not over all tokens of the image."""
-    name = session.watch.tokens
+    name = session.recording.tokens
     weights = [one.detach() for one in session.recorded.attentions]
     gradients = session.recorded.gradients(session.graph_score)
     output = session.recorded.outputs[name]

@@ -78,7 +78,9 @@ def test_special_attention_is_refused() -> None:
 
 
 def blocks(classifier: Classifier, x: Tensor, target: int) -> tuple[list[Tensor], list[Tensor], int, tuple[int, int]]:
-    session = Session(classifier, x, Question(target), random=Random(0, [0] * len(x)), watch=Recording(tokens="norm"))
+    session = Session(
+        classifier, x, Question(target), random=Random(0, [0] * len(x)), recording=Recording(tokens="norm")
+    )
     tokens = read_tokens(session)
     return tokens.weights, tokens.gradients, tokens.layout.prefix, tokens.layout.grid
 
