@@ -21,7 +21,8 @@ from backlight.classifier.passport import FIELDS, GEOMETRY, Passport, Source
 from backlight.classifier.recording import LOGITS, Layer, list_layers, record_layers, split_call
 from backlight.classifier.wrapping import as_module, per_channel
 from backlight.errors import LayerError, ModelError, did_you_mean
-from backlight.images import Picture, Resize, read_image
+from backlight.images import Picture, Resize
+from backlight.images.picture import Photograph, read_photograph
 
 if TYPE_CHECKING:
     from backlight.classifier.fast import Probe
@@ -302,9 +303,13 @@ class Classifier:
 
     def read(self, path: str | os.PathLike[str]) -> Picture:
         """Read a picture file as this classifier wants it, with the crop box that maps back onto the file."""
+        return self.read_photograph(path).picture
+
+    def read_photograph(self, path: str | os.PathLike[str]) -> Photograph:
+        """Read a picture file as `read` does, and keep the whole photograph beside it."""
         if self.resize is None:
             raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=224)")
-        return read_image(path, self.resize, channels=self.channels)
+        return read_photograph(path, self.resize, channels=self.channels)
 
     def label(self, index: int) -> str:
         """Name a class, by its number where there are no labels; -1 is where no prediction is well defined."""

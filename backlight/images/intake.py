@@ -5,30 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from backlight.engine.progress import Progress, reporting
 from backlight.errors import Failure, FileError, InputError
-from backlight.images.picture import Picture
+
+T = TypeVar("T", covariant=True)
 
 
-class Reader(Protocol):
+class Reader(Protocol[T]):
     """What reads one picture file as a model wants it; a `Classifier` does."""
 
-    def read(self, path: str | os.PathLike[str]) -> Picture:
+    def read(self, path: str | os.PathLike[str]) -> T:
         """Read a picture file; raises FileError for one that cannot be read."""
         ...
 
 
 def read_batches(
-    reader: Reader,
+    reader: Reader[T],
     paths: Sequence[str | os.PathLike[str]],
     batch_size: int,
     failed: list[Failure],
     *,
     progress: Progress | None = None,
     description: str = "pictures",
-) -> Iterator[list[Picture]]:
+) -> Iterator[list[T]]:
     """Yield lists of at most `batch_size` pictures as `reader` gives them; add unreadable files to `failed`.
 
     Progress counts a batch as finished when the next one is asked for. Raises InputError for a batch size below 1.
@@ -45,7 +46,7 @@ def read_batches(
     with reporting(progress, len(paths), description) as advance:
         for start in range(0, len(paths), batch_size):
             named = paths[start : start + batch_size]
-            batch = []
+            batch: list[T] = []
             for path in named:
                 try:
                     batch.append(reader.read(path))

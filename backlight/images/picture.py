@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,9 +49,21 @@ def read_image(path: str | os.PathLike[str], resize: Resize, channels: int = 3) 
     >>> picture.image.shape, picture.box
     (torch.Size([3, 16, 16]), CropBox(left=16.0, top=0.0, right=48.0, bottom=32.0))
     """
+    return read_photograph(path, resize, channels).picture
+
+
+class Photograph(NamedTuple):
+    """A picture file decoded once: at a model's input size, and whole."""
+
+    picture: Picture
+    whole: Image.Image
+
+
+def read_photograph(path: str | os.PathLike[str], resize: Resize, channels: int = 3) -> Photograph:
+    """Read a picture file as `read_image` does, and keep the whole photograph beside it. Raises as it does."""
     full = open_picture(path)
     crop, box = resize.resize(full)
-    return Picture(Path(path), to_tensor(crop, channels), box, (full.height, full.width))
+    return Photograph(Picture(Path(path), to_tensor(crop, channels), box, (full.height, full.width)), full)
 
 
 def to_tensor(picture: Image.Image, channels: int = 3) -> Tensor:

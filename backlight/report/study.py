@@ -17,6 +17,7 @@ from backlight.classifier.predictions import Prediction, top_classes
 from backlight.explain import Attribution, Explanations, explain
 from backlight.explain.attribution import upsample
 from backlight.images import Picture, round_to_8bit
+from backlight.images.picture import Photograph
 from backlight.random import Random
 from backlight.report.agreement import Agreement, measure_agreement
 from backlight.report.attacks import AttackStudy, study_attacks
@@ -69,8 +70,7 @@ class PictureStudy:
 def study_pictures(
     classifier: Classifier,
     search: Classifier,
-    pictures: Sequence[Picture],
-    photographs: Sequence[Image.Image],
+    photographs: Sequence[Photograph],
     *,
     methods: Sequence[str] = METHODS,
     seed: int = 0,
@@ -79,6 +79,7 @@ def study_pictures(
 
     Random numbers are keyed by the files' names, so they do not depend on the folder or on the other pictures.
     """
+    pictures = [one.picture for one in photographs]
     images = round_to_8bit(torch.stack([picture.image for picture in pictures])).to(classifier.device)
     names = [picture.path.name for picture in pictures]
     unknown = (Prediction(NO_PREDICTION, -1, math.nan, math.nan),)
@@ -89,7 +90,7 @@ def study_pictures(
     for row, picture in enumerate(pictures):
         maps = tuple(_map(explained, explained[method], row) for method in explained)
         agreement = measure_agreement({one.method: one.heat for one in maps})
-        studies.append(PictureStudy(picture, photographs[row], answers[row], maps, agreement, attacks[row]))
+        studies.append(PictureStudy(picture, photographs[row].whole, answers[row], maps, agreement, attacks[row]))
     return studies
 
 

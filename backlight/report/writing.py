@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from PIL import Image
 from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.engine.progress import Progress
-from backlight.errors import Failure, FileError, ModelError
+from backlight.errors import Failure, ModelError
 from backlight.files import require_new, write_text
-from backlight.images import Picture, open_picture
 from backlight.images.intake import read_batches
+from backlight.images.picture import Photograph
 from backlight.page.page import Page
 from backlight.page.sections import Section, shown_path
 from backlight.report.fill import fill
@@ -99,9 +98,9 @@ def write_report(
     if classifier.classes < 2:
         raise ModelError(f"{classifier.name} has {classifier.classes} class", expected="at least two to tell apart")
     draft = _Draft(classifier, target, options, list(sections), list(failed), names_of(paths), len(paths))
-    batches = read_batches(classifier, paths, options.batch_size, draft.failed, progress=progress, description="report")
-    for pictures in batches:
-        draft.add(pictures)
+    reader, size = _PhotographReader(classifier), options.batch_size
+    for photographs in read_batches(reader, paths, size, draft.failed, progress=progress, description="report"):
+        draft.add(photographs)
         draft.write()
     draft.write(finished=True)
     return Report(target, len(draft.pictures), draft.seconds, tuple(draft.failed))
@@ -118,6 +117,16 @@ def names_of(paths: Sequence[str | os.PathLike[str]]) -> dict[Path, str]:
     folders = {os.path.dirname(os.path.abspath(path)) for path in paths}
     shared = os.path.commonpath(folders) if folders else ""
     return {Path(path): shown_path(os.path.relpath(os.path.abspath(path), shared)) for path in paths}
+
+
+@dataclass(frozen=True)
+class _PhotographReader:
+    """Decode each file once, for the classifier and for the page."""
+
+    classifier: Classifier
+
+    def read(self, path: str | os.PathLike[str]) -> Photograph:
+        return self.classifier.read_photograph(path)
 
 
 @dataclass
@@ -147,33 +156,15 @@ class _Draft:
     def search(self) -> Classifier:
         return self.classifier.fast(memory_format=self.options.memory_format)
 
-    def add(self, pictures: Sequence[Picture]) -> None:
-        photographs = list(self._photographs(pictures))
-        kept = [picture for picture, _ in photographs]
-        if not kept:
-            return
+    def add(self, photographs: Sequence[Photograph]) -> None:
         options = self.options
-        studies = study_pictures(
-            self.classifier,
-            self.search,
-            kept,
-            [photograph for _, photograph in photographs],
-            methods=options.methods,
-            seed=options.seed,
-        )
+        studies = study_pictures(self.classifier, self.search, photographs, methods=options.methods, seed=options.seed)
         for study in studies:
             place, name = len(self.pictures) + 1, self.names[study.picture.path]
             section, summary = picture_section(study, place, name, pictures=options.pictures)
             self.pictures.append(section)
             self.summaries.append(summary)
         self._describe_model(studies[0].image)
-
-    def _photographs(self, pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Image.Image]]:
-        for picture in pictures:
-            try:
-                yield picture, open_picture(picture.path)
-            except FileError as error:  # it was there a moment ago
-                self.failed.append(Failure(str(picture.path), error.reason))
 
     def _describe_model(self, image: Tensor | None) -> None:
         if self.model is None:

@@ -13,7 +13,7 @@ import backlight.page.sections as page_sections
 import backlight.report.writing as writing
 from backlight import Classifier
 from backlight.errors import Failure, ModelError, UsageError
-from backlight.images import read_image, to_tensor
+from backlight.images import picture, read_image, to_tensor
 from backlight.report import Options, write_report
 from backlight.report.tables import table_sections
 from backlight.table import Table
@@ -248,3 +248,18 @@ def test_the_model_is_left_as_it_was_after_an_exception(
     model = Classifier.from_module(net, size=16, labels=["a", "b", "c", "d"])
     with unchanged(net), pytest.raises(RuntimeError, match="in the middle"):
         write_report(model, photographs[:1], tmp_path / "out.html")
+
+
+def test_every_photograph_is_decoded_once(
+    classifier: Classifier, photographs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    real = picture.open_picture
+
+    def counted(path: Path) -> Image.Image:
+        opened.append(Path(path))
+        return real(path)
+
+    monkeypatch.setattr(picture, "open_picture", counted)
+    write_report(classifier, photographs, tmp_path / "page.html", options=Options(methods=("saliency",)))
+    assert sorted(opened) == sorted(photographs)
