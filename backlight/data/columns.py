@@ -13,7 +13,7 @@ from backlight.errors import FileError
 from backlight.reading import read_text
 
 PATHS = ("path", "file", "filename", "image", "image_id", "id") + (
-    *("file_name", "filepath", "file_path", "image_path", "image_name", "image_file", "img", "picture", "name"),
+    *("file_name", "filepath", "file_path", "image_path", "image_name", "image_file", "img", "picture"),
 )
 LABELS = ("label", "class", "target", "category", "labels", "classes", "targets", "categories", "tags") + (
     *("class_name", "label_name", "y"),

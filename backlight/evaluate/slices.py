@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
+import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from backlight.data.columns import PATHS, plain, read_columns
 from backlight.errors import DataError, FileError, UsageError, did_you_mean
 from backlight.table import Table
 from backlight.table.statistics import wilson
-
-_LARGEST = 256 * 1024**2  # bytes
 
 
 class Slice(NamedTuple):
@@ -34,14 +34,15 @@ class Slice(NamedTuple):
 
 
 def read_slices(spec: str) -> dict[str, str]:
-    """Read `FILE.csv:column` as a value per id; the file has a header with a column `id` or `path`.
+    """Read `FILE.csv:column` as a value per id; the file's columns are found as those of a list of pictures are.
 
-    A row that is too short has an empty value. Raises UsageError for a spec without a column, FileError for other
-    files, repeated ids and unknown columns.
+    The pictures stand in a column that is called `path`, `file`, `filename`, `image`, `image_id` or `id`; a comma, a
+    semicolon or a tab is between columns. A row that is too short has an empty value. Raises UsageError for a spec
+    without a column, FileError for other files, repeated ids and unknown columns.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "light.csv"
-    >>> _ = path.write_text("id,light\\na.png,day\\nb.png,night\\n")
+    >>> _ = path.write_text("image;light\\na.png;day\\nb.png;night\\n")
     >>> read_slices(f"{path}:light")
     {'a.png': 'day', 'b.png': 'night'}
     """
@@ -49,20 +50,14 @@ def read_slices(spec: str) -> dict[str, str]:
     if not colon or not column or not name:
         raise UsageError(f"slice {spec!r}", expected="FILE.csv:column")
     path = Path(name)
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise FileError(path, "is too large", expected=f"at most {_LARGEST >> 20} MiB")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            known = list(reader.fieldnames or [])
-            key = next((one for one in ("id", "path") if one in known), None)
-            if key is None or column not in known:
-                raise FileError(path, f"has the columns {known}", expected=f"id and {column}")
-            # A row that is too short has no value: its picture stands with those that the file does not name.
-            rows = [(row[key] or "", row[column] or "") for row in reader]
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise FileError(path, f"cannot be read ({error})", expected="a CSV file") from None
-    values = dict(rows)
+    columns = read_columns(path)
+    key, wanted = columns.place(PATHS), columns.place([plain(column)])
+    if key is None or wanted is None:
+        known = list(columns.header) or list(columns.rows[0] if columns.rows else ())
+        raise FileError(path, f"has the columns {known}", expected=f"{column!r}, and one of {', '.join(PATHS[:6])}")
+    # A row that is too short has no value: its picture stands with those that the file does not name.
+    rows = [tuple(row[place] if place < len(row) else "" for place in (key, wanted)) for row in columns.rows]
+    values = {picture: value for picture, value in rows}
     if len(values) < len(rows):
         raise FileError(path, "names an id twice", expected="one row per id")
     return values
@@ -73,10 +68,29 @@ def require_values(ids: Sequence[str], values: Mapping[str, str]) -> None:
 
     >>> require_values(["a.png"], {"a.png": "day"})
     """
-    if not any(identity in values for identity in ids):
+    if not any(value is not None for value in values_of(ids, values)):
         some = list(ids[:1])
         hint = did_you_mean(some[0], values) if some else ""
         raise DataError("no picture has a value", expected=f"ids such as {some}", hint=hint)
+
+
+def values_of(ids: Sequence[str], values: Mapping[str, str]) -> list[str | None]:
+    """Return the value of each picture, None where it has none.
+
+    A picture is found by its id, else by its id without a suffix, else by its file's name, with or without a suffix, as
+    far as no two pictures share it.
+
+    >>> values_of(["cats/a.png", "b.png"], {"a": "day", "b.png": "night"})
+    ['day', 'night']
+    """
+    forms = [(one, os.path.splitext(one)[0], one.rsplit("/", 1)[-1], PurePath(one).stem) for one in ids]
+    shared = [Counter(names) for names in zip(*forms, strict=True)]
+
+    def value(names: tuple[str, ...]) -> str | None:
+        known = (values.get(name) for name, counts in zip(names, shared, strict=True) if counts[name] == 1)
+        return next((one for one in known if one is not None), None)
+
+    return [value(names) for names in forms]
 
 
 def accuracy_by_slice(table: Table, values: Mapping[str, str]) -> list[Slice]:
@@ -89,7 +103,7 @@ def accuracy_by_slice(table: Table, values: Mapping[str, str]) -> list[Slice]:
     [('night', 0.0), ('day', 1.0)]
     """
     require_values(table.ids, values)
-    found = [values.get(identity, "") for identity in table.ids]
+    found = [value or "" for value in values_of(table.ids, values)]
     right = table["label"] == table["prediction"]
     groups = np.array(found, dtype=object)
     slices = []

@@ -11,6 +11,7 @@ from typing import Any
 
 from backlight.classifier.naming import distinct
 from backlight.errors import FileError
+from backlight.reading import read_bytes
 
 _LARGEST_FILE = 16 * 2**20  # bytes; 21,843 ImageNet names with their definitions take 3 MB
 
@@ -82,13 +83,7 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_FILE + 1)
-    except OSError as error:
-        raise FileError(path, f"cannot be read: {error.strerror}", expected="a file of labels") from error
-    if len(data) > _LARGEST_FILE:
-        raise FileError(path, "is larger than 16 MiB", expected="a file of labels")
+    data = read_bytes(path, limit=_LARGEST_FILE, expected="a file of labels")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +15,19 @@ from backlight.data.inspect import Inspection, contact_sheet
 from backlight.data.inspect import inspect_data as inspect_splits
 from backlight.engine.progress import Progress
 from backlight.errors import counted
-from backlight.files import require_new
 from backlight.images import Resize, write_png
+from backlight.page.page import write_page
+from backlight.page.sections import shown_path
+from backlight.report.inspection import inspection_sections
 from backlight.tasks.outcome import Outcome, plain_json
 
 _SHOWN = 10
+_SHEET, _PAGE = "contact-sheet.png", "inspection.html"
 
 
 @dataclass(frozen=True)
 class InspectDataRequest:
-    """Which data set is looked at; a contact sheet of it goes into `out`.
+    """Which data set is looked at; a page and a contact sheet of it go into `out`.
 
     >>> InspectDataRequest("photos/").force
     False
@@ -35,21 +40,36 @@ class InspectDataRequest:
 
 
 def inspect_data(request: InspectDataRequest, *, progress: Progress | None = None) -> Outcome:
-    """Look at a data set: class counts, sizes, broken files, duplicates within and across parts, a contact sheet.
+    """Look at a data set: class counts, sizes, broken files, duplicates within and across parts, a sheet per class.
 
-    The result is an `Inspection`. Raises UsageError where a sheet is there already, and as `load_splits` does.
+    A page and a contact sheet go into `out`; what is there already stays as it is without `force`, and the numbers are
+    told all the same. The result is an `Inspection`. Raises as `load_splits` does.
 
     >>> import tempfile
     >>> out = Path(tempfile.mkdtemp())
-    >>> inspect_data(InspectDataRequest("shapes:n=20,size=16,classes=2", out)).files[0].name
-    'contact-sheet.png'
+    >>> [path.name for path in inspect_data(InspectDataRequest("shapes:n=20,size=16,classes=2", out)).files]
+    ['contact-sheet.png', 'inspection.html']
     """
-    path = require_new(request.out / "contact-sheet.png", request.force)
+    start = time.perf_counter()
     splits = load_splits(request.data, follow_links=request.follow_links)
     found = inspect_splits(splits, progress)
-    write_png(path, contact_sheet(splits.whole))
-    document = plain_json(found.as_dict() | {"warnings": found.warnings(), "contact_sheet": path})
-    return Outcome(document, tuple(_lines(found, path)), (path,), found.failed, result=found)
+    sheet, page = request.out / _SHEET, request.out / _PAGE
+    kept = [path for path in (sheet, page) if os.path.lexists(path) and not request.force]
+    if sheet not in kept and len(found.table):
+        write_png(sheet, contact_sheet(splits.whole))
+    if page not in kept:
+        title = f"What {shown_path(splits.whole.name.rsplit('/', 1)[-1])} holds"
+        write_page(page, inspection_sections(found, splits), title=title, seconds=time.perf_counter() - start)
+    files = tuple(path for path in (sheet, page) if path not in kept and path.exists())
+    told = {"warnings": found.warnings(), "contact_sheet": sheet, "html": page}
+    return Outcome(
+        plain_json(found.as_dict() | told),
+        tuple(_lines(found, files)),
+        files,
+        found.failed,
+        (*splits.whole.notes, *(f"{path} exists already and stays as it is; --force replaces it" for path in kept)),
+        result=found,
+    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +113,7 @@ def convert_data(request: ConvertDataRequest, *, progress: Progress | None = Non
     return Outcome(document, (line,), (request.target,), tuple(failed))
 
 
-def _lines(found: Inspection, sheet: Path) -> Iterator[str]:
+def _lines(found: Inspection, files: Iterable[Path]) -> Iterator[str]:
     yield found.name
     for part, counts in found.counts.items():
         yield f"  {part}: {counted(sum(counts.values()), 'picture')}, {counted(len(counts), 'class')}"
@@ -107,4 +127,4 @@ def _lines(found: Inspection, sheet: Path) -> Iterator[str]:
     near = len(found.duplicates) - exact
     yield f"  duplicates: {counted(exact, 'group')} of equal pictures, {near} of nearly equal ones"
     yield from (f"  warning: {warning}" for warning in found.warnings())
-    yield f"  {sheet}"
+    yield from (f"  {path}" for path in files)

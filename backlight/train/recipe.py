@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from backlight.errors import FileError, UsageError, did_you_mean
 from backlight.grammar import parse_number
+from backlight.reading import read_json
 from backlight.train.adversary import Adversary
 from backlight.train.augment import Augmentation
 from backlight.train.losses import read_loss
@@ -176,10 +176,7 @@ def find_recipe(name: str | Path) -> Recipe:
     path = Path(name)
     if path.suffix != ".json":
         raise UsageError(f"no recipe {str(name)!r}", hint=did_you_mean(str(name), [*RECIPES, "FILE.json"]))
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FileError(path, f"is not a readable recipe ({error})", expected="a JSON object") from None
+    data = read_json(path, limit=2**20, expected="a recipe, a JSON object")
     if not isinstance(data, dict):
         raise FileError(path, "is not a recipe", expected="a JSON object")
     return Recipe.from_json(data)

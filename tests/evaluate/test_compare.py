@@ -10,7 +10,7 @@ import pytest
 
 from backlight.errors import DataError, FileError, UsageError
 from backlight.evaluate.compare import compare
-from backlight.evaluate.slices import accuracy_by_slice, read_slices
+from backlight.evaluate.slices import accuracy_by_slice, read_slices, values_of
 from backlight.table import Table
 
 
@@ -71,10 +71,26 @@ def test_files_that_are_no_slices(tmp_path: Path, text: str) -> None:
         read_slices(f"{path}:weather")
 
 
+@pytest.mark.parametrize("header", ["image;light", "ID;Light", "file_name;light", "image_id;light"])
+@pytest.mark.parametrize("names", [("x/p0.png", "x/p1.png"), ("x/p0", "x/p1"), ("p0.png", "p1.png"), ("p0", "p1")])
+def test_slices_find_their_columns_and_pictures_as_lists_do(
+    tmp_path: Path, header: str, names: tuple[str, ...]
+) -> None:
+    path = tmp_path / "light.csv"
+    path.write_text(f"{header}\n{names[0]};day\n{names[1]};night\n", encoding="utf-8")
+    table = Table.of(id=["x/p0.png", "x/p1.png"], label=[0, 0], prediction=[0, 1])
+    found = accuracy_by_slice(table, read_slices(f"{path}:light"))
+    assert [(one.value, one.accuracy) for one in found] == [("night", 0.0), ("day", 1.0)]
+
+
+def test_names_that_two_pictures_share_find_neither(tmp_path: Path) -> None:
+    assert values_of(["a/1.png", "b/1.png", "c/2.png"], {"1": "day", "2": "night"}) == [None, None, "night"]
+
+
 def test_other_mistakes_with_slices(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="FILE.csv:column"):
         read_slices("weather.csv")
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="does not exist"):
         read_slices(f"{tmp_path / 'absent.csv'}:weather")
     with pytest.raises(DataError, match="no picture has a value"):
         accuracy_by_slice(Table.of(id=["a"], label=[0], prediction=[0]), {"b": "rain"})

@@ -177,7 +177,7 @@ def test_export(model: Classifier, out: Path, capsys: pytest.CaptureFixture[str]
 
 def test_data_sets(tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = check(tasks.inspect_data(tasks.InspectDataRequest(DATA, out)), capsys)
-    assert outcome.files == (out / "contact-sheet.png",)
+    assert outcome.files == (out / "contact-sheet.png", out / "inspection.html")
     outcome = check(tasks.convert_data(tasks.ConvertDataRequest(DATA, tmp_path / "shapes.npz", (8, 8))), capsys)
     assert load_data(tmp_path / "shapes.npz", split="all").read([0]).shape == (1, 3, 8, 8)
     assert outcome.document["pictures"] == 40
