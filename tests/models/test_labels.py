@@ -66,5 +66,5 @@ def test_size_is_bounded_and_a_missing_file_is_named(tmp_path: Path) -> None:
         file.truncate(17 * 2**20)
     with pytest.raises(FileError, match="larger than 16 MiB"):
         read_labels(tmp_path / "huge.txt")
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="does not exist"):
         read_labels(tmp_path / "missing.txt")
