@@ -22,7 +22,7 @@ from backlight.random import Random
 _HALVINGS = 12
 _INSIDE = 1e-3  # tanh hardly moves near its ends
 _SLOPE = 0.5  # of the picture by tanh's argument, at medium gray
-_STRIDE = 0.1  # of the nearest success: Adam moves every value by its whole step, however near that is
+_STRIDE = 0.3  # of the nearest success: Adam moves every value by its whole step, however near that is
 _SHORT = 0.1  # of the nearest success, where the next constant starts
 _UNKNOWN = 1e10  # the largest constant of Carlini and Wagner, until a success gives a smaller one
 
@@ -122,7 +122,8 @@ def carlini_wagner(
         measured, best = best.success, _halved(free, best.merge(found))
         high = torch.where(found.success & measured, torch.minimum(high, constant), high)
         low = torch.where(found.success, low, torch.maximum(low, constant))
-        constant = torch.where(high < _UNKNOWN, (low + high) / 2, constant * 10)
+        raised = torch.where(found.success, constant, constant * 10)
+        constant = torch.where(high < _UNKNOWN, (low + high) / 2, raised)
     return _settle(challenge, best, after)
 
 
