@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -127,6 +128,33 @@ def _tabulate(challenge: Challenge, ids: Sequence[str], result: Result, broken_b
 def _in_top(logits: Tensor, labels: Tensor, count: int = 5) -> Tensor:
     top = logits.topk(min(count, logits.shape[1]), dim=1).indices
     return (top == labels[:, None]).any(1) & well_defined(logits)
+
+
+def fooled_beside(challenge: Challenge, ids: Sequence[str], images: Tensor, name: str) -> Block:
+    """Judge, at the eps of the challenge, pictures `[B,C,H,W]` that a search beside the attack found.
+
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> challenge = Challenge.of(Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), size=2),
+    ...                          torch.rand(2, 3, 2, 2))
+    >>> fooled_beside(challenge, ["a", "b"], challenge.images, "curve").table["robust"].tolist()
+    [True, True]
+    """
+    known = Block(Table.of(id=list(ids), broken_by=[name] * len(ids)), images)
+    return attack_block(challenge, ids, (), {}, known=known)
+
+
+def count_beside(table: Table, beside: Table) -> Table:
+    """Put what a search beside the attack fooled in the rows' place that had withstood.
+
+    >>> costs = {"forwards": [1], "backwards": [1], "zero_grads": [0], "steps": [1], "margin": [-1.0]}
+    >>> first, second = ({"id": ["a"], "robust": [robust], **costs} for robust in (True, False))
+    >>> count_beside(Table.of(first), Table.of(second))["robust"].tolist()
+    [False]
+    """
+    standing = set(table.where(table["robust"].astype(bool)).ids)
+    new = [not robust and name in standing for name, robust in zip(beside.ids, beside["robust"].tolist())]
+    return merge_rounds(table, beside.where(np.array(new, dtype=bool)))
 
 
 def merge_rounds(table: Table, tested: Table) -> Table:

@@ -6,7 +6,8 @@ accuracies, without that, are kept to tell masked gradients.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from backlight.attack.checks import Doubt, not_monotone
 from backlight.attack.minimum_norm import fmn
 from backlight.attack.threat import ThreatModel
 from backlight.errors import UsageError
+from backlight.pixels.geometry import per_image
 from backlight.sweep.cost import passes_of
 
 SIZES: dict[str, tuple[float, ...]] = {
@@ -45,6 +47,17 @@ class Curve:
         found = not_monotone(self.raw, self.eps)
         return () if found is None else (found,)
 
+    def joined(self, distances: Mapping[str, float]) -> Curve:
+        """Count what others found too, the smallest change known to fool each image by id, inf for none.
+
+        >>> curve = Curve("linf", (0.0, 0.1), (1.0, 1.0), (1.0, 1.0), {"a": 0.2, "b": 0.3})
+        >>> curve.joined({"a": 0.05}).accuracy
+        (1.0, 0.5)
+        """
+        known = {name: min(far, distances.get(name, math.inf)) for name, far in self.distances.items()}
+        accuracy = tuple(sum(far > size for far in known.values()) / max(len(known), 1) for size in self.eps)
+        return replace(self, accuracy=accuracy, distances=known)
+
     def to_json(self) -> list[dict[str, Any]]:
         """Return one entry per eps."""
         rows = zip(self.eps, self.accuracy, self.raw)
@@ -55,11 +68,13 @@ class Curve:
 class Reach:
     """For B images the smallest distance at which each is known to break, inf for none, and the raw outcomes.
 
-    `broken` is bool `[sizes, B]`: broken at that eps by a run at that eps or by its known smallest distance.
+    `broken` is bool `[sizes, B]`: broken at that eps by a run at that eps or by its known smallest distance. `images`
+    `[B,C,H,W]` are the pictures at these distances, else the originals; None where only numbers were kept.
     """
 
     distance: Tensor
     broken: Tensor
+    images: Tensor | None = None
 
 
 def reach_of(challenge: Challenge, sizes: Sequence[float], *, steps: int = 100) -> Reach:
@@ -80,26 +95,31 @@ def reach_of(challenge: Challenge, sizes: Sequence[float], *, steps: int = 100) 
     far = challenge.threat.distance(nearest.images, challenge.images)
     known = torch.where(nearest.success, far, torch.inf)
     reach, broken = known.clone(), []
+    images = torch.where(per_image(nearest.success, nearest.images), nearest.images, challenge.images)
     for eps in sorted(sizes):
         near = (known > eps) & ((known <= _NEAR * eps) | known.isinf())
-        found = _attack(challenge, eps, near) if bool(near.any()) else torch.full_like(known, torch.inf)
+        found, pictures = _attack(challenge, eps, near)
         broken.append((known <= eps) | found.isfinite())
+        images = torch.where(per_image(found < reach, images), pictures, images)
         reach = torch.minimum(reach, found)
-    return Reach(reach, torch.stack(broken))
+    return Reach(reach, torch.stack(broken), images)
 
 
-def _attack(challenge: Challenge, eps: float, near: Tensor) -> Tensor:
+def _attack(challenge: Challenge, eps: float, near: Tensor) -> tuple[Tensor, Tensor]:
+    if not bool(near.any()):
+        return torch.full(near.shape, torch.inf, dtype=torch.float64, device=near.device), challenge.images
     at = replace(challenge, threat=replace(challenge.threat, eps=eps))
     before = replace(at.begin(), success=~near)
     found = apgd_t(at, steps=_STEPS, targets=_TARGETS, after=apgd(at, steps=_STEPS, after=before))
     far = at.threat.distance(found.images, at.images)
-    return torch.where(near & found.success, far.clamp(max=eps), torch.inf)
+    return torch.where(near & found.success, far.clamp(max=eps), torch.inf), found.images
 
 
 def join(reaches: Sequence[Reach], sizes: Sequence[float], norm: str, ids: Sequence[str]) -> Curve:
     """Make one curve of the reaches of several blocks, whose images have these ids.
 
-    >>> reach = Reach(torch.tensor([0.05, torch.inf]), torch.tensor([[False, False], [True, False]]))
+    >>> broken = torch.tensor([[False, False], [True, False]])
+    >>> reach = Reach(torch.tensor([0.05, torch.inf]), broken)
     >>> join([reach], [0.0, 0.1], "linf", ["a", "b"]).accuracy
     (1.0, 0.5)
     """

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from torch import Tensor
+
 from backlight import __version__
 from backlight.attack.audit import random_rows
-from backlight.attack.blocks import UNDEFINED, Block, attack_block, merge_rounds
+from backlight.attack.blocks import UNDEFINED, Block, attack_block, count_beside, fooled_beside, merge_rounds
 from backlight.attack.challenge import Challenge
-from backlight.attack.checks import Doubt, check_model
+from backlight.attack.checks import CHECKS, CURVE, Doubt, check_model
 from backlight.attack.curve import Curve, Reach, default_sizes, join, passes_over, reach_of
-from backlight.attack.extremes import Extremes, collect_extremes
+from backlight.attack.extremes import Extremes, collect_extremes, distances_of
 from backlight.attack.known import Known, eps_tag
 from backlight.attack.request import RobustnessRequest
 from backlight.attack.robustness import Robustness
@@ -105,6 +107,8 @@ class RobustnessRun:
     block: int | None
     memory_format: str
     swept: list[Swept] = field(default_factory=list)
+    checked: list[Block] = field(default_factory=list)
+    beside: list[Table] = field(default_factory=list)
 
     @cached_property
     def search(self) -> Classifier:
@@ -121,23 +125,29 @@ class RobustnessRun:
         if audited:
             table, audit = self._audited(data, table, start)
         failed = {one for swept in self.swept for one in swept.failed}
+        place = {name: row for row, name in enumerate(data.ids)}
+        attacked = data.take([place[name] for name in table.ids])
+        checks = self._checks(attacked) if self.request.checks else ()
+        curve = self._curve(attacked) if self.request.curve else None
+        for beside in self.beside:
+            table = count_beside(table, beside)
         found = Robustness(
             table,
             self.request,
             self.classifier.labels or data.label_names,
             len(data),
             audit,
-            self._checks(data) if self.request.checks else (),
-            self._curve(data) if self.request.curve else None,
+            checks,
+            None if curve is None else curve.joined(distances_of(table, self.request.threat.size)),
             (*data.failed, *sorted(failed, key=lambda one: one.path), *_undefined(table)),
         )
         pictures = None if self.cache is None else self._pictures(data, found)
         return replace(found, pictures=pictures, seconds=time.perf_counter() - start)
 
     def _pictures(self, data: Dataset, found: Robustness) -> Extremes | None:
-        def blocks(ids: Sequence[str]) -> Iterator[Block]:
+        def blocks(ids: Sequence[str]) -> Iterable[Block]:
             parts = (part for swept in self.swept for part in swept.holding(ids))
-            return (Block(part.table, part.tensors["images"]) for part in parts)
+            return (*(Block(part.table, part.tensors["images"]) for part in parts), *self.checked)
 
         return collect_extremes(self.classifier, data, found.table, found.smallest, blocks)
 
@@ -184,7 +194,7 @@ class RobustnessRun:
             found = attack_block(
                 self._challenge(batch), batch.ids, stages, self.request.checked, known=before, watch=watch
             )
-            return Part(found.table, {"images": found.images} if self.cache is not None else {}, batch.failed)
+            return Part(found.table, self._kept(found), batch.failed)
 
         def enough() -> bool:
             spent = time.perf_counter() - start
@@ -221,6 +231,9 @@ class RobustnessRun:
             note=note,
             enough=enough,
         )
+
+    def _kept(self, block: Block) -> dict[str, Tensor]:
+        return {} if self.cache is None else {"images": block.images}
 
     def _depends(self, stages: tuple[Stage, ...]) -> tuple[object, ...]:
         """Return all that decides about the part of a block but its pictures and the eps, which is the tag."""
@@ -264,7 +277,16 @@ class RobustnessRun:
 
     def _checks(self, data: Dataset) -> tuple[Doubt, ...]:
         batch = next(iter(data.take(random_rows(_CHECKED, list(data.ids), self.seed)).batches(_CHECKED)))
-        return check_model(self._challenge(batch)) if len(batch.ids) else ()
+        if not len(batch.ids):
+            return ()
+        challenge = self._challenge(batch)
+
+        def watch(found: Result) -> None:
+            self.checked.append(fooled_beside(challenge, batch.ids, found.images, CHECKS))
+
+        doubts = check_model(challenge, watch)
+        self.beside += [block.table for block in self.checked]
+        return doubts
 
     def _curve(self, data: Dataset) -> Curve:
         sizes = default_sizes(self.request.threat)
@@ -273,12 +295,18 @@ class RobustnessRun:
             (batch,) = block.batches(len(block))
             if not batch.ids:
                 return Part(Table.of(id=[]), failed=batch.failed)
-            reach = reach_of(self._challenge(batch), sizes)
-            return Part(Table.of(id=batch.ids), {"distance": reach.distance, "broken": reach.broken}, batch.failed)
+            challenge = self._challenge(batch)
+            reach = reach_of(challenge, sizes)
+            assert reach.images is not None
+            found = fooled_beside(challenge, batch.ids, reach.images, CURVE)
+            tensors = {"distance": reach.distance, "broken": reach.broken}
+            return Part(found.table, tensors | self._kept(found), batch.failed)
 
         depends = ("curve", sizes, *self._depends(()))
         found = self._sweep(f"accuracy over eps on {data.name}", data, work, depends, passes_over(sizes))
         parts = [part for part in found.parts() if len(part.table)]
+        self.swept.append(found)
+        self.beside.append(found.table)
         reaches = [Reach(part.tensors["distance"], part.tensors["broken"]) for part in parts]
         return join(reaches, sizes, self.request.threat.norm, [name for part in parts for name in part.table.ids])
 

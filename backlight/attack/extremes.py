@@ -82,35 +82,34 @@ def pick_extremes(table: Table, distances: Mapping[str, float] | None) -> tuple[
     return tuple(pick for _, pick in sorted(picks, key=lambda one: (one[0], one[1].label))[:CLASSES])
 
 
-def distances_of(table: Table) -> dict[str, float]:
-    """Return the distances of a table whose attack looked for the nearest success; inf where there is none.
+def distances_of(table: Table, most: float = np.inf) -> dict[str, float]:
+    """Return the distances at which a table's images were fooled, at most the eps of `most`; inf where none was.
 
     >>> columns = {"distance": [0.1, 0.0], "broken_by": ["fmn", ""]}
     >>> distances_of(Table.of({"id": ["a", "b"], **columns}))
     {'a': 0.1, 'b': inf}
     """
     survived = table["broken_by"].astype(str) == SURVIVED
-    return dict(zip(table.ids, np.where(survived, np.inf, table["distance"]).tolist()))
+    return dict(zip(table.ids, np.where(survived, np.inf, np.minimum(table["distance"], most)).tolist()))
 
 
-Found = dict[str, tuple[bool, float, Tensor]]
-"""Per id whether the picture is robust still, its margin, and the attacked picture `[C,H,W]`."""
+Found = dict[str, tuple[float, Tensor]]
+"""Per id its margin and the attacked picture `[C,H,W]`."""
 
 
-def attacked_pictures(blocks: Iterable[Block], wanted: Iterable[str]) -> Found:
-    """Take the attacked pictures with the wanted ids out of blocks; a broken one before others, then the lower margin.
+def attacked_pictures(blocks: Iterable[Block], wanted: Mapping[str, str]) -> Found:
+    """Take pictures out of blocks, of the wanted ids what the attack named there made of them, lowest margin first.
 
-    >>> table = Table.of(id=["a", "b"], robust=[True, False], margin=[1.0, -1.0])
-    >>> list(attacked_pictures([Block(table, torch.zeros(2, 3, 4, 4))], ["b"]))
+    >>> table = Table.of(id=["a", "b"], broken_by=["", "pgd"], margin=[1.0, -1.0])
+    >>> list(attacked_pictures([Block(table, torch.zeros(2, 3, 4, 4))], {"b": "pgd"}))
     ['b']
     """
     found: Found = {}
-    names = set(wanted)
     for block in blocks:
-        told = zip(block.table.ids, block.table["robust"].tolist(), block.table["margin"].tolist())
-        for row, (name, robust, margin) in enumerate(told):
-            if name in names and (name not in found or (robust, margin) < found[name][:2]):
-                found[name] = (robust, margin, block.images[row].detach().cpu().clone())
+        told = zip(block.table.ids, block.table["broken_by"].tolist(), block.table["margin"].tolist())
+        for row, (name, broken_by, margin) in enumerate(told):
+            if wanted.get(name) == broken_by and (name not in found or margin < found[name][0]):
+                found[name] = (margin, block.images[row].detach().cpu().clone())
     return found
 
 
@@ -129,12 +128,13 @@ def collect_extremes(
     """
     picks = pick_extremes(table, distances)
     wanted = list(dict.fromkeys(name for pick in picks for name in pick.ids))
-    found = attacked_pictures(blocks(wanted), wanted)
+    broken_by = dict(zip(table.ids, table["broken_by"].tolist()))
+    found = attacked_pictures(blocks(wanted), {name: broken_by[name] for name in wanted})
     if not wanted:
         return None
     places = {name: row for row, name in enumerate(data.ids)}
     originals = data[[places[name] for name in wanted]].images
-    images = torch.stack([found[name][2] for name in wanted]).to(originals)
+    images = torch.stack([found[name][1] for name in wanted]).to(originals)
     before, after = (judge_logits(classifier, one.to(classifier.device)).cpu() for one in (originals, images))
     by = "margin" if distances is None else "distance"
     return Extremes(picks, by, tuple(wanted), originals, images, before, after)

@@ -11,7 +11,7 @@ import numpy as np
 
 from backlight.attack.audit import most_broken
 from backlight.attack.blocks import SURVIVED, UNDEFINED, WRONG_BEFORE
-from backlight.attack.checks import Doubt, judge_table, weaker_than_known
+from backlight.attack.checks import BESIDE, Doubt, judge_table
 from backlight.attack.curve import Curve
 from backlight.attack.extremes import Extremes, distances_of
 from backlight.attack.request import RobustnessRequest
@@ -107,6 +107,10 @@ class Robustness:
         for stage in self.request.stages():
             left -= names.count(stage.name)
             found[stage.name] = left / max(len(names), 1)
+        for name in BESIDE:
+            if name in names:
+                left -= names.count(name)
+                found[name] = left / max(len(names), 1)
         return found
 
     @cached_property
@@ -127,8 +131,7 @@ class Robustness:
         A curve and an attack that looks for the nearest success do.
         """
         if self.curve is not None:
-            found = distances_of(self.table)
-            return {name: min(far, found[name]) for name, far in self.curve.distances.items() if name in found}
+            return self.curve.distances
         nearest = self.request.card.minimum_norm and self.request.threat.eps is None
         return distances_of(self.table) if nearest else None
 
@@ -161,8 +164,9 @@ class Robustness:
         return {kind: float(self.table[name][broken].mean()) if broken.any() else None for kind, name in names.items()}
 
     def over_steps(self, steps: Sequence[int]) -> dict[int, float]:
-        """Return the accuracy after so many steps of an attack that climbs once, as pgd does."""
-        when, broken = self.table["steps"], ~self.table["robust"].astype(bool)
+        """Return the accuracy after so many steps of an attack that climbs once, as pgd does, by that attack alone."""
+        when = self.table["steps"]
+        broken = ~self.table["robust"].astype(bool) & ~np.isin(self.table["broken_by"].astype(str), list(BESIDE))
         return {count: self._share(~(broken & (when <= count))) for count in steps}
 
     @property
@@ -173,8 +177,7 @@ class Robustness:
     def verdicts(self) -> tuple[Doubt, ...]:
         """Describe what makes the numbers doubtful, with the remedy."""
         found = judge_table(self.table, self.audit, self.audit_bound)
-        stronger = () if self.smallest is None else weaker_than_known(self.table, self.smallest, self.request.threat)
-        return (*found, *stronger, *self.checks, *(() if self.curve is None else self.curve.verdicts))
+        return (*found, *self.checks, *(() if self.curve is None else self.curve.verdicts))
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `robustness`."""

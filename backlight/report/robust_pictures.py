@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from backlight.attack.checks import BESIDE
 from backlight.attack.extremes import Extremes, Pick
 from backlight.attack.robustness import Robustness
 from backlight.page.embed import exact_uri
@@ -119,7 +120,9 @@ def _words(found: Robustness, row: int, smallest: float | None) -> str:
         words = f"withstood {found.request.label}; a margin of {number(margin)} logits was left"
     else:
         distance, steps = float(table["distance"][row]), int(table["steps"][row])
-        words = f"broken by {table['broken_by'][row]} at step {steps}, {threat.norm} distance {text(distance)}"
+        name = str(table["broken_by"][row])
+        when = BESIDE.get(name, f"{name} at step {steps}")
+        words = f"broken by {when}, {threat.norm} distance {text(distance)}"
     if smallest is not None:
         reach = f"is {text(smallest)}" if smallest < np.inf else "is not known: none was found"
         words += f"; the smallest change that fools it {reach}"

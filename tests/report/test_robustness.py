@@ -144,15 +144,17 @@ def test_classes_come_least_robust_first(found: Robustness) -> None:
         assert row.interval == wilson(round(row.robust * row.n), row.n)
 
 
-def test_a_survivor_that_the_curve_broke_within_eps_is_doubted(found: Robustness) -> None:
+def test_a_survivor_that_the_curve_broke_within_eps_is_broken_and_said(found: Robustness) -> None:
     known = found.smallest
     assert known is not None
-    missed = [name for name, robust in zip(found.table.ids, found.table["robust"]) if robust and known[name] <= 2 / 255]
-    assert ("attack too weak" in [verdict.name for verdict in found.verdicts]) == bool(missed)
-    weak = dict.fromkeys(found.table.ids, 1 / 255)
-    doubted = replace(found, curve=replace(found.curve, distances=weak))
+    for name, robust, broken_by in zip(found.table.ids, found.table["robust"], found.table["broken_by"]):
+        assert robust == (known[name] > found.request.threat.size)
+        assert bool(broken_by) != robust
+    by_curve = [name if row % 2 else "curve" for row, name in enumerate(found.table["broken_by"].tolist())]
+    doubted = replace(found, table=found.table.with_columns(broken_by=by_curve))
     assert "attack too weak" in [verdict.name for verdict in doubted.verdicts]
-    assert "What to doubt" in document(doubted).text
+    assert "curve" in doubted.by_attack
+    assert "they count as broken" in document(doubted).text
 
 
 def test_what_was_left_out_is_always_said(found: Robustness) -> None:
