@@ -110,8 +110,8 @@ class Referee:
         """Return how far logits `[A,K]` are on the defender's side, in logits: `[A]`."""
         meant = (self.labels if self.targets is None else self.targets)[rows][:, None]
         others = logits.scatter(1, meant, -torch.inf).amax(1)
-        lead = logits.gather(1, meant)[:, 0] - others
-        return lead if self.targets is None else -lead
+        own = logits.gather(1, meant)[:, 0]
+        return own - others if self.targets is None else others - own  # not minus the other: that could be -0
 
     def confirm(self, result: Result) -> Result:
         """Judge the pictures that a run claims as successes; a claim that fails is none any more.

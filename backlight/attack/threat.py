@@ -19,7 +19,7 @@ from backlight.pixels.starts import Start
 
 # Rounding of x + d and of long sums, in float32; everything beyond it is outside.
 _RELATIVE, _ABSOLUTE = 1e-5, 1e-6
-_LEVELS, _ON_LEVEL = 255, 1e-3
+_LEVELS, _ON_LEVEL, _HALF = 255, 1e-3, 1e-6
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -55,8 +55,8 @@ class ThreatModel(Brief):
         """Write the threat model as text, with a warning where no one would call the change small."""
         words = f"{self.norm}, no bound"
         if self.eps is not None:
-            levels = self.size * _LEVELS
-            fraction = f" {levels:.0f}/255 =" if abs(levels - round(levels)) < 1e-6 and self.size else ""
+            text = self.text(self.size)
+            fraction = f" {text} =" if "/" in text else ""
             words = f"{self.norm}{fraction} {self.size:.4g} in [0,1] pixels"
         if self.norm == "linf" and 0.5 < self.size < torch.inf:
             words += " (more than half of the range: any image can become grey)"
@@ -66,6 +66,39 @@ class ThreatModel(Brief):
             "inside a mask" if self.mask is not None else "",
         ]
         return ", ".join(part for part in parts if part)
+
+    def text(self, size: float) -> str:
+        """Write the size of a change: in linf as whole or half 8-bit levels where it is that many.
+
+        >>> [ThreatModel().text(size) for size in (0.5 / 255, 8 / 255, 0.1, -0.0)]
+        ['0.5/255', '8/255', '0.1', '0']
+        """
+        levels = 2 * size * _LEVELS
+        short = f"{size + 0.0:.4g}"
+        # A decimal number that somebody chose is written as it was chosen: 0.1 is 25.5/255, too.
+        if self.norm != "linf" or not size < torch.inf or float(short) == size or abs(levels - round(levels)) > _HALF:
+            return short
+        return f"{round(levels) / 2:g}/255"
+
+    def lost_to_rounding(self, values: int) -> str:
+        """Return in words why 8 bits may hold no change of this size over so many values; empty where they do.
+
+        An even change in l2 or l1 of less than one level per value is rounded back to the original.
+
+        >>> ThreatModel("l2", 0.5).lost_to_rounding(3 * 224 * 224)
+        'l2 0.5 over 150,528 values is 0.33 of an 8-bit level for each, which rounding to a file takes away; ...'
+        >>> ThreatModel("linf").lost_to_rounding(3 * 224 * 224), ThreatModel("l2", 0.5).lost_to_rounding(3 * 32 * 32)
+        ('', '')
+        """
+        even = {"linf": 1.0, "l2": values**0.5, "l1": float(values)}[self.norm]
+        levels = self.size * _LEVELS / even
+        if levels >= 1:
+            return ""
+        whole = even / _LEVELS
+        return (
+            f"{self.norm} {self.text(self.size)} over {values:,} values is {levels:.2g} of an 8-bit level for each, "
+            f"which rounding to a file takes away; one level for each takes --eps {whole:.3g}"
+        )
 
     def constraint(self, images: Tensor) -> Constraint:
         """Return the allowed pixels around images `[B,C,H,W]`."""

@@ -118,10 +118,10 @@ def percent(share: float) -> str:
 def number(value: float) -> str:
     """Write a measured number with three digits.
 
-    >>> number(0.0070001), number(17.2345)
-    ('0.007', '17.2')
+    >>> number(0.0070001), number(17.2345), number(-0.0)
+    ('0.007', '17.2', '0')
     """
-    return f"{value:.3g}"
+    return f"{value + 0.0:.3g}"
 
 
 def count(value: int) -> str:

@@ -66,7 +66,7 @@ def mode_words(found: Robustness) -> list[str]:
 
 
 def size_text(threat: ThreatModel) -> Callable[[float], str]:
-    """Return how sizes of changes are written in a threat model: in linf in 8-bit levels.
+    """Return how sizes of changes are written on a page: in linf in 8-bit levels.
 
     >>> size_text(ThreatModel("linf"))(8 / 255), size_text(ThreatModel("l2", 0.5))(0.25)
     ('8/255', '0.25')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -88,10 +88,13 @@ def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outco
 
 def _lines(one: AttackedPicture) -> Iterator[str]:
     verdict = "fooled" if one.success else "not fooled"
-    bound = "" if one.eps is None else f" of {one.eps:.4g} allowed"
+    text = ThreatModel(one.norm, one.eps).text
+    bound = "" if one.eps is None else f" of {text(one.eps)} allowed"
     yield f"{one.path}: {verdict}"
     yield f"  {one.label_before} -> {one.label_after}" + (f"  (wanted {one.target})" if one.target else "")
-    yield f"  {one.norm} distance {one.distance:.4g}{bound}, margin {one.margin:.3g}, {one.steps} steps"
+    yield f"  {one.norm} distance {text(one.distance)}{bound}, margin {one.margin:.3g}, {one.steps} steps"
+    if one.note:
+        yield f"  {one.note}"
     if one.zero_gradients and not one.success:
         yield (
             f"  {counted(one.zero_gradients, 'gradient')} zero all over: the model rounds or is saturated, and "
@@ -106,6 +109,7 @@ class AttackedPicture:
     """What the adversarial PNG of one picture does, judged after reading it back from disk.
 
     `eps` is None where the attack has no bound; `target` is the class asked for, None for an untargeted attack.
+    `note` is why rounding to a file may be what the attack failed by.
     """
 
     path: str
@@ -121,6 +125,7 @@ class AttackedPicture:
     zero_gradients: int
     png: str
     perturbation_png: str
+    note: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the fields as a dictionary."""
@@ -167,7 +172,10 @@ def attack_pictures(
                 failed.append(Failure(str(picture.path), UNDEFINED))
             else:
                 zero = int(result.zero_grads[row])
-                done.append(_attacked(result.referee.classifier, result.threat, picture.path, one, zero, difference))
+                judge, threat = result.referee.classifier, result.threat
+                note = "" if one.success else threat.lost_to_rounding(images[row].numel())
+                attacked = _attacked(judge, threat, picture.path, one, zero, difference)
+                done.append(replace(attacked, note=note or None))
     return done, failed
 
 

@@ -138,6 +138,7 @@ def _evaluate(
 
 def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
     low, high = found.interval
+    text = found.request.threat.text
     document = found.to_json()
     part = "" if len(found.table) == found.planned else f" of {found.planned}"
     yield f"{len(found.table)}{part} pictures, {found.name}, {found.request.threat.describe()}"
@@ -149,12 +150,12 @@ def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
         yield from (f"  left after {count:>4} steps      {left:.2%}" for count, left in found.over_steps(steps).items())
     if found.curve is not None:
         yield from (
-            f"  at eps {eps:<9.4g}       {left:.2%}" for eps, left in zip(found.curve.eps, found.curve.accuracy)
+            f"  at eps {text(eps):<9}       {left:.2%}" for eps, left in zip(found.curve.eps, found.curve.accuracy)
         )
     if found.median_distance is not None:
-        yield f"  median {found.request.threat.norm} distance of the broken  {found.median_distance:.4g}"
+        yield f"  median {found.request.threat.norm} distance of the broken  {text(found.median_distance)}"
         if found.median_smallest is not None:
-            yield f"  median of the smallest that fool  {found.median_smallest:.4g}"
+            yield f"  median of the smallest that fool  {text(found.median_smallest)}"
         yield "  " + ", ".join(f"{share:.1%} still fool as {kind.upper()}" for kind, share in found.survival.items())
     yield f"  {document['forwards']:,} forwards, {document['backwards']:,} backwards, {found.seconds:.1f} s"
     for verdict in found.verdicts:

@@ -65,7 +65,7 @@ def invert(
         random=((seed, "invert"), None),
     )
     after = distance.evaluate(classifier, made.images)
-    return dataclasses.replace(made, terms=(Term("feature distance", -made.start, after),))
+    return dataclasses.replace(made, terms=(Term("feature distance", 0.0 - made.start, after),))
 
 
 def _distance(layer: str, target: Tensor) -> Measure:
