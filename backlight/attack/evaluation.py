@@ -23,6 +23,7 @@ from backlight.attack.request import RobustnessRequest
 from backlight.attack.robustness import Robustness
 from backlight.attack.stages import PLANS, Stage
 from backlight.attack.standing import Standing
+from backlight.attack.survival import Survival
 from backlight.classifier import Classifier
 from backlight.data.dataset import Batch, Dataset
 from backlight.engine.processes import Engine
@@ -41,6 +42,7 @@ from backlight.user_code import code_of
 _AUDITED = ("fab-t", "square")  # the costly stages that rarely change the answer
 _BLOCK, _BUDGET_BLOCK = 1000, 100  # pictures in a block at most
 _HELD = 6  # pictures in memory for each one of a block: originals, points, gradients, what is kept
+_AS_FILES = 50  # broken images that are attacked as files
 _CHECKED = 50  # images that the checks of the model look at
 
 
@@ -140,6 +142,7 @@ class RobustnessRun:
             checks,
             None if curve is None else curve.joined(distances_of(table, self.request.threat.size)),
             (*data.failed, *sorted(failed, key=lambda one: one.path), *_undefined(table)),
+            survival=self._survival(attacked, table, stages),
         )
         pictures = None if self.cache is None else self._pictures(data, found)
         return replace(found, pictures=pictures, seconds=time.perf_counter() - start)
@@ -287,6 +290,25 @@ class RobustnessRun:
         doubts = check_model(challenge, watch)
         self.beside += [block.table for block in self.checked]
         return doubts
+
+    def _survival(self, data: Dataset, table: Table, stages: Sequence[Stage]) -> Survival | None:
+        """Attack some of the broken images on the 8-bit lattice: what stopped at its first success rounds away."""
+        if self.request.budget is not None:
+            return None
+        names = {stage.name for stage in stages}
+        broken = [name for name, by in zip(table.ids, table["broken_by"].tolist()) if by in names]
+        if not broken:
+            return None
+        place = {name: row for row, name in enumerate(data.ids)}
+        chosen = [place[broken[row]] for row in random_rows(_AS_FILES, broken, self.seed).tolist()]
+        kept = []
+        for batch in data.take(chosen).batches(_AS_FILES):
+            if len(batch.ids):
+                challenge = self._challenge(batch)
+                exact = replace(challenge, threat=replace(challenge.threat, lattice=True))
+                kept.append(attack_block(exact, batch.ids, stages, self.request.checked).table)
+        found = Table.merge(kept)
+        return Survival(len(found), int((~found["robust"].astype(bool)).sum()), int(found["jpeg_fools"].sum()))
 
     def _curve(self, data: Dataset) -> Curve:
         sizes = default_sizes(self.request.threat)

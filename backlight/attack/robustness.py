@@ -15,6 +15,7 @@ from backlight.attack.checks import BESIDE, Doubt, judge_table
 from backlight.attack.curve import Curve
 from backlight.attack.extremes import Extremes, distances_of
 from backlight.attack.request import RobustnessRequest
+from backlight.attack.survival import Survival
 from backlight.errors import Failure
 from backlight.table import Table
 from backlight.table.statistics import wilson
@@ -51,6 +52,7 @@ class Robustness:
     failed: tuple[Failure, ...] = ()
     seconds: float = 0.0
     pictures: Extremes | None = None
+    survival: Survival | None = None
 
     @property
     def name(self) -> str:
@@ -156,13 +158,6 @@ class Robustness:
         broken = self._broken
         return float(np.median(self.table["distance"][broken])) if broken.any() else None
 
-    @property
-    def survival(self) -> dict[str, float | None]:
-        """Return the share of the images that an attack broke which still fool as PNG, and as JPEG of quality 90."""
-        broken = self._broken
-        names = {"png": "png_fools", "jpeg": "jpeg_fools"}
-        return {kind: float(self.table[name][broken].mean()) if broken.any() else None for kind, name in names.items()}
-
     def over_steps(self, steps: Sequence[int]) -> dict[int, float]:
         """Return the accuracy after so many steps of an attack that climbs once, as pgd does, by that attack alone."""
         when = self.table["steps"]
@@ -199,7 +194,7 @@ class Robustness:
             "by_attack": self.by_attack,
             "median_distance": self.median_distance,
             "median_smallest": self.median_smallest,
-            "survival": self.survival,
+            "survival": None if self.survival is None else self.survival.to_json(),
             "curve": None if self.curve is None else self.curve.to_json(),
             "undecided": [table.ids[row] for row in np.flatnonzero(table["undecided"])],
             "not_finite": [table.ids[row] for row in np.flatnonzero(self.undefined)],

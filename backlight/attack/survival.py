@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 import torch
 from PIL import Image
@@ -10,8 +11,38 @@ from torch import Tensor
 
 from backlight.attack.challenge import Challenge
 from backlight.images import round_to_8bit, to_picture, to_tensor
+from backlight.table.statistics import wilson
 
 QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Survival:
+    """How many of `n` pictures that the attack had fooled it fools as files too, attacked on the 8-bit lattice.
+
+    `png` as PNG, which holds exactly what was attacked; `jpeg` as JPEG of quality 90.
+
+    >>> Survival(n=10, png=9, jpeg=5).share("png")
+    0.9
+    """
+
+    n: int
+    png: int
+    jpeg: int
+
+    def share(self, kind: str) -> float:
+        """Return the share that survives as `png` or `jpeg`."""
+        return getattr(self, kind) / self.n
+
+    def interval(self, kind: str) -> tuple[float, float]:
+        """Return the 95 % Wilson interval of that share."""
+        return wilson(getattr(self, kind), self.n)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the shares, their intervals, and of how many pictures they are."""
+        kinds = ("png", "jpeg")
+        intervals = {f"{kind}_interval": list(self.interval(kind)) for kind in kinds}
+        return {"n": self.n, **{kind: self.share(kind) for kind in kinds}, **intervals}
 
 
 def survives(challenge: Challenge, images: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

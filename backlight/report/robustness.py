@@ -85,7 +85,6 @@ def _accuracies(found: Robustness) -> list[_Accuracy]:
         _Accuracy("right before any attack", found.clean_accuracy, spans["clean"]),
         _Accuracy("right under attack", found.robust_accuracy, spans["robust"], "robust accuracy"),
         _Accuracy("among the best five before any attack", found.clean_top5, spans["clean_top5"]),
-        _Accuracy("among the best five under attack", found.robust_top5, spans["robust_top5"]),
     ]
 
 

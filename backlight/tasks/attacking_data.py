@@ -143,7 +143,7 @@ def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
     part = "" if len(found.table) == found.planned else f" of {found.planned}"
     yield f"{len(found.table)}{part} pictures, {found.name}, {found.request.threat.describe()}"
     yield f"  clean accuracy   {found.clean_accuracy:.2%}   top-5 {document['clean_top5']:.2%}"
-    yield f"  robust accuracy  {found.robust_accuracy:.2%}   top-5 {document['robust_top5']:.2%}"
+    yield f"  robust accuracy  {found.robust_accuracy:.2%}"
     yield f"  95 % interval of the robust accuracy  {low:.2%} to {high:.2%}"
     yield from (f"  left after {name:<15} {left:.2%}" for name, left in found.by_attack.items())
     if len(steps) > 1:
@@ -156,7 +156,13 @@ def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
         yield f"  median {found.request.threat.norm} distance of the broken  {text(found.median_distance)}"
         if found.median_smallest is not None:
             yield f"  median of the smallest that fool  {text(found.median_smallest)}"
-        yield "  " + ", ".join(f"{share:.1%} still fool as {kind.upper()}" for kind, share in found.survival.items())
+    if found.survival is not None:
+        kinds = (
+            f"{found.survival.share(kind):.0%} ({low:.0%} to {high:.0%}) fool as {kind.upper()}"
+            for kind in ("png", "jpeg")
+            for low, high in (found.survival.interval(kind),)
+        )
+        yield f"  of {found.survival.n} broken ones, attacked as files, {', '.join(kinds)}"
     yield f"  {document['forwards']:,} forwards, {document['backwards']:,} backwards, {found.seconds:.1f} s"
     for verdict in found.verdicts:
         yield f"  {verdict.name}: {verdict.found}"

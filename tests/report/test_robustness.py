@@ -57,7 +57,9 @@ def test_everything_measured_is_on_the_page(found: Robustness) -> None:
     for heading in ("What each attack leaves", "More room", "More time", "How large", "Class by class", "turns into"):
         assert heading in text
     for kind in ("png", "jpeg"):
-        assert percent(found.survival[kind]) in text
+        assert found.survival is not None
+        assert percent(found.survival.share(kind)) in text
+        assert percent(found.survival.interval(kind)[1]) in text
     assert f"{found.table['forwards'].sum():,} forward" in text
     assert f"{found.table['backwards'].sum():,} backward" in text
 
