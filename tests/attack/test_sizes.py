@@ -29,6 +29,8 @@ def test_chosen_decimals_stay_decimals(size: float) -> None:
 
 def test_nothing_is_written_as_minus_nothing() -> None:
     assert ThreatModel("l2").text(-0.0) == number(-0.0) == "0"
+    for norm in ("linf", "l2", "l1"):
+        assert not torch.signbit(ThreatModel(norm).distance(torch.ones(2, 3, 2, 2), torch.ones(2, 3, 2, 2))).any()
     even = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
     nn.init.zeros_(even.module[1].weight)
     nn.init.zeros_(even.module[1].bias)
