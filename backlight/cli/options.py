@@ -72,6 +72,12 @@ class WeightOptions:
             rich_help_panel=_MODEL,
         ),
     ] = None
+    classes: Annotated[
+        Path | None, typer.Option(help="Names of classes for clip:, one per line.", rich_help_panel=_MODEL)
+    ] = None
+    templates: Annotated[
+        Path | None, typer.Option(help="Texts for clip:, {} is the name: a photo of a {}.", rich_help_panel=_MODEL)
+    ] = None
     device: Device = "auto"
     memory_format: Annotated[
         str,
@@ -98,8 +104,9 @@ class ModelOptions(WeightOptions):
     model: Annotated[
         str,
         typer.Option(
-            help="efficientnet_lite0 | timm:NAME | torchvision:NAME | hf-hub:ORG/NAME | RUN folder | file.py:factory | "
-            "one of our networks",
+            help="efficientnet_lite0 | timm:NAME | torchvision:NAME | hf-hub:ORG/NAME | hf:NAME_OR_FOLDER | "
+            "clip:ARCH/WEIGHTS | onnx:FILE | torchscript:FILE | exported:FILE | RUN folder | "
+            "file.py:factory | one of our networks",
             rich_help_panel=_MODEL,
         ),
     ] = DEFAULT_MODEL

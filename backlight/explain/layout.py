@@ -21,7 +21,8 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the rows and columns of a layer's output are: `kind`, the grid (h, w) and the tokens before it.
+    """Where the rows and columns of a layer's output are: `kind`, the grid (h, w), the tokens
+    before it, and whether they were merged from more.
 
     >>> Layout("tokens", (14, 14), prefix=1).describe(768)
     '(768,14,14) from tokens after 1 prefix'
@@ -30,6 +31,7 @@ class Layout:
     kind: str
     grid: Size
     prefix: int = 0
+    merged: bool = False
 
     def to_map(self, output: Tensor) -> Tensor:
         """Turn the layer's output, or a gradient of that shape, into `[B,C,h,w]`."""
@@ -50,8 +52,8 @@ class Layout:
 def choose_layer(classifier: Classifier) -> str:
     """Choose the layer that a class activation map is read from.
 
-    Convolutional networks and Swin: the last map with h, w > 1 before pooling. Networks that end in tokens: the
-    normalization before the last attention, because the patch tokens after it do not reach a class token.
+    Convolutional networks and Swin: the last map, or merged tokens, with h, w > 1 before pooling. Networks that end in
+    tokens: the normalization before the last attention, because the patch tokens after it do not reach a class token.
 
     Raises LayerError where no layer holds a map.
 
@@ -69,6 +71,9 @@ def choose_layer(classifier: Classifier) -> str:
     order = {layer.name: place for place, layer in enumerate(layers)}
     if not tokens or (maps and order[maps[-1].name] > order[tokens[-1].name]):
         return _indexed(maps[-1])
+    last = _tokens_after(maps, tokens[-1], layers, classifier.size)
+    if last is not None and last.merged:  # no class token that patches have to reach
+        return _indexed(tokens[-1])
     return _indexed(_before_last_attention(classifier, tokens) or tokens[-1])
 
 
@@ -157,8 +162,20 @@ def _tokens_after(maps: list[Layer], layer: Layer, layers: tuple[Layer, ...], si
         if layout is None:
             continue
         prefix = layer.shape[1] - layout.grid[0] * layout.grid[1]
-        return Layout("tokens", layout.grid, prefix) if 0 <= prefix <= MOST_PREFIX_TOKENS else None
+        if prefix < 0:
+            return _merged(layout.grid, layer.shape[1])
+        return Layout("tokens", layout.grid, prefix) if prefix <= MOST_PREFIX_TOKENS else None
     return None
+
+
+def _merged(grid: Size, count: int) -> Layout | None:
+    """Return the layout of so many tokens where neighbors of a grid were merged, two by two and again (Swin)."""
+    rows, columns = grid
+    while min(rows, columns) > 1 and rows * columns > count:
+        rows, columns = (rows + 1) // 2, (columns + 1) // 2
+    return (
+        Layout("tokens", (rows, columns), merged=True) if rows * columns == count and min(rows, columns) > 1 else None
+    )
 
 
 def _layout_tokens(classifier: Classifier, name: str, length: int, image_size: Size) -> Layout | None:
@@ -194,15 +211,27 @@ def _outside_attention(classifier: Classifier) -> tuple[Layer, ...]:
 
 
 def _before_last_attention(classifier: Classifier, tokens: list[Layer]) -> Layer | None:
-    known = {layer.name: layer for layer in tokens}
+    """Find what ran last beside the last attention and before it: modules may be listed in another order."""
+    order = {layer.name: place for place, layer in enumerate(classifier.layers())}
     modules = dict(classifier.module.named_modules())
-    for name in reversed(modules):
-        if not is_attention(modules[name]):
-            continue
-        parent, _, child = name.rpartition(".")
-        siblings = [one for one, _ in modules[parent].named_children()]
-        before = siblings[: siblings.index(child)]
-        found = known.get(f"{parent}.{before[-1]}" if parent else before[-1]) if before else None
-        if found is not None:
-            return found
+    attentions = [name for name, part in modules.items() if is_attention(part)]
+    outermost = [name for name in attentions if not any(name.startswith(f"{other}.") for other in attentions)]
+    begins = {name: _begin(name, modules, order) for name in outermost}
+    for name in sorted(outermost, key=lambda one: begins[one], reverse=True):
+        parent = name.rpartition(".")[0]
+        beside = [one for one in tokens if one.name.rpartition(".")[0] == parent and order[one.name] < begins[name]]
+        if beside:
+            return beside[-1]
     return None
+
+
+def _begin(name: str, modules: dict[str, nn.Module], order: dict[str, int]) -> int:
+    """Return the place in the order of layers at which a module begins to run."""
+    inside = [place for layer, place in order.items() if f"{layer}.".startswith(f"{name}.")]
+    if inside:
+        return min(inside)
+    # A fused attention shows no layers of its own: it runs after what is listed before it.
+    parent = name.rpartition(".")[0]
+    siblings = [f"{parent}.{one}" if parent else one for one, _ in modules[parent].named_children()]
+    before = siblings[: siblings.index(name)]
+    return 1 + max((order[one] for one in before if one in order), default=-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -43,6 +43,7 @@ class Blueprint:
     is None where any size goes; `outputs` is what the module returns, as in `Classifier.from_module`.
     `sources` says where mean, std, geometry, labels and outputs come from. `no_pretrained` and `no_random` say why a
     kind of weights cannot be had; `place` is the file or folder beside which a `model.json` may lie.
+    `with_classes` makes the blueprint for names of classes and templates of text, of models that take these.
 
     >>> net = Blueprint("linear", lambda shape: nn.Linear(4, shape.classes or 2))
     >>> net.build(ModelShape(classes=3)).out_features
@@ -61,6 +62,7 @@ class Blueprint:
     no_pretrained: str = ""
     no_random: str = ""
     place: str = ""
+    with_classes: Callable[[Sequence[str], Sequence[str]], Blueprint] | None = None
     sources: Mapping[str, Source] = field(default_factory=lambda: from_one_source("library"))
 
 

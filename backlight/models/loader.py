@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.classifier.naming import checked_labels
 from backlight.classifier.passport import Source
 from backlight.errors import ModelError, UsageError
 from backlight.models.blueprint import Blueprint, ModelShape
@@ -20,6 +21,8 @@ from backlight.models.registry import DEFAULT, find_blueprint
 from backlight.models.sidecar import find_passport, read_passport
 from backlight.models.stated import Stated
 from backlight.models.weights import fitted, head_classes, load_state
+
+DEFAULT_TEMPLATES = ("a photo of a {}.",)
 
 
 def load(
@@ -35,6 +38,8 @@ def load(
     crop: str | float | None = None,
     interpolation: str | None = None,
     outputs: str | None = None,
+    classes: Sequence[str] | str | os.PathLike[str] | None = None,
+    templates: Sequence[str] | str | os.PathLike[str] | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
 ) -> Classifier:
@@ -49,8 +54,9 @@ def load(
     What is stated here replaces what a `model.json` beside the weights states, and that the model's own: `labels`
     (names, or a file of names), `mean` and `std` (per channel, in `[0,1]` units), `size` (pixels; height, width),
     `resize` (the shorter side before the crop), `crop` (`center`, `squash`, the share that is kept, or the input
-    size), `interpolation` and `outputs`. The source of each stands in `.passport`, and what was peeled off a
-    checkpoint or left out in `.notes`.
+    size), `interpolation` and `outputs`. A model of images and texts (`clip:`) is made for `classes`, names or a file
+    of names, in the `templates` ("a photo of a {}."). The source of each stands in `.passport`, and what was peeled
+    off a checkpoint or left out in `.notes`.
 
     Raises UsageError for unknown specifications, FileError for files, ModelError where the weights do not fit
     or cannot be had, with what to do instead.
@@ -63,6 +69,8 @@ def load(
     names = _read_names(labels)
     given = Stated(mean, std, size, resize, crop, interpolation, names or None, outputs)
     blueprint = find_blueprint(spec, _checked_seed(seed))
+    if classes is not None or templates is not None:
+        blueprint = _for_classes(blueprint, _read_names(classes), _read_names(templates))
     if weights is not None:
         blueprint = _with_foreign_weights(blueprint)
     stated = _beside(weights if weights is not None else blueprint.place, blueprint)
@@ -112,6 +120,17 @@ def as_classifier(
     if classifier.labels == imagenet_labels():
         classifier.aliases = imagenet_aliases()
     return classifier
+
+
+def _for_classes(blueprint: Blueprint, classes: Sequence[str], templates: Sequence[str]) -> Blueprint:
+    if blueprint.with_classes is None:
+        raise UsageError(f"classes for {blueprint.spec}", expected="a model of images and texts", hint="labels instead")
+    if not classes:
+        raise UsageError("templates without classes", hint="--classes FILE, or classes=[...]")
+    odd = next((one for one in templates if "{}" not in one), None)
+    if odd is not None:
+        raise UsageError(f"the template {odd!r}", expected="{} where the name of the class goes")
+    return blueprint.with_classes(checked_labels(classes), tuple(templates) or DEFAULT_TEMPLATES)
 
 
 def _with_foreign_weights(blueprint: Blueprint) -> Blueprint:

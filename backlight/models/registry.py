@@ -61,6 +61,15 @@ def _in_module(module: str) -> Callable[[str, int], Blueprint]:
     return find
 
 
+def _program(kind: str) -> Callable[[str, int], Blueprint]:
+    def find(argument: str, seed: int) -> Blueprint:
+        programs = importlib.import_module("backlight.models.sources.programs")
+        found: Blueprint = getattr(programs, f"find_{kind}")(argument, seed)
+        return found
+
+    return find
+
+
 def _made(name: str, function: Callable[[str], nn.Module | Classifier]) -> ModelSource:
     """Return the source of a function from what stands behind `NAME:` to a module or a classifier."""
 
@@ -75,6 +84,11 @@ _SOURCES = (
     ModelSource("timm", "timm:NAME", "a timm model", _in_module("timm_zoo")),
     ModelSource("torchvision", "torchvision:NAME", "a torchvision model", _in_module("torchvision_zoo")),
     ModelSource("hf-hub", "hf-hub:ORG/NAME", "a timm model on the Hugging Face hub", _in_module("hub")),
+    ModelSource("hf", "hf:NAME_OR_FOLDER", "an image classifier of transformers", _in_module("huggingface")),
+    ModelSource("clip", "clip:ARCH/WEIGHTS", "open_clip's, on --classes FILE", _in_module("zero_shot")),
+    ModelSource("onnx", "onnx:FILE", "a network for onnxruntime, without gradients", _program("onnx")),
+    ModelSource("torchscript", "torchscript:FILE", "a TorchScript program, which is run", _program("torchscript")),
+    ModelSource("exported", "exported:FILE", "a program of torch.export, which is run", _program("exported")),
     ModelSource(
         "file",
         "file.py:factory",

@@ -40,6 +40,8 @@ class ModelRequest:
     crop: str | float | None = None
     interpolation: str | None = None
     outputs: str | None = None
+    classes: Path | None = None
+    templates: Path | None = None
     device: str = "auto"
     memory_format: str = "auto"
 
@@ -62,6 +64,8 @@ class ModelRequest:
             crop=self.crop,
             interpolation=self.interpolation,
             outputs=self.outputs,
+            classes=self.classes,
+            templates=self.templates,
             seed=seed,
             device=make_engine(self.device).device,
         )

@@ -1,0 +1,182 @@
+"""Networks that are files of their own: `onnx:FILE`, `torchscript:FILE`, `exported:FILE`.
+
+ONNX is computed by onnxruntime and has no gradients; the two others are programs of torch and are run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backlight.errors import FileError, ModelError
+from backlight.images import Resize
+from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
+from backlight.models.extras import require_package
+
+
+class OnnxNetwork(nn.Module):
+    """Compute a network by onnxruntime: images `[B,C,H,W]` to its first output `[B,K]`, without gradients.
+
+    A batch that is fixed in the file is filled up; a file that wants the channels last gets them last.
+    """
+
+    batch: int | None
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self._session: Any = None
+        taken = self.session.get_inputs()
+        if len(taken) != 1 or len(taken[0].shape) != 4 or taken[0].type not in ("tensor(float)", "tensor(float16)"):
+            shapes = ", ".join(f"{one.name} {one.type} {one.shape}" for one in taken)
+            raise ModelError(f"{path} takes {shapes}", expected="one input of floats [B,C,H,W]")
+        self.input, self.float16 = taken[0].name, taken[0].type == "tensor(float16)"
+        sides = [side if isinstance(side, int) and side > 0 else None for side in taken[0].shape]
+        self.channels_last = sides[1] not in (1, 3) and sides[3] in (1, 3)
+        self.batch = sides[0]
+        self.channels = (sides[3] if self.channels_last else sides[1]) or 3
+        height, width = sides[1:3] if self.channels_last else sides[2:]
+        self.size = (height, width) if height and width else None
+
+    @property
+    def session(self) -> Any:
+        """Return the session, opened when it is first needed: it can neither be copied nor sent to a process."""
+        if self._session is None:
+            import onnxruntime
+
+            try:
+                self._session = onnxruntime.InferenceSession(str(self.path), providers=["CPUExecutionProvider"])
+            except Exception as error:  # a broken file decides which one it is
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise FileError(self.path, f"is no network that onnxruntime reads ({reason})") from error
+        return self._session
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_session": None}
+
+    def fingerprint_parts(self) -> tuple[object, ...]:
+        """Return what decides about the outputs: the file's contents."""
+        with self.path.open("rb") as file:
+            return (hashlib.file_digest(file, "sha256").hexdigest(),)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the first output for images; a batch of another size than the file's is cut and filled up."""
+        count = self.batch or max(len(images), 1)
+        parts = [self._run(part, count) for part in images.detach().split(count)]
+        return torch.cat(parts).to(images.device) if parts else images.new_zeros(0, 1)
+
+    def _run(self, images: Tensor, count: int) -> Tensor:
+        filled = torch.cat([images, images[-1:].expand(count - len(images), -1, -1, -1)])
+        values = filled.permute(0, 2, 3, 1) if self.channels_last else filled
+        numbers = values.to("cpu", torch.float16 if self.float16 else torch.float32).contiguous().numpy()
+        try:
+            found = self.session.run(None, {self.input: numbers})
+        except Exception as error:  # onnxruntime's own kinds
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"{self.path} does not take {list(filled.shape)}: {reason}", hint="--size") from error
+        return torch.from_numpy(found[0])[: len(images)].float()
+
+
+class ExportedProgram(nn.Module):
+    """Run a program of `torch.export`, which refuses to be switched between training and evaluation itself."""
+
+    def __init__(self, program: nn.Module, batch: int | None) -> None:
+        super().__init__()
+        self.program, self.batch = program, batch
+
+    def train(self, mode: bool = True) -> ExportedProgram:
+        """Set the flag alone: the program is what it was exported as."""
+        self.training = mode
+        return self
+
+    def forward(self, images: Tensor) -> Any:
+        """Run the program; a batch that was fixed at export is cut and filled up."""
+        if self.batch is None:
+            return self.program(images)
+        parts = []
+        for part in images.split(self.batch):
+            filled = torch.cat([part, part[-1:].expand(self.batch - len(part), -1, -1, -1)])
+            found = self.program(filled)
+            parts.append((found[0] if isinstance(found, tuple | list) else found)[: len(part)])
+        return torch.cat(parts)
+
+
+def find_onnx(path: str, seed: int) -> Blueprint:
+    """Return the blueprint of an ONNX file; raises FileError for what onnxruntime does not read."""
+    require_package("onnxruntime", "export")
+    network = OnnxNetwork(_file(path))
+    return _blueprint(f"onnx:{path}", path, lambda: OnnxNetwork(Path(path)), network.size, network.channels)
+
+
+def find_torchscript(path: str, seed: int) -> Blueprint:
+    """Return the blueprint of a TorchScript file, whose program is run; raises FileError for anything else."""
+    file = _file(path)
+
+    def build() -> nn.Module:
+        return _loaded(file, "TorchScript", lambda: torch.jit.load(str(file), map_location="cpu"))
+
+    return _blueprint(f"torchscript:{path}", path, build, None, 3)
+
+
+def find_exported(path: str, seed: int) -> Blueprint:
+    """Return the blueprint of a file of `torch.export.save`, whose program is run; raises FileError for others."""
+    file = _file(path)
+    program = _loaded(file, "torch.export", lambda: torch.export.load(file))
+    shape = _taken(program, file)
+    size = (shape[2], shape[3]) if all(isinstance(side, int) for side in shape[2:]) else None
+    batch = shape[0] if isinstance(shape[0], int) else None
+
+    def build() -> nn.Module:
+        return ExportedProgram(program.module(), batch)
+
+    return _blueprint(f"exported:{path}", path, build, size, shape[1] if isinstance(shape[1], int) else 3)
+
+
+def _taken(program: Any, file: Path) -> list[Any]:
+    names = program.graph_signature.user_inputs
+    found = [node.meta["val"] for node in program.graph.nodes if node.name in names and "val" in node.meta]
+    if len(found) != 1 or not isinstance(found[0], Tensor) or found[0].ndim != 4:
+        raise ModelError(f"{file} takes {len(names)} inputs", expected="one, images [B,C,H,W]")
+    return [side if type(side) is int else None for side in found[0].shape]
+
+
+def _file(path: str) -> Path:
+    file = Path(path)
+    if not file.is_file():
+        raise FileError(path, "does not exist" if not file.exists() else "is no file", expected="a network in a file")
+    return file
+
+
+def _loaded(file: Path, kind: str, load: Callable[[], Any]) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what was exported by an older version, or is on its way out, still runs
+            return load()
+    except Exception as error:  # a broken file decides which one it is
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileError(file, f"is no program of {kind} ({reason[:200]})") from error
+
+
+def _blueprint(
+    spec: str, path: str, build: Callable[[], nn.Module], size: tuple[int, int] | None, channels: int
+) -> Blueprint:
+    def made(shape: ModelShape) -> nn.Module:
+        return build()
+
+    return Blueprint(
+        spec,
+        made,
+        made,
+        mean=(0.0,) * channels,
+        std=(1.0,) * channels,
+        resize=Resize(min(size), size) if size else None,
+        no_random=f"{spec} holds its weights",
+        place=path,
+        sources={**from_one_source("assumed"), **({"size": "library"} if size else {})},
+    )

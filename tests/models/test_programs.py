@@ -1,0 +1,109 @@
+"""Networks in files: ONNX without gradients, TorchScript and torch.export with them."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from backlight.attack import attack
+from backlight.classifier import Classifier
+from backlight.errors import BacklightError, FileError, ModelError
+from backlight.explain import explain
+from backlight.models import load
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def net() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3)
+        ).eval()
+
+
+def write_onnx(path: Path, batch: int | None) -> Path:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    shapes = None if batch else {"images": {0: "batch"}}
+    torch.onnx.export(
+        net(),
+        (torch.zeros(batch or 1, 3, 8, 8),),
+        str(path),
+        input_names=["images"],
+        dynamic_axes=shapes,
+        dynamo=False,
+    )
+    return path
+
+
+@pytest.mark.parametrize("batch", [None, 1, 2])
+def test_onnx_gives_the_logits_of_the_network_at_any_batch(tmp_path: Path, batch: int | None) -> None:
+    classifier = load(f"onnx:{write_onnx(tmp_path / 'net.onnx', batch)}", mean=[0.4] * 3, std=[0.2] * 3)
+    assert classifier.size == (8, 8)
+    assert classifier.passport.source("size") == "library"
+    torch.testing.assert_close(classifier.logits(IMAGES), net()((IMAGES - 0.4) / 0.2), rtol=1e-4, atol=1e-5)
+    assert torch.equal(copy.deepcopy(classifier.module)(IMAGES), classifier.module(IMAGES))
+
+
+def test_onnx_is_asked_and_never_differentiated(tmp_path: Path) -> None:
+    classifier = load(f"onnx:{write_onnx(tmp_path / 'net.onnx', None)}")
+    assert len(classifier.passport.warnings()) == 1
+    assert classifier.passport.weights != load(f"onnx:{write_onnx(tmp_path / 'two.onnx', 2)}").passport.weights
+    found = explain(classifier, IMAGES[:1], methods=["occlusion", "rise"])
+    assert set(found) == {"occlusion", "rise"}
+    labels = classifier.logits(IMAGES).argmax(1)
+    assert len(attack(classifier, IMAGES, labels, method="square", eps=0.1, steps=3).success) == 5
+    for refused in (
+        lambda: explain(classifier, IMAGES[:1], methods=["saliency"]),
+        lambda: attack(classifier, IMAGES, labels, method="pgd", eps=0.1, steps=2),
+    ):
+        with pytest.raises(BacklightError, match="not differentiable|no gradient"):
+            refused()
+
+
+def test_torchscript_is_run_and_differentiated(tmp_path: Path) -> None:
+    torch.jit.trace(net(), IMAGES).save(str(tmp_path / "net.pt"))
+    classifier = load(f"torchscript:{tmp_path / 'net.pt'}", size=8)
+    torch.testing.assert_close(classifier.logits(IMAGES), net()(IMAGES))
+    assert set(explain(classifier, IMAGES[:1], methods=["saliency"])) == {"saliency"}
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_exported_programs_are_run_at_any_batch(tmp_path: Path, free: bool) -> None:
+    shapes = ({0: torch.export.Dim("batch", min=1)},) if free else None
+    torch.export.save(torch.export.export(net(), (IMAGES[:2],), dynamic_shapes=shapes), tmp_path / "net.pt2")
+    classifier = load(f"exported:{tmp_path / 'net.pt2'}")
+    assert classifier.size == (8, 8)
+    torch.testing.assert_close(classifier.logits(IMAGES), net()(IMAGES))
+    assert set(explain(classifier, IMAGES[:2], methods=["saliency"])) == {"saliency"}
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchscript", "exported"])
+def test_other_files_are_named(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "net.file").write_bytes(b"nothing of this kind")
+    with pytest.raises(FileError, match="net.file: is no"):
+        load(f"{kind}:{tmp_path / 'net.file'}")
+    with pytest.raises(FileError, match="does not exist"):
+        load(f"{kind}:{tmp_path / 'missing'}")
+    with pytest.raises(FileError, match="is no file"):
+        load(f"{kind}:{tmp_path}")
+
+
+def test_random_weights_and_several_inputs_are_refused(tmp_path: Path) -> None:
+    path = write_onnx(tmp_path / "net.onnx", None)
+    with pytest.raises(ModelError, match="holds its weights"):
+        load(f"onnx:{path}", random=True)
+    with pytest.raises(ModelError, match="does not take"):
+        load(f"onnx:{path}", size=1)
+
+
+def test_a_passport_lies_beside_the_file(tmp_path: Path) -> None:
+    path = write_onnx(tmp_path / "net.onnx", None)
+    (tmp_path / "model.json").write_text('{"mean": 0.5, "std": 0.5, "labels": ["a", "b", "c"]}')
+    classifier: Classifier = load(f"onnx:{path}")
+    assert classifier.passport.warnings() == ()
+    assert classifier.labels == ("a", "b", "c")
