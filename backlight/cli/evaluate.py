@@ -26,6 +26,7 @@ def evaluate(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="At the temperature that `calibrate` found for the run.")
     ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the finished blocks in --out.")] = False,
 ) -> None:
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better."""
     from backlight.tasks.evaluating import EvaluateRequest
@@ -46,5 +47,6 @@ def evaluate(
         run.seed,
         run.batch_size,
         given_command(),
+        resume,
     )
     run_task(run, lambda progress: task(request, progress=progress))

@@ -77,7 +77,8 @@ def predict_dataset(
             look = partial(_logits, classifier, batch.images, tta)
             if len(batch.ids):
                 seen = torch.cat(list(in_chunks(look, len(batch.images), chunk)))
-                found.append(tabulate(batch.ids, batch.labels, seen, logits_kept=logits))
+                # Columns that stay, between large logits that go, would keep the allocator from reusing their memory.
+                found.append(tabulate(batch.ids, batch.labels, seen, logits_kept=logits).copy())
             failed += batch.failed
             advance(len(batch.ids) + len(batch.failed))
         return Part(Table.merge(found) if found else Table.of(id=[]), failed=tuple(failed))

@@ -24,6 +24,7 @@ from backlight.report.evaluation import evaluation_sections
 from backlight.report.training import training_section
 from backlight.runs.folder import is_run
 from backlight.runs.history import read_history
+from backlight.sweep.parts import forget
 from backlight.tasks.evaluation_text import evaluation_lines
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
@@ -37,9 +38,9 @@ from backlight.tasks.loading import (
     told,
     with_model,
 )
-from backlight.tasks.outcome import Outcome, plain_json
+from backlight.tasks.outcome import Outcome, keeping, plain_json
 
-_TABLE, _PAGE = "samples.parquet", "report.html"
+_TABLE, _PAGE, _BLOCKS = "samples.parquet", "report.html", "evaluate-blocks"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class EvaluateRequest:
     """Which data set is looked at by which model, or by which two that are compared.
 
     `tta` averages over shifted and mirrored views, `slice` is `FILE.csv:column`, `table` also writes the table of
-    samples, `calibrated` takes the temperature that `calibrate` found for the run.
+    samples, `calibrated` takes the temperature that `calibrate` found for the run. `resume` goes on from the
+    blocks that are finished in `out`, `force` begins anew.
 
     >>> EvaluateRequest(DataRequest("photos/")).names
     ('efficientnet_lite0',)
@@ -64,6 +66,7 @@ class EvaluateRequest:
     seed: int = 0
     batch_size: int = 32
     command: str = ""
+    resume: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,9 +77,10 @@ class EvaluateRequest:
 def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> Outcome:
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better.
 
-    A page goes into `out`; the result is a list of one or two `Evaluation`. With several processes each looks at its
-    share; only the main one tells. Raises UsageError for more than two models and where something is there already,
-    and as `load`, `load_data`, `read_slices`, `read_temperature` and `backlight.evaluate.evaluate` do.
+    A page goes into `out`; the result is a list of one or two `Evaluation`. Several processes share the work; only the
+    main one tells. Interrupted, its finished blocks stay. Raises UsageError for more than two models and where
+    something is there already, and as `load`, `load_data`, `read_slices`, `read_temperature` and
+    `backlight.evaluate.evaluate` do.
 
     >>> import tempfile
     >>> from backlight import load
@@ -89,14 +93,18 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
         raise UsageError(f"{len(request.models)} models", expected="one, or two that are compared")
     values = read_slices(request.slice) if request.slice else None
     temperatures = [read_temperature(name) if request.calibrated else 1.0 for name in request.names]
-    for file in (_TABLE, _PAGE) if request.table else (_PAGE,):
-        require_new(request.out / file, request.force)
+    _check_new(request)
     pictures = request.data.load(*request.models, seed=request.seed)
     if values is not None:
         require_values(pictures.ids, values)
     classifiers = [as_classifier(one, request.seed) for one in request.models]
     engine = make_engine(str(classifiers[0].device))
-    found = [_evaluation(one, pictures, request, engine, progress) for one in classifiers]
+    blocks = request.out / _BLOCKS
+    if engine.is_main and not request.resume:
+        forget(blocks)
+    engine.barrier()
+    with keeping(resumable=lambda: engine.is_main and blocks.exists()):
+        found = [_evaluation(one, pictures, request, engine, progress) for one in classifiers]
     if request.calibrated:
         found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
     if not engine.is_main:
@@ -117,6 +125,14 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     )
 
 
+def _check_new(request: EvaluateRequest) -> None:
+    for file in (_TABLE, _PAGE) if request.table else (_PAGE,):
+        require_new(request.out / file, request.force or request.resume)
+    blocks = request.out / _BLOCKS
+    if blocks.exists() and not (request.resume or request.force):
+        raise UsageError(f"{blocks} holds finished blocks", hint="--resume to go on, --force to begin anew")
+
+
 def _evaluation(
     classifier: Classifier,
     pictures: Dataset,
@@ -129,6 +145,8 @@ def _evaluation(
         pictures,
         batch_size=request.batch_size,
         tta=request.tta,
+        logits=True if request.calibrated else None,
+        folder=request.out / _BLOCKS,
         engine=engine,
         progress=progress if engine.is_main else None,
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from pathlib import Path
 
 import pytest
 
+from backlight.sweep import cost
+from backlight.sweep.parts import FolderParts
 from backlight.table import Table
 from tests.cli.running import CommandLine
 from tests.data.samples import write_folder
@@ -113,3 +116,31 @@ def test_slices_of_both_models(backlight: CommandLine, model: str, tmp_path: Pat
     assert found["second"]["slices"] == alone["slices"] != found["slices"]
     text = backlight("evaluate", *both, *words, "--out", tmp_path / "text").out
     assert text.count("day  (30 pictures)") == text.count("night  (30 pictures)") == 2
+
+
+def test_interrupted_it_says_what_resumes_and_goes_on_from_finished_blocks(
+    backlight: CommandLine, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "SECONDS", 1e-9)  # blocks of as few pictures as keep a core busy
+    write, written = FolderParts.write, []
+
+    def write_and_interrupt(*things: object) -> None:
+        write(*things)  # type: ignore[arg-type]
+        written.append(1)
+        if len(written) == 1:
+            raise KeyboardInterrupt
+
+    words = ["evaluate", "--model", model, "--data", SHAPES, "--split", "all", "--json"]
+    whole = backlight(*words, "--out", tmp_path / "whole").json
+    monkeypatch.setattr(FolderParts, "write", write_and_interrupt)
+    ran = backlight(*words, "--out", tmp_path / "out")
+    assert ran.status == 130
+    command = next(line for line in ran.err.splitlines() if line.startswith("resume with: "))
+    refused = backlight(*words, "--out", tmp_path / "out")
+    assert refused.status == 2
+    assert "--resume" in refused.err
+    resumed = backlight(*shlex.split(command.removeprefix("resume with: "))[1:])
+    assert resumed.status == 0
+    assert len(written) == 2  # blocks of 32 and 28 pictures, each worked on once
+    same = ("n", "accuracy", "loss", "confusion", "top_losses")
+    assert [resumed.json[name] for name in same] == [whole[name] for name in same]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,3 +150,51 @@ def test_calibration_lowers_loss_and_keeps_predictions() -> None:
     )
     with pytest.raises(DataError, match="logits"):
         calibrate(table.drop("logits"))
+
+
+def test_finished_blocks_are_read_back_and_logits_are_left_out_where_they_are_too_many(tmp_path: Path) -> None:
+    classifier = _classifier()
+    plain = predict_dataset(classifier, DATA, batch_size=7).table
+    kept = predict_dataset(classifier, DATA, batch_size=7, folder=tmp_path).table
+    assert kept.rows() == plain.rows()
+    calls = []
+    classifier.module.register_forward_hook(lambda *_: calls.append(1))
+    assert predict_dataset(classifier, DATA, batch_size=7, folder=tmp_path).table.rows() == plain.rows()
+    assert not calls
+    predict_dataset(classifier, DATA, batch_size=8, folder=tmp_path)  # other batches may end in other last bits
+    assert calls
+    without = predict_dataset(classifier, DATA, batch_size=7, logits=False).table
+    assert without.rows() == plain.drop("logits").rows()
+    found = evaluate(classifier, DATA, logits=False)
+    assert found.top5 == evaluate(classifier, DATA).top5
+
+
+_MANY = """
+import resource, sys, torch
+from torch import nn
+from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
+from backlight.evaluate import evaluate
+count, classes = 14_000, 5_000
+names = [f"class {number}" for number in range(classes)]
+generator = torch.Generator().manual_seed(0)
+images = torch.randint(0, 256, (count, 3, 4, 4), generator=generator, dtype=torch.uint8)
+data = Dataset.of(images, torch.randint(0, classes, (count,), generator=generator), names)
+net = nn.Sequential(nn.Flatten(), nn.Linear(48, classes))
+classifier = Classifier.from_module(net, size=4, labels=names)
+evaluate(classifier, data.take(range(600)), logits=False)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = evaluate(classifier, data)
+document = found.to_json()
+assert document["n"] == sum(count for _, _, count in document["confusion"]["pairs"]) == count
+assert "logits" not in found.table
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_memory_does_not_grow_with_pictures_times_classes() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run([sys.executable, "-c", _MANY], env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    more = int(ran.stdout) * (1 if sys.platform == "darwin" else 1024)
+    assert more < 14_000 * 5_000 * 4 / 2  # logits alone would take twice that, the matrix as much again
