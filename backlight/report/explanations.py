@@ -12,6 +12,7 @@ import torch
 from markupsafe import Markup
 
 from backlight.classifier import Classifier
+from backlight.classifier.predictions import class_name
 from backlight.explain.scores import Metric, describe_location, describe_scores
 from backlight.explain.scores.controls import CONTROLS
 from backlight.explain.scores.verdict import WORDS, verdict
@@ -77,7 +78,9 @@ class Judged:
 
 @dataclass(frozen=True)
 class ShownMap:
-    """One picture of the gallery: its name, what was explained, its score minus the random map's, picture and map.
+    """One picture of the gallery: its name, what it shows and was explained as, its score minus the random map's.
+
+    `picture` and `layer` are the picture in gray and its map.
 
     >>> ShownMap("cat.jpg", "cat", 0.2, "", "").explained
     'cat'
@@ -204,15 +207,26 @@ def _gallery(
     return [found[row] for row in best], [found[row] for row in worst]
 
 
+def _explained(study: DataExplanations, classifier: Classifier, row: int) -> str:
+    """Describe what a map speaks for, after what its picture truly shows where the data say so."""
+    target = classifier.label(int(study.table["target"][row]))
+    if "label" not in study.table:
+        return target
+    true = class_name(study.labels, int(study.table["label"][row]))
+    if study.request.target != "top":
+        return f"{true}, explained as {target}"
+    return f"{true}, {'rightly' if true == target else f'taken for {target}'}"
+
+
 def _shown(study: DataExplanations, classifier: Classifier, method: str, row: int, advantage: float) -> ShownMap:
-    name, target = study.table.ids[row], int(study.table["target"][row])
+    name, explained = study.table.ids[row], _explained(study, classifier, row)
     views = read_views(classifier, study.data, torch.tensor([study.data.ids.index(name)]))
     heat = study.heatmap(name, method)
     if heat is None or not views.pictures:
-        return ShownMap(name, classifier.label(target), advantage, "", "")
+        return ShownMap(name, explained, advantage, "", "")
     signed = bool((heat < 0).any())
     layer = layer_uri(normalize_map(heat, signed=signed).values, "signed" if signed else "heat")
-    return ShownMap(name, classifier.label(target), advantage, exact_uri(views.pictures[0].image), layer)
+    return ShownMap(name, explained, advantage, exact_uri(views.pictures[0].image), layer)
 
 
 def _classes(study: DataExplanations) -> list[tuple[str, int, list[tuple[str, str]]]]:

@@ -25,6 +25,7 @@ from backlight.tasks.loading import (
     measured_by,
     memory_format_of,
     model_name,
+    named,
     told,
     with_model,
 )
@@ -86,7 +87,7 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     folder = ResultFolder(request.out, "robustness")
     folder.check(request.described, resume=request.resume, force=request.force)
     pictures = request.data.load(request.model, seed=request.seed)
-    classifier = as_classifier(request.model, request.seed)
+    classifier = named(as_classifier(request.model, request.seed), pictures)
     pictures = matched(classifier, pictures)
     engine = make_engine(str(classifier.device))
     found = _evaluate(classifier, pictures, request, folder, engine, progress)

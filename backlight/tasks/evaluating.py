@@ -35,6 +35,7 @@ from backlight.tasks.loading import (
     data_title,
     measured_by,
     model_name,
+    named,
     told,
     with_model,
 )
@@ -97,7 +98,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     pictures = request.data.load(*request.models, seed=request.seed)
     if values is not None:
         require_values(pictures.ids, values)
-    classifiers = [as_classifier(one, request.seed) for one in request.models]
+    classifiers = [named(as_classifier(one, request.seed), pictures) for one in request.models]
     engine = make_engine(str(classifiers[0].device))
     blocks = request.out / _BLOCKS
     if engine.is_main and not request.resume:

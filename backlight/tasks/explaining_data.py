@@ -29,6 +29,7 @@ from backlight.tasks.loading import (
     as_classifier,
     assumed_of,
     measured_by,
+    named,
     told,
     with_model,
 )
@@ -81,7 +82,7 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
     choose_metrics(request.metrics)
     _check_new(request)
     pictures = request.data.load(request.model, seed=request.asked.seed)
-    classifier = as_classifier(request.model, request.asked.seed)
+    classifier = named(as_classifier(request.model, request.asked.seed), pictures)
     pictures = pictures.with_channels(classifier.channels)
     engine = make_engine(str(classifier.device))
     engine.barrier()  # no process writes before all have seen that nothing was there

@@ -144,6 +144,19 @@ def matched(classifier: Classifier, pictures: Dataset) -> Dataset:
     return match_labels(classifier, pictures).with_channels(classifier.channels)
 
 
+def named(classifier: Classifier, pictures: Dataset) -> Classifier:
+    """Return a classifier that has the data's class names where it has none of its own and as many classes.
+
+    >>> from backlight import load
+    >>> bare, data = load("classic_cnn", random=True).replace(labels=()), DataRequest("shapes:n=20,classes=10").load()
+    >>> named(bare, data).labels[:2]
+    ('circle', 'square')
+    """
+    if classifier.labels or classifier.size is None or len(pictures.label_names) != classifier.classes:
+        return classifier
+    return classifier.replace(labels=pictures.label_names)
+
+
 def told(data: Dataset) -> tuple[str, ...]:
     """Describe which part of a data set is looked at and why, and what was left out of it.
 

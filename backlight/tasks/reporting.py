@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.classifier import Classifier
+from backlight.data import Dataset
 from backlight.engine.progress import Progress
 from backlight.errors import Failure
 from backlight.evaluate import evaluate
@@ -25,6 +26,7 @@ from backlight.tasks.loading import (
     data_title,
     measured_by,
     memory_format_of,
+    named,
     told,
     with_model,
 )
@@ -82,7 +84,11 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
     page = require_new(request.page, request.force)
     paths = _pictures(request)
     classifier = as_classifier(request.model, request.seed)
-    sections, failed, warnings = _data_sections(classifier, request, progress)
+    data = None if request.data is None else request.data.load(request.model, seed=request.seed)
+    if data is not None:
+        classifier = named(classifier, data)  # one page uses one set of names
+    sections, failed = _data_sections(classifier, data, request.batch_size, progress)
+    warnings = () if data is None else told(data)
     options = Options(
         request.methods,
         request.seed,
@@ -114,10 +120,9 @@ def _pictures(request: ReportRequest) -> list[Path]:
 
 
 def _data_sections(
-    classifier: Classifier, request: ReportRequest, progress: Progress | None
-) -> tuple[list[Section], tuple[Failure, ...], tuple[str, ...]]:
-    if request.data is None:
-        return [], (), ()
-    data = request.data.load(request.model, seed=request.seed)
-    found = evaluate(classifier, data, batch_size=request.batch_size, progress=progress)
-    return evaluation_sections(found, data, name=data_title(data)), found.failed, told(data)
+    classifier: Classifier, data: Dataset | None, batch_size: int, progress: Progress | None
+) -> tuple[list[Section], tuple[Failure, ...]]:
+    if data is None:
+        return [], ()
+    found = evaluate(classifier, data, batch_size=batch_size, progress=progress)
+    return evaluation_sections(found, data, name=data_title(data)), found.failed
