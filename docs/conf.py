@@ -1,8 +1,10 @@
 """Sphinx: gallery, API pages and the pages that are generated from the library itself."""
 
 import os
+import pydoc
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "examples")]
@@ -67,8 +69,23 @@ sphinx_gallery_conf = {
 }
 
 
+def plain_if_private(app: object, environment: object, node: Any, content: Any) -> Any:
+    """Show a name that exists and is not public as plain text; one that does not exist stays an error."""
+    name = node.get("reftarget", "")
+    return content if name.startswith("backlight.") and exists(name) and not generated.is_public(name) else None
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name leads to something."""
+    try:
+        return pydoc.locate(name, forceload=False) is not None
+    except pydoc.ErrorDuringImport:
+        return False
+
+
 def setup(app: object) -> None:
     """Connect what turns docstrings and catalogs into pages."""
     generated.write(HERE)
     measured.write(HERE)
     app.connect("autodoc-process-docstring", plain_text.process)  # type: ignore[attr-defined]
+    app.connect("missing-reference", plain_if_private)  # type: ignore[attr-defined]

@@ -1,79 +1,158 @@
-"""Pages that are made from the library: the API by rooms, and the table of methods."""
+"""Pages that are made from the library: public names by room, the command line, and the tables of methods."""
 
 import importlib
 import inspect
 import pkgutil
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import typer
 
 import backlight
+from backlight.cli.app import app
 from backlight.tasks.cards import Entry, list_methods
 
-_WITHOUT_PAGES = {"cli", "__main__"}  # the command line explains itself by --help
+_WITHOUT_PAGES = {"cli", "__main__"}  # the command line has a page of its own
+_FOUNDATIONS = {"errors", "grammar", "plugins", "random"}  # modules that are no rooms and that users call
 
 
 def write(folder: Path) -> None:
-    """Write `api/` and the included tables below `folder`, touching only what changed."""
-    rooms = {name: modules for name, modules in _rooms().items() if name not in _WITHOUT_PAGES}
-    for name, modules in rooms.items():
-        _put(folder / "api" / f"{name}.rst", _room_page(name, modules))
+    """Write `api/`, with the included tables and the command line, below `folder`, touching only what changed."""
+    rooms = [room for room in public_rooms() if room != "backlight"]
+    pages = {"backlight": _front_page(), **{room.partition(".")[2]: _room_page(room) for room in rooms}}
+    pages["commands"] = _commands_page()
+    pages["index"] = _index_page([name for name in pages if name != "commands"])
+    for name, text in pages.items():
+        _put(folder / "api" / f"{name}.rst", text)
     for old in (folder / "api").glob("*.rst"):
-        if old.stem not in {*rooms, "index"}:
+        if old.stem not in pages:
             old.unlink()
-    _put(folder / "api" / "index.rst", _index_page(rooms))
     entries = list_methods()
     for kind in ("explain", "attack"):
         _put(folder / "api" / f"{kind}_methods.inc", _table([entry for entry in entries if entry.kind == kind]))
 
 
-def _rooms() -> dict[str, list[str]]:
-    """List the packages of Backlight with their public modules; modules on the ground floor share one page."""
-    rooms: dict[str, list[str]] = {"backlight": []}
-    for found in pkgutil.iter_modules(backlight.__path__):
-        if found.ispkg:
-            package = f"backlight.{found.name}"
-            inner = pkgutil.walk_packages([str(Path(backlight.__path__[0]) / found.name)], package + ".")
-            rooms[found.name] = [package, *sorted(one.name for one in inner if "._" not in one.name)]
-        elif not found.name.startswith("_"):
-            rooms["backlight"].append(f"backlight.{found.name}")
+def public_rooms() -> dict[str, dict[str, object]]:
+    """List what each package exports, and the public names of the foundations, by full name."""
+    rooms: dict[str, dict[str, object]] = {"backlight": {}}
+    for found in pkgutil.walk_packages(backlight.__path__, "backlight."):
+        if found.name.split(".")[1] in _WITHOUT_PAGES or "._" in found.name:
+            continue
+        if found.ispkg or found.name.removeprefix("backlight.") in _FOUNDATIONS:
+            module = importlib.import_module(found.name)
+            names = getattr(module, "__all__", None) if found.ispkg else _own_names(module)
+            if names:
+                rooms[found.name] = {name: getattr(module, name) for name in names}
     return rooms
 
 
-def _room_page(name: str, modules: list[str]) -> str:
-    lines = [_title(name if name == "backlight" else f"backlight.{name}", "=")]
-    lines += _exports("backlight") if name == "backlight" else []
-    for module in modules:
-        if module != f"backlight.{name}":
-            lines += [_title(module.removeprefix("backlight."), "-")]
-        # What a package re-exports is shown where it is defined.
-        lines += [f".. automodule:: {module}", "   :no-members:" if _is_package(module) else "   :members:", ""]
-        lines += _exports(module) if _is_package(module) else []
+def is_public(name: str) -> bool:
+    """Whether a dotted name has an entry on one of the pages: as it is exported, or where it is defined."""
+    return name in _entries()
+
+
+def _entries() -> set[str]:
+    if not _ENTRIES:
+        for room, things in public_rooms().items():
+            for name, thing in things.items():
+                _ENTRIES.update({f"{room}.{name}", _home(thing, f"{room}.{name}")})
+    return _ENTRIES
+
+
+_ENTRIES: set[str] = set()
+
+
+def _home(thing: object, otherwise: str) -> str:
+    if inspect.isfunction(thing) or inspect.isclass(thing):
+        return f"{thing.__module__}.{thing.__qualname__}"
+    return otherwise
+
+
+def _own_names(module: ModuleType) -> list[str]:
+    things = {name: thing for name, thing in vars(module).items() if not name.startswith("_")}
+    return [
+        name
+        for name, thing in things.items()
+        if (inspect.isfunction(thing) or inspect.isclass(thing)) and thing.__module__ == module.__name__
+    ]
+
+
+def _front_page() -> str:
+    links = [f":py:obj:`{name} <{_home(getattr(backlight, name), name)}>`" for name in backlight.__all__]
+    lines = [_title("backlight", "="), ".. automodule:: backlight", "   :no-members:", ""]
+    return "\n".join([*lines, "``from backlight import`` " + ", ".join(links) + ".", ""])
+
+
+def _room_page(room: str) -> str:
+    lines = [_title(room, "="), f".. automodule:: {room}", "   :no-members:", ""]
+    for name, thing in public_rooms()[room].items():
+        if not (inspect.isfunction(thing) or inspect.isclass(thing)):
+            continue  # tables and types are named in the docstrings of what takes them
+        kind = "autoclass" if inspect.isclass(thing) else "autofunction"
+        home = _home(thing, f"{room}.{name}")
+        if _first_room(home) == room:
+            lines += [f".. {kind}:: {home}", *(["   :members:"] if kind == "autoclass" else []), ""]
     return "\n".join(lines)
 
 
-def _exports(module: str) -> list[str]:
-    """Link what a package exports, so that a page begins with what most readers came for."""
-    package = importlib.import_module(module)
-    found = {name: getattr(package, name) for name in getattr(package, "__all__", ())}
-    links = [
-        f":py:obj:`{name} <{thing.__module__}.{thing.__qualname__}>`"
-        for name, thing in found.items()
-        if inspect.isfunction(thing) or inspect.isclass(thing)
+def _first_room(home: str) -> str:
+    """Return the room on whose page a thing stands: the first of those that export it, its own before others."""
+    offering = [
+        room
+        for room, things in public_rooms().items()
+        for name, thing in things.items()
+        if _home(thing, f"{room}.{name}") == home
     ]
-    return [f"``from {module} import`` " + ", ".join(links) + ".", ""] if links else []
+    own = [room for room in offering if home.startswith(f"{room}.")]
+    return max(own, key=len) if own else offering[0]
 
 
-def _is_package(module: str) -> bool:
-    return Path(backlight.__path__[0]).parent.joinpath(*module.split(".")).is_dir()
-
-
-def _index_page(rooms: dict[str, list[str]]) -> str:
+def _index_page(names: list[str]) -> str:
     lines = [
         _title("API", "="),
-        "Every name that a package exports has an example that the tests run. It is shown where it is defined, among",
-        "the parts that it is made of. Images are float ``[B, C, H, W]`` in [0, 1] everywhere.",
+        "The names that each room exports: what the version number promises. Each has an example that the tests run.",
+        "Images are float ``[B, C, H, W]`` in [0, 1] everywhere.",
         "",
     ]
-    return "\n".join([*lines, ".. toctree::", "   :maxdepth: 2", "", *(f"   {name}" for name in rooms), ""])
+    return "\n".join([*lines, ".. toctree::", "   :maxdepth: 2", "", *(f"   {name}" for name in names), ""])
+
+
+def _commands_page() -> str:
+    """Write the command line's own help as a page: usage, example and options of every verb."""
+    lines = [
+        _title("Command line", "="),
+        "What ``--help`` says, of every verb. Options that are shared mean the same everywhere;",
+        ":doc:`../contract` says what scripts may rely on.",
+        "",
+    ]
+    return "\n".join([*lines, *_commands(typer.main.get_command(app), "backlight")])
+
+
+def _commands(group: Any, path: str) -> list[str]:
+    lines: list[str] = []
+    for name, command in group.commands.items():
+        here = f"{path} {name}"
+        if hasattr(command, "commands"):
+            lines += _commands(command, here)
+            continue
+        context = command.context_class(command, info_name=here)
+        usage = " ".join(command.collect_usage_pieces(context))
+        lines += [_title(here, "-"), _literal(command.help or ""), ""]
+        lines += ["::", "", f"   {here} {usage}", ""]
+        if command.epilog:
+            lines += ["::", "", f"   {command.epilog.removeprefix('Example: ')}", ""]
+        records = [record for one in command.params if (record := one.get_help_record(context)) is not None]
+        lines += [".. list-table::", "   :widths: 32 68", ""]
+        for option, words in records:
+            lines += [f"   * - ``{option}``", f"     - {_literal(words)}"]
+        lines.append("")
+    return lines
+
+
+def _literal(text: str) -> str:
+    """Turn help, whose names stand in backticks, into one line of reStructuredText."""
+    return " ".join(text.split()).replace("*", r"\*").replace("|", r"\|").replace("`", "``")
 
 
 def _table(entries: list[Entry]) -> str:

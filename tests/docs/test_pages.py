@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
 import textwrap
@@ -15,7 +16,10 @@ import torch
 import torch.nn.functional as F
 
 import backlight.pixels
+from backlight.cli.app import DATA_VERBS, VERBS
+from backlight.evaluate.evaluating import Evaluation
 from backlight.random import Random
+from backlight.table import Table
 from backlight.tasks.cards import list_methods
 from tests.pixels.problems import classifier_of, mixed_labels, pictures
 
@@ -111,3 +115,37 @@ def test_the_figures_of_long_runs_are_those_that_were_recorded() -> None:
     assert len(rows) == len(list((ROOT / "benchmarks" / "results").glob("*.json")))
     page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
     assert [row for row in rows if row not in page] == []
+
+
+def test_the_generated_pages_hold_every_public_name_and_every_verb(tmp_path: Path) -> None:
+    generated = page_module("generated")
+    generated.write(tmp_path)
+    pages = {page.stem: page.read_text(encoding="utf-8") for page in (tmp_path / "api").glob("*.rst")}
+    shown = set(re.findall(r"^\.\. auto(?:class|function):: (\S+)$", "\n".join(pages.values()), re.MULTILINE))
+    for room, things in generated.public_rooms().items():
+        wanted = {f"{one.__module__}.{one.__qualname__}" for one in things.values() if inspect.isroutine(one)}
+        assert wanted <= shown, (room, wanted - shown)
+    assert all(name.rpartition(".")[2][0] != "_" for name in shown)
+    verbs = {f"backlight {verb.__name__}" for verb in VERBS} | {
+        f"backlight data {verb.__name__}" for verb in DATA_VERBS
+    }
+    assert [verb for verb in verbs if f"\n{verb}\n---" not in pages["commands"]] == []
+
+
+def test_the_contract_names_every_verb_and_every_key_of_a_models_description() -> None:
+    text = (DOCS / "contract.rst").read_text(encoding="utf-8")
+    named = set(re.findall(r"``(?:backlight )?([a-z]+)", text)) | set(re.findall(r"``data (\w+)``", text))
+    assert {verb.__name__ for verb in (*VERBS, *DATA_VERBS)} <= named
+    described = classifier_of().passport.to_json()
+    assert {key for key in described if f'"{key}"' not in text} == set()
+
+
+def test_the_contract_names_the_keys_that_documents_have() -> None:
+    text = (DOCS / "contract.rst").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"   \* - ``(\w+)``\n     - ((?:.*\n)(?:       .*\n)*)", text))
+    table = Table.of(id=["a"], label=[0], prediction=[0], confidence=[0.9], loss=[0.1], logits=[[2.0, 0.0]])
+    found = Evaluation(table, ("cat", "dog")).to_json()
+    promised = set(re.findall(r'"(\w+)"', rows["evaluate"])) - {"true", "predicted", "count", "fraction"}
+    inner = {"n", "accuracy", "precision", "recall", "f1"}
+    assert promised - inner - {"seconds"} <= set(found), promised - inner - set(found)
+    assert inner <= set(found["per_class"]["cat"])

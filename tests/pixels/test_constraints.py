@@ -135,3 +135,8 @@ def test_unusable_masks_raise() -> None:
 def test_constraints_print_as_they_are_written() -> None:
     ball = Ball("linf", X, "8/255")
     assert repr(ball & Box()) == f"Ball('linf', tensor[6, 3, 8, 8], {8 / 255}) & Box(0.0, 1.0)"
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_linf_ball_ends_at_epsilon_on_either_side(side: float) -> None:
+    assert torch.equal(Ball("linf", X, 0.03).project(X + 10 * side, ROWS, 0), X + 0.03 * side)

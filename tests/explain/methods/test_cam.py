@@ -22,6 +22,15 @@ def recorded(target: int, layer: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
     return hidden.detach(), torch.autograd.grad(net[layer + 1 :](hidden)[:, target].sum(), hidden)[0]
 
 
+def test_gradcam_weighs_by_the_mean_where_gradients_differ_from_place_to_place() -> None:
+    activations, gradients = torch.rand(2, 3, 4, 5).double(), torch.randn(2, 3, 4, 5).double()
+    expected = torch.zeros(2, 1, 4, 5).double()
+    for row in range(2):
+        for channel in range(3):
+            expected[row, 0] += gradients[row, channel].sum() / 20 * activations[row, channel]
+    assert torch.allclose(cam.gradcam(activations, gradients), expected, atol=1e-12)
+
+
 def test_gradcam_equals_captum() -> None:
     net, x = distinct_relu_net(), images()
     classifier = wrap(net)
