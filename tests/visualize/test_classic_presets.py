@@ -1,6 +1,7 @@
 """CS231n's presets against their loops written out in the network's input space, pixel for pixel."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
@@ -9,6 +10,7 @@ from backlight.classifier import Classifier
 from backlight.pixels.problem import hash_ids
 from backlight.random import Random
 from backlight.visualize import StylePreset, class_image, fooling_image, style_transfer
+from backlight.visualize.style_losses import InputBox
 from backlight.visualize.style_presets import PRESETS
 from tests.visualize.nets import pictures, toy
 
@@ -111,3 +113,10 @@ def test_style_transfer() -> None:
         inputs = inputs.detach() - rate * step
         inputs = inputs.clamp(-1.5, 1.5) if t < 18 else inputs
     assert torch.allclose(made.images, (best * 0.25 + 0.5).clamp(0, 1), atol=1e-7)
+
+
+def test_the_box_of_a_style_holds_up_to_its_last_turn_and_no_longer() -> None:
+    box, far = InputBox((0.0, 0.1, 0.2), (1.0, 0.9, 0.8), until=3), torch.full((1, 3, 1, 1), 5.0)
+    held, free = (box.project(far, torch.tensor([0]), turn).flatten().tolist() for turn in (2, 3))
+    assert held == pytest.approx([1.0, 0.9, 0.8])
+    assert free == [5.0, 5.0, 5.0]
