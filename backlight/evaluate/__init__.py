@@ -4,11 +4,13 @@ evaluate, Evaluation                   a whole data set: one table, and every nu
 compare_evaluations, Comparison        whether a second model is better on the same pictures
 predict, Predictions                   picture files and their most likely classes
 calibrate, Calibration                 the temperature at which confidence means what it says
+evaluate_multilabel, score_multilabel  several labels per picture: average precision of each, and its mean
 predict_dataset, match_labels          the table alone, and labels numbered as a classifier numbers them
 """
 
 from backlight.evaluate.compare import Comparison, compare_evaluations
 from backlight.evaluate.evaluating import Evaluation, evaluate
+from backlight.evaluate.multilabel import MultilabelScores, evaluate_multilabel, score_multilabel
 from backlight.evaluate.predicting import Predicted, Predictions, predict
 from backlight.evaluate.samples import match_labels, predict_dataset
 from backlight.evaluate.temperature import Calibration, calibrate
@@ -18,14 +20,17 @@ __all__ = [
     "Calibration",
     "Comparison",
     "Evaluation",
+    "MultilabelScores",
     "Predicted",
     "Predictions",
     "calibrate",
     "compare_evaluations",
     "evaluate",
+    "evaluate_multilabel",
     "match_labels",
     "predict",
     "predict_dataset",
+    "score_multilabel",
 ]
 
 call_room(__name__, "evaluate")

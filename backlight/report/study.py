@@ -85,13 +85,27 @@ def study_pictures(
     unknown = (Prediction(NO_PREDICTION, -1, math.nan, math.nan),)
     answers = [found or unknown for found in top_classes(classifier, judge_logits(classifier, images), _TOP)]
     explained = explain(classifier, images, methods=methods, random=Random(seed, names))
-    attacks = study_attacks(classifier, search, images, names, seed=seed)
+    attacks = _attacks(classifier, search, images, names, [found[0].index for found in answers], seed)
     studies = []
     for row, picture in enumerate(pictures):
         maps = tuple(_map(explained, explained[method], row) for method in explained)
         agreement = measure_agreement({one.method: one.heat for one in maps})
         studies.append(PictureStudy(picture, photographs[row].whole, answers[row], maps, agreement, attacks[row]))
     return studies
+
+
+def _attacks(
+    classifier: Classifier, search: Classifier, images: Tensor, names: Sequence[str], best: Sequence[int], seed: int
+) -> list[AttackStudy]:
+    """Attack each picture; of a classifier of several labels, its answer for the surest label of each picture."""
+    if not classifier.multilabel:
+        return study_attacks(classifier, search, images, names, seed=seed)
+    found: dict[int, AttackStudy] = {}
+    for label in sorted(set(best)):
+        rows = [row for row, one in enumerate(best) if one == label]
+        asked = classifier.question(max(label, 0)), search.question(max(label, 0))
+        found |= zip(rows, study_attacks(*asked, images[rows], [names[row] for row in rows], seed=seed), strict=True)
+    return [found[row] for row in range(len(best))]
 
 
 def _map(explained: Explanations, one: Attribution, row: int) -> MapStudy:

@@ -263,3 +263,21 @@ def test_every_photograph_is_decoded_once(
     monkeypatch.setattr(picture, "open_picture", counted)
     write_report(classifier, photographs, tmp_path / "page.html", options=Options(methods=("saliency",)))
     assert sorted(opened) == sorted(photographs)
+
+
+def test_heads_of_one_logit_and_of_several_labels_have_a_page(photographs: list[Path], tmp_path: Path) -> None:
+    def net(classes: int) -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return nn.Sequential(
+                nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(24, classes)
+            )
+
+    binary = Classifier.from_module(net(1), size=32, labels=["dry", "wet"], outputs="binary")
+    many = Classifier.from_module(net(3), size=32, labels=["sea", "sky", "sun"], outputs="multilabel")
+    for number, model in enumerate((binary, many)):
+        page = tmp_path / f"{number}.html"
+        write_report(model, photographs[:2], page)
+        text = read(page).text
+        assert all(label in text for label in model.labels)
+    assert "not s" in text
