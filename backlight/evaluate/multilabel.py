@@ -58,6 +58,9 @@ class MultilabelScores:
 
     `mean_average_precision` is the mean over labels that occur, `all_right` the share of pictures of which every
     label is answered rightly; `not_finite` are the places of pictures without an answer, which count as wrong.
+
+    >>> MultilabelScores(1, {"sea": LabelScore(1, 0.5, 1.0, 1.0, 1.0)}, 1.0, ()).mean_average_precision
+    0.5
     """
 
     n: int
