@@ -6,15 +6,7 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import (
-    DATA,
-    Methods,
-    ModelOptions,
-    OutputOptions,
-    PartOptions,
-    RunOptions,
-    SomePictures,
-)
+from backlight.cli.options import DATA, Methods, ModelOptions, OutputOptions, PartOptions, RunOptions, SomePictures
 from backlight.cli.output import given_command, run_task
 from backlight.errors import UsageError
 

@@ -10,10 +10,7 @@ from backlight.cli.options import RunOptions
 from backlight.cli.output import run_task
 
 
-def models(
-    run: RunOptions,
-    search: Annotated[str, typer.Option(help="Only names that contain this.")] = "",
-) -> None:
+def models(run: RunOptions, search: Annotated[str, typer.Option(help="Only names that contain this.")] = "") -> None:
     """List the models that `--model` takes, and what each needs."""
     from backlight.tasks import listing
 
@@ -21,8 +18,7 @@ def models(
 
 
 def methods(
-    run: RunOptions,
-    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the references as BibTeX.")] = False,
+    run: RunOptions, bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the references as BibTeX.")] = False
 ) -> None:
     """List every method and attack: what it needs, its cost, its reference, when not to use it."""
     from backlight.tasks import listing

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_type_hints
 
 import typer
 
@@ -43,48 +44,28 @@ Steps = Annotated[int | None, typer.Option(min=1, help="Own number of the method
 class WeightOptions:
     """With which weights, at which size, where."""
 
-    random: Annotated[
-        bool, typer.Option("--random", help="Random weights, drawn by --seed.", rich_help_panel=_MODEL)
-    ] = False
-    weights: Annotated[
-        Path | None, typer.Option(help="A file of tensors (no code is run), or FILE:ema.", rich_help_panel=_MODEL)
-    ] = None
-    labels: Annotated[Path | None, typer.Option(help="Class names: one per line, or JSON.", rich_help_panel=_MODEL)] = (
-        None
-    )
-    mean: Annotated[str | None, typer.Option(help="Per channel, as in 0.5,0.5,0.5.", rich_help_panel=_MODEL)] = None
-    std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2.", rich_help_panel=_MODEL)] = None
-    size: Annotated[str | None, typer.Option(help="Input size: 224 or 224x192.", rich_help_panel=_MODEL)] = None
-    resize: Annotated[
-        int | None, typer.Option(min=1, help="The shorter side before the crop, in pixels.", rich_help_panel=_MODEL)
-    ] = None
-    crop: Annotated[
-        str | None,
-        typer.Option(help="center | squash | the share kept (0.875) | pixels (224).", rich_help_panel=_MODEL),
-    ] = None
-    interpolation: Annotated[
-        str | None, typer.Option(help="bilinear | bicubic | nearest | lanczos | ...", rich_help_panel=_MODEL)
-    ] = None
+    panel: ClassVar[str] = _MODEL
+    random: Annotated[bool, typer.Option("--random", help="Random weights, drawn by --seed.")] = False
+    weights: Annotated[Path | None, typer.Option(help="A file of tensors (no code is run), or FILE:ema.")] = None
+    labels: Annotated[Path | None, typer.Option(help="Class names: one per line, or JSON.")] = None
+    mean: Annotated[str | None, typer.Option(help="Per channel, as in 0.5,0.5,0.5.")] = None
+    std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2.")] = None
+    size: Annotated[str | None, typer.Option(help="Input size: 224 or 224x192.")] = None
+    resize: Annotated[int | None, typer.Option(min=1, help="The shorter side before the crop, in pixels.")] = None
+    crop: Annotated[str | None, typer.Option(help="center | squash | the share kept (0.875) | pixels (224).")] = None
+    interpolation: Annotated[str | None, typer.Option(help="bilinear | bicubic | nearest | lanczos | ...")] = None
     outputs: Annotated[
         str | None,
-        typer.Option(
-            help="What the model returns: logits | probabilities | log-probabilities | binary | multilabel.",
-            rich_help_panel=_MODEL,
-        ),
+        typer.Option(help="What the model returns: logits | probabilities | log-probabilities | binary | multilabel."),
     ] = None
-    classes: Annotated[
-        Path | None, typer.Option(help="Names of classes for clip:, one per line.", rich_help_panel=_MODEL)
-    ] = None
-    templates: Annotated[
-        Path | None, typer.Option(help="Texts for clip:, {} is the name: a photo of a {}.", rich_help_panel=_MODEL)
-    ] = None
+    classes: Annotated[Path | None, typer.Option(help="Names of classes for clip:, one per line.")] = None
+    templates: Annotated[Path | None, typer.Option(help="Texts for clip:, {} is the name: a photo of a {}.")] = None
     device: Device = "auto"
     memory_format: Annotated[
         str,
         typer.Option(
             help="auto | contiguous | channels_last: how weights lie in memory; auto leaves the model as it is, "
-            "and takes what suits it where it works on a fast copy.",
-            rich_help_panel=_MODEL,
+            "and takes what suits it where it works on a fast copy."
         ),
     ] = "auto"
 
@@ -106,8 +87,7 @@ class ModelOptions(WeightOptions):
         typer.Option(
             help="efficientnet_lite0 | timm:NAME | torchvision:NAME | hf-hub:ORG/NAME | hf:NAME_OR_FOLDER | "
             "clip:ARCH/WEIGHTS | onnx:FILE | torchscript:FILE | exported:FILE | RUN folder | "
-            "file.py:factory | one of our networks",
-            rich_help_panel=_MODEL,
+            "file.py:factory | one of our networks"
         ),
     ] = DEFAULT_MODEL
 
@@ -126,18 +106,12 @@ FollowLinks = Annotated[
 class PartOptions:
     """Which part of a data set, and how much of it."""
 
+    panel: ClassVar[str] = DATA
     split: Annotated[
-        str | None,
-        typer.Option(
-            help="train | val | test | all; the data's test part, else all, if left out.", rich_help_panel=DATA
-        ),
+        str | None, typer.Option(help="train | val | test | all; the data's test part, else all, if left out.")
     ] = None
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Take only N pictures, spread evenly.", rich_help_panel=DATA)
-    ] = None
-    sample: Annotated[
-        int | None, typer.Option(min=1, help="Draw N pictures by class, by --seed.", rich_help_panel=DATA)
-    ] = None
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only N pictures, spread evenly.")] = None
+    sample: Annotated[int | None, typer.Option(min=1, help="Draw N pictures by class, by --seed.")] = None
     follow_links: FollowLinks = False
 
     def of(self, data: str) -> DataRequest:
@@ -164,25 +138,25 @@ class AttackOptions:
 class PrintOptions:
     """From which random numbers a verb works and what it prints."""
 
-    seed: Annotated[int, typer.Option(help="Every random number follows from it.", rich_help_panel=RUN)] = 0
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.", rich_help_panel=RUN)] = (
-        False
-    )
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=RUN)] = False
+    panel: ClassVar[str] = RUN
+    seed: Annotated[int, typer.Option(help="Every random number follows from it.")] = 0
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False
 
 
 @dataclass(frozen=True)
 class RunOptions(PrintOptions):
     """How a verb runs and what it prints."""
 
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.", rich_help_panel=RUN)] = 32
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.")] = 32
 
 
 @dataclass(frozen=True)
 class OutputOptions:
     """Where produced files go."""
 
-    out: Annotated[Path, typer.Option(help="Folder for produced files.", rich_help_panel=RUN)] = DEFAULT_OUT
+    panel: ClassVar[str] = RUN
+    out: Annotated[Path, typer.Option(help="Folder for produced files.")] = DEFAULT_OUT
     force: Force = False
 
 
@@ -227,7 +201,15 @@ def _fields_as_parameters(group: type) -> list[inspect.Parameter]:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=hints[field.name],
+            annotation=_in_panel(hints[field.name], getattr(group, "panel", None)),
         )
         for field in fields(group)
     ]
+
+
+def _in_panel(annotation: Any, panel: str | None) -> Any:
+    """Put an option into its group's panel of the help, unless it names its own."""
+    kind, option = get_args(annotation)
+    named = copy.copy(option)
+    named.rich_help_panel = option.rich_help_panel or panel
+    return Annotated[kind, named]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -12,33 +12,23 @@ from backlight.cli.options import DATA_FORMS, Device, FollowLinks, Force, PrintO
 from backlight.cli.output import given_command, run_task
 from backlight.grammar import parse_duration
 
-_RECIPE = "Recipe"
-
 
 @dataclass(frozen=True)
 class RecipeOptions:
     """The recipe, and what of it is changed on the command line."""
 
-    recipe: Annotated[str | None, typer.Option(help="classic | default | FILE.json", rich_help_panel=_RECIPE)] = None
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="key=value of the recipe; may be repeated.", rich_help_panel=_RECIPE),
-    ] = None
-    epochs: Annotated[int | None, typer.Option(min=1, help="Same as --set epochs=N.", rich_help_panel=_RECIPE)] = None
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Same as --set batch_size=N.", rich_help_panel=_RECIPE)
-    ] = None
-    lr: Annotated[float | None, typer.Option(help="Same as --set lr=X.", rich_help_panel=_RECIPE)] = None
-    adversary: Annotated[
-        str | None, typer.Option(help="As in pgd:eps=8/255,steps=3,share=1.0.", rich_help_panel=_RECIPE)
-    ] = None
+    panel: ClassVar[str] = "Recipe"
+    recipe: Annotated[str | None, typer.Option(help="classic | default | FILE.json")] = None
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe; may be repeated.")] = None
+    epochs: Annotated[int | None, typer.Option(min=1, help="Same as --set epochs=N.")] = None
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Same as --set batch_size=N.")] = None
+    lr: Annotated[float | None, typer.Option(help="Same as --set lr=X.")] = None
+    adversary: Annotated[str | None, typer.Option(help="As in pgd:eps=8/255,steps=3,share=1.0.")] = None
     augment: Annotated[
-        str | None,
-        typer.Option(help="augmix | corruptions:kinds=noise,severity=3 | gaussian:sigma=0.25", rich_help_panel=_RECIPE),
+        str | None, typer.Option(help="augmix | corruptions:kinds=noise,severity=3 | gaussian:sigma=0.25")
     ] = None
     freeze: Annotated[
-        int | None,
-        typer.Option(help="Layers kept as they are; -1: all but the last, -2: all but two.", rich_help_panel=_RECIPE),
+        int | None, typer.Option(help="Layers kept as they are; -1: all but the last, -2: all but two.")
     ] = None
 
     @property
@@ -53,8 +43,7 @@ class StartOptions:
     """What training starts from; what a resumed run leaves out is as the run has it."""
 
     model: Annotated[
-        str | None,
-        typer.Option(help="One of our networks, timm:NAME, or efficientnet_lite0; classic_cnn if left out."),
+        str | None, typer.Option(help="One of our networks, timm:NAME, or efficientnet_lite0; classic_cnn if left out.")
     ] = None
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from published weights.")] = False
     conv: Annotated[str | None, typer.Option(help="torch | unfold: which convolution trains; torch if left out.")] = (
