@@ -63,11 +63,7 @@ def sweep_temporary(path: str | os.PathLike[str]) -> None:
     False
     """
     target = Path(path)
-    start = _temporary_start(target)
-    if target.parent.is_dir():
-        for found in os.scandir(target.parent):
-            if found.name.startswith(start) and len(found.name.removeprefix(start).partition(".")[0]) == 12:
-                Path(found.path).unlink(missing_ok=True)
+    _sweep(target.parent, _temporary_start(target))
 
 
 def sweep_folder(folder: str | os.PathLike[str]) -> None:
@@ -80,8 +76,12 @@ def sweep_folder(folder: str | os.PathLike[str]) -> None:
     >>> list(folder.iterdir())
     []
     """
+    _sweep(Path(folder))
+
+
+def _sweep(folder: Path, start: str = ".") -> None:
     for found in os.scandir(folder):
-        if re.fullmatch(_TEMPORARY, found.name):
+        if found.name.startswith(start) and re.fullmatch(_TEMPORARY, found.name):
             Path(found.path).unlink(missing_ok=True)
 
 
