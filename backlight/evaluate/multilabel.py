@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.data.dataset import Dataset
 from backlight.engine.chunks import Chunk, in_chunks
-from backlight.errors import DataError, ModelError
+from backlight.engine.progress import Progress, reporting
+from backlight.errors import DataError, Failure, ModelError
+from backlight.evaluate.samples import match_labels
 
 
 def average_precision(scores: np.ndarray, present: np.ndarray) -> float | None:
@@ -138,3 +141,43 @@ def evaluate_multilabel(
         found = torch.cat(list(in_chunks(lambda part: classifier.probabilities(images[part]), len(images), size)))
     names = classifier.labels or tuple(map(str, range(found.shape[1])))
     return score_multilabel(found.cpu().numpy(), present.cpu().numpy(), names)
+
+
+def evaluate_targets(
+    classifier: Classifier, data: Dataset, *, batch_size: int = 256, progress: Progress | None = None
+) -> tuple[MultilabelScores, tuple[Failure, ...]]:
+    """Evaluate a multi-label classifier on data whose pictures have several labels; return also what could not be read.
+
+    Labels are matched by name, pictures brought to the model's size and channels.
+
+    Raises ModelError for a classifier of one class per picture, DataError for data without `targets`, with names that
+    the classifier lacks, or without a readable picture.
+
+    >>> from torch import nn
+    >>> from dataclasses import replace
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> many = Classifier.from_module(net, size=2, labels=["sea", "sky"], outputs="multilabel")
+    >>> plain = Dataset.of(torch.zeros(3, 3, 2, 2, dtype=torch.uint8), label_names=["sea", "sky"])
+    >>> evaluate_targets(many, replace(plain, targets=torch.tensor([[1, 0], [1, 1], [0, 0]]).bool()))[0].n
+    3
+    """
+    if not classifier.multilabel:
+        raise ModelError(f"{classifier.name} has one class per picture", expected="outputs='multilabel'")
+    if data.targets is None:
+        raise DataError(f"{data.name} has one label a picture", expected="several, as in a list with 'cat;dog'")
+    seen = match_labels(classifier, data).with_channels(classifier.channels)
+    sized = seen.resized(classifier.resize) if classifier.resize is not None else seen
+    assert sized.targets is not None
+    found, present, failed = list[Tensor](), list[Tensor](), list(data.failed)
+    with torch.no_grad(), reporting(progress, len(sized), f"evaluate {data.name}") as advance:
+        for batch in sized.batches(batch_size):
+            if len(batch.ids):
+                found.append(classifier.probabilities(batch.images).cpu())
+                present.append(sized.targets[batch.rows])
+            failed += batch.failed
+            advance(len(batch.ids) + len(batch.failed))
+    if not found:
+        raise DataError(f"{data.name} has no readable picture", expected="at least one")
+    names = classifier.labels or data.label_names
+    scores = score_multilabel(torch.cat(found).numpy(), torch.cat(present).numpy(), names)
+    return scores, tuple(failed)

@@ -14,6 +14,7 @@ from backlight.engine.progress import Progress
 from backlight.errors import ModelError, UsageError
 from backlight.evaluate import Comparison, Evaluation, compare_evaluations
 from backlight.evaluate import evaluate as evaluate_classifier
+from backlight.evaluate.multilabel import evaluate_targets
 from backlight.evaluate.slices import Slice, read_slices, require_values
 from backlight.evaluate.temperature import at_temperature, read_temperature
 from backlight.files import require_new
@@ -25,7 +26,7 @@ from backlight.report.training import training_section
 from backlight.runs.folder import is_run
 from backlight.runs.history import read_history
 from backlight.sweep.parts import forget
-from backlight.tasks.evaluation_text import evaluation_lines
+from backlight.tasks.evaluation_text import evaluation_lines, multilabel_lines
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -78,7 +79,8 @@ class EvaluateRequest:
 def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> Outcome:
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better.
 
-    A page goes into `out`; the result is a list of one or two `Evaluation`. Several processes share the work; only the
+    A page goes into `out`; the result is a list of one or two `Evaluation`, or `MultilabelScores` where pictures have
+    several labels each. Several processes share the work; only the
     main one tells. Interrupted, its finished blocks stay. Raises UsageError for more than two models and where
     something is there already, and as `load`, `load_data`, `read_slices`, `read_temperature` and
     `backlight.evaluate.evaluate` do.
@@ -99,6 +101,8 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     if values is not None:
         require_values(pictures.ids, values)
     classifiers = [named(as_classifier(one, request.seed), pictures) for one in request.models]
+    if pictures.targets is not None:
+        return _several(classifiers, pictures, request, progress)
     engine = make_engine(str(classifiers[0].device))
     blocks = request.out / _BLOCKS
     if engine.is_main and not request.resume:
@@ -123,6 +127,24 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
         found[0].failed,
         (*assumed_of(*classifiers), *told(pictures), *warnings),
         found,
+    )
+
+
+def _several(
+    classifiers: Sequence[Classifier], pictures: Dataset, request: EvaluateRequest, progress: Progress | None
+) -> Outcome:
+    """Evaluate one model on pictures with several labels each: a precision per class, and its mean."""
+    if len(classifiers) > 1 or request.slice or request.calibrated or request.tta:
+        found = "two models, --slice, --tta or --calibrated with several labels a picture"
+        raise UsageError(found, expected="one model, and none of them")
+    scores, failed = evaluate_targets(classifiers[0], pictures, batch_size=request.batch_size, progress=progress)
+    document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": None})
+    return Outcome(
+        plain_json(document),
+        (*measured_by(*classifiers), *multilabel_lines(scores)),
+        failures=failed,
+        warnings=(*assumed_of(*classifiers), *told(pictures)),
+        result=scores,
     )
 
 

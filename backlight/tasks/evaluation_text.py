@@ -7,6 +7,7 @@ from typing import Any
 
 from backlight.errors import counted
 from backlight.evaluate import Comparison, Evaluation
+from backlight.evaluate.multilabel import MultilabelScores
 from backlight.evaluate.slices import Slice
 from backlight.table.statistics import wilson
 
@@ -68,3 +69,18 @@ def _picture(one: dict[str, Any]) -> str:
 
 def _slice(one: Slice) -> str:
     return f"{one.accuracy:7.2%}  {one.value or '(none)'}  ({counted(one.n, 'picture')})"
+
+
+def multilabel_lines(found: MultilabelScores) -> Iterator[str]:
+    """Describe an evaluation of pictures with several labels each.
+
+    >>> list(multilabel_lines(MultilabelScores(1, {}, 1.0, ())))
+    ['1 picture', '  every label right  100.00%']
+    """
+    yield counted(found.n, "picture")
+    if found.mean_average_precision is not None:
+        yield f"  mean average precision  {found.mean_average_precision:.2%}"
+    yield f"  every label right  {found.all_right:.2%}"
+    for name, score in found.labels.items():
+        if score.average_precision is not None:
+            yield f"    {score.average_precision:8.2%}  {name} ({score.n})"
