@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from sklearn.metrics import average_precision_score
 from torch import nn
 
 from backlight import tasks
@@ -31,6 +30,7 @@ def listed(tmp_path: Path) -> tasks.DataRequest:
 
 
 def test_average_precision_of_a_list(listed: tasks.DataRequest, tmp_path: Path) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
     many = model("multilabel")
     outcome = tasks.evaluate(tasks.EvaluateRequest(listed, (many,), out=tmp_path / "out"))
     data = load_data(str(listed.data)).relabeled(many.labels)
@@ -38,7 +38,7 @@ def test_average_precision_of_a_list(listed: tasks.DataRequest, tmp_path: Path) 
         scores = many.probabilities(data[:].images)
     assert data.targets is not None
     for place, name in enumerate(many.labels):
-        right = average_precision_score(data.targets[:, place].numpy(), scores[:, place].numpy())
+        right = metrics.average_precision_score(data.targets[:, place].numpy(), scores[:, place].numpy())
         assert outcome.document["per_class"][name]["average_precision"] == pytest.approx(right)
     assert (outcome.document["n"], outcome.document["split"], outcome.status) == (5, "all", 1)
     assert [one.path for one in outcome.failures] == ["x/gone.png"]
