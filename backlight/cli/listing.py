@@ -18,9 +18,13 @@ def models(run: RunOptions, search: Annotated[str, typer.Option(help="Only names
 
 
 def methods(
-    run: RunOptions, bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the references as BibTeX.")] = False
+    run: RunOptions,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the references as BibTeX.")] = False,
+    plugins: Annotated[
+        bool, typer.Option("--plugins", help="All that can be named, of any kind, with the package it comes from.")
+    ] = False,
 ) -> None:
     """List every method and attack: what it needs, its cost, its reference, when not to use it."""
     from backlight.tasks import listing
 
-    run_task(run, lambda progress: listing.methods(listing.MethodsRequest(bibtex)))
+    run_task(run, lambda progress: listing.methods(listing.MethodsRequest(bibtex, plugins)))

@@ -5,10 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from backlight.attack.registry import ATTACKS
-from backlight.explain.registry import METHODS
+from backlight.attack import ATTACKS
+from backlight.corrupt import CORRUPTIONS
+from backlight.data.sources import DATA_SOURCES
+from backlight.explain import METHODS
+from backlight.explain.scores import METRICS
+from backlight.models.networks import NETWORKS
+from backlight.models.registry import MODEL_SOURCES
+from backlight.plugins import Registry
+from backlight.report.tables import TABLE_SECTIONS
+from backlight.train.losses import LOSSES
 
+REGISTRIES: tuple[Registry[Any], ...] = (
+    ATTACKS,
+    METHODS,
+    METRICS,
+    DATA_SOURCES,
+    MODEL_SOURCES,
+    NETWORKS,
+    TABLE_SECTIONS,
+    LOSSES,
+    CORRUPTIONS,
+)
 _WORDS = re.compile(r"[A-Za-z][A-Za-z-]+")
 
 
@@ -49,6 +69,32 @@ def list_methods() -> list[Entry]:
     return explanations + attacks
 
 
+@dataclass(frozen=True)
+class Origin:
+    """One card of any registry, and the package that it comes from.
+
+    >>> Origin("attacks", "pgd", "backlight").to_json()
+    {'kind': 'attacks', 'name': 'pgd', 'origin': 'backlight'}
+    """
+
+    kind: str
+    name: str
+    origin: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the fields as a dictionary."""
+        return dict(vars(self))
+
+
+def list_origins() -> list[Origin]:
+    """List every card of every registry with its origin; the kind is that of the entry points `backlight.KIND`.
+
+    >>> Origin("attacks", "pgd", "backlight") in list_origins()
+    True
+    """
+    return [Origin(one.plural, name, one.origin(name)) for one in REGISTRIES for name in one]
+
+
 def bibtex_entries(entries: Sequence[Entry]) -> list[str]:
     """Write one BibTeX entry per reference that names authors, year and an arXiv number or DOI.
 
@@ -65,12 +111,17 @@ def bibtex_entries(entries: Sequence[Entry]) -> list[str]:
     by_reference: dict[str, list[str]] = {}
     for entry in entries:
         by_reference.setdefault(entry.reference, []).append(entry.name)
-    return [_bibtex(reference, names) for reference, names in by_reference.items() if re.search(r"\d{4}", reference)]
+    written = {one: names for one, names in by_reference.items() if re.search(r"\d{4}", one) and _authors(one)}
+    return [_bibtex(reference, names) for reference, names in written.items()]
+
+
+def _authors(reference: str) -> list[str]:
+    return _WORDS.findall(reference.split(",")[0])
 
 
 def _bibtex(reference: str, names: list[str]) -> str:
     authors, year = reference.split(",")[0], re.search(r"\b(19|20)\d\d\b", reference)
-    first = _WORDS.findall(authors)[0]
+    first = _authors(reference)[0]
     fields = {"author": authors.replace(" et al.", " and others"), "year": year.group() if year else ""}
     arxiv, doi = re.search(r"arXiv:(\d+\.\d+)", reference), re.search(r"doi:(\S+)", reference)
     if arxiv:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backlight.engine.progress import Progress
 from backlight.models.listing import ModelEntry, list_models
-from backlight.tasks.cards import Entry, bibtex_entries, list_methods
+from backlight.tasks.cards import Entry, bibtex_entries, list_methods, list_origins
 from backlight.tasks.outcome import Outcome, plain_json
 
 _TITLES = {"needs": "needs", "cost": "cost", "reference": "source", "avoid": "avoid"}
@@ -43,23 +43,30 @@ def _model_lines(found: Sequence[ModelEntry]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class MethodsRequest:
-    """How methods are listed: for people, or with `bibtex` their references.
+    """How methods are listed: for people, with `bibtex` their references, with `plugins` where all things come from.
 
     >>> MethodsRequest().bibtex
     False
     """
 
     bibtex: bool = False
+    plugins: bool = False
 
 
 def methods(request: MethodsRequest, *, progress: Progress | None = None) -> Outcome:
     """List every method and attack: what it needs, its cost, its reference, when not to use it.
 
+    With `plugins` every card of every registry is listed, with the package that it comes from.
+
     >>> {"saliency", "pgd"} <= {entry["name"] for entry in methods(MethodsRequest()).document}
     True
     """
+    if request.plugins:
+        origins = list_origins()
+        lines = [f"{one.kind:<20} {one.name:<24} {one.origin}" for one in origins]
+        return Outcome(plain_json([one.to_json() for one in origins]), tuple(lines), result=origins)
     entries = list_methods()
-    lines = "\n\n".join(bibtex_entries(entries)).splitlines() if request.bibtex else _method_lines(entries)
+    lines = "\n\n".join(bibtex_entries(entries)).splitlines() if request.bibtex else list(_method_lines(entries))
     return Outcome(plain_json([entry.to_json() for entry in entries]), tuple(lines), result=entries)
 
 

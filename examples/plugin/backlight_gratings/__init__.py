@@ -1,0 +1,1 @@
+"""A worked plug-in of Backlight."""
