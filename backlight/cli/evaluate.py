@@ -23,12 +23,16 @@ def evaluate(
     tta: Annotated[bool, typer.Option("--tta", help="Average over shifted and mirrored views.")] = False,
     slice_: Annotated[str | None, typer.Option("--slice", help="FILE.csv:column: accuracy per value.")] = None,
     table: Annotated[bool, typer.Option("--table", help="Write the table of samples into --out.")] = False,
+    metrics: Annotated[
+        str | None, typer.Option(help="More numbers, with commas between: a plug-in's, or file.py:function.")
+    ] = None,
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="At the temperature that `calibrate` found for the run.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the finished blocks in --out.")] = False,
 ) -> None:
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better."""
+    from backlight.grammar import split_specs
     from backlight.tasks.evaluating import EvaluateRequest
     from backlight.tasks.evaluating import evaluate as task
 
@@ -48,5 +52,6 @@ def evaluate(
         run.batch_size,
         given_command(),
         resume,
+        split_specs(metrics) if metrics else (),
     )
     run_task(run, lambda progress: task(request, progress=progress))

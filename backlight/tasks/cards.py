@@ -10,6 +10,7 @@ from typing import Any
 from backlight.attack import ATTACKS
 from backlight.corrupt import CORRUPTIONS
 from backlight.data.sources import DATA_SOURCES
+from backlight.evaluate.registry import EVALUATION_METRICS
 from backlight.explain import METHODS
 from backlight.explain.scores import METRICS
 from backlight.models.networks import NETWORKS
@@ -22,6 +23,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     ATTACKS,
     METHODS,
     METRICS,
+    EVALUATION_METRICS,
     DATA_SOURCES,
     MODEL_SOURCES,
     NETWORKS,

@@ -15,6 +15,12 @@ from backlight.errors import ModelError, UsageError
 from backlight.evaluate import Comparison, Evaluation, compare_evaluations
 from backlight.evaluate import evaluate as evaluate_classifier
 from backlight.evaluate.multilabel import evaluate_targets
+from backlight.evaluate.registry import (
+    AnyEvaluationMetric,
+    EvaluationMetric,
+    choose_evaluation_metrics,
+    measure,
+)
 from backlight.evaluate.slices import Slice, read_slices, require_values
 from backlight.evaluate.temperature import at_temperature, read_temperature
 from backlight.files import require_new
@@ -51,7 +57,7 @@ class EvaluateRequest:
 
     `tta` averages over shifted and mirrored views, `slice` is `FILE.csv:column`, `table` also writes the table of
     samples, `calibrated` takes the temperature that `calibrate` found for the run. `resume` goes on from the
-    blocks that are finished in `out`, `force` begins anew.
+    blocks that are finished in `out`, `force` begins anew. `metrics` are measured besides.
 
     >>> EvaluateRequest(DataRequest("photos/")).names
     ('efficientnet_lite0',)
@@ -69,6 +75,7 @@ class EvaluateRequest:
     batch_size: int = 32
     command: str = ""
     resume: bool = False
+    metrics: tuple[AnyEvaluationMetric, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,6 +101,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     """
     if not 1 <= len(request.models) <= 2:
         raise UsageError(f"{len(request.models)} models", expected="one, or two that are compared")
+    metrics = choose_evaluation_metrics(request.metrics)
     values = read_slices(request.slice) if request.slice else None
     temperatures = [read_temperature(name) if request.calibrated else 1.0 for name in request.names]
     _check_new(request)
@@ -119,10 +127,15 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     sections = _sections(found, comparison, slices[0], pictures, request.names)
     files = [found[0].table.write(request.out / _TABLE)] if request.table else []
     page, warnings = _write_page(classifiers[0], request, sections, found[0])
-    document = _document(found, classifiers, comparison, slices) | {"html": page}
+    document = _document(found, classifiers, comparison, slices, metrics) | {"html": page}
     return Outcome(
         plain_json(document),
-        (*measured_by(*classifiers), *evaluation_lines(found, comparison, slices), *([str(page)] if page else [])),
+        (
+            *measured_by(*classifiers),
+            *evaluation_lines(found, comparison, slices),
+            *(f"  {name:<17}{value:.4f}" for name, value in document.get("metrics", {}).items()),
+            *([str(page)] if page else []),
+        ),
         (*files, *([page] if page else [])),
         found[0].failed,
         (*assumed_of(*classifiers), *told(pictures), *warnings),
@@ -221,11 +234,15 @@ def _document(
     classifiers: Sequence[Classifier],
     comparison: Comparison | None,
     slices: Sequence[Sequence[Slice]],
+    metrics: Sequence[EvaluationMetric],
 ) -> dict[str, Any]:
     documents = [with_model(classifier, one.to_json()) for one, classifier in zip(found, classifiers)]
     for document, own in zip(documents, slices):
         if own:
             document["slices"] = [one.to_json() for one in own]
+    for document, one in zip(documents, found):
+        if metrics:
+            document["metrics"] = measure(one.table, one.labels, metrics)
     if comparison is not None:
         documents[0] |= {"second": documents[1], "comparison": comparison.to_json()}
     return documents[0]
