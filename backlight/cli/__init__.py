@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 
 def main() -> None:
@@ -14,7 +15,9 @@ def main() -> None:
     from backlight.cli.output import warn
     from backlight.engine.interrupt import terminated_as_interrupted
     from backlight.errors import BacklightError
+    from backlight.plugins import in_one_line
 
+    warnings.formatwarning = in_one_line
     try:
         with terminated_as_interrupted():
             app(prog_name="backlight")
