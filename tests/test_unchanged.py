@@ -15,10 +15,11 @@ from torch import nn
 from backlight.attack import ATTACKS, Challenge, attack, evaluate_robustness
 from backlight.attack.request import RobustnessRequest
 from backlight.classifier import Classifier
+from backlight.classifier.heads import Head
 from backlight.classifier.targets import resolve_targets
 from backlight.corrupt import CorruptionRequest, evaluate_corruptions
 from backlight.data import load_data
-from backlight.evaluate import evaluate, predict
+from backlight.evaluate import evaluate, evaluate_multilabel, predict
 from backlight.evaluate.samples import predict_dataset
 from backlight.explain import METHODS, explain, explain_data, method
 from backlight.explain.request import Request
@@ -70,6 +71,10 @@ def turning(classifier: Classifier, _: Path) -> None:
             break  # a generator left half way must not keep the module frozen
 
 
+def several(classifier: Classifier) -> Classifier:
+    return classifier.replace(head=Head("multilabel"))
+
+
 def predicting(classifier: Classifier, folder: Path) -> None:
     write_png(folder / "one.png", IMAGES[0])
     predict(classifier, [folder / "one.png"])
@@ -100,6 +105,8 @@ CALLS: dict[str, Call] = {
     "predict_dataset": lambda classifier, _: predict_dataset(classifier, load_data(SHAPES, split="all"), batch_size=8),
     "evaluate": lambda classifier, _: evaluate(classifier, load_data(SHAPES), tta=True),
     "fit": fitting,
+    "evaluate_multilabel": lambda classifier, _: evaluate_multilabel(several(classifier), IMAGES, torch.eye(3, 4)),
+    "question": lambda classifier, _: attack(several(classifier), IMAGES, target=1, eps=0.1, steps=3),
     "read_objective": lambda classifier, _: read_objective(classifier, f"{LAST}:2"),
     "Challenge.of": lambda classifier, _: Challenge.of(classifier, IMAGES, fast=True),
     "evaluate_robustness": lambda classifier, _: evaluate_robustness(classifier, load_data(SHAPES), ROBUST),
@@ -118,6 +125,8 @@ CALLS: dict[str, Call] = {
 }
 # These do not run the model on their own once its layers are known.
 NO_PASS = {"resolve_targets", "layers", "read_objective"}
+# These do without the faster copy that an exception keeps from being made, and run no pass after it.
+NO_COPY = {"fast", "Challenge.of"}
 ONE_PASS = {"features", "logits", "predict", "inspect_model", "explain rise"}
 ONE_PASS |= {f"score {name}" for name in ("pointing_game", "mass", "border")}
 ONE_PASS |= {f"explain {name}" for name, card in METHODS.items() if card.needs & {"gradient", "ReLU", "layer"}}
@@ -147,7 +156,27 @@ def test_leaves_everything_as_it_was(name: str, state: str, tmp_path: Path) -> N
         CALLS[name](classifier, tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if name not in NO_PASS])
+@pytest.mark.parametrize("name", sorted(NO_COPY))
+def test_leaves_everything_as_it_was_where_no_copy_can_be_made(name: str, tmp_path: Path) -> None:
+    net = small_net()
+    classifier = classifier_of(net)
+    breaks = iter((False, True))
+
+    def break_in_the_copy(*_: object) -> None:
+        if next(breaks, True):
+            raise RuntimeError("in the middle")
+
+    if name == "fast":
+        next(breaks)
+    net[4].register_forward_hook(break_in_the_copy)
+    with unchanged(net):
+        found = CALLS[name](classifier, tmp_path)
+    search = found if isinstance(found, Classifier) else found.search
+    assert search.module is net
+    assert "in the middle" in search.probe.reason
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in NO_PASS | NO_COPY])
 def test_leaves_everything_as_it_was_after_an_exception(name: str, tmp_path: Path) -> None:
     net = small_net()
     classifier = classifier_of(net)
