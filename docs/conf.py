@@ -1,7 +1,6 @@
 """Sphinx: gallery, API pages and the pages that are generated from the library itself."""
 
 import os
-import pydoc
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,11 +75,12 @@ def plain_if_private(app: object, environment: object, node: Any, content: Any) 
 
 
 def exists(name: str) -> bool:
-    """Whether a dotted name leads to something."""
-    try:
-        return pydoc.locate(name, forceload=False) is not None
-    except pydoc.ErrorDuringImport:
-        return False
+    """Whether a dotted name leads to something in a module that is imported: names may hide modules beside them."""
+    module, _, last = name.rpartition(".")
+    if module in sys.modules:
+        return hasattr(sys.modules[module], last) or name in sys.modules
+    outer, _, inner = module.rpartition(".")
+    return hasattr(getattr(sys.modules.get(outer), inner, None), last)
 
 
 def setup(app: object) -> None:
