@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PartOptions, RunOptions, WeightOptions
+from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PairOptions, PartOptions, RunOptions
 from backlight.cli.output import given_command, run_task
-from backlight.errors import UsageError
 
 
 def evaluate(
     data: Annotated[str, typer.Option(help=DATA_FORMS)],
-    weights: WeightOptions,
+    weights: PairOptions,
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
@@ -36,12 +35,9 @@ def evaluate(
     from backlight.tasks.evaluating import EvaluateRequest
     from backlight.tasks.evaluating import evaluate as task
 
-    names = model or [DEFAULT_MODEL]
-    if len(names) > 2 or (len(names) == 2 and weights.weights):
-        raise UsageError(f"{len(names)} models with these weights", expected="one, or two models by name")
     request = EvaluateRequest(
         part.of(data),
-        tuple(weights.of(name) for name in names),
+        weights.each(model or [DEFAULT_MODEL]),
         tta,
         slice_,
         table,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_type_hints
 
@@ -41,12 +42,11 @@ Steps = Annotated[int | None, typer.Option(min=1, help="Own number of the method
 
 
 @dataclass(frozen=True)
-class WeightOptions:
-    """With which weights, at which size, where."""
+class FormOptions:
+    """At which size, fed in which way, where."""
 
     panel: ClassVar[str] = _MODEL
     random: Annotated[bool, typer.Option("--random", help="Random weights, drawn by --seed.")] = False
-    weights: Annotated[Path | None, typer.Option(help="A file of tensors (no code is run), or FILE:ema.")] = None
     labels: Annotated[Path | None, typer.Option(help="Class names: one per line, or JSON.")] = None
     mean: Annotated[str | None, typer.Option(help="Per channel, as in 0.5,0.5,0.5.")] = None
     std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2.")] = None
@@ -69,13 +69,45 @@ class WeightOptions:
         ),
     ] = "auto"
 
-    def of(self, model: str) -> ModelRequest:
+    def with_weights(self, model: str, weights: Path | None) -> ModelRequest:
         """Request a model with these weights; torch is imported here and not before."""
         from backlight.tasks.loading import ModelRequest
 
-        given = {name: value for name, value in vars(self).items() if name != "model"}
+        given = {name: value for name, value in vars(self).items() if name not in ("model", "weights")}
         given["size"] = None if self.size is None else parse_size(self.size)
-        return ModelRequest(model, **given | {name: _numbers(f"--{name}", given[name]) for name in ("mean", "std")})
+        given |= {name: _numbers(f"--{name}", given[name]) for name in ("mean", "std")}
+        return ModelRequest(model, weights=weights, **given)
+
+
+@dataclass(frozen=True)
+class WeightOptions(FormOptions):
+    """With which weights, and in which form."""
+
+    weights: Annotated[Path | None, typer.Option(help="A file of tensors (no code is run), or FILE:ema.")] = None
+
+    def of(self, model: str) -> ModelRequest:
+        """Request a model with these weights."""
+        return self.with_weights(model, self.weights)
+
+
+@dataclass(frozen=True)
+class PairOptions(FormOptions):
+    """With which weights each of one or two models."""
+
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="A file of tensors, or FILE:ema; with two models once for each.")
+    ] = None
+
+    def each(self, models: Sequence[str]) -> tuple[ModelRequest, ...]:
+        """Request each model with its own weights; one model may be named once for two files of weights."""
+        files = self.weights or []
+        names = [*models] * len(files) if len(models) == 1 and files else [*models]
+        if len(names) > 2 or (files and len(files) != len(names)):
+            raise UsageError(
+                f"{len(names)} models with {len(files)} files of weights",
+                expected="one model or two, and no --weights or one for each --model",
+            )
+        return tuple(self.with_weights(name, file) for name, file in zip_longest(names, files))
 
 
 @dataclass(frozen=True)

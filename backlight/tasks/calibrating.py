@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backlight.data import load_data
+from backlight.classifier import Classifier
+from backlight.data import Dataset, load_data
+from backlight.data.load import load_splits
 from backlight.data.trained import trained_on
 from backlight.engine.progress import Progress
-from backlight.errors import DataError, counted
+from backlight.errors import DataError, UsageError, counted
 from backlight.evaluate import Calibration, match_labels
 from backlight.evaluate import calibrate as find_temperature
 from backlight.evaluate import evaluate as evaluate_classifier
 from backlight.evaluate.temperature import CALIBRATION, write_calibration
-from backlight.files import require_new
-from backlight.models import load
-from backlight.runs.folder import RunFolder
-from backlight.tasks.loading import assumed_of, measured_by, with_model
+from backlight.files import require_new, write_text
+from backlight.runs.folder import RunFolder, is_run
+from backlight.tasks.loading import (
+    Model,
+    ModelRequest,
+    as_classifier,
+    assumed_of,
+    measured_by,
+    model_name,
+    with_model,
+)
 from backlight.tasks.outcome import Outcome, command, plain_json
 from backlight.train.prepare import prepare_data
 
 
 @dataclass(frozen=True)
 class CalibrateRequest:
-    """Which run is calibrated, on the val part of its own data, or of other `data`.
+    """Which model is calibrated: a run on the val part of its own data, or any model on that of `data`.
 
-    >>> CalibrateRequest(Path("runs/first")).data is None
+    >>> CalibrateRequest("runs/first").data is None
     True
     """
 
-    run: Path
+    model: Model | Path
     data: str | None = None
-    device: str = "auto"
     limit: int | None = None
     force: bool = False
     batch_size: int = 32
+    seed: int = 0
+    out: Path = Path("backlight-out")
 
 
 def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) -> Outcome:
-    """Find the temperature at which a run's confidence means what it says, on its validation pictures.
+    """Find the temperature at which a model's confidence means what it says, on validation pictures.
 
-    It is kept in the run's folder; the result is a `Calibration`. Raises UsageError where one is there already,
-    FileError for what is no run, DataError where the val part is not the run's own and no other data is named.
+    It is kept in the folder of a run, for other models in `out`; the result is a `Calibration`. Raises UsageError where
+    one is there already or a model that is no run has no data, DataError where the val part is not the run's own and
+    no other data is named.
 
     >>> import tempfile
     >>> from backlight.tasks import TrainRequest, train
@@ -51,30 +63,37 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
     >>> calibrate(CalibrateRequest(run)).document["own_val"]
     True
     """
-    known = RunFolder(request.run).info.get("data") or {}
-    target = require_new(request.run / CALIBRATION, request.force)
+    model = str(request.model) if isinstance(request.model, Path) else request.model
+    name = model_name(model)
+    other_weights = isinstance(model, ModelRequest) and (model.weights is not None or model.random)
+    run = Path(name) if is_run(name) and not isinstance(model, Classifier) and not other_weights else None
+    target = require_new((run or request.out) / CALIBRATION, request.force)
+    known = (RunFolder(run).info.get("data") or {}) if run else {}
     spec = request.data or str(known.get("name", ""))
-    classifier = load(str(request.run), device=request.device)
-    # What a run notes of its data is what training makes of it: resized, and without broken pictures.
-    pictures = prepare_data(
-        classifier, match_labels(classifier, load_data(spec, split="val", trained_on=trained_on(str(request.run))))
-    )
-    same = pictures.fingerprint() == known.get("val")
-    if request.data is None and not same:
+    if not spec:
+        raise UsageError(f"{name} without data", expected="pictures to calibrate on", hint="--data DATA")
+    classifier = as_classifier(model, request.seed)
+    pictures = _pictures(classifier, spec, name)
+    same = run is not None and pictures.fingerprint() == known.get("val")
+    if run and request.data is None and not same:
         raise DataError(
-            f"the val part of {spec} is not the one that {request.run} was chosen on",
-            hint="--data with the run's data",
+            f"the val part of {spec} is not the one that {run} was chosen on", hint="--data with the run's data"
         )
-    pictures = pictures.limited(request.limit)
-    found = evaluate_classifier(classifier, pictures, batch_size=request.batch_size, progress=progress)
+    found = evaluate_classifier(
+        classifier, pictures.limited(request.limit), batch_size=request.batch_size, progress=progress
+    )
     result = find_temperature(found.table)
-    document = plain_json({"run": request.run, "data": spec, "own_val": same, **result.to_json()})
-    write_calibration(request.run, document)
-    warnings = [] if same else ["these are other pictures than those that the run was chosen on"]
+    document = plain_json({"run": name, "data": spec, "own_val": same, "split": pictures.split, **result.to_json()})
+    if run:
+        write_calibration(run, document)
+    else:
+        text = json.dumps(document | {"weights": classifier.passport.weights}, indent=2, ensure_ascii=False)
+        write_text(target, text + "\n")
+    warnings = ["these are other pictures than those that the run was chosen on"] if run and not same else []
     warnings += [result.note] if result.note else []
     return Outcome(
         plain_json(with_model(classifier, document)),
-        (*measured_by(classifier), *_lines(result, request.run, spec, target)),
+        (*measured_by(classifier), *_lines(result, run, spec, target)),
         (target,),
         found.failed,
         (*assumed_of(classifier), *warnings),
@@ -82,12 +101,21 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
     )
 
 
-def _lines(found: Calibration, folder: Path, data: str, target: Path) -> Iterator[str]:
+def _pictures(classifier: Classifier, spec: str, name: str) -> Dataset:
+    """Read the val part as training makes it, resized and without broken pictures; all of a set without parts."""
+    parts = load_splits(spec).parts
+    split = "val" if "val" in parts or is_run(name) else None
+    found = load_data(spec, split=split, trained_on=trained_on(name))
+    return prepare_data(classifier, match_labels(classifier, found))
+
+
+def _lines(found: Calibration, run: Path | None, data: str, target: Path) -> Iterator[str]:
     yield f"{counted(len(found.after), 'validation picture')}: temperature {found.temperature:.4g}"
     yield f"  calibration error  {found.ece_before:.2%} before, {found.ece_after:.2%} after"
     yield f"  loss               {found.loss_before:.4f} before, {found.loss_after:.4f} after"
     yield "  accuracy on the share of pictures of which it is most sure"
     yield from (f"    {one['coverage']:7.1%}  {one['accuracy']:.2%}" for one in found.coverage())
     yield f"  {target}"
-    yield "  after is on the pictures that it was found on; on others:"
-    yield f"  {command('evaluate', '--model', folder, '--data', data, '--calibrated')}"
+    yield "  after is on the pictures that it was found on"
+    if run:
+        yield f"  on others: {command('evaluate', '--model', run, '--data', data, '--calibrated')}"

@@ -15,6 +15,7 @@ from backlight.errors import ModelError, UsageError
 from backlight.evaluate import Comparison, Evaluation, compare_evaluations
 from backlight.evaluate import evaluate as evaluate_classifier
 from backlight.evaluate.multilabel import evaluate_targets
+from backlight.evaluate.normalization import NormalizationCheck, doubt_normalization
 from backlight.evaluate.registry import (
     AnyEvaluationMetric,
     EvaluationMetric,
@@ -124,10 +125,14 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
         return Outcome(result=found)
     comparison = compare_evaluations(*found) if len(found) == 2 else None
     slices = [one.slices(values) if values is not None else [] for one in found]
+    doubts = [doubt_normalization(one, pictures, batch_size=request.batch_size) for one in classifiers]
+    doubted = tuple(doubt.sentence() for doubt in doubts if doubt is not None and doubt.better is not None)
+    for classifier, doubt in zip(classifiers, doubts):
+        classifier.take_note(doubt.sentence() if doubt is not None else "")
     sections = _sections(found, comparison, slices[0], pictures, request.names)
     files = [found[0].table.write(request.out / _TABLE)] if request.table else []
     page, warnings = _write_page(classifiers[0], request, sections, found[0])
-    document = _document(found, classifiers, comparison, slices, metrics) | {"html": page}
+    document = _document(found, classifiers, comparison, slices, metrics, doubts) | {"html": page}
     return Outcome(
         plain_json(document),
         (
@@ -138,7 +143,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
         ),
         (*files, *([page] if page else [])),
         found[0].failed,
-        (*assumed_of(*classifiers), *told(pictures), *warnings),
+        (*assumed_of(*classifiers), *doubted, *told(pictures), *warnings),
         found,
     )
 
@@ -235,8 +240,14 @@ def _document(
     comparison: Comparison | None,
     slices: Sequence[Sequence[Slice]],
     metrics: Sequence[EvaluationMetric],
+    doubts: Sequence[NormalizationCheck | None],
 ) -> dict[str, Any]:
     documents = [with_model(classifier, one.to_json()) for one, classifier in zip(found, classifiers)]
+    for document, classifier, doubt in zip(documents, classifiers, doubts):
+        document["warnings"] = list(assumed_of(classifier))
+        if doubt is not None:
+            document["normalization"] = doubt.to_json()
+            document["warnings"] += filter(None, [doubt.sentence()])
     for document, own in zip(documents, slices):
         if own:
             document["slices"] = [one.to_json() for one in own]
