@@ -1,9 +1,10 @@
-"""The two small grammars that every verb shares: `NAME:key=value,key=value` and epsilon."""
+"""The small grammars that every verb shares: `NAME:key=value,key=value`, epsilon, and when two names are the same."""
 
 from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -212,3 +213,12 @@ def parse_numbers(text: str) -> tuple[float, ...]:
     (0.5, 0.5)
     """
     return tuple(parse_number(part) for part in text.split(","))
+
+
+def normal(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC), so that the same letters are the same name.
+
+    >>> normal("cafe\\u0301") == "caf\\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", name)

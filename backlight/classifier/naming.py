@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from backlight.errors import InputError, ModelError, did_you_mean
+from backlight.grammar import normal
 
 _LABEL, _INDEX = "label:", "index:"
-
-
-def normal(name: str) -> str:
-    """Return a name in Unicode's composed form (NFC), so that the same letters are the same name.
-
-    >>> normal("cafe\\u0301") == "caf\\u00e9"
-    True
-    """
-    return unicodedata.normalize("NFC", name)
 
 
 def checked_labels(labels: Iterable[str]) -> tuple[str, ...]:

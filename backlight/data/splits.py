@@ -13,6 +13,7 @@ from backlight.data.dataset import Dataset
 from backlight.data.pictures import Joined
 from backlight.data.trained import SPLIT_SEED, TrainedOn
 from backlight.errors import DataError, UsageError, counted
+from backlight.grammar import normal
 from backlight.random import Random
 
 NAMES = ("train", "val", "test")
@@ -194,11 +195,13 @@ def number_labels(names: Mapping[str, Sequence[str]], source: str) -> tuple[tupl
     """Turn label names per part into one numbering: the names in order, and int64 labels per part.
 
     The names are those of "train" (or of the only part), sorted, as numbers where all are whole numbers. Raises
-    `DataError` naming the part when another one holds a class that train lacks.
+    `DataError` naming the part when another one holds a class that train lacks. Names are compared in NFC.
 
     >>> number_labels({"train": ["dog", "cat"], "test": ["dog"]}, "pets")
     (('cat', 'dog'), {'train': tensor([1, 0]), 'test': tensor([1])})
     """
+    # One class may be written with composed accents in one part and with decomposed ones in another.
+    names = {part: [normal(value) for value in values] for part, values in names.items()}
     reference = "train" if "train" in names else next(iter(names))
     ordered = sort_names(set(names[reference]))
     place = {name: number for number, name in enumerate(ordered)}

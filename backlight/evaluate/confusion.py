@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-DENSE = 200
+DENSE = 1000
 """Up to so many classes the matrix is written out in JSON, beyond only the pairs that occur."""
 
 
@@ -77,7 +77,7 @@ class Confusion:
         return whole
 
     def to_json(self) -> list[list[int]] | dict[str, Any]:
-        """Return the matrix, or of more than 200 classes `{"classes", "pairs": [[true, predicted, count]]}`."""
+        """Return the matrix, or of more than 1,000 classes `{"classes", "pairs": [[true, predicted, count]]}`."""
         if self.classes <= DENSE:
             return self.dense().tolist()
         pairs = zip(self.true.tolist(), self.predicted.tolist(), self.counts.tolist())

@@ -138,3 +138,9 @@ def test_a_sample_follows_from_its_seed():
     assert data.sampled(None) is data
     with pytest.raises(DataError):
         data.sampled(0)
+
+
+def test_composed_and_decomposed_accents_are_one_class() -> None:
+    names, labels = number_labels({"train": ["caf\u00e9", "dog"], "val": ["cafe\u0301"]}, "pets")
+    assert names == ("caf\u00e9", "dog")
+    assert labels["val"].tolist() == [0]
