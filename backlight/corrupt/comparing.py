@@ -45,6 +45,16 @@ def compare_studies(first: CorruptionStudy, second: CorruptionStudy) -> dict[str
     a mean of paired differences. Classes are compared by name.
 
     Raises DataError for other pictures, kinds or severities.
+
+    >>> from backlight.corrupt.request import CorruptionRequest
+    >>> from backlight.table import Table
+    >>> table = Table.of(
+    ...     {"id": ["a", "b"], "label": [0, 1], "prediction": [0, 1], "confidence": [0.9, 0.8],
+    ...      "fog.prediction": [[0], [0]], "fog.confidence": [[0.8], [0.6]]}
+    ... )
+    >>> study = CorruptionStudy(table, CorruptionRequest.of("fog", severities="1"), ("cat", "dog"))
+    >>> compare_studies(study, study)["fog"].difference
+    0.0
     """
     if first.request.names != second.request.names or first.request.severities != second.request.severities:
         raise DataError("other kinds or severities", expected="two studies of the same corruptions")

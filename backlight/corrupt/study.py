@@ -81,6 +81,14 @@ class CorruptionStudy:
     Columns: `id`, `label`, `prediction`, `confidence`; for each kind `KIND.prediction` and `KIND.confidence`, a list
     over the severities; `stability.NAME.prediction` and `.change`, a list over the amounts. `size` is the height and
     width of the pictures that were corrupted.
+
+    >>> table = Table.of(
+    ...     {"id": ["a", "b"], "label": [0, 1], "prediction": [0, 1], "confidence": [0.9, 0.8],
+    ...      "fog.prediction": [[0], [0]], "fog.confidence": [[0.8], [0.6]]}
+    ... )
+    >>> study = CorruptionStudy(table, CorruptionRequest.of("fog", severities="1"), ("cat", "dog"))
+    >>> study.clean_accuracy, study.kinds["fog"].accuracy
+    (1.0, (0.5,))
     """
 
     table: Table

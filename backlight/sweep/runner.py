@@ -80,6 +80,12 @@ def sweep(
     number of processes and after any kill.
 
     `note` says in words what is known after a part; no block is begun once `enough` is true.
+
+    >>> import torch
+    >>> from backlight.data.dataset import Dataset
+    >>> data = Dataset.of(torch.zeros(3, 3, 4, 4, dtype=torch.uint8))
+    >>> sweep(Task("ids", data, lambda data, advance: Part(Table.of(id=data.ids)), size=2)).table.ids
+    ['0', '1', '2']
     """
     engine = engine or _alone()
     run = _Run(task, folder, tag, engine, note, enough)

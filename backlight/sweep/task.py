@@ -32,7 +32,13 @@ class Part:
 
 
 class Advance(Protocol):
-    """Report pictures as finished, with a few words about them."""
+    """Report pictures as finished, with a few words about them.
+
+    >>> def quiet(count: int = 1, note: str = "") -> None:
+    ...     pass
+    >>> advance: Advance = quiet
+    >>> advance(2, "half of them")
+    """
 
     def __call__(self, count: int = 1, note: str = "") -> None: ...
 
