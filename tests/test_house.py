@@ -33,7 +33,7 @@ def test_the_command_line_is_thin() -> None:
 
 
 def test_the_command_line_knows_tasks_and_foundations_only() -> None:
-    assert {end for begin, end in arrows() if begin == "cli"} <= {"tasks", "engine", "errors", "grammar"}
+    assert {end for begin, end in arrows() if begin == "cli"} <= {"tasks", "engine", "errors", "grammar", "plugins"}
 
 
 def test_no_module_hides_a_name_of_its_package() -> None:
