@@ -12,8 +12,11 @@ BacklightError
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
+
+_python_format = warnings.formatwarning
 
 
 class BacklightError(Exception):
@@ -82,6 +85,23 @@ class Failure(NamedTuple):
     def to_json(self) -> dict[str, str]:
         """Return `{"path", "error"}`."""
         return {"path": self.path, "error": self.error}
+
+
+class PluginWarning(UserWarning):
+    """An installed plug-in cannot be used; everything else goes on without it."""
+
+
+def in_one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Write a warning about a plug-in for people, and any other as Python does.
+
+    >>> in_one_line("the plug-in 'waves' cannot be used", PluginWarning, "", 0)
+    "backlight: the plug-in 'waves' cannot be used\\n"
+    """
+    if issubclass(category, PluginWarning):
+        return f"backlight: {message}\n"
+    return _python_format(message, category, filename, lineno, line)
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:

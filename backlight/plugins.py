@@ -15,29 +15,11 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, distributions
 from typing import Any, Generic, Protocol, TypeVar
 
-from backlight.errors import UsageError, did_you_mean
+from backlight.errors import PluginWarning, UsageError, did_you_mean
 from backlight.user_code import function_of, is_file_function
 
 SWITCH = "BACKLIGHT_PLUGINS"
 BUILT_IN = "backlight"
-_python_format = warnings.formatwarning
-
-
-class PluginWarning(UserWarning):
-    """An installed plug-in cannot be used; everything else goes on without it."""
-
-
-def in_one_line(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-) -> str:
-    """Write a warning about a plug-in for people, and any other as Python does.
-
-    >>> in_one_line("the plug-in 'waves' cannot be used", PluginWarning, "", 0)
-    "backlight: the plug-in 'waves' cannot be used\\n"
-    """
-    if issubclass(category, PluginWarning):
-        return f"{BUILT_IN}: {message}\n"
-    return _python_format(message, category, filename, lineno, line)
 
 
 class Card(Protocol):

@@ -14,8 +14,7 @@ def main() -> None:
     from backlight.cli.app import app
     from backlight.cli.output import warn
     from backlight.engine.interrupt import terminated_as_interrupted
-    from backlight.errors import BacklightError
-    from backlight.plugins import in_one_line
+    from backlight.errors import BacklightError, in_one_line
 
     warnings.formatwarning = in_one_line
     try:

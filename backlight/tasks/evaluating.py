@@ -152,8 +152,8 @@ def _several(
     classifiers: Sequence[Classifier], pictures: Dataset, request: EvaluateRequest, progress: Progress | None
 ) -> Outcome:
     """Evaluate one model on pictures with several labels each: a precision per class, and its mean."""
-    if len(classifiers) > 1 or request.slice or request.calibrated or request.tta:
-        found = "two models, --slice, --tta or --calibrated with several labels a picture"
+    if len(classifiers) > 1 or request.slice or request.calibrated or request.tta or request.metrics:
+        found = "two models, --slice, --tta, --metrics or --calibrated with several labels a picture"
         raise UsageError(found, expected="one model, and none of them")
     scores, failed = evaluate_targets(classifiers[0], pictures, batch_size=request.batch_size, progress=progress)
     document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": None})
