@@ -12,20 +12,16 @@ from backlight.cli import data
 from backlight.cli.attack import attack
 from backlight.cli.calibrate import calibrate
 from backlight.cli.corruptions import corruptions
-from backlight.cli.denoise import denoise
 from backlight.cli.evaluate import evaluate
 from backlight.cli.explain import explain
 from backlight.cli.export import export
-from backlight.cli.fool import fool
-from backlight.cli.inspect import inspect
 from backlight.cli.listing import methods, models
+from backlight.cli.looking import inspect, predict
+from backlight.cli.making import denoise, fool, style, visualize
 from backlight.cli.options import expand_options
-from backlight.cli.predict import predict
 from backlight.cli.report import report
 from backlight.cli.robustness import robustness
-from backlight.cli.style import style
 from backlight.cli.train import train
-from backlight.cli.visualize import visualize
 
 VERBS: dict[Callable[..., None], str] = {
     report: "backlight report cat.jpg holiday/ --out report.html",

@@ -1,4 +1,4 @@
-"""The verb `inspect`."""
+"""The verbs that look at pictures or at a model: `predict` and `inspect`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,23 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import Force, ModelOptions, RunOptions
+from backlight.cli.options import Force, Limit, ModelOptions, Pictures, RunOptions
 from backlight.cli.output import run_task
+
+
+def predict(
+    pictures: Pictures,
+    model: ModelOptions,
+    run: RunOptions,
+    top: Annotated[int, typer.Option(min=1, help="Classes shown per picture.")] = 5,
+    limit: Limit = None,
+) -> None:
+    """Name the most likely classes of pictures."""
+    from backlight.tasks.predicting import PredictRequest
+    from backlight.tasks.predicting import predict as task
+
+    request = PredictRequest(tuple(pictures), model.request, top, limit, run.seed, run.batch_size)
+    run_task(run, lambda progress: task(request, progress=progress))
 
 
 def inspect(
