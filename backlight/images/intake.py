@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ def read_batches(
 
 
 def unique_stems(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """Return each path a file name without suffix of its own; equal ones are numbered.
+    """Return for each path a file name without suffix of its own; equal ones are numbered, long ones shortened.
 
     >>> unique_stems(["a/cat.jpg", "b/cat.png", "dog.png"])
     ['cat', 'cat-2', 'dog']
@@ -66,7 +67,7 @@ def unique_stems(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     used: set[str] = set()
     stems = []
     for path in paths:
-        stem = unique = Path(path).stem
+        stem = unique = _shortened(Path(path).stem)
         number = 1
         while unique in used:
             number += 1
@@ -74,3 +75,15 @@ def unique_stems(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
         used.add(unique)
         stems.append(unique)
     return stems
+
+
+_LONGEST = 150
+"""Bytes of a stem: names have at most 255 on most file systems, and method, layer and suffix come behind it."""
+
+
+def _shortened(stem: str) -> str:
+    raw = os.fsencode(stem)
+    if len(raw) <= _LONGEST:
+        return stem
+    digest = hashlib.blake2b(raw, digest_size=4).hexdigest()
+    return f"{os.fsdecode(raw[: _LONGEST - 9]).encode('utf-8', 'ignore').decode('utf-8', 'ignore')}-{digest}"
