@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backlight.faces import lazy_names
+from backlight.core.faces import lazy_names
 
 if TYPE_CHECKING:
     from backlight.attack import attack as attack
     from backlight.attack import evaluate_robustness as evaluate_robustness
     from backlight.classifier import Classifier as Classifier
+    from backlight.core.errors import BacklightError as BacklightError
+    from backlight.core.random import Random as Random
     from backlight.data import load_data as load_data
     from backlight.denoise import denoise as denoise
-    from backlight.errors import BacklightError as BacklightError
     from backlight.evaluate import calibrate as calibrate
     from backlight.evaluate import evaluate as evaluate
     from backlight.evaluate import predict as predict
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from backlight.images import Resize as Resize
     from backlight.models import load as load
     from backlight.pixels import optimize as optimize
-    from backlight.random import Random as Random
     from backlight.report import write_report as report  # noqa: F401
     from backlight.table import Table as Table
     from backlight.train import fit as fit
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from backlight.visualize import style_transfer as style_transfer
 
 _HOMES = {
-    "BacklightError": "backlight.errors",
+    "BacklightError": "backlight.core.errors",
     "Classifier": "backlight.classifier",
-    "Random": "backlight.random",
+    "Random": "backlight.core.random",
     "Resize": "backlight.images",
     "Table": "backlight.table",
     "attack": "backlight.attack",

@@ -22,12 +22,12 @@ from measure import Figure, at_least, at_most, faster
 from torch import Tensor
 
 import backlight
+from backlight.core.random import Random
 from backlight.corrupt import CORRUPTIONS, CorruptionCard, corrupt
 from backlight.corrupt.registry import frost_card
 from backlight.corrupt.severities import SEVERITIES
 from backlight.corrupt.weather import frost_of
 from backlight.images import open_picture, to_tensor
-from backlight.random import Random
 
 PLAIN = ("gaussian_blur", "defocus_blur", "zoom_blur", "brightness", "contrast", "saturate", "pixelate", "jpeg")
 # The peer works on any size and so changed these: corner instead of centre, other lengths.

@@ -10,7 +10,7 @@ import sys
 LAUNCHER = """
 import os, sys, traceback
 import torch
-import backlight.engine.processes
+import backlight.core.processes
 torch.set_num_threads(1)
 source, world = sys.stdin.read(), int(sys.argv[1])
 children = []

@@ -10,7 +10,7 @@ import backlight
 from tests.house import ROOT, arrows, circles, loose_modules, rooms
 
 # Each new arrow is one more room that a reader has to know: raise this only with a new room.
-MOST_ARROWS = 210
+MOST_ARROWS = 115
 MOST_LOOSE, MOST_LINES_OF_THE_COMMAND_LINE = 12, 1200
 
 
@@ -33,7 +33,7 @@ def test_the_command_line_is_thin() -> None:
 
 
 def test_the_command_line_knows_tasks_and_foundations_only() -> None:
-    assert {end for begin, end in arrows() if begin == "cli"} <= {"tasks", "engine", "errors", "grammar", "plugins"}
+    assert {end for begin, end in arrows() if begin == "cli"} <= {"tasks", "core"}
 
 
 def test_no_module_hides_a_name_of_its_package() -> None:

@@ -17,6 +17,7 @@ from backlight.attack.request import RobustnessRequest
 from backlight.classifier import Classifier
 from backlight.classifier.heads import Head
 from backlight.classifier.targets import resolve_targets
+from backlight.core.random import Random
 from backlight.corrupt import CorruptionRequest, evaluate_corruptions
 from backlight.data import load_data
 from backlight.evaluate import evaluate, evaluate_multilabel, predict
@@ -27,7 +28,6 @@ from backlight.explain.scores import METRICS, score, score_explanations
 from backlight.images import write_png
 from backlight.models import inspect_model
 from backlight.pixels import Adam, Ball, Box, Pixels, Sign, cross_entropy, optimize, read_objective, turns
-from backlight.random import Random
 from backlight.testing import CALLERS, caller, small_net, unchanged
 from backlight.train import fit
 from backlight.train.recipe import Recipe

@@ -18,7 +18,7 @@ from backlight.attack.request import RobustnessRequest
 from backlight.attack.robustness import Robustness
 from backlight.attack.saved import SavedAttack, save_adversarial
 from backlight.attack.threat import ThreatModel
-from backlight.faces import call_room
+from backlight.core.faces import call_room
 
 __all__ = [
     "ATTACKS",

@@ -15,9 +15,9 @@ from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.classifier.heads import predicted_classes
 from backlight.classifier.targets import Target
+from backlight.core.random import Seed
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
-from backlight.random import Seed
 
 _WORTH_A_COPY = 10  # steps from which making the fast copy pays for itself
 

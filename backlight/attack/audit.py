@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.random import Random, Seed, hash_ids
+from backlight.core.random import Random, Seed, hash_ids
 
 
 def most_broken(survivors: int, tested: int, broken: int, confidence: float = 0.95) -> int:

@@ -11,7 +11,7 @@ from backlight.attack.objectives import Objective, objective_name, objective_of,
 from backlight.attack.rules.apgd import APGD
 from backlight.attack.rules.fab import FAB, NearestPlane
 from backlight.attack.rules.square import Square, SquareL2, Stripes, Tiles
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.pixels import Measure, Result, Surface, Transforms, View, logit, margin
 from backlight.pixels.starts import Start
 

@@ -15,13 +15,13 @@ from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.classifier.heads import well_defined
 from backlight.classifier.targets import Target, resolve_targets
-from backlight.engine.chunks import Chunk
-from backlight.errors import InputError
+from backlight.core.chunks import Chunk
+from backlight.core.errors import InputError
+from backlight.core.random import Random, Seed, hash_ids
 from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, predicted
 from backlight.pixels.parametrizations import LEVELS, Parametrization, round_towards
 from backlight.pixels.starts import Start
 from backlight.pixels.transforms import Transforms
-from backlight.random import Random, Seed, hash_ids
 
 Ids = Tensor | Sequence[int] | Sequence[str] | None
 """The images' names, which key their random numbers; None for their places in the batch."""

@@ -10,9 +10,9 @@ from backlight.attack.objectives import read_objective
 from backlight.attack.registry import ATTACKS, AttackCard
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
-from backlight.errors import UsageError
-from backlight.grammar import Spec, parse_spec
-from backlight.options import Option, read_options
+from backlight.core.errors import UsageError
+from backlight.core.grammar import Spec, parse_spec
+from backlight.core.options import Option, read_options
 from backlight.pixels.ascent import DEFAULT_EPS
 
 Attack = str | AttackCard | Callable[..., Any]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from backlight.attack.referee import Referee
 from backlight.classifier import Classifier
-from backlight.engine.chunks import Chunk
+from backlight.core.chunks import Chunk
 from backlight.pixels import Measure, Result, Rule, margin, optimize
 from backlight.pixels.constraints import Constraint
 from backlight.pixels.parametrizations import LEVELS, Parametrization

@@ -19,7 +19,7 @@ from backlight.attack.challenge import Challenge
 from backlight.attack.checks import Doubt, not_monotone
 from backlight.attack.minimum_norm import fmn
 from backlight.attack.threat import ThreatModel
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.pixels.geometry import per_image
 from backlight.sweep.cost import passes_of
 

@@ -25,19 +25,19 @@ from backlight.attack.stages import PLANS, Stage
 from backlight.attack.standing import Standing
 from backlight.attack.survival import Survival
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError, Failure
+from backlight.core.fingerprint import fingerprint
+from backlight.core.processes import Engine
+from backlight.core.progress import Progress
+from backlight.core.random import Seed
+from backlight.core.user_code import code_of
 from backlight.data.dataset import Batch, Dataset
-from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress
-from backlight.errors import DataError, Failure
 from backlight.evaluate.samples import check_labels
-from backlight.fingerprint import fingerprint
 from backlight.pixels import Result
-from backlight.random import Seed
 from backlight.sweep import Advance, Cost, Part, Swept, Task, sweep
 from backlight.sweep.cost import cost_of, passes_of, shape_of
 from backlight.sweep.task import Work
 from backlight.table import Table
-from backlight.user_code import code_of
 
 _AUDITED = ("fab-t", "square")  # the costly stages that rarely change the answer
 _BLOCK, _BUDGET_BLOCK = 1000, 100  # pictures in a block at most

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backlight.attack.challenge import Challenge
 from backlight.attack.objectives import Objective, objective_of
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.pixels import Result, Unit
 from backlight.pixels.ascent import Ascent
 

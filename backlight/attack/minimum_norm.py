@@ -13,11 +13,11 @@ from torch import Tensor
 from backlight.attack.auto import each_in_turn
 from backlight.attack.challenge import Challenge
 from backlight.attack.rules.minimum_norm import DDN, FMN, DeepFool, Halve
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.random import Random
 from backlight.pixels import Adam, Measure, Result, cross_entropy, distance, hinge, margin
 from backlight.pixels.describe import Brief
 from backlight.pixels.parametrizations import LEVELS, round_towards
-from backlight.random import Random
 
 _HALVINGS = 12
 _INSIDE = 1e-3  # tanh hardly moves near its ends

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from torch import Tensor
 
 from backlight.attack.challenge import Challenge
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.errors import UsageError, did_you_mean
+from backlight.core.plugins import name_of
+from backlight.core.user_code import function_of, is_file_function
 from backlight.pixels import Measure, cross_entropy, dlr, dlr_targeted, logit, margin, probability
-from backlight.plugins import name_of
-from backlight.user_code import function_of, is_file_function
 
 _AWAY: dict[str, Callable[[Tensor], Measure]] = {
     "cross-entropy": cross_entropy,

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from backlight.attack import auto, gradient, minimum_norm, stages
 from backlight.attack.challenge import Challenge
-from backlight.options import Option, options_of
+from backlight.core.options import Option, options_of
+from backlight.core.plugins import Registry
 from backlight.pixels import Result
-from backlight.plugins import Registry
 
 _AFTER = "after"
 _NORMS = ("linf", "l2", "l1")

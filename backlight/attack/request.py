@@ -12,7 +12,7 @@ from backlight.attack.registry import AttackCard
 from backlight.attack.stages import PLANS, Stage
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 
 MODES = ("exact", "audited")
 

@@ -16,7 +16,7 @@ from backlight.attack.curve import Curve
 from backlight.attack.extremes import Extremes, distances_of
 from backlight.attack.request import RobustnessRequest
 from backlight.attack.survival import Survival
-from backlight.errors import Failure
+from backlight.core.errors import Failure
 from backlight.table import Table
 from backlight.table.statistics import wilson
 

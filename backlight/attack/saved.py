@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from backlight.attack.adversarial import AttackResult
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.images import open_picture, round_to_8bit, to_tensor, write_png
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from backlight.attack.auto import apgd, apgd_t, fab, fab_t, square
 from backlight.attack.challenge import Challenge
+from backlight.core.random import Random
 from backlight.pixels import Result
-from backlight.random import Random
 
 _VIEWS = 20  # forwards that one gradient averages over for a randomized model
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.grammar import parse_epsilon
+from backlight.core.grammar import parse_epsilon
 from backlight.pixels import Box, Constraint, Lattice, Mask, Pixels
 from backlight.pixels.ascent import ball
 from backlight.pixels.describe import Brief

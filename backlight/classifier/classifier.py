@@ -20,7 +20,7 @@ from backlight.classifier.naming import checked_labels, find_class
 from backlight.classifier.passport import FIELDS, GEOMETRY, Passport, Source
 from backlight.classifier.recording import LOGITS, Layer, list_layers, record_layers, split_call
 from backlight.classifier.wrapping import as_module, per_channel
-from backlight.errors import LayerError, ModelError, did_you_mean
+from backlight.core.errors import LayerError, ModelError, did_you_mean
 from backlight.images import Picture, Resize
 from backlight.images.picture import Photograph, read_photograph
 
@@ -90,7 +90,7 @@ class Classifier:
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2), nn.Softmax(1))
         >>> Classifier.from_module(net, size=2)
         Traceback (most recent call last):
-        backlight.errors.ModelError: the model returns probabilities...
+        backlight.core.errors.ModelError: the model returns probabilities...
         """
         means, stds = per_channel((0.0,) * 3 if mean is None else mean, (1.0,) * 3 if std is None else std)
         stated: dict[str, object] = {

@@ -13,7 +13,7 @@ from backlight.classifier.recording import LOGITS, record_layers
 from backlight.classifier.returned import Output
 from backlight.classifier.tail import TailWatch
 from backlight.classifier.wrapping import Function
-from backlight.errors import InputError, ModelError
+from backlight.core.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from backlight.classifier.classifier import Classifier
@@ -27,7 +27,7 @@ def check_images(images: Tensor, channels: int) -> Tensor:
 
     >>> check_images(torch.full((1, 3, 2, 2), 2.5), 3)
     Traceback (most recent call last):
-    backlight.errors.InputError: images range from 2.5 to 2.5...
+    backlight.core.errors.InputError: images range from 2.5 to 2.5...
     """
     if not isinstance(images, Tensor):
         raise InputError(f"images are {type(images).__name__}", expected="a float tensor [B,C,H,W] in [0,1]")

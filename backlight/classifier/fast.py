@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from backlight.classifier.classifier import Classifier
 from backlight.classifier.layout import FORMATS, suitable_format
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 
 TOLERANCE = 1e-4
 _COMPARED = 2  # pictures
@@ -99,7 +99,7 @@ def _copy_and_fold(classifier: Classifier, keep: frozenset[str], memory_format: 
 
 
 def _images(classifier: Classifier) -> Tensor:
-    from backlight.random import Random
+    from backlight.core.random import Random
 
     assert classifier.size is not None
     height, width = classifier.size

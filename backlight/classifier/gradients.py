@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 
 
 def differentiate(

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 
 OUTPUTS = ("logits", "probabilities", "log-probabilities", "binary", "multilabel")
 

@@ -7,7 +7,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from backlight.classifier.classifier import Classifier
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 
 
 def count_multiply_adds(classifier: Classifier, shape: tuple[int, ...]) -> int:

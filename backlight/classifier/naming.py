@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from backlight.errors import InputError, ModelError, did_you_mean
-from backlight.grammar import normal
+from backlight.core.errors import InputError, ModelError, did_you_mean
+from backlight.core.grammar import normal
 
 _LABEL, _INDEX = "label:", "index:"
 
@@ -17,7 +17,7 @@ def checked_labels(labels: Iterable[str]) -> tuple[str, ...]:
 
     >>> checked_labels(["crane", "heron", "crane"])
     Traceback (most recent call last):
-    backlight.errors.ModelError: the label 'crane' is that of classes 0 and 2; expected a name of its own ...
+    backlight.core.errors.ModelError: the label 'crane' is that of classes 0 and 2; expected a name of its own ...
     """
     names = tuple(map(normal, labels))
     places: dict[str, list[int]] = {}

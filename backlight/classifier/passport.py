@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
-from backlight.fingerprint import fingerprint
+from backlight.core.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from backlight.images import Resize

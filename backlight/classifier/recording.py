@@ -17,7 +17,7 @@ from torch.utils.hooks import RemovableHandle
 
 from backlight.classifier.guard import in_this_thread
 from backlight.classifier.returned import Output, call_module
-from backlight.errors import LayerError, did_you_mean
+from backlight.core.errors import LayerError, did_you_mean
 
 LOGITS = "logits"
 

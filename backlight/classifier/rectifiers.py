@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 
 RULES = ("plain", "guided", "deconvnet", "redirected")
 

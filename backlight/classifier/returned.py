@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 
 _WRAP = (
     "wrap it: Classifier.from_module(lambda images: model(images)[0], ...), with what finds the logits in place of [0]"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from backlight.classifier.classifier import Classifier
-from backlight.errors import InputError
-from backlight.random import Random
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 
 Target = str | int | Tensor | Sequence[str | int] | None
 NAMED = ("top", "second", "least-likely", "random")

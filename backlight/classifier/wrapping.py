@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier.hidden import hidden_modules
-from backlight.errors import InputError, ModelError
+from backlight.core.errors import InputError, ModelError
 
 
 class Function(nn.Module):

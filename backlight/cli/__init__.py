@@ -13,8 +13,8 @@ def main() -> None:
     """
     from backlight.cli.app import app
     from backlight.cli.output import warn
-    from backlight.engine.interrupt import terminated_as_interrupted
-    from backlight.errors import BacklightError, in_one_line
+    from backlight.core.errors import BacklightError, in_one_line
+    from backlight.core.interrupt import terminated_as_interrupted
 
     warnings.formatwarning = in_one_line
     try:

@@ -8,7 +8,7 @@ import typer
 
 from backlight.cli.options import Limit, OutputOptions, RunOptions, WeightOptions
 from backlight.cli.output import run_task
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 
 
 def calibrate(

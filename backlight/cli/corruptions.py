@@ -9,7 +9,7 @@ import typer
 
 from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PartOptions, RunOptions, WeightOptions
 from backlight.cli.output import given_command, run_task
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 
 
 def corruptions(

@@ -9,7 +9,7 @@ import typer
 
 from backlight.cli.options import DATA_FORMS, FollowLinks, OutputOptions, RunOptions
 from backlight.cli.output import run_task
-from backlight.grammar import parse_size
+from backlight.core.grammar import parse_size
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_FORMS)]
 

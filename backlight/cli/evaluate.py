@@ -31,7 +31,7 @@ def evaluate(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the finished blocks in --out.")] = False,
 ) -> None:
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better."""
-    from backlight.grammar import split_specs
+    from backlight.core.grammar import split_specs
     from backlight.tasks.evaluating import EvaluateRequest
     from backlight.tasks.evaluating import evaluate as task
 

@@ -8,7 +8,7 @@ import typer
 
 from backlight.cli.options import DATA, Methods, ModelOptions, OutputOptions, PartOptions, RunOptions, SomePictures
 from backlight.cli.output import given_command, run_task
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 
 
 def explain(
@@ -35,7 +35,7 @@ def explain(
     ] = False,
 ) -> None:
     """Show what in pictures speaks for a class: an overlay and a raw map per method; score them on whole data sets."""
-    from backlight.grammar import split_specs
+    from backlight.core.grammar import split_specs
     from backlight.tasks import explaining
     from backlight.tasks.explaining_data import ExplainDataRequest, explain_data, scored
 

@@ -9,7 +9,7 @@ import typer
 
 from backlight.cli.options import Frames, Limit, ModelOptions, OutputOptions, Pictures, RunOptions, Steps
 from backlight.cli.output import run_task
-from backlight.grammar import parse_number, parse_numbers
+from backlight.core.grammar import parse_number, parse_numbers
 
 
 def visualize(

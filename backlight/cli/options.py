@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_type_h
 
 import typer
 
-from backlight.errors import UsageError
-from backlight.grammar import parse_numbers, parse_size
+from backlight.core.errors import UsageError
+from backlight.core.grammar import parse_numbers, parse_size
 
 if TYPE_CHECKING:
     from backlight.tasks.loading import DataRequest, ModelRequest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from backlight.engine.progress import Progress, terminal_progress
+from backlight.core.progress import Progress, terminal_progress
 
 if TYPE_CHECKING:
     from backlight.cli.options import PrintOptions

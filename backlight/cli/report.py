@@ -39,7 +39,7 @@ def report(
 
     Without pictures and data it takes four sample photographs.
     """
-    from backlight.grammar import split_specs
+    from backlight.core.grammar import split_specs
     from backlight.tasks.loading import DataRequest
     from backlight.tasks.reporting import ReportRequest
     from backlight.tasks.reporting import report as task

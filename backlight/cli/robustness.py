@@ -8,8 +8,8 @@ import typer
 
 from backlight.cli.options import DATA_FORMS, AttackOptions, ModelOptions, OutputOptions, PartOptions, RunOptions
 from backlight.cli.output import given_command, run_task
-from backlight.errors import UsageError
-from backlight.grammar import parse_duration
+from backlight.core.errors import UsageError
+from backlight.core.grammar import parse_duration
 
 
 def robustness(

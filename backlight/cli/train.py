@@ -10,7 +10,7 @@ import typer
 
 from backlight.cli.options import DATA_FORMS, Device, FollowLinks, Force, PrintOptions
 from backlight.cli.output import given_command, run_task
-from backlight.grammar import parse_duration
+from backlight.core.grammar import parse_duration
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from backlight.core.errors import UsageError, did_you_mean
+from backlight.core.grammar import parse_number, parse_spec
+from backlight.core.random import Random
 from backlight.corrupt.augmix import augmix
 from backlight.corrupt.corrupting import corrupt
 from backlight.corrupt.registry import CORRUPTIONS, corruption_of
 from backlight.corrupt.severities import check_severity
-from backlight.errors import UsageError, did_you_mean
-from backlight.grammar import parse_number, parse_spec
-from backlight.random import Random
 
 Augmenter = Callable[[Tensor, Random], Tensor]
 """From pictures `[A,C,H,W]` in [0,1] and keyed random numbers to pictures."""

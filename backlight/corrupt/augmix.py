@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backlight.random import Random
+from backlight.core.random import Random
 
 _CHAINS, _DEEPEST = 3, 3
 Operation = Callable[[Tensor, Tensor], Tensor]

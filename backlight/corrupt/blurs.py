@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.corrupt.filters import blur, filter_pictures, pad
 from backlight.corrupt.severities import Constants
-from backlight.random import Random
 
 
 def gaussian_blur(images: Tensor, constants: Constants, random: Random) -> Tensor:

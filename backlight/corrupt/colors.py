@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.corrupt.severities import Constants
-from backlight.random import Random
 
 
 def value_of(images: Tensor) -> Tensor:

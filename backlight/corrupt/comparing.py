@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from backlight.core.errors import DataError
 from backlight.corrupt.study import CorruptionStudy
-from backlight.errors import DataError
 
 _Z = 1.959963984540054  # of the 95 % interval
 

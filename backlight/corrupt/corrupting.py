@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 from backlight.corrupt.blurs import to_levels
 from backlight.corrupt.colors import luminance
 from backlight.corrupt.registry import Corruption, CorruptionCard, corruption_of
 from backlight.corrupt.severities import Constants, check_severity, constants_of, table_for
-from backlight.errors import InputError
-from backlight.random import Random
 
 Kind = str | CorruptionCard | Corruption
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.corrupt.filters import Edges, blur, fold
 from backlight.corrupt.severities import Constants
-from backlight.random import Random
 
 
 def pixelate(images: Tensor, constants: Constants, random: Random) -> Tensor:

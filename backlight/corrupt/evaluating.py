@@ -13,17 +13,17 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.heads import well_defined
+from backlight.core.errors import DataError, Failure
+from backlight.core.processes import Engine
+from backlight.core.progress import Progress
+from backlight.core.random import Random, Seed
 from backlight.corrupt import corrupt
 from backlight.corrupt.request import CorruptionRequest
 from backlight.corrupt.shifts import SHIFTS, Shift
 from backlight.corrupt.study import CorruptionStudy
 from backlight.data.dataset import Dataset
-from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress
-from backlight.errors import DataError, Failure
 from backlight.evaluate.samples import match_labels
 from backlight.images.resize import Resize
-from backlight.random import Random, Seed
 from backlight.sweep import Part, Task, sweep
 from backlight.sweep.cost import cost_of
 from backlight.sweep.task import Advance

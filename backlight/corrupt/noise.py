@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.corrupt.severities import Constants
-from backlight.random import Random
 
 _LEVELS = 256
 _POISSON_CELLS = 2**14

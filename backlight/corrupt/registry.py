@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from backlight.core.errors import UsageError
+from backlight.core.plugins import Registry
+from backlight.core.random import Random
 from backlight.corrupt import blurs, colors, digital, noise, spatter, weather
 from backlight.corrupt.severities import Constants
-from backlight.errors import UsageError
-from backlight.plugins import Registry
-from backlight.random import Random
 
 Corruption = Callable[[Tensor, Constants, Random], Tensor]
 """From pictures `[A,C,H,W]` in [0,1], the constants of a severity and keyed random numbers to pictures."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backlight.core.errors import UsageError
 from backlight.corrupt.corrupting import Kind
 from backlight.corrupt.registry import CORRUPTIONS, FIFTEEN, CorruptionCard, corruption_of
 from backlight.corrupt.severities import SEVERITIES, check_severity
 from backlight.corrupt.shifts import SHIFTS
-from backlight.errors import UsageError
 
 GROUPS = ("noise", "blur", "weather", "digital")
 

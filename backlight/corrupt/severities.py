@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.errors import UsageError, did_you_mean
 
 SEVERITIES = (1, 2, 3, 4, 5)
 SMALL = 96

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.corrupt.digital import jpeg, sample
-from backlight.random import Random
 
 Change = Callable[[Tensor, float, Random], Tensor]
 """From pictures `[A,C,H,W]` in [0,1], an amount and keyed random numbers to pictures."""

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.corrupt.blurs import to_levels
 from backlight.corrupt.filters import blur, filter_pictures
 from backlight.corrupt.noise import draw_normal
 from backlight.corrupt.severities import Constants
-from backlight.random import Random
 
 _WATER, _MUD = (175, 238, 238), (63, 42, 20)
 _WEAK, _STRONG = 50, 150  # of Canny's gradients, in levels

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from backlight.core.errors import UsageError
+from backlight.core.grammar import parse_spec
+from backlight.core.random import Random, Seed
 from backlight.corrupt.corrupting import Kind, corrupt
 from backlight.corrupt.registry import CorruptionCard, corruption_of
 from backlight.corrupt.severities import check_severity
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import PictureSource
-from backlight.errors import UsageError
-from backlight.grammar import parse_spec
 from backlight.images.picture import to_floats
-from backlight.random import Random, Seed
 
 
 @dataclass(frozen=True, eq=False, repr=False)

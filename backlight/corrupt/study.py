@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from backlight.core.errors import DataError, Failure
 from backlight.corrupt.alexnet import ALEXNET_ACCURACY
 from backlight.corrupt.registry import FIFTEEN
 from backlight.corrupt.request import GROUPS, CorruptionRequest
 from backlight.corrupt.shifts import SHIFTS
-from backlight.errors import DataError, Failure
 from backlight.evaluate.calibration import reliability
 from backlight.table import Table
 from backlight.table.statistics import wilson

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 from backlight.corrupt.blurs import clipped_zoom, smear, to_levels
 from backlight.corrupt.colors import luminance, value_of
 from backlight.corrupt.filters import blur
 from backlight.corrupt.noise import draw_normal
 from backlight.corrupt.severities import Constants
-from backlight.errors import InputError
-from backlight.random import Random
 
 _WIBBLE = 100.0
 

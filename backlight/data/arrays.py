@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backlight.core.errors import DataError, FileError
+from backlight.core.reading import open_regular, unpack_limit
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Memory, PictureSource, from_encoded
 from backlight.data.splits import NAMES, number_labels
-from backlight.errors import DataError, FileError
-from backlight.reading import open_regular, unpack_limit
 
 SIZE_LIMIT = 16 * 2**30
 EXPECTED = "a file of numpy.savez"
@@ -47,7 +47,7 @@ def load_arrays(path: Path, limit: int | None = None) -> dict[str, np.ndarray]:
     """Load the arrays of an .npz file, never its pickles, at most `limit` bytes of them.
 
     Shapes and types are read and checked before anything is unpacked; without `limit` it follows from the size of the
-    file (see `backlight.reading.unpack_limit`). Raises `FileError`.
+    file (see `backlight.core.reading.unpack_limit`). Raises `FileError`.
     """
     with open_regular(path, expected=EXPECTED) as stream:
         stored = stream.seek(0, 2)

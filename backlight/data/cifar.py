@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from backlight.core.errors import DataError, FileError
+from backlight.core.reading import read_bytes, read_text
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.pickled import EXPECTED, SIZE_LIMIT, read_pickled
 from backlight.data.pictures import Memory
-from backlight.errors import DataError, FileError
-from backlight.reading import read_bytes, read_text
 
 PIXELS = 3 * 32 * 32
 TEN = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}

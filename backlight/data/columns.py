@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backlight.errors import FileError
-from backlight.reading import read_text
+from backlight.core.errors import FileError
+from backlight.core.reading import read_text
 
 PATHS = ("path", "file", "filename", "image", "image_id", "id") + (
     *("file_name", "filepath", "file_path", "image_path", "image_name", "image_file", "img", "picture"),

@@ -14,12 +14,12 @@ from urllib.parse import quote
 import numpy as np
 from torch import Tensor
 
+from backlight.core.errors import DataError, Failure, FileError, UsageError
+from backlight.core.files import atomic, require_new
+from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import to_pil
 from backlight.data.splits import Splits
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError, Failure, FileError, UsageError
-from backlight.files import atomic, require_new
 from backlight.images import write_png
 
 Advance = Callable[..., None]

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from backlight.core.errors import DataError, Failure, FileError, counted
+from backlight.core.progress import Progress, reporting
+from backlight.core.random import Random
 from backlight.data.pictures import THREADS, Memory, PictureSource, fitted, select, stack, try_one
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError, Failure, FileError, counted
 from backlight.images import Resize, to_floats
-from backlight.random import Random
 
 Rows = slice | Tensor | Sequence[int] | range
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from backlight.random import Random
+from backlight.core.random import Random
 
 Outline = Callable[[Tensor, Tensor], Tensor]
 Texture = Callable[[Tensor, Tensor, Random], Tensor]

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from backlight.core.errors import Failure, FileError, counted
+from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
 from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
 from backlight.data.pictures import THREADS, to_pil, try_one
 from backlight.data.splits import Splits
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import Failure, FileError, counted
 from backlight.images.sheets import grid
 from backlight.table import Table
 

@@ -11,9 +11,9 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from backlight.core.errors import Failure, FileError, counted
 from backlight.data.columns import LABELS, PATHS, SEVERAL, SPLITS, Columns, plain, read_columns
 from backlight.data.splits import part_of
-from backlight.errors import Failure, FileError, counted
 from backlight.images.search import READABLE, is_hidden
 
 _PROBED = 50  # entries by which the folder of the pictures is found

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
+from backlight.core.errors import DataError, UsageError
 from backlight.data.dataset import Dataset
 from backlight.data.sources import read_source
 from backlight.data.splits import NAMES, Splits, join, make_splits
 from backlight.data.trained import SPLIT_SEED, TrainedOn
-from backlight.errors import DataError, UsageError
 from backlight.images import Resize
 
 RANGES = re.compile(r"@(?=(?:train|val|test)=)")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backlight.core.errors import DataError, FileError
+from backlight.core.reading import open_regular, unpack_limit
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import from_encoded
 from backlight.data.splits import NAMES, part_of
-from backlight.errors import DataError, FileError
-from backlight.reading import open_regular, unpack_limit
 
 if TYPE_CHECKING:
     import pyarrow as pa

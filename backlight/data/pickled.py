@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from backlight.errors import FileError
-from backlight.reading import read_bytes, unpack_limit
+from backlight.core.errors import FileError
+from backlight.core.reading import read_bytes, unpack_limit
 
 SIZE_LIMIT = 2 * 2**30
 EXPECTED = "a batch of CIFAR-10 or CIFAR-100"

@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from backlight.core.errors import DataError, FileError
 from backlight.data.shapes import Shapes
-from backlight.errors import DataError, FileError
 from backlight.images import Resize, decode_picture, open_picture, to_levels
 
 THREADS = min(8, os.cpu_count() or 1)

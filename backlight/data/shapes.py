@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 from backlight.data.drawing import OUTLINES, TEXTURES
-from backlight.errors import InputError
-from backlight.random import Random
 
 
 class Drawn(NamedTuple):

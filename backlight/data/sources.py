@@ -12,16 +12,16 @@ from typing import Any
 
 import torch
 
+from backlight.core.errors import DataError, FileError
+from backlight.core.grammar import parse_spec
+from backlight.core.options import options_of, read_options
+from backlight.core.plugins import Registry
 from backlight.data.arrays import read_npz
 from backlight.data.cifar import is_cifar, read_cifar
 from backlight.data.dataset import Dataset
 from backlight.data.folders import class_folders, read_folder, read_list, read_pictures
 from backlight.data.pictures import Drawing
 from backlight.data.shapes import Shapes
-from backlight.errors import DataError, FileError
-from backlight.grammar import parse_spec
-from backlight.options import options_of, read_options
-from backlight.plugins import Registry
 
 LISTS = (".txt", ".csv", ".tsv", ".lst")
 FORMS = "a folder, a list file, .npz, .parquet, .tar, CIFAR batches, hf:NAME or shapes:..."

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from backlight.core.errors import DataError, UsageError, counted
+from backlight.core.grammar import normal
+from backlight.core.random import Random
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Joined
 from backlight.data.trained import SPLIT_SEED, TrainedOn
-from backlight.errors import DataError, UsageError, counted
-from backlight.grammar import normal
-from backlight.random import Random
 
 NAMES = ("train", "val", "test")
 _SYNONYMS = {

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from backlight.core.errors import FileError
+from backlight.core.fingerprint import fingerprint
 from backlight.data.pictures import Decoded, Drawing, Fitted, Joined, PictureSource, Selected, try_one
-from backlight.errors import FileError
-from backlight.fingerprint import fingerprint
 
 
 def stamps(pictures: PictureSource, rows: Sequence[int]) -> list[str]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from backlight.core.errors import BacklightError, DataError, FileError
+from backlight.core.reading import open_regular
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import from_encoded
 from backlight.data.splits import part_of
-from backlight.errors import BacklightError, DataError, FileError
-from backlight.reading import open_regular
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 LABEL_LIMIT = 2**20

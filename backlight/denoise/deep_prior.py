@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.denoise.loss import loss
-from backlight.random import Random
 
 _WIDTH = 32
 _SCALES = 3

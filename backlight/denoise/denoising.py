@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from backlight.classifier.diagnosis import check_images
+from backlight.core.errors import InputError, UsageError
 from backlight.denoise.deep_prior import deep_prior
 from backlight.denoise.gradient import descend
 from backlight.denoise.loss import check_norms, loss
 from backlight.denoise.noise import automatic_alpha
 from backlight.denoise.primal_dual import solve
 from backlight.denoise.spectral import solve_squares
-from backlight.errors import InputError, UsageError
 
 STEPS = {"primal-dual": 500, "gradient": 500, "deep-prior": 400, "scikit-image": 200}
 """The steps of each solver where none are named."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 
 NORMS = ("l1", "l2")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 
 _MEDIAN_OF_NORMAL = 0.6745
 # The alpha of the highest PSNR on photographs with normal noise is about a * sigma**b; fitted to 256 x 256 crops of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ evaluate_multilabel, score_multilabel  several labels per picture: average preci
 predict_dataset, match_labels          the table alone, and labels numbered as a classifier numbers them
 """
 
+from backlight.core.faces import call_room
 from backlight.evaluate.compare import Comparison, compare_evaluations
 from backlight.evaluate.evaluating import Evaluation, evaluate
 from backlight.evaluate.multilabel import MultilabelScores, evaluate_multilabel, score_multilabel
 from backlight.evaluate.predicting import Predicted, Predictions, predict
 from backlight.evaluate.samples import match_labels, predict_dataset
 from backlight.evaluate.temperature import Calibration, calibrate
-from backlight.faces import call_room
 
 __all__ = [
     "Calibration",

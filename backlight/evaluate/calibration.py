@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from backlight.errors import DataError
+from backlight.core.errors import DataError
 from backlight.table import Table
 
 TEMPERATURES = (0.01, 100.0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlight.errors import DataError
+from backlight.core.errors import DataError
 from backlight.table import Table
 
 if TYPE_CHECKING:

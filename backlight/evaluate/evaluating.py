@@ -14,10 +14,10 @@ import numpy as np
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.predictions import class_name
+from backlight.core.errors import DataError, Failure, ModelError
+from backlight.core.processes import Engine
+from backlight.core.progress import Progress
 from backlight.data.dataset import Dataset
-from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress
-from backlight.errors import DataError, Failure, ModelError
 from backlight.evaluate import metrics
 from backlight.evaluate.calibration import Reliability, reliability
 from backlight.evaluate.confusion import Confusion

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backlight.errors import DataError
+from backlight.core.errors import DataError
 from backlight.evaluate.confusion import Confusion
 from backlight.table import Table
 

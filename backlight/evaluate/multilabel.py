@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.core.chunks import Chunk, in_chunks
+from backlight.core.errors import DataError, Failure, ModelError
+from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
-from backlight.engine.chunks import Chunk, in_chunks
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError, Failure, ModelError
 from backlight.evaluate.samples import match_labels
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.core.chunks import in_chunks
+from backlight.core.errors import InputError
 from backlight.data.dataset import Dataset
-from backlight.engine.chunks import in_chunks
-from backlight.errors import InputError
 from backlight.evaluate.samples import match_labels
 
 Values = tuple[float, ...]

@@ -11,9 +11,9 @@ import torch
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.predictions import Prediction, top_classes
-from backlight.engine.chunks import Chunk, in_chunks
-from backlight.engine.progress import Progress
-from backlight.errors import Failure, InputError
+from backlight.core.chunks import Chunk, in_chunks
+from backlight.core.errors import Failure, InputError
+from backlight.core.progress import Progress
 from backlight.images import Picture
 from backlight.images.intake import read_batches
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
+from backlight.core.plugins import Registry
 from backlight.evaluate import metrics
 from backlight.evaluate.calibration import reliability
-from backlight.plugins import Registry
 from backlight.table import Table
 
 

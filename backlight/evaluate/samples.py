@@ -16,13 +16,13 @@ from backlight import __version__
 from backlight.classifier import Classifier
 from backlight.classifier.heads import predicted_classes
 from backlight.classifier.naming import match_names
+from backlight.core.chunks import Chunk, in_chunks
+from backlight.core.errors import DataError, Failure
+from backlight.core.grammar import normal
+from backlight.core.processes import Engine
+from backlight.core.progress import Progress
 from backlight.data.dataset import Dataset
-from backlight.engine.chunks import Chunk, in_chunks
-from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress
-from backlight.errors import DataError, Failure
 from backlight.evaluate.metrics import rank_of
-from backlight.grammar import normal
 from backlight.sweep import Advance, Part, Task, sweep
 from backlight.sweep.cost import Cost, cost_of, shape_of
 from backlight.table import Table

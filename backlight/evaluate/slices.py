@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from backlight.core.errors import DataError, FileError, UsageError, did_you_mean
 from backlight.data.columns import PATHS, plain, read_columns
-from backlight.errors import DataError, FileError, UsageError, did_you_mean
 from backlight.table import Table
 from backlight.table.statistics import wilson
 

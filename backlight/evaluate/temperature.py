@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from backlight.errors import DataError, FileError
+from backlight.core.errors import DataError, FileError
+from backlight.core.files import write_text
 from backlight.evaluate.calibration import beyond, coverage_curve, fit_temperature, reliability
 from backlight.evaluate.metrics import mean_loss
 from backlight.evaluate.samples import tabulate
-from backlight.files import write_text
 from backlight.table import Table
 
 CALIBRATION = "calibration.json"
@@ -129,7 +129,7 @@ def read_temperature(run: str | Path) -> float:
     >>> read_temperature(tempfile.mkdtemp())
     Traceback (most recent call last):
     ...
-    backlight.errors.FileError: ...
+    backlight.core.errors.FileError: ...
     """
     path = Path(run) / CALIBRATION
     try:

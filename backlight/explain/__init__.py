@@ -12,13 +12,13 @@ scores/              how far a map can be trusted
 study                `explain_data`: whole data sets; views reads their pictures, averages gathers maps by class
 """
 
+from backlight.core.faces import call_room
 from backlight.explain.attribution import Attribution, Explanations
 from backlight.explain.choosing import Method, choose_methods, method
 from backlight.explain.explaining import explain
 from backlight.explain.objective import Contrast
 from backlight.explain.registry import METHODS, Card
 from backlight.explain.study import explain_data
-from backlight.faces import call_room
 
 __all__ = [
     "METHODS",

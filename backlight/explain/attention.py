@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 
 _SOFTMAXES = (F.softmax, torch.softmax, Tensor.softmax)
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.classifier.heads import Head
-from backlight.errors import InputError, did_you_mean
+from backlight.core.errors import InputError, did_you_mean
 
 FLAT = 1e-6
 REDUCTIONS = ("magnitude", "sum", "relative", "positive")

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backlight.core.files import atomic
 from backlight.explain.attribution import Attribution
-from backlight.files import atomic
 
 SIDE = 56
 """Average maps are kept at this size at most, so that memory is bounded by the number of classes."""

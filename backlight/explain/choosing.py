@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.grammar import Spec, parse_spec
+from backlight.core.options import option, read_options
 from backlight.explain.methods import captum_classes
 from backlight.explain.registry import METHODS, Card
-from backlight.grammar import Spec, parse_spec
-from backlight.options import option, read_options
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def method(thing: AnyMethod, **options: Any) -> Method:
 
     >>> method("salience")
     Traceback (most recent call last):
-    backlight.errors.UsageError: no method 'salience'; try: saliency
+    backlight.core.errors.UsageError: no method 'salience'; try: saliency
     """
     if isinstance(thing, Method):
         return thing

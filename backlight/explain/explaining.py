@@ -11,15 +11,15 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
-from backlight.engine.chunks import Chunk, in_chunks
-from backlight.errors import InputError
+from backlight.core.chunks import Chunk, in_chunks
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 from backlight.explain.attribution import Attribution, Explanations, finish
 from backlight.explain.choosing import AnyMethod, Method, choose_methods
 from backlight.explain.layout import choose_layer, last_tokens
 from backlight.explain.objective import Contrast, Scorer
 from backlight.explain.session import Question, Recording, Session
 from backlight.images.resize import Resize
-from backlight.random import Random
 
 
 def explain(

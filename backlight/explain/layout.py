@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.recording import Layer, split_call
-from backlight.errors import LayerError
+from backlight.core.errors import LayerError
 
 MOST_PREFIX_TOKENS = 16
 Size = tuple[int, int]

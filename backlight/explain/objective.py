@@ -10,8 +10,8 @@ from torch import Tensor
 from backlight.classifier import Classifier
 from backlight.classifier.heads import Head
 from backlight.classifier.targets import Target, resolve_targets
-from backlight.errors import InputError, UsageError, did_you_mean
-from backlight.random import Random
+from backlight.core.errors import InputError, UsageError, did_you_mean
+from backlight.core.random import Random
 
 QUANTITIES = ("logit", "probability", "loss")
 Scorer = Callable[[Tensor], Tensor]

@@ -12,7 +12,7 @@ from backlight.classifier import Classifier
 from backlight.classifier.gradients import differentiate
 from backlight.classifier.recording import LOGITS
 from backlight.classifier.rectifiers import Rectifiers, Switch
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.explain.attention import Attentions
 from backlight.explain.offsets import Offsets
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
+from backlight.core.options import Option, options_of
+from backlight.core.plugins import Registry
 from backlight.explain.attribution import Attribution
 from backlight.explain.methods import (
     cam,
@@ -23,8 +25,6 @@ from backlight.explain.methods import (
     transformers,
 )
 from backlight.explain.session import Session
-from backlight.options import Option, options_of
-from backlight.plugins import Registry
 
 
 @dataclass(frozen=True)

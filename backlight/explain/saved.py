@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from backlight.core.files import atomic
 from backlight.explain.attribution import Attribution
-from backlight.files import atomic
 from backlight.images import Picture
 
 

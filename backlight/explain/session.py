@@ -12,13 +12,13 @@ from backlight.classifier import Classifier
 from backlight.classifier.gradients import differentiate_one
 from backlight.classifier.recording import LOGITS
 from backlight.classifier.targets import Target
-from backlight.engine.chunks import Chunk
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.chunks import Chunk
+from backlight.core.errors import UsageError, did_you_mean
+from backlight.core.random import Random
 from backlight.explain.attribution import Attribution, Explanations
 from backlight.explain.layout import Layout, find_layout
 from backlight.explain.objective import Contrast, Objective, Scorer, resolve_objective
 from backlight.explain.recorded import Recorded
-from backlight.random import Random
 
 SPACES = ("pixel", "input")
 

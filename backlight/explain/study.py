@@ -16,10 +16,12 @@ from torch import Tensor
 
 from backlight import __version__
 from backlight.classifier import Classifier
+from backlight.core.errors import Failure
+from backlight.core.processes import Engine
+from backlight.core.progress import Progress
+from backlight.core.random import Random
+from backlight.core.user_code import code_of
 from backlight.data.dataset import Dataset
-from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress
-from backlight.errors import Failure
 from backlight.explain.attribution import Explanations
 from backlight.explain.averages import ClassAverages
 from backlight.explain.choosing import Method, choose_methods
@@ -32,12 +34,10 @@ from backlight.explain.scores.metrics import AnyMetric, Metric, choose_metrics
 from backlight.explain.scores.score import DEFAULT_METRICS, score_explanations, summarize
 from backlight.explain.views import OBJECT, Views, read_views
 from backlight.images import write_png
-from backlight.random import Random
 from backlight.sweep import Advance, Cost, Part, Task, sweep
 from backlight.sweep.cost import cost_of, shape_of
 from backlight.sweep.parts import forget
 from backlight.table import Table
-from backlight.user_code import code_of
 
 MAPS, BLOCKS = "maps", "explain-blocks"
 PLACES = ("border",)

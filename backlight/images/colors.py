@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError, did_you_mean
+from backlight.core.errors import InputError, did_you_mean
 
 _ENTRIES = 256
 _SEQUENTIAL = {

@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from backlight.errors import FileError
-from backlight.reading import open_regular
+from backlight.core.errors import FileError
+from backlight.core.reading import open_regular
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 # What people keep pictures in besides, and the package that reads it: nothing here decodes them.

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import Failure, FileError, InputError
+from backlight.core.errors import Failure, FileError, InputError
+from backlight.core.progress import Progress, reporting
 
 T = TypeVar("T", covariant=True)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.images.colors import COLOR_TABLES, color_table, colorize
 from backlight.images.resize import CropBox
 from backlight.images.sheets import grid, side_by_side

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from backlight.errors import InputError, did_you_mean
+from backlight.core.errors import InputError, did_you_mean
 
 _INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.images.picture import to_picture
 
 _LINES = 3

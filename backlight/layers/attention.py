@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 
 
 class Windows(NamedTuple):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError, did_you_mean
+from backlight.core.errors import InputError, did_you_mean
 
 BOUNDARIES = ("zero", "reflect", "circular", "replicate")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.layers.columns import Geometry
 
 
@@ -53,7 +53,7 @@ def check_convolution(images: Tensor, weight: Tensor, bias: Tensor | None, geome
     >>> geometry = Geometry((3, 3), (1, 1), (0, 0), (1, 1), groups=1)
     >>> check_convolution(torch.zeros(1, 4, 8, 8), torch.zeros(2, 3, 3, 3), None, geometry)
     Traceback (most recent call last):
-    backlight.errors.InputError: 4 channels arrive and 3 are taken (images [1, 4, 8, 8], weight [2, 3, 3, 3],
+    backlight.core.errors.InputError: 4 channels arrive and 3 are taken (images [1, 4, 8, 8], weight [2, 3, 3, 3],
     groups 1); expected channels = groups x weight.shape[1]
     """
     groups, shapes = geometry.groups, _shapes(images, weight, geometry.groups)

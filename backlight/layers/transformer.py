@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.layers.attention import WindowAttention
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backlight.errors import InputError, did_you_mean
+from backlight.core.errors import InputError, did_you_mean
 
 KERNELS = {"forward": (0.0, -1.0, 1.0), "central": (-0.5, 0.0, 0.5)}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backlight.faces import lazy_names
+from backlight.core.faces import lazy_names
 
 if TYPE_CHECKING:
     from backlight.models.inspect import compare_random, inspect_model

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backlight.errors import FileError
+from backlight.core.errors import FileError
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pth.tar")
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "network", "weights", "params")

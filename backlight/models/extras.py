@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 
 
 def require_package(package: str, extra: str) -> None:

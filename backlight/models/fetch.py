@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from backlight.errors import ModelError
-from backlight.files import atomic
+from backlight.core.errors import ModelError
+from backlight.core.files import atomic
 
 REACH_SECONDS = 2.0
 _READ_SECONDS = 10.0
@@ -91,7 +91,7 @@ def url_file(url: str) -> Path:
 
     >>> url_file("http://127.0.0.1:1/net.pth")
     Traceback (most recent call last):
-    backlight.errors.ModelError: net.pth is not in the local cache and cannot be downloaded ...
+    backlight.core.errors.ModelError: net.pth is not in the local cache and cannot be downloaded ...
     """
     target = _place_of(url)
     if target.is_file():

@@ -12,7 +12,7 @@ from backlight.classifier.multiply_adds import count_multiply_adds
 from backlight.classifier.passport import Passport
 from backlight.classifier.predictions import Prediction, top_classes
 from backlight.classifier.recording import Layer
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.models.blueprint import ModelShape
 from backlight.models.loader import as_classifier, load
 from backlight.models.registry import find_blueprint

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from backlight.classifier.naming import distinct
-from backlight.errors import FileError
-from backlight.reading import read_bytes
+from backlight.core.errors import FileError
+from backlight.core.reading import read_bytes
 
 _LARGEST_FILE = 16 * 2**20  # bytes; 21,843 ImageNet names with their definitions take 3 MB
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.errors import UsageError, did_you_mean
 from backlight.models import networks
 from backlight.models.registry import MODEL_SOURCES
 from backlight.models.sources import embedded, timm_zoo, torchvision_zoo

@@ -12,7 +12,7 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.classifier.naming import checked_labels
 from backlight.classifier.passport import Source
-from backlight.errors import ModelError, UsageError
+from backlight.core.errors import ModelError, UsageError
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.checkpoint import read_checkpoint
 from backlight.models.fetch import OFFLINE_HINT

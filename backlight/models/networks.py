@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backlight.errors import InputError, UsageError
-from backlight.options import options_of, read_options
-from backlight.plugins import Registry
+from backlight.core.errors import InputError, UsageError
+from backlight.core.options import options_of, read_options
+from backlight.core.plugins import Registry
 
 if TYPE_CHECKING:
     from torch import nn

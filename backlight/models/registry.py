@@ -13,13 +13,13 @@ from pathlib import Path
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.errors import UsageError, did_you_mean
+from backlight.core.plugins import Registry
 from backlight.models import networks
 from backlight.models.blueprint import Blueprint
 from backlight.models.checkpoint import SUFFIXES
 from backlight.models.sources.embedded import PACKAGES
 from backlight.models.sources.user_file import made_blueprint
-from backlight.plugins import Registry
 from backlight.runs.folder import is_run
 
 DEFAULT = "efficientnet_lite0"

@@ -9,8 +9,8 @@ from typing import Any
 
 from backlight.classifier import Classifier
 from backlight.classifier.passport import FIELDS
-from backlight.errors import FileError
-from backlight.files import require_new, write_text
+from backlight.core.errors import FileError
+from backlight.core.files import require_new, write_text
 from backlight.models.stated import Stated
 
 NAME = "model.json"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from backlight.errors import InputError, did_you_mean
+from backlight.core.errors import InputError, did_you_mean
 
 WIDTHS = {"tiny": (32, 64, 64), "small": (64, 128, 128), "base": (64, 256, 256), "large": (128, 384, 384)}
 BIAS_RATE = 64.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from backlight.classifier.passport import FIELDS, Source
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.layers.transformer import (
     PatchEmbedding,
     PositionEmbedding,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.models.checkpoint import Checkpoint, is_average, some
 
 _COMPILED = "_orig_mod."
@@ -133,7 +133,7 @@ def load_state(module: nn.Module, checkpoint: Checkpoint, *, new_head: int | Non
     >>> from pathlib import Path
     >>> load_state(nn.Linear(4, 3), Checkpoint(Path("a.pth"), {"weight": torch.zeros(3, 4)}))
     Traceback (most recent call last):
-    backlight.errors.ModelError: a.pth does not fit the model: missing 1: bias; ...
+    backlight.core.errors.ModelError: a.pth does not fit the model: missing 1: bias; ...
     """
     built = module.state_dict()
     tensors = checkpoint.tensors

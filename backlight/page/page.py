@@ -11,8 +11,8 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-from backlight.errors import Failure
-from backlight.files import write_text
+from backlight.core.errors import Failure
+from backlight.core.files import write_text
 from backlight.page.sections import Section, render, shown_path
 
 

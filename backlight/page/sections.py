@@ -18,7 +18,7 @@ from functools import cache
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.errors import UsageError, did_you_mean
 from backlight.page.glossary import GLOSSARY
 from backlight.table import Table
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.pixels.constraints import Ball, Box, Constraint
 from backlight.pixels.l1 import L1Ball
 from backlight.pixels.rule import Rule

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels.describe import Brief
 from backlight.pixels.geometry import Epsilon, check_norm, length, per_image, read_epsilon, rows_of, take_rows
 

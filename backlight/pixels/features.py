@@ -8,7 +8,7 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.recording import LOGITS
-from backlight.errors import InputError, LayerError, did_you_mean
+from backlight.core.errors import InputError, LayerError, did_you_mean
 from backlight.pixels.measure import Measure
 from backlight.pixels.objectives import Classes, activation, logit
 from backlight.pixels.view import View

@@ -8,9 +8,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 from backlight.pixels.describe import Brief
-from backlight.random import Random
 
 # The square root of the color correlation of ImageNet photographs (Olah et al. 2017, "Feature Visualization").
 _COLORS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError, UsageError, did_you_mean
-from backlight.grammar import parse_epsilon
-from backlight.random import Random
+from backlight.core.errors import InputError, UsageError, did_you_mean
+from backlight.core.grammar import parse_epsilon
+from backlight.core.random import Random
 
 ORDERS = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}
 """The norms of perturbations by name."""
@@ -21,7 +21,7 @@ def check_norm(norm: str, known: object = ORDERS) -> None:
 
     >>> check_norm("l3")
     Traceback (most recent call last):
-    backlight.errors.UsageError: norm 'l3'; try: one of linf, l2, l1
+    backlight.core.errors.UsageError: norm 'l3'; try: one of linf, l2, l1
     """
     names = list(known)  # type: ignore[call-overload]
     if norm not in names:

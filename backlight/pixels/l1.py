@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels.constraints import Constraint
 from backlight.pixels.geometry import Epsilon, read_epsilon, rows_of
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from backlight.classifier.gradients import differentiate_one
-from backlight.engine.chunks import Chunk, in_chunks
-from backlight.errors import InputError
+from backlight.core.chunks import Chunk, in_chunks
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 from backlight.pixels.geometry import length
 from backlight.pixels.measure import Measure
 from backlight.pixels.problem import Problem
 from backlight.pixels.transforms import Transforms
 from backlight.pixels.view import View
-from backlight.random import Random
 
 
 class Look(NamedTuple):

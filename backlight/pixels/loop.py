@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.engine.chunks import Chunk
-from backlight.errors import InputError
+from backlight.core.chunks import Chunk
+from backlight.core.errors import InputError
 from backlight.pixels.constraints import Constraint
 from backlight.pixels.describe import brief
 from backlight.pixels.look import Look, look_at

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels.describe import brief
 from backlight.pixels.view import View, guarded
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels.describe import brief
 from backlight.pixels.measure import Measure
 from backlight.pixels.view import View
@@ -24,7 +24,7 @@ def classes_of(view: View, classes: Classes) -> Tensor:
 
     >>> classes_of(View(None, torch.zeros(2, 5), layers=()), 3)
     Traceback (most recent call last):
-    backlight.errors.LayerError: layer 'logits' was not declared...
+    backlight.core.errors.LayerError: layer 'logits' was not declared...
     """
     count = view.logits.shape[1]
     picked = torch.as_tensor(view.pick(classes), device=view.images.device)

@@ -8,10 +8,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 from backlight.pixels.describe import Brief
 from backlight.pixels.starts import Start
-from backlight.random import Random
 
 LEVELS = 255
 

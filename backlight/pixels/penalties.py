@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.pixels.geometry import check_norm, length
 from backlight.pixels.measure import Measure
 from backlight.pixels.view import View

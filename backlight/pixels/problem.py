@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError, UsageError
-from backlight.fingerprint import fingerprint
+from backlight.core.errors import InputError, UsageError
+from backlight.core.fingerprint import fingerprint
+from backlight.core.random import Random, Seed, hash_ids
 from backlight.pixels.constraints import Constraint
 from backlight.pixels.measure import Measure
 from backlight.pixels.parametrizations import Parametrization
 from backlight.pixels.rule import Rule
 from backlight.pixels.transforms import Transforms
-from backlight.random import Random, Seed, hash_ids
 
 RandomKey = tuple[Seed, Tensor | Sequence[int] | Sequence[str] | None]
 """What keys random numbers: a seed, and the images' ids (their places in the batch for None)."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.pixels.describe import Brief
-from backlight.random import Random
 
 State = dict[str, Tensor]
 """What a rule remembers; every tensor is `[A,...]`, since the loop indexes it when images leave."""

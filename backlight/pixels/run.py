@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backlight.errors import FileError
-from backlight.files import write_bytes
+from backlight.core.errors import FileError
+from backlight.core.files import write_bytes
 from backlight.pixels.result import Result
 from backlight.pixels.rule import State
 

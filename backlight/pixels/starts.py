@@ -8,10 +8,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.random import Random
 from backlight.pixels.describe import Brief
 from backlight.pixels.geometry import Epsilon, length, per_image, read_epsilon, rows_of
-from backlight.random import Random
 
 
 class Start(Protocol):

@@ -8,8 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
-from backlight.random import Random
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 
 
 class Transforms(Protocol):

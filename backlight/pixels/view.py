@@ -12,7 +12,7 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.heads import Head
-from backlight.errors import InputError, LayerError
+from backlight.core.errors import InputError, LayerError
 
 
 class View:

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 from backlight.images.blur import gaussian_blur
-from backlight.random import Random
 
 
 @dataclass(frozen=True)

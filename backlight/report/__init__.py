@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backlight.faces import call_room, lazy_names
+from backlight.core.faces import call_room, lazy_names
 
 if TYPE_CHECKING:
     from backlight.report.samples import sample_pictures

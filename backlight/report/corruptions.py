@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.corrupt import corrupt
 from backlight.corrupt.comparing import PairedDifference
 from backlight.corrupt.registry import FIFTEEN, CorruptionCard
@@ -18,7 +19,6 @@ from backlight.images.picture import to_floats
 from backlight.page.charts import Line, line_chart
 from backlight.page.embed import photograph_uri
 from backlight.page.sections import Section, percent
-from backlight.random import Random
 from backlight.report.corruption_advice import advice, clearly_worst
 from backlight.report.fill import fill
 from backlight.report.gallery import read_thumbnails

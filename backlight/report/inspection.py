@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from backlight.core.errors import Failure
 from backlight.data.dataset import Dataset
 from backlight.data.inspect import Duplicates, Inspection
 from backlight.data.splits import Splits
-from backlight.errors import Failure
 from backlight.page.sections import Section, shown_path
 from backlight.report.fill import fill
 from backlight.report.gallery import Captioned, Thumbnail, read_thumbnails

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import BacklightError
+from backlight.core.errors import BacklightError
 from backlight.models import compare_random, inspect_model
 from backlight.page.sections import Facts, Section
 from backlight.report.fill import fill

@@ -14,11 +14,11 @@ from backlight.attack.referee import judge_logits
 from backlight.classifier import Classifier
 from backlight.classifier.heads import NO_PREDICTION
 from backlight.classifier.predictions import Prediction, top_classes
+from backlight.core.random import Random
 from backlight.explain import Attribution, Explanations, explain
 from backlight.explain.attribution import upsample
 from backlight.images import Picture, round_to_8bit
 from backlight.images.picture import Photograph
-from backlight.random import Random
 from backlight.report.agreement import Agreement, measure_agreement
 from backlight.report.attacks import AttackStudy, study_attacks
 

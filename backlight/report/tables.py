@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backlight.core.plugins import Registry
 from backlight.evaluate.metrics import accuracy, balanced_accuracy, confusion, per_class, top_k
 from backlight.page.sections import Facts, Section, TableSection
-from backlight.plugins import Registry
 from backlight.report.calibration import calibration_facts
 from backlight.table import Table
 from backlight.table.statistics import wilson

@@ -12,9 +12,9 @@ from pathlib import Path
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.engine.progress import Progress
-from backlight.errors import Failure, ModelError
-from backlight.files import require_new, write_text
+from backlight.core.errors import Failure, ModelError
+from backlight.core.files import require_new, write_text
+from backlight.core.progress import Progress
 from backlight.images.intake import read_batches
 from backlight.images.picture import Photograph
 from backlight.page.page import Page

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from backlight.errors import FileError, UsageError
-from backlight.files import write_bytes, write_text
-from backlight.reading import open_regular, read_json
+from backlight.core.errors import FileError, UsageError
+from backlight.core.files import write_bytes, write_text
+from backlight.core.reading import open_regular, read_json
 
 FORMAT = 1
 _REPLACED = (

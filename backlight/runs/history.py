@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backlight.errors import FileError
+from backlight.core.errors import FileError
 from backlight.runs.folder import RunFolder
 from backlight.runs.log import read_log
 
@@ -64,7 +64,7 @@ def read_history(run: str | Path) -> History:
     >>> read_history(tempfile.mkdtemp())
     Traceback (most recent call last):
     ...
-    backlight.errors.FileError: ...
+    backlight.core.errors.FileError: ...
     """
     folder = RunFolder(run)
     info, path = folder.info, folder.path / "log.jsonl"

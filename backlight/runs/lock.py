@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backlight.errors import FileError, UsageError
-from backlight.files import sweep_folder
-from backlight.reading import read_json
-from backlight.schema import record, text, whole
+from backlight.core.errors import FileError, UsageError
+from backlight.core.files import sweep_folder
+from backlight.core.reading import read_json
+from backlight.core.schema import record, text, whole
 
 NAME = "lock.json"
 _HOLDER = record({"host": text(), "process": whole(), "since": text()})
@@ -36,7 +36,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     ...     pass
     Traceback (most recent call last):
     ...
-    backlight.errors.UsageError: ... is being trained in by process ... on ... since ...
+    backlight.core.errors.UsageError: ... is being trained in by process ... on ... since ...
     """
     made = not folder.exists()
     try:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from backlight.errors import FileError
-from backlight.files import write_text
+from backlight.core.errors import FileError
+from backlight.core.files import write_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from backlight.errors import FileError
+from backlight.core.errors import FileError
 
 SUFFIX = ".claim"
 BEAT, EXPIRED = 20.0, 300.0

@@ -11,8 +11,8 @@ from typing import Any
 
 from backlight.classifier import Classifier
 from backlight.classifier.multiply_adds import count_multiply_adds
+from backlight.core.errors import ModelError
 from backlight.data.dataset import Dataset
-from backlight.errors import ModelError
 
 SECONDS, SPEED = 20.0, 1e10
 """How long a block takes at most, and the multiply-adds per second of a slow core."""

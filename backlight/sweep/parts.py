@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from backlight.errors import Failure, FileError
-from backlight.files import atomic, sweep_temporary, write_text
+from backlight.core.errors import Failure, FileError
+from backlight.core.files import atomic, sweep_temporary, write_text
 from backlight.sweep.claims import SUFFIX, claimed
 from backlight.sweep.task import Block, Part
 from backlight.table import Table

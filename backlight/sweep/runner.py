@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import DataError, Failure
-from backlight.fingerprint import fingerprint
+from backlight.core.errors import DataError, Failure
+from backlight.core.fingerprint import fingerprint
+from backlight.core.processes import Engine
+from backlight.core.progress import Progress, reporting
 from backlight.sweep.cost import block_size
 from backlight.sweep.estimate import WORTH_SAYING, Estimate
 from backlight.sweep.parts import LENGTH, WAIT, FolderParts, MemoryParts, Parts

@@ -10,10 +10,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from backlight.core.errors import Failure
+from backlight.core.fingerprint import fingerprint
 from backlight.data.dataset import Dataset
 from backlight.data.stamps import stamps
-from backlight.errors import Failure
-from backlight.fingerprint import fingerprint
 from backlight.sweep.cost import MOST, Cost
 from backlight.table import Table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backlight.errors import DataError
+from backlight.core.errors import DataError
 
 
 def wilson(successes: int, count: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlight.errors import DataError, FileError, did_you_mean
-from backlight.files import atomic
+from backlight.core.errors import DataError, FileError, did_you_mean
+from backlight.core.files import atomic
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,7 +19,7 @@ Imported lazily: each verb costs what it needs.
 
 from __future__ import annotations
 
-from backlight.faces import lazy_names
+from backlight.core.faces import lazy_names
 
 _HOMES = {
     "predicting": ("PredictRequest", "predict"),

@@ -16,9 +16,9 @@ from backlight.attack.objectives import Objective
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.targets import Target
-from backlight.engine.progress import Progress
-from backlight.errors import Failure, counted
-from backlight.files import name_part, require_new
+from backlight.core.errors import Failure, counted
+from backlight.core.files import name_part, require_new
+from backlight.core.progress import Progress
 from backlight.images import find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify

@@ -9,9 +9,9 @@ from typing import Any
 
 from backlight.attack import Robustness, RobustnessRequest, evaluate_robustness
 from backlight.classifier import Classifier
+from backlight.core.processes import Engine, make_engine
+from backlight.core.progress import Progress
 from backlight.data import Dataset
-from backlight.engine.processes import Engine, make_engine
-from backlight.engine.progress import Progress
 from backlight.report import Options
 from backlight.report.robustness import robustness_section
 from backlight.tasks.loading import (

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError, UsageError, counted
+from backlight.core.files import require_new, write_text
+from backlight.core.progress import Progress
 from backlight.data import Dataset, load_data
 from backlight.data.load import load_splits
 from backlight.data.trained import trained_on
-from backlight.engine.progress import Progress
-from backlight.errors import DataError, UsageError, counted
 from backlight.evaluate import Calibration, match_labels
 from backlight.evaluate import calibrate as find_temperature
 from backlight.evaluate import evaluate as evaluate_classifier
 from backlight.evaluate.temperature import CALIBRATION, write_calibration
-from backlight.files import require_new, write_text
 from backlight.runs.folder import RunFolder, is_run
 from backlight.tasks.loading import (
     Model,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backlight.attack import ATTACKS
+from backlight.core.plugins import Registry
 from backlight.corrupt import CORRUPTIONS
 from backlight.data.sources import DATA_SOURCES
 from backlight.evaluate.registry import EVALUATION_METRICS
@@ -15,7 +16,6 @@ from backlight.explain import METHODS
 from backlight.explain.scores import METRICS
 from backlight.models.networks import NETWORKS
 from backlight.models.registry import MODEL_SOURCES
-from backlight.plugins import Registry
 from backlight.report.tables import TABLE_SECTIONS
 from backlight.train.losses import LOSSES
 

@@ -8,14 +8,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from backlight.core.processes import make_engine
+from backlight.core.progress import Progress
 from backlight.corrupt.comparing import PairedDifference, compare_studies
 from backlight.corrupt.evaluating import evaluate_corruptions
 from backlight.corrupt.registry import CorruptionCard, frost_card
 from backlight.corrupt.request import CorruptionRequest
 from backlight.corrupt.study import CorruptionStudy
 from backlight.corrupt.weather import frost_of
-from backlight.engine.processes import make_engine
-from backlight.engine.progress import Progress
 from backlight.images import find_pictures, open_picture, to_tensor
 from backlight.report import Options
 from backlight.report.corruptions import corruptions_section

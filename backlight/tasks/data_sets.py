@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backlight.core.errors import counted
+from backlight.core.progress import Progress
 from backlight.corrupt.stored import corrupted, parse_corruption
 from backlight.data import load_splits
 from backlight.data.convert import convert_data as convert_splits
 from backlight.data.inspect import Inspection, contact_sheet
 from backlight.data.inspect import inspect_data as inspect_splits
-from backlight.engine.progress import Progress
-from backlight.errors import counted
 from backlight.images import Resize, write_png
 from backlight.page.page import write_page
 from backlight.page.sections import shown_path

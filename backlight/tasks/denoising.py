@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
+from backlight.core.errors import Failure, FileError
+from backlight.core.files import require_new
+from backlight.core.progress import Progress, reporting
 from backlight.denoise import denoise as denoise_images
 from backlight.denoise import quality, sweep_sheet
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import Failure, FileError
-from backlight.files import require_new
 from backlight.images import find_pictures, open_picture, to_tensor, write_png
 from backlight.images.intake import unique_stems
 from backlight.images.render import amplify

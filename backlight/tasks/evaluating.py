@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from backlight.classifier import Classifier
+from backlight.core.errors import ModelError, UsageError
+from backlight.core.files import require_new
+from backlight.core.processes import Engine, make_engine
+from backlight.core.progress import Progress
 from backlight.data import Dataset
-from backlight.engine.processes import Engine, make_engine
-from backlight.engine.progress import Progress
-from backlight.errors import ModelError, UsageError
 from backlight.evaluate import Comparison, Evaluation, compare_evaluations
 from backlight.evaluate import evaluate as evaluate_classifier
 from backlight.evaluate.multilabel import evaluate_targets
@@ -24,7 +25,6 @@ from backlight.evaluate.registry import (
 )
 from backlight.evaluate.slices import Slice, read_slices, require_values
 from backlight.evaluate.temperature import at_temperature, read_temperature
-from backlight.files import require_new
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
 from backlight.report.comparison import comparison_section

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from backlight.errors import counted
+from backlight.core.errors import counted
 from backlight.evaluate import Comparison, Evaluation
 from backlight.evaluate.multilabel import MultilabelScores
 from backlight.evaluate.slices import Slice

@@ -12,18 +12,18 @@ import torch
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.targets import Target
-from backlight.engine.progress import Progress
-from backlight.errors import Failure
+from backlight.core.errors import Failure
+from backlight.core.files import require_new
+from backlight.core.progress import Progress
+from backlight.core.random import Random
 from backlight.explain import Attribution, Explanations, choose_methods
 from backlight.explain import explain as explain_images
 from backlight.explain.choosing import AnyMethod
 from backlight.explain.figures import overlays
 from backlight.explain.request import Request
 from backlight.explain.saved import map_file, write_raw
-from backlight.files import require_new
 from backlight.images import Picture, find_pictures, write_png
 from backlight.images.intake import read_batches, unique_stems
-from backlight.random import Random
 from backlight.report.study import METHODS
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, assumed_of
 from backlight.tasks.outcome import Outcome, one_per_input

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from backlight.classifier import Classifier
-from backlight.engine.processes import make_engine
-from backlight.engine.progress import Progress
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.files import require_new
+from backlight.core.processes import make_engine
+from backlight.core.progress import Progress
 from backlight.explain import choose_methods
 from backlight.explain import explain_data as explain_pictures
 from backlight.explain.request import Request
@@ -18,7 +19,6 @@ from backlight.explain.scores import choose_metrics, describe_location, describe
 from backlight.explain.scores.metrics import AnyMetric
 from backlight.explain.scores.score import DEFAULT_METRICS
 from backlight.explain.study import BLOCKS, DataExplanations
-from backlight.files import require_new
 from backlight.report import Options, write_report
 from backlight.report.explanations import explanations_section
 from backlight.report.study import METHODS

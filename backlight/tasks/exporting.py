@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.returned import call_module
-from backlight.engine.progress import Progress
-from backlight.errors import ModelError, UsageError, did_you_mean
-from backlight.files import atomic, require_new
-from backlight.random import Random
+from backlight.core.errors import ModelError, UsageError, did_you_mean
+from backlight.core.files import atomic, require_new
+from backlight.core.progress import Progress
+from backlight.core.random import Random
 from backlight.tasks.loading import Model, as_classifier, assumed_of, model_name, with_model
 from backlight.tasks.made import file_stem
 from backlight.tasks.outcome import Outcome, plain_json

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from backlight.classifier.targets import Target
-from backlight.engine.progress import Progress
-from backlight.errors import Failure
+from backlight.core.errors import Failure
+from backlight.core.progress import Progress
 from backlight.images import find_pictures
 from backlight.images.intake import unique_stems
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier

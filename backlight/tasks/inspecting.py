@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.classifier.predictions import Prediction
-from backlight.engine.progress import Progress
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.progress import Progress
 from backlight.models.inspect import ModelSummary, RandomComparison, compare_random, inspect_model
 from backlight.models.sidecar import folder_of, write_passport
 from backlight.tasks.loading import (

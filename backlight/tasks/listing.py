@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from backlight.engine.progress import Progress
+from backlight.core.progress import Progress
 from backlight.models.listing import ModelEntry, list_models
 from backlight.tasks.cards import Entry, bibtex_entries, list_methods, list_origins
 from backlight.tasks.outcome import Outcome, plain_json

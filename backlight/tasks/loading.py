@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from backlight.classifier import Classifier
+from backlight.core.errors import UsageError, counted, did_you_mean
+from backlight.core.processes import make_engine
 from backlight.data import Dataset, load_data
 from backlight.data.trained import trained_on
-from backlight.engine.processes import make_engine
-from backlight.errors import UsageError, counted, did_you_mean
 from backlight.evaluate import match_labels
 from backlight.models import load
 

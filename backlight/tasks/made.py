@@ -10,8 +10,8 @@ from itertools import chain
 from pathlib import Path
 
 from backlight.classifier import Classifier
-from backlight.errors import Failure
-from backlight.files import require_new
+from backlight.core.errors import Failure
+from backlight.core.files import require_new
 from backlight.images import write_png
 from backlight.images.intake import unique_stems
 from backlight.page.made import MadePicture, made_section

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from backlight.errors import Failure
+from backlight.core.errors import Failure
 
 ALL_DONE, SOME_FAILED, WRONG_USE, NOT_JUDGED, GATE_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 

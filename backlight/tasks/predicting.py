@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backlight.engine.progress import Progress
+from backlight.core.progress import Progress
 from backlight.evaluate import Predictions
 from backlight.evaluate import predict as predict_pictures
 from backlight.images import find_pictures

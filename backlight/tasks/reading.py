@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import Failure, FileError
+from backlight.core.errors import Failure, FileError
 from backlight.images import open_picture, round_to_8bit, to_tensor
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.classifier import Classifier
+from backlight.core.errors import Failure
+from backlight.core.files import require_new
+from backlight.core.progress import Progress
 from backlight.data import Dataset
-from backlight.engine.progress import Progress
-from backlight.errors import Failure
 from backlight.evaluate import evaluate
 from backlight.explain import method
-from backlight.files import require_new
 from backlight.images import find_pictures
 from backlight.page.sections import Section
 from backlight.report import Options, sample_pictures, write_report

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backlight.classifier import Classifier
-from backlight.errors import Failure, FileError, UsageError
-from backlight.files import require_new, write_text
+from backlight.core.errors import Failure, FileError, UsageError
+from backlight.core.files import require_new, write_text
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
 from backlight.sweep.parts import forget

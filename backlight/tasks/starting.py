@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from backlight.classifier import Classifier
+from backlight.core.errors import FileError, UsageError
+from backlight.core.grammar import parse_size
 from backlight.data import Dataset
-from backlight.errors import FileError, UsageError
-from backlight.grammar import parse_size
 from backlight.layers import replace_conv
 from backlight.runs.folder import RunFolder
 from backlight.train import start_classifier

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from backlight.engine.progress import Progress
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.progress import Progress
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
 from backlight.tasks.made import made_outcome, write_made
 from backlight.tasks.outcome import Outcome

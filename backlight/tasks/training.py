@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backlight.core.errors import Failure, UsageError
+from backlight.core.processes import make_engine
+from backlight.core.progress import Progress
 from backlight.data import Splits, load_splits
-from backlight.engine.processes import make_engine
-from backlight.engine.progress import Progress
-from backlight.errors import Failure, UsageError
 from backlight.report import Options, write_report
 from backlight.report.training import training_section
 from backlight.runs.folder import RunFolder

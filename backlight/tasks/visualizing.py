@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backlight.classifier import Classifier
-from backlight.engine.progress import Progress
-from backlight.errors import Failure, UsageError, did_you_mean
+from backlight.core.errors import Failure, UsageError, did_you_mean
+from backlight.core.progress import Progress
 from backlight.images import find_pictures
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
 from backlight.tasks.made import Made, file_stem, made_outcome, write_made

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.corrupt import CorruptionCard, corrupt
 from backlight.corrupt.registry import Corruption, corruption_of
-from backlight.random import Random
 from backlight.testing.setting import COUNT, IDS, global_seed, require, require_same, small_pictures
 
 _ONE_LEVEL = 1.01 / 255  # in float32 one level may round the other way in a batch of another shape

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.core.random import Random
 from backlight.explain import explain, method
 from backlight.explain.choosing import AnyMethod, Method
 from backlight.explain.scores import Metric, choose_metrics
 from backlight.explain.scores.judge import Judge
 from backlight.explain.scores.metrics import AnyMetric
-from backlight.random import Random
 from backlight.testing.setting import (
     COUNT,
     IDS,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.random import Random
+from backlight.core.random import Random
 from backlight.testing.unchanged import CALLERS, caller, small_net, unchanged
 
 SIDE, COUNT = 16, 4

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.targets import resolve_targets
-from backlight.errors import UsageError
-from backlight.grammar import parse_epsilon, parse_spec
-from backlight.options import options_of, read_options
+from backlight.core.errors import UsageError
+from backlight.core.grammar import parse_epsilon, parse_spec
+from backlight.core.options import options_of, read_options
+from backlight.core.random import Random
 from backlight.pixels import Pixels, cross_entropy, optimize
 from backlight.pixels.ascent import DEFAULT_EPS, Ascent
 from backlight.pixels.geometry import check_norm
-from backlight.random import Random
 
 _TARGETS = ("none", "random", "least-likely")
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backlight.core.errors import UsageError, did_you_mean
+from backlight.core.grammar import parse_number, parse_spec
+from backlight.core.random import Random
 from backlight.corrupt.augmenting import read_augmenter
-from backlight.errors import UsageError, did_you_mean
-from backlight.grammar import parse_number, parse_spec
-from backlight.random import Random
 from backlight.train import transforms
 
 FLIPS = ("none", "random", "alternating")

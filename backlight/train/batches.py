@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backlight.core.processes import Engine
+from backlight.core.random import hash_ids
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import Memory
-from backlight.engine.processes import Engine
 from backlight.images import to_floats
-from backlight.random import hash_ids
 from backlight.train.ahead import ReadAhead
 from backlight.train.augment import Augmentation
 from backlight.train.losses import Loss

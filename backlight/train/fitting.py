@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from backlight.classifier import Classifier
+from backlight.core.interrupt import held_interrupt
+from backlight.core.processes import Engine, make_engine
+from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
-from backlight.engine.interrupt import held_interrupt
-from backlight.engine.processes import Engine, make_engine
-from backlight.engine.progress import Progress, reporting
 from backlight.evaluate.metrics import accuracy, mean_loss, top_k
 from backlight.runs.folder import RunFolder
 from backlight.runs.lock import run_lock

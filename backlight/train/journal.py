@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from backlight.engine.processes import Engine
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
+from backlight.core.processes import Engine
 from backlight.runs.history import merit
 from backlight.runs.log import Log, peak_memory
 from backlight.train.batches import Batches

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from backlight.errors import ModelError, UsageError
-from backlight.random import Random
+from backlight.core.errors import ModelError, UsageError
+from backlight.core.random import Random
 
 
 def layer_groups(module: nn.Module) -> list[list[str]]:

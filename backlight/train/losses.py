@@ -10,10 +10,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from backlight.errors import InputError, UsageError
-from backlight.grammar import parse_spec
-from backlight.options import Option, options_of, read_options
-from backlight.plugins import Registry
+from backlight.core.errors import InputError, UsageError
+from backlight.core.grammar import parse_spec
+from backlight.core.options import Option, options_of, read_options
+from backlight.core.plugins import Registry
 
 Loss = Callable[..., Tensor]
 """From logits `[A,K]` and labels int64 `[A]`, with options as keywords, to one number per picture `[A]`."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.train.layers import layer_groups
 from backlight.train.recipe import Recipe
 

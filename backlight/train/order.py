@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from backlight.errors import DataError, UsageError, did_you_mean
-from backlight.random import Random
+from backlight.core.errors import DataError, UsageError, did_you_mean
+from backlight.core.random import Random
 
 BALANCES = ("none", "weights", "sampling")
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError, ModelError, UsageError
+from backlight.core.processes import Engine
 from backlight.data.dataset import Dataset
-from backlight.engine.processes import Engine
-from backlight.errors import DataError, ModelError, UsageError
 from backlight.train.layers import rest_frozen
 from backlight.train.recipe import Recipe
 
@@ -85,7 +85,7 @@ def check_single(module: nn.Module, frozen: frozenset[str], image: Tensor, size:
     >>> check_single(net, frozenset(), torch.zeros(1, 3, 2, 2), 1, Recipe(batch_size=1))
     Traceback (most recent call last):
     ...
-    backlight.errors.UsageError: a batch of 1 picture, ...; expected 2 or more, for BatchNorm's statistics; try: ...
+    backlight.core.errors.UsageError: a batch of 1 picture, ...; expected 2 or more, for BatchNorm's statistics...
     """
     if size // min(recipe.accumulate, size) > 1:
         return

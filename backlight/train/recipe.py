@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from backlight.errors import FileError, UsageError, did_you_mean
-from backlight.grammar import parse_number
-from backlight.reading import read_json
+from backlight.core.errors import FileError, UsageError, did_you_mean
+from backlight.core.grammar import parse_number
+from backlight.core.reading import read_json
 from backlight.train.adversary import Adversary
 from backlight.train.augment import Augmentation
 from backlight.train.losses import read_loss

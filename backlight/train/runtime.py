@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from backlight.classifier import Classifier
 from backlight.classifier.layout import FORMATS, suitable_format
 from backlight.classifier.returned import call_module
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.errors import UsageError, did_you_mean
 
 PRECISIONS = ("float32", "auto", "bfloat16")
 COMPILES = ("off", "on")

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError, UsageError
+from backlight.core.processes import Engine
 from backlight.data.dataset import Dataset
-from backlight.engine.processes import Engine
-from backlight.errors import DataError, UsageError
 from backlight.evaluate.samples import check_labels, predict_dataset, tabulate
 from backlight.runs.folder import RunFolder
 from backlight.runs.log import Log

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError, FileError, ModelError
 from backlight.data.dataset import Dataset
-from backlight.errors import DataError, FileError, ModelError
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.loader import as_classifier

@@ -9,9 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backlight.errors import FileError, UsageError
+from backlight.core.errors import FileError, UsageError
+from backlight.core.schema import (
+    Fault,
+    Schema,
+    array,
+    choice,
+    flag,
+    leaf,
+    nullable,
+    number,
+    record,
+    require,
+    text,
+    whole,
+)
 from backlight.runs.folder import RunFolder
-from backlight.schema import Fault, Schema, array, choice, flag, leaf, nullable, number, record, require, text, whole
 from backlight.train.journal import Counters
 from backlight.train.recipe import Recipe
 from backlight.train.trainer import Trainer
@@ -48,7 +61,7 @@ def read_info(folder: RunFolder) -> tuple[dict[str, Any], Recipe]:
     >>> read_info(folder)
     Traceback (most recent call last):
     ...
-    backlight.errors.FileError: .../run.json: labels is absent; expected a list
+    backlight.core.errors.FileError: .../run.json: labels is absent; expected a list
     """
     info, path = folder.info, folder.path / "run.json"
     require(path, info, INFO)

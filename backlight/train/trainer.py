@@ -13,9 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from backlight.classifier import Classifier
 from backlight.classifier.returned import call_module
-from backlight.engine.chunks import is_out_of_memory
-from backlight.engine.processes import Engine
-from backlight.random import Random, generator_seed
+from backlight.core.chunks import is_out_of_memory
+from backlight.core.processes import Engine
+from backlight.core.random import Random, generator_seed
 from backlight.train.adversary import Adversary
 from backlight.train.average import Average
 from backlight.train.batches import TrainingBatch

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.guard import in_this_thread
+from backlight.core.errors import FileError, ModelError
+from backlight.core.processes import Engine
+from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
-from backlight.engine.processes import Engine
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import FileError, ModelError
 from backlight.train.augment import Augmentation
 from backlight.train.batches import Batches
 from backlight.train.layers import find_head, freeze

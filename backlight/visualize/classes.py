@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels import logit
 from backlight.visualize.pictures import Pictures, Size, Watch, climb, size_of
 from backlight.visualize.presets import Preset, preset_of

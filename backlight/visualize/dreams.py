@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels import Box, Jitter, Pixels, Unit, read_objective
 from backlight.visualize.pictures import Frame, Pictures, Term, Watch, climb
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.targets import Target, resolve_targets
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
+from backlight.core.random import Random
 from backlight.images.render import amplify
 from backlight.pixels import Box, InputSpace, Lattice, Pixels, Unit, cross_entropy, logit, predicted, probability
 from backlight.pixels.geometry import length
-from backlight.random import Random
 from backlight.visualize.pictures import Pictures, Watch, climb
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels import Adam, Fourier, Measure, View, Watched, total_variation
 from backlight.pixels.features import check_layer
 from backlight.visualize.pictures import Pictures, Term, Watch, climb

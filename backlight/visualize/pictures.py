@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.engine.progress import Progress, reporting
-from backlight.errors import InputError, ModelError
+from backlight.core.errors import InputError, ModelError
+from backlight.core.progress import Progress, reporting
 from backlight.pixels import Measure, Parametrization, Rule, turns
 from backlight.pixels.result import Result
 from backlight.pixels.run import Run

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.errors import UsageError, did_you_mean
+from backlight.core.random import Random
 from backlight.pixels import (
     SGD,
     Adam,
@@ -28,7 +29,6 @@ from backlight.pixels import (
     View,
     Warp,
 )
-from backlight.random import Random
 from backlight.visualize.redirect import redirected
 
 

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError
+from backlight.core.errors import InputError
+from backlight.core.random import Seed
 from backlight.pixels import Mask, Measure, Pixels, Uniform, total_variation
-from backlight.random import Seed
 from backlight.visualize.dreams import resized
 from backlight.visualize.pictures import Frame, Pictures, Term, Watch, climb
 from backlight.visualize.style_losses import STATISTICS, content_term, style_term

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError, LayerError, ModelError, UsageError, did_you_mean
+from backlight.core.errors import InputError, LayerError, ModelError, UsageError, did_you_mean
 from backlight.pixels import LBFGS, Adam, Constraint, InputSpace, Rule, Watched
 from backlight.pixels.features import check_layer
 from backlight.visualize.style_losses import STATISTICS, InputBox

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from backlight.attack import ATTACKS, Challenge, ThreatModel, attack, save_adversarial
 from backlight.attack.gradient import pgd
 from backlight.classifier import Classifier
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
+from backlight.core.random import Random
 from backlight.images import open_picture, to_tensor
 from backlight.pixels import Uniform
-from backlight.random import Random
 from backlight.testing import CALLERS, caller, small_net, unchanged
 from tests.attack.nets import pictures, sharp_net
 from tests.kernels import all_convolution

@@ -22,8 +22,8 @@ from backlight.attack import (
 )
 from backlight.attack.gradient import pgd
 from backlight.classifier import Classifier
+from backlight.core.errors import InputError, UsageError
 from backlight.data import Dataset
-from backlight.errors import InputError, UsageError
 from backlight.pixels import margin
 
 EPS = 0.1

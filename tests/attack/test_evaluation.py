@@ -24,8 +24,8 @@ from backlight.attack.known import Known
 from backlight.attack.request import RobustnessRequest
 from backlight.classifier import Classifier
 from backlight.cli.app import app
+from backlight.core.errors import DataError, UsageError
 from backlight.data.dataset import Dataset
-from backlight.errors import DataError, UsageError
 from backlight.table import Table
 from backlight.testing import small_net, unchanged
 from tests.attack.nets import pictures, sharp_net

@@ -13,8 +13,8 @@ from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.request import RobustnessRequest
 from backlight.attack.robustness import Robustness
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError, InputError
 from backlight.data.dataset import Dataset
-from backlight.errors import DataError, InputError
 from backlight.report.robustness import robustness_section
 from tests.attack.nets import pictures, sharp_net
 

@@ -19,11 +19,11 @@ from backlight.attack.rules.apgd import checkpoints
 from backlight.attack.rules.minimum_norm import FMN
 from backlight.attack.stages import PLANS
 from backlight.classifier import Classifier
+from backlight.core.random import Random
 from backlight.data.dataset import Dataset
 from backlight.images import open_picture, to_tensor
 from backlight.pixels.geometry import length
 from backlight.pixels.rule import Observation
-from backlight.random import Random
 from backlight.testing import small_net, unchanged
 from tests.attack.nets import pictures, sharp_net
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from backlight.attack import ThreatModel
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
 from backlight.pixels.constraints import Ball
 from backlight.pixels.geometry import length
 from backlight.pixels.l1 import L1Ball, project_l1

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError, LayerError, ModelError
+from backlight.core.errors import InputError, LayerError, ModelError
 from backlight.testing import CALLERS, caller, small_net, unchanged
 
 IMAGES = torch.linspace(0, 1, 2 * 3 * 8 * 8).view(2, 3, 8, 8)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import LayerError, UsageError
+from backlight.core.errors import LayerError, UsageError
 from backlight.testing import small_net, unchanged
 
 IMAGES = torch.linspace(0, 1, 2 * 3 * 8 * 8).view(2, 3, 8, 8)

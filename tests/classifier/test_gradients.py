@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from backlight.attack import attack
 from backlight.classifier import Classifier
 from backlight.classifier.gradients import depends_on, differentiate, differentiate_one
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.explain import explain
 from backlight.visualize import class_image
 

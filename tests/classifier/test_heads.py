@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.heads import Head, predicted_classes, well_defined
-from backlight.errors import InputError, ModelError
+from backlight.core.errors import InputError, ModelError
 
 IMAGES = torch.linspace(0, 1, 3 * 3 * 4 * 4).view(3, 3, 4, 4)
 NAN, INF = math.nan, math.inf

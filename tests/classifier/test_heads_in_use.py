@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from backlight.attack import RobustnessRequest, attack, evaluate_robustness
 from backlight.classifier import Classifier
+from backlight.core.errors import InputError
 from backlight.data import Dataset
-from backlight.errors import InputError
 from backlight.evaluate import evaluate
 from backlight.explain import explain
 from backlight.pixels import View, confidence, cross_entropy, logit, predicted, probability

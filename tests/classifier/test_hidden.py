@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.hidden import hidden_modules
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.testing import small_net, unchanged
 
 IMAGES = torch.linspace(0, 1, 4 * 3 * 8 * 8).view(4, 3, 8, 8)

@@ -9,8 +9,8 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.classifier.naming import checked_labels, match_names
 from backlight.classifier.targets import resolve_targets
+from backlight.core.errors import DataError, InputError, ModelError
 from backlight.data import Dataset
-from backlight.errors import DataError, InputError, ModelError
 from backlight.evaluate.samples import match_labels
 from backlight.models import load
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from backlight.classifier.rectifiers import Rectifiers, Switch
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.explain import explain
 from tests.explain.nets import MixedReLU, ReusedReLU, distinct_relu_net, images, wrap
 from tests.explain.peers import captum

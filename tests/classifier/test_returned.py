@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.returned import find_output
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 
 IMAGES = torch.linspace(0, 1, 3 * 3 * 4 * 4).view(3, 3, 4, 4)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backlight.engine.interrupt import held_interrupt
+from backlight.core.interrupt import held_interrupt
 from backlight.explain import study
 from backlight.train.journal import Journal
 from tests.cli.running import CommandLine

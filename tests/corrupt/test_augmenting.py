@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
+from backlight.core.errors import UsageError
+from backlight.core.random import Random
 from backlight.corrupt.augmenting import RandomCorruption, corrupt_some, read_augmenter
 from backlight.corrupt.augmix import augmix, autocontrast, equalize, posterize, solarize
 from backlight.corrupt.corrupting import corrupt
-from backlight.errors import UsageError
-from backlight.random import Random
 from tests.corrupt.pictures import bytes_of, photographs
 
 ONE = torch.ones(1)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from backlight.core.errors import DataError
 from backlight.corrupt.comparing import compare_studies
 from backlight.corrupt.request import CorruptionRequest
 from backlight.corrupt.study import CorruptionStudy
-from backlight.errors import DataError
 from backlight.table import Table
 
 COUNT = 200

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from backlight.core.errors import InputError, UsageError
+from backlight.core.random import Random
 from backlight.corrupt import CORRUPTIONS, corrupt
 from backlight.corrupt.registry import corruption_of
 from backlight.corrupt.severities import table_for
-from backlight.errors import InputError, UsageError
-from backlight.random import Random
 from tests.corrupt.pictures import photographs
 
 IDS = ["a", "b", "c", "d"]

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError
+from backlight.core.random import Random
 from backlight.corrupt import corrupt
 from backlight.corrupt import evaluating as module
 from backlight.corrupt.evaluating import evaluate_corruptions, other_resizes
 from backlight.corrupt.request import CorruptionRequest
 from backlight.data.dataset import Dataset
-from backlight.errors import DataError
 from backlight.images.resize import Resize
-from backlight.random import Random
 from tests.corrupt.pictures import photographs
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage import color
 
+from backlight.core.random import Random
 from backlight.corrupt import CORRUPTIONS, corrupt
 from backlight.corrupt.blurs import clipped_zoom, glass_blur, motion_blur, motion_weights, zoom_blur
 from backlight.corrupt.colors import saturate
@@ -18,7 +19,6 @@ from backlight.corrupt.noise import draw_normal, gaussian_noise, impulse_noise, 
 from backlight.corrupt.severities import PHOTOGRAPH, SMALL_PICTURE
 from backlight.corrupt.spatter import edge_distance, find_edges, spatter
 from backlight.corrupt.weather import brightness, fog, frost_like, frost_of, plasma, snow
-from backlight.random import Random
 from tests.corrupt.pictures import bytes_of, pattern, photographs
 
 MANY = Random(3, list(range(16)))

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import ndimage
 
+from backlight.core.random import Random
 from backlight.corrupt.shifts import SHIFTS, brighten, rotate, scale, shift_by_one, translate
-from backlight.random import Random
 from tests.corrupt.pictures import photographs
 
 RANDOM = Random(0, ["a", "b", "c"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backlight.core.errors import DataError, UsageError
 from backlight.corrupt.alexnet import ALEXNET_ACCURACY
 from backlight.corrupt.registry import FIFTEEN, frost_card
 from backlight.corrupt.request import CorruptionRequest
 from backlight.corrupt.study import CorruptionStudy, KindResult, mean_corruption_error
-from backlight.errors import DataError, UsageError
 from backlight.table import Table
 from backlight.table.statistics import wilson
 

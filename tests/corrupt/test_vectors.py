@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from backlight.core.random import Random
 from backlight.corrupt.blurs import disk, gaussian_blur, motion_weights
 from backlight.corrupt.colors import contrast, saturate
 from backlight.corrupt.digital import jpeg, pixelate
 from backlight.corrupt.weather import brightness
-from backlight.random import Random
 from tests.corrupt.pictures import pattern
 
 NOTHING = Random(0, [0])

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from backlight.core.errors import DataError, FileError
 from backlight.data import load_data, load_splits
 from backlight.data.arrays import load_arrays
-from backlight.errors import DataError, FileError
 from tests.data.samples import DATA, needs_data, pixels
 
 X = pixels(6)

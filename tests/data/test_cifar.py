@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from backlight.core.errors import FileError
 from backlight.data import load_splits
 from backlight.data.pickled import read_pickled
-from backlight.errors import FileError
 from tests.data.samples import pixels
 
 IMAGES = pixels(12, 32).transpose(0, 3, 1, 2).reshape(12, -1)

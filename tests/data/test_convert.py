@@ -3,10 +3,10 @@ import pytest
 import torch
 from PIL import Image
 
+from backlight.core.errors import DataError, FileError, UsageError
 from backlight.data import load_splits
 from backlight.data.convert import convert_data
 from backlight.data.duplicates import take_print
-from backlight.errors import DataError, FileError, UsageError
 from backlight.images import Resize
 from tests.data.samples import pixels, write_folder
 

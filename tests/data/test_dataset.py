@@ -3,10 +3,10 @@ import pytest
 import torch
 from PIL import Image
 
+from backlight.core.errors import DataError, FileError
 from backlight.data import Dataset, load_data
 from backlight.data.shapes import Shapes
 from backlight.data.sources import shapes_dataset
-from backlight.errors import DataError, FileError
 from backlight.images import Resize, read_image
 from tests.data.samples import write_folder
 

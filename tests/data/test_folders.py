@@ -6,8 +6,8 @@ from PIL import Image
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError, FileError
 from backlight.data import load_data, load_splits
-from backlight.errors import DataError, FileError
 from backlight.train import fit
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime

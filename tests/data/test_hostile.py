@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from backlight.core.errors import BacklightError, FileError
+from backlight.core.reading import open_regular, read_json, read_text, unpack_limit
 from backlight.data import load_data
 from backlight.data.arrays import load_arrays
 from backlight.data.pickled import read_pickled
-from backlight.errors import BacklightError, FileError
-from backlight.reading import open_regular, read_json, read_text, unpack_limit
 from tests.data.samples import pixels
 
 

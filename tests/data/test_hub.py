@@ -4,9 +4,9 @@ import pytest
 import torch
 from PIL import Image
 
+from backlight.core.errors import DataError, UsageError
 from backlight.data import load_data
 from backlight.data.splits import make_splits
-from backlight.errors import DataError, UsageError
 from tests.data.samples import pixels
 
 X = pixels(8)

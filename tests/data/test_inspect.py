@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from backlight.core.errors import FileError
 from backlight.data import load_data, load_splits
 from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
 from backlight.data.inspect import contact_sheet, inspect_data
 from backlight.data.shapes import Shapes
-from backlight.errors import FileError
 from backlight.images import to_levels
 from tests.data.samples import DATA, needs_data, write_folder
 

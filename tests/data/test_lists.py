@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from backlight.core.errors import FileError
 from backlight.data import load_data, load_splits
-from backlight.errors import FileError
 from tests.data.samples import write_folder
 
 

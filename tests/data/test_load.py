@@ -3,9 +3,9 @@ import shutil
 import numpy as np
 import pytest
 
+from backlight.core.errors import BacklightError, DataError, FileError, UsageError
 from backlight.data import load_data, load_splits
 from backlight.data.convert import convert_data
-from backlight.errors import BacklightError, DataError, FileError, UsageError
 from tests.data.samples import pixels, write_folder
 
 

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
+from backlight.core.errors import InputError
 from backlight.data.drawing import OUTLINES, TEXTURES
 from backlight.data.shapes import Shapes
-from backlight.errors import InputError
 
 
 @pytest.mark.parametrize("size", [8, 33])

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from backlight.core.errors import DataError, FileError, UsageError
+from backlight.core.plugins import Registry
 from backlight.data import Dataset, load_data, load_splits, sources
 from backlight.data.sources import DATA_SOURCES, DataSource
-from backlight.errors import DataError, FileError, UsageError
-from backlight.plugins import Registry
 
 
 def stripes(*, n: int = 8, wide: bool = False) -> Dataset:

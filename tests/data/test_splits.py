@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backlight.core.errors import DataError, UsageError
 from backlight.data import Dataset
 from backlight.data.splits import draw_rows, join, make_splits, number_labels
 from backlight.data.trained import TrainedOn
-from backlight.errors import DataError, UsageError
 
 
 def dataset(labels, classes=None, prefix=""):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
+from backlight.core.errors import DataError, FileError
 from backlight.data import load_data, load_splits
-from backlight.errors import DataError, FileError
 from tests.data.samples import pixels
 
 X = pixels(6)

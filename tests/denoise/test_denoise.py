@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import optimize as scipy_optimize
 
+from backlight.core.errors import InputError, UsageError
 from backlight.denoise import CLASSIC, automatic_alpha, denoise, estimate_sigma, loss, quality, sweep_sheet
-from backlight.errors import InputError, UsageError
 
 NORMS = list(itertools.product(("l1", "l2"), repeat=2))
 

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 
 import backlight.pixels
 from backlight.cli.app import DATA_VERBS, VERBS
+from backlight.core.random import Random
 from backlight.evaluate.evaluating import Evaluation
-from backlight.random import Random
 from backlight.table import Table
 from backlight.tasks.cards import list_methods
 from tests.pixels.problems import classifier_of, mixed_labels, pictures

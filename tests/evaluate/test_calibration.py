@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from backlight.errors import DataError
+from backlight.core.errors import DataError
 from backlight.evaluate.calibration import beyond, coverage_curve, fit_temperature, reliability
 from backlight.evaluate.samples import tabulate
 from backlight.evaluate.temperature import calibrate

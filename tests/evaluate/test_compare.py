@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backlight.errors import DataError, FileError, UsageError
+from backlight.core.errors import DataError, FileError, UsageError
 from backlight.evaluate.compare import compare
 from backlight.evaluate.slices import accuracy_by_slice, read_slices, values_of
 from backlight.table import Table

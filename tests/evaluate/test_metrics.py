@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from backlight.errors import DataError
+from backlight.core.errors import DataError
 from backlight.evaluate import metrics
 from backlight.evaluate.confusion import Confusion
 from backlight.table import Table

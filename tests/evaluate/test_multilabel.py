@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import DataError, ModelError
+from backlight.core.errors import DataError, ModelError
 from backlight.evaluate import evaluate
 from backlight.evaluate.multilabel import average_precision, evaluate_multilabel, score_multilabel
 from tests.evaluate.test_undefined import data

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import InputError
 from backlight.data import Dataset
-from backlight.errors import InputError
 from backlight.evaluate.normalization import check_normalization, doubt_normalization
 from backlight.testing import unchanged
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.predictions import top_classes
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.evaluate import predict
 from backlight.images import open_picture, to_tensor, write_png
 from backlight.testing import CALLERS, caller, small_net, unchanged

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
 from backlight.evaluate.registry import EVALUATION_METRICS, EvaluationMetric, measure
 from backlight.table import Table
 from tests.cli.running import CommandLine

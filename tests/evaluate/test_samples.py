@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError
 from backlight.data.dataset import Dataset
 from backlight.data.load import load_data
-from backlight.errors import DataError
 from backlight.evaluate import calibrate, evaluate
 from backlight.evaluate.compare import compare_evaluations
 from backlight.evaluate.samples import predict_dataset

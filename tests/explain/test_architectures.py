@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from backlight.classifier import Classifier
-from backlight.errors import LayerError, ModelError
+from backlight.core.errors import LayerError, ModelError
 from backlight.explain import explain
 from backlight.testing import CALLERS, caller, unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap

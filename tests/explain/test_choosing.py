@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import InputError, UsageError
 from backlight.data import load_data
-from backlight.errors import InputError, UsageError
 from backlight.explain import METHODS, Attribution, Card, choose_methods, explain, explain_data
 from backlight.explain.request import Request
 from backlight.explain.scores import Metric, choose_metrics, describe_scores, score

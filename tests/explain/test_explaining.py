@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import BacklightError, InputError, LayerError, UsageError
+from backlight.core.errors import BacklightError, InputError, LayerError, UsageError
+from backlight.core.random import Random
 from backlight.explain import METHODS, Contrast, explain, method
-from backlight.random import Random
 from backlight.testing import CALLERS, caller, small_net, unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
 

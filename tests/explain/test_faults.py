@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.random import Random
 from backlight.explain import explain, method
 from backlight.explain.figures import draw
 from backlight.explain.methods import cam
 from backlight.explain.scores import score, score_maps
 from backlight.explain.scores.judge import Judge
-from backlight.random import Random
 from backlight.testing import unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
 

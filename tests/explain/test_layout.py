@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from backlight.classifier import Classifier
-from backlight.errors import LayerError
+from backlight.core.errors import LayerError
 from backlight.explain import explain
 from backlight.explain.layout import Layout, choose_layer, find_layout
 from backlight.testing import unchanged

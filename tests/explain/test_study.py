@@ -19,9 +19,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError
+from backlight.core.random import Random
 from backlight.data import load_data
 from backlight.data.dataset import Dataset
-from backlight.errors import DataError
 from backlight.explain import explain, study
 from backlight.explain.averages import ClassAverages
 from backlight.explain.request import Request
@@ -29,7 +30,6 @@ from backlight.explain.scores import score
 from backlight.explain.study import explain_data, stem_of
 from backlight.explain.views import read_views
 from backlight.images import write_png
-from backlight.random import Random
 from backlight.table import Table
 from backlight.testing import small_net, unchanged
 from tests.cli.running import CommandLine

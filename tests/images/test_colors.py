@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.images.colors import COLOR_TABLES, _lab_to_rgb, _rgb_to_lab, color_table, colorize
 
 

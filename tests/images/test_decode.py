@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from backlight.errors import FileError
+from backlight.core.errors import FileError
 from backlight.images.decode import PIXEL_LIMIT, decode_picture, open_picture
 from tests.pictures import RGB, chunk, png, png_16, tiff_16
 

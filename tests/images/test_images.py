@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backlight import images as module
-from backlight.errors import FileError, InputError
+from backlight.core.errors import FileError, InputError
 from backlight.images import (
     CropBox,
     Resize,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.images import CropBox, Resize, to_picture, to_tensor
 from backlight.images.colors import colorize
 from backlight.images.render import amplify, normalize_map, overlay, place

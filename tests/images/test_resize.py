@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.images import to_tensor
 from backlight.images.resize import CropBox, Resize
 

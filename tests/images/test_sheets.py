@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image, ImageFont
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.images.sheets import _fit, grid, side_by_side
 
 COLORS = ["red", "lime", "blue", "black"]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.layers.attention import WindowAttention, attention, cut_windows, join_windows
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import zeros
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.layers.conv2d import unfold_conv2d
 
 IMAGES, WEIGHT = zeros(2, 4, 8, 8), zeros(6, 4, 3, 3)

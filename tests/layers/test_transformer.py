@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.layers.transformer import (
     PatchEmbedding,
     PositionEmbedding,

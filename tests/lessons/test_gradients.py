@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.lessons import (
     compare_derivatives,
     gradient_by_ones,

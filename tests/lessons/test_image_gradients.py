@@ -5,7 +5,7 @@ import torch
 from scipy import ndimage
 from torch.autograd import gradcheck
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.lessons import spatial_gradients
 
 IMAGES = torch.rand(2, 3, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

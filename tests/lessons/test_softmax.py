@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.lessons import input_gradients, logit_gradients, softmax, softmax_jacobian
 from backlight.testing import small_net, unchanged
 

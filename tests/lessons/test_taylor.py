@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.lessons import derivative_of_sine, sin_taylor
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.models import fetch
 
 

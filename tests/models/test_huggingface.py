@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from backlight.errors import BacklightError, ModelError
+from backlight.core.errors import BacklightError, ModelError
 from backlight.explain import explain
 from backlight.explain.layout import choose_layer
 from backlight.images import Resize

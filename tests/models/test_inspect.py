@@ -5,7 +5,7 @@ from torchvision import models
 
 from backlight.classifier import Classifier
 from backlight.classifier.multiply_adds import count_multiply_adds
-from backlight.errors import ModelError, UsageError
+from backlight.core.errors import ModelError, UsageError
 from backlight.models import compare_random, inspect_model, load
 from backlight.testing import CALLERS, caller, small_net, unchanged
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from backlight.errors import FileError
+from backlight.core.errors import FileError
 from backlight.models.labels import imagenet_labels, read_labels
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import BacklightError, FileError, ModelError, UsageError
+from backlight.core.errors import BacklightError, FileError, ModelError, UsageError
 from backlight.images import Resize
 from backlight.models import list_models, load, networks
 from backlight.models.blueprint import ModelShape

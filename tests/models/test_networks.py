@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.models import networks
 
 TRAINED_PARAMETERS = {  # counted by hand from the layers' shapes

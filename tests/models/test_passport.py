@@ -9,7 +9,7 @@ from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.passport import FIELDS, SOURCES
-from backlight.errors import BacklightError, FileError, UsageError
+from backlight.core.errors import BacklightError, FileError, UsageError
 from backlight.images import Resize
 from backlight.models import load
 from backlight.models.blueprint import ModelShape

@@ -9,7 +9,7 @@ from torch import nn
 
 from backlight.attack import attack
 from backlight.classifier import Classifier
-from backlight.errors import BacklightError, FileError, ModelError
+from backlight.core.errors import BacklightError, FileError, ModelError
 from backlight.explain import explain
 from backlight.models import load
 

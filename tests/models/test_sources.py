@@ -8,7 +8,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from backlight.errors import FileError, ModelError, UsageError
+from backlight.core.errors import FileError, ModelError, UsageError
 from backlight.models import load
 from backlight.models.blueprint import ModelShape
 from backlight.models.registry import find_blueprint

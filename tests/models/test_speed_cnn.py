@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
 from backlight.models import networks
 
 

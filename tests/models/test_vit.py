@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
 from backlight.models import networks
 
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from backlight.errors import FileError, ModelError
+from backlight.core.errors import FileError, ModelError
 from backlight.models.checkpoint import Checkpoint, read_checkpoint
 from backlight.models.weights import fitted, head_classes, load_state
 

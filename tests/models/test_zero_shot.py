@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from backlight.errors import BacklightError
+from backlight.core.errors import BacklightError
 from backlight.explain import explain
 from backlight.models import load
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.page.glossary import GLOSSARY
 from backlight.page.sections import percent, render, shown_path, term
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
-from backlight.random import Random
+from backlight.core.random import Random
 from backlight.testing import small_net
 
 SIZE = 8

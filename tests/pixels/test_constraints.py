@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
+from backlight.core.random import Random
 from backlight.pixels import Ball, Box, Constraint, Mask
 from backlight.pixels.geometry import length
-from backlight.random import Random
 from tests.pixels.problems import pictures
 
 X = pictures(6, torch.float64)

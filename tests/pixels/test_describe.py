@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.fingerprint import fingerprint
+from backlight.core.fingerprint import fingerprint
 from backlight.pixels import (
     Adam,
     Ball,

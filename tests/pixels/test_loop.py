@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels import (
     SGD,
     Ball,

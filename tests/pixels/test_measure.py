@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels import Measure, View, clamp, distance, hinge, logit, margin, predicted, total_variation
 from backlight.testing import CALLERS, caller, small_net, unchanged
 from tests.pixels.problems import classifier_of, pictures

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError, LayerError
+from backlight.core.errors import InputError, LayerError
 from backlight.pixels import (
     Measure,
     View,

@@ -3,11 +3,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
+from backlight.core.random import Random
 from backlight.pixels import Ball, Box, Gaussian, Lattice, Pixels, Surface, Uniform
 from backlight.pixels.geometry import length
 from backlight.pixels.parametrizations import round_towards
-from backlight.random import Random
 from tests.pixels.problems import pictures
 
 ROWS = torch.arange(6)

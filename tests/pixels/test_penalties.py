@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.pixels import View, distance, total_variation
 from tests.pixels.problems import pictures
 

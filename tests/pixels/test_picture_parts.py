@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from backlight.errors import InputError, LayerError
+from backlight.core.errors import InputError, LayerError
+from backlight.core.random import Random
 from backlight.images.blur import gaussian_blur
 from backlight.pixels import (
     LBFGS,
@@ -25,7 +26,6 @@ from backlight.pixels import (
     optimize,
     read_objective,
 )
-from backlight.random import Random
 from tests.visualize.nets import pictures, toy
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError, LayerError, UsageError
+from backlight.core.errors import InputError, LayerError, UsageError
+from backlight.core.random import Random
 from backlight.pixels import (
     Adam,
     Ball,
@@ -23,7 +24,6 @@ from backlight.pixels import (
     turns,
 )
 from backlight.pixels.rule import State
-from backlight.random import Random
 from tests.pixels.problems import classifier_of, pictures
 
 X = pictures(2)

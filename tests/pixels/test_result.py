@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels import Result, Stopped
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.pixels import SGD, Adam, Observation, Rule, Sign, Unit
 from backlight.pixels.geometry import length, unit
-from backlight.random import Random
 
 ROWS = torch.arange(4)
 

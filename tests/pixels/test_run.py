@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from backlight.errors import FileError, InputError
+from backlight.core.errors import FileError, InputError
 from backlight.pixels import Adam, Box, Jitter, Lattice, Pixels, Run, Sign, cross_entropy, logit, margin, turns
 from backlight.testing import small_net
 from tests.pixels.problems import classifier_of, pictures

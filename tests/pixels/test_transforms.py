@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
+from backlight.core.random import Random
 from backlight.pixels import Compose, Jitter
-from backlight.random import Random
 from tests.pixels.problems import pictures
 
 ROWS = torch.arange(5)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from backlight.errors import InputError, LayerError
+from backlight.core.errors import InputError, LayerError
 from backlight.pixels import View
 from backlight.testing import small_net
 from tests.pixels.problems import classifier_of, pictures

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from backlight.core.plugins import Registry
 from backlight.page.sections import TableSection
-from backlight.plugins import Registry
 from backlight.report.tables import TABLE_SECTIONS, accuracy_by_class, table_sections
 from backlight.table import Table
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from backlight.errors import FileError
+from backlight.core.errors import FileError
 from backlight.page.page import write_page
 from backlight.report.training import end_words, gap_words, training_section
 from backlight.runs.history import History, read_history

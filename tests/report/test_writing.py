@@ -12,7 +12,7 @@ from torch import nn
 import backlight.page.sections as page_sections
 import backlight.report.writing as writing
 from backlight import Classifier
-from backlight.errors import Failure, ModelError, UsageError
+from backlight.core.errors import Failure, ModelError, UsageError
 from backlight.images import picture, read_image, to_tensor
 from backlight.report import Options, write_report
 from backlight.report.tables import table_sections

@@ -12,8 +12,8 @@ from torch import nn
 from backlight.attack.auto import apgd, apgd_t, square
 from backlight.attack.stages import PLANS
 from backlight.classifier import Classifier
+from backlight.core.errors import ModelError
 from backlight.data.dataset import Dataset
-from backlight.errors import ModelError
 from backlight.sweep import Cost, block_size
 from backlight.sweep import cost as costs
 from backlight.sweep.cost import MOST, SECONDS, SPEED, cost_of, passes_of, shape_of

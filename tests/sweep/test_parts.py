@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from backlight.core.errors import Failure, FileError
 from backlight.data.dataset import Dataset
-from backlight.errors import Failure, FileError
 from backlight.sweep import Part, Task
 from backlight.sweep.parts import FolderParts, forget
 from backlight.sweep.task import Block

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from backlight.core.errors import DataError
 from backlight.data.dataset import Dataset
-from backlight.errors import DataError
 from backlight.sweep import Cost, Part, Task, runner, sweep
 from backlight.sweep.claims import Claim
 from backlight.sweep.estimate import Estimate
@@ -100,7 +100,7 @@ def test_bytes_are_the_same_after_two_kills(tmp_path: Path) -> None:
 
 _TOGETHER = """
 from pathlib import Path
-from backlight.engine.processes import make_engine
+from backlight.core.processes import make_engine
 from backlight.sweep import sweep
 from tests.sweep.tasks import brightness
 engine = make_engine("cpu")

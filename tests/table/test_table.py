@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backlight.errors import DataError, FileError
+from backlight.core.errors import DataError, FileError
 from backlight.table import Table
 from backlight.table.text import to_csv, to_html, to_latex, to_markdown
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import FileError, ModelError, UsageError
+from backlight.core.errors import FileError, ModelError, UsageError
 from backlight.models import load
 from backlight.tasks.exporting import Deployed, export_classifier
 from backlight.testing import small_net, unchanged

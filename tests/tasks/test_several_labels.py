@@ -8,8 +8,8 @@ from torch import nn
 
 from backlight import tasks
 from backlight.classifier import Classifier
+from backlight.core.errors import ModelError, UsageError
 from backlight.data import load_data
-from backlight.errors import ModelError, UsageError
 from tests.data.samples import write_folder
 
 ROWS = ["x/0.png,cat;dog", "x/1.png,dog", "x/2.png,owl;cat", "x/3.png,cat", "x/4.png,owl", "x/gone.png,owl"]

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from backlight.attack import Challenge
 from backlight.attack.gradient import pgd
+from backlight.core.plugins import Registry
+from backlight.core.random import Random
 from backlight.data import Dataset, sources
 from backlight.data.sources import DATA_SOURCES, DataSource
 from backlight.explain.scores import Metric
 from backlight.explain.scores.judge import Judge
 from backlight.explain.session import Session
-from backlight.plugins import Registry
-from backlight.random import Random
 from backlight.testing import check_attack, check_corruption, check_method, check_metric, check_source
 
 

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from backlight.classifier import Classifier
 from backlight.classifier.targets import resolve_targets
-from backlight.errors import UsageError
-from backlight.random import Random
+from backlight.core.errors import UsageError
+from backlight.core.random import Random
 from backlight.testing import small_net, unchanged
 from backlight.train import fit
 from backlight.train.adversary import Adversary

@@ -8,8 +8,8 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as reference
 
-from backlight.errors import UsageError
-from backlight.random import Random
+from backlight.core.errors import UsageError
+from backlight.core.random import Random
 from backlight.train.augment import Augmentation
 from backlight.train.recipe import CLASSIC
 

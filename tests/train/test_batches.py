@@ -1,6 +1,6 @@
 import torch
 
-from backlight.random import hash_ids
+from backlight.core.random import hash_ids
 from backlight.train.augment import Augmentation
 from backlight.train.batches import Batches
 from backlight.train.order import Order

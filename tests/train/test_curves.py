@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.train.curves import draw_curves
 
 

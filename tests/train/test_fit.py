@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError, FileError, ModelError, UsageError
+from backlight.core.random import Random
 from backlight.data.dataset import Dataset
-from backlight.errors import DataError, FileError, ModelError, UsageError
 from backlight.evaluate import evaluate
 from backlight.evaluate.metrics import accuracy
 from backlight.evaluate.samples import predict_dataset
 from backlight.models import load
-from backlight.random import Random
 from backlight.report.training import training_section
 from backlight.runs.folder import RunFolder
 from backlight.runs.history import read_history
@@ -314,7 +314,7 @@ def test_an_empty_class_is_trained_around(tmp_path: Path) -> None:
 TWO = """
 from dataclasses import replace
 from pathlib import Path
-from backlight.engine.processes import make_engine
+from backlight.core.processes import make_engine
 from backlight.evaluate.samples import predict_dataset
 from backlight.train.augment import Augmentation
 from backlight.train import fit

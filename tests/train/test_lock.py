@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backlight.errors import FileError, UsageError
+from backlight.core.errors import FileError, UsageError
 from backlight.runs.lock import NAME, run_lock
 from backlight.train import fit
 from backlight.train.recipe import Recipe

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
 from backlight.train import fit
 from backlight.train.losses import LOSSES, read_loss
 from backlight.train.recipe import Recipe, read_recipe

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.train.optimizers import Optimizer
 from backlight.train.recipe import Recipe
 

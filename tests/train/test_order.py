@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backlight.engine.processes import Engine
-from backlight.errors import DataError, UsageError
+from backlight.core.errors import DataError, UsageError
+from backlight.core.processes import Engine
 from backlight.train.batches import Batches
 from backlight.train.order import Order
 from backlight.train.recipe import Recipe

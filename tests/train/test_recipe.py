@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from backlight.errors import FileError, UsageError
+from backlight.core.errors import FileError, UsageError
 from backlight.train.layers import freeze, layer_groups
 from backlight.train.recipe import CLASSIC, Recipe, read_recipe
 

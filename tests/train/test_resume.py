@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from backlight.core.errors import DataError, FileError, UsageError
+from backlight.core.interrupt import held_interrupt
 from backlight.data.dataset import Dataset
-from backlight.engine.interrupt import held_interrupt
-from backlight.errors import DataError, FileError, UsageError
 from backlight.runs.folder import RunFolder
 from backlight.runs.log import Log, read_log
 from backlight.train import fit

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.runs.folder import RunFolder
 from backlight.train import fit, runtime
 from backlight.train.recipe import Recipe

@@ -12,10 +12,10 @@ COMMON = """
 from dataclasses import replace
 from pathlib import Path
 import torch
-from backlight.engine.processes import make_engine
+from backlight.core.processes import make_engine
 from backlight.evaluate.metrics import mean_loss
 from backlight.evaluate.samples import predict_dataset
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.train.augment import Augmentation
 from backlight.train import fit
 from backlight.runs.log import read_log

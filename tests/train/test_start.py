@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from backlight.classifier import Classifier
+from backlight.core.errors import DataError, ModelError
 from backlight.data.load import load_data
-from backlight.errors import DataError, ModelError
 from backlight.models import load
 from backlight.models.speed_cnn import SpeedCNN
 from backlight.train.start import start_classifier

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from backlight.errors import FileError
+from backlight.core.errors import FileError
 from backlight.train import fit
 from backlight.train.recipe import Recipe
 from tests.train.nets import QUIET, network, pictures, state_of

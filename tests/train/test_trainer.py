@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backlight.classifier import Classifier
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 from backlight.train import fit
 from backlight.train.batches import TrainingBatch
 from backlight.train.layers import freeze, hold_frozen

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as reference
 
-from backlight.random import Random
+from backlight.core.random import Random
 from backlight.train import transforms
 
 COUNT = 8

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 from backlight.pixels import View, activation, gram
 from backlight.tasks.made import file_stem
 from backlight.visualize import StylePreset, dream, feature_image, fooling_image, invert, style_transfer

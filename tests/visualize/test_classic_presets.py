@@ -7,8 +7,8 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.core.random import Random
 from backlight.pixels.problem import hash_ids
-from backlight.random import Random
 from backlight.visualize import StylePreset, class_image, fooling_image, style_transfer
 from backlight.visualize.style_losses import InputBox
 from backlight.visualize.style_presets import PRESETS

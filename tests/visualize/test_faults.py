@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.core.random import Random
 from backlight.pixels import Adam, Box, Pixels, View, optimize
 from backlight.pixels.features import neuron
 from backlight.pixels.measure import Measure
 from backlight.pixels.views import Pad, Warp
-from backlight.random import Random
 from backlight.testing import small_net, unchanged
 from backlight.visualize import class_image, feature_image
 

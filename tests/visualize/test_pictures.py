@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError, LayerError, UsageError
+from backlight.core.errors import InputError, LayerError, UsageError
 from backlight.testing import caller, small_net, unchanged
 from backlight.visualize import (
     Lucid,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backlight.core.random import Random
 from backlight.pixels import Observation, Rule, Update
 from backlight.pixels.describe import Brief
 from backlight.pixels.geometry import length, per_image
 from backlight.pixels.rule import State
-from backlight.random import Random
 
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 _FLOOR = 1e-12

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError, UsageError, did_you_mean
-from backlight.random import Random
+from backlight.core.errors import InputError, UsageError, did_you_mean
+from backlight.core.random import Random
 
 BASELINES = ("black", "white", "mean", "blur", "noise")
 

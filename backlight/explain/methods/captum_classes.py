@@ -21,14 +21,14 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.recording import LOGITS, split_call
-from backlight.engine.chunks import in_chunks, is_out_of_memory
-from backlight.errors import ModelError, UsageError, did_you_mean
+from backlight.core.chunks import in_chunks, is_out_of_memory
+from backlight.core.errors import ModelError, UsageError, did_you_mean
+from backlight.core.random import Random
 from backlight.explain.attribution import Attribution, upsample
 from backlight.explain.layout import find_layout
 from backlight.explain.methods.baselines import make_baseline
 from backlight.explain.methods.superpixels import superpixels
 from backlight.explain.session import Session
-from backlight.random import Random
 
 PREFIX = "captum:"
 OWN_OPTIONS = {"baseline": "mean", "segments": 50}

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from backlight.classifier.guard import in_this_thread
 from backlight.classifier.recording import split_call
-from backlight.engine.chunks import in_chunks
-from backlight.errors import UsageError
+from backlight.core.chunks import in_chunks
+from backlight.core.errors import UsageError
 from backlight.explain.attribution import Attribution, upsample
 from backlight.explain.methods.baselines import make_baseline
 from backlight.explain.methods.cam import class_activation

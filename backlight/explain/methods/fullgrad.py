@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.explain.attribution import Attribution, upsample
 from backlight.explain.layout import Layout, layout_of_map
 from backlight.explain.methods.path import relative_gap

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.engine.chunks import sum_chunks
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.chunks import sum_chunks
+from backlight.core.errors import UsageError, did_you_mean
 from backlight.explain.attribution import Attribution
 from backlight.explain.session import Session
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backlight.engine.chunks import in_chunks, sum_chunks
-from backlight.errors import UsageError
+from backlight.core.chunks import in_chunks, sum_chunks
+from backlight.core.errors import UsageError
 from backlight.explain.attribution import Attribution
 from backlight.explain.methods.baselines import make_baseline
 from backlight.explain.session import Session

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backlight.engine.chunks import sum_chunks
-from backlight.errors import UsageError
+from backlight.core.chunks import sum_chunks
+from backlight.core.errors import UsageError
 from backlight.explain.attribution import Attribution
 from backlight.explain.methods.baselines import make_baseline
 from backlight.explain.session import Session

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier.guard import in_this_thread
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.explain.attribution import Attribution
 from backlight.explain.layout import Layout, find_layout, is_attention
 from backlight.explain.recorded import Recorded

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.core.random import Random
 from backlight.explain.scores.judge import Explainer
-from backlight.random import Random
 
 CONTROLS = ("random", "edges")
 

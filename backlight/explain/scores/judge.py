@@ -11,8 +11,8 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.recording import LOGITS
-from backlight.engine.chunks import Chunk, in_chunks
-from backlight.random import Random
+from backlight.core.chunks import Chunk, in_chunks
+from backlight.core.random import Random
 
 Explainer = Callable[[Classifier, Tensor, int], Tensor]
 """Explain again: classifier, images [B,C,H,W] and a turn that keys new randomness, to maps [B,c,H,W]."""

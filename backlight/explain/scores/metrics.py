@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from backlight.core.plugins import Registry
 from backlight.explain.scores import curves, faithful, localization, randomization, road
-from backlight.plugins import Registry
 
 
 @dataclass(frozen=True)

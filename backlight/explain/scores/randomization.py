@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.core.random import Random
 from backlight.explain.scores.judge import Explainer, Judge, heat_of
-from backlight.random import Random
 
 STAGES = 3
 

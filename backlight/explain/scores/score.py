@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.engine.chunks import Chunk
-from backlight.errors import InputError, UsageError
+from backlight.core.chunks import Chunk
+from backlight.core.errors import InputError, UsageError
+from backlight.core.random import Random
 from backlight.explain.attribution import Explanations
 from backlight.explain.choosing import AnyMethod, Method, choose_methods
 from backlight.explain.explaining import explain
 from backlight.explain.scores.controls import CONTROLS, control
 from backlight.explain.scores.judge import Explainer, Judge
 from backlight.explain.scores.metrics import METRICS, AnyMetric, Metric, choose_metrics
-from backlight.random import Random
 from backlight.table import Table
 
 DEFAULT_METRICS = ("deletion", "insertion", "road", "average_drop", "average_increase", "infidelity")

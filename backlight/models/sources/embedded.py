@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from backlight.errors import ModelError
+from backlight.core.errors import ModelError
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.checkpoint import read_checkpoint
 from backlight.models.sources import timm_zoo

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from backlight.classifier.naming import distinct
-from backlight.errors import FileError, ModelError, UsageError
+from backlight.core.errors import FileError, ModelError, UsageError
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.checkpoint import read_checkpoint
 from backlight.models.fetch import hub_file
@@ -29,7 +29,7 @@ def find_blueprint(repository: str, seed: int) -> Blueprint:
 
     >>> find_blueprint("resnet50", 0)
     Traceback (most recent call last):
-    backlight.errors.UsageError: 'hf-hub:resnet50' is no repository; expected hf-hub:ORG/NAME
+    backlight.core.errors.UsageError: 'hf-hub:resnet50' is no repository; expected hf-hub:ORG/NAME
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", repository):
         raise UsageError(f"'hf-hub:{repository}' is no repository", expected="hf-hub:ORG/NAME")

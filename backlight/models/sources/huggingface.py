@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from backlight.classifier.naming import distinct
-from backlight.errors import ModelError, UsageError, did_you_mean
+from backlight.core.errors import ModelError, UsageError, did_you_mean
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source, seeded
 from backlight.models.extras import require_package

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from backlight.grammar import parse_spec
+from backlight.core.grammar import parse_spec
 from backlight.images import Resize
 from backlight.models import networks
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backlight.errors import FileError, ModelError
+from backlight.core.errors import FileError, ModelError
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 from backlight.models.extras import require_package

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from backlight.errors import BacklightError, FileError, InputError
+from backlight.core.errors import BacklightError, FileError, InputError
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 from backlight.models.checkpoint import read_checkpoint

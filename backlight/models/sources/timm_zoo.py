@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from backlight.errors import ModelError, UsageError, did_you_mean
+from backlight.core.errors import ModelError, UsageError, did_you_mean
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, seeded
 from backlight.models.checkpoint import SUFFIXES, read_checkpoint

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from backlight.errors import ModelError, UsageError, did_you_mean
+from backlight.core.errors import ModelError, UsageError, did_you_mean
 from backlight.images import Resize
 from backlight.models.blueprint import IMAGENET_MEAN, IMAGENET_STD, Blueprint, ModelShape, from_one_source, seeded
 from backlight.models.checkpoint import read_checkpoint

@@ -12,9 +12,9 @@ from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.diagnosis import inner_normalization
-from backlight.errors import ModelError, UsageError
+from backlight.core.errors import ModelError, UsageError
+from backlight.core.user_code import importable, member, run_file, split
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source, seeded
-from backlight.user_code import importable, member, run_file, split
 
 
 def find_blueprint(text: str, seed: int) -> Blueprint:
@@ -25,7 +25,7 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
 
     >>> find_blueprint("missing.py:make", 0)
     Traceback (most recent call last):
-    backlight.errors.FileError: missing.py: does not exist; expected file.py:function
+    backlight.core.errors.FileError: missing.py: does not exist; expected file.py:function
     """
     path, factory = split(text)
     return made_blueprint(text, lambda: _run(path, factory), seed, place=str(path))

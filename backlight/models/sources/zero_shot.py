@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from backlight.errors import ModelError, UsageError, did_you_mean
+from backlight.core.errors import ModelError, UsageError, did_you_mean
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source, seeded
 from backlight.models.checkpoint import read_checkpoint

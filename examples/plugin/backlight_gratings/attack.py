@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backlight.attack import AttackCard, Challenge
-from backlight.random import Random
+from backlight.core.random import Random
 
 
 def gratings(challenge: Challenge, *, tries: int = 16) -> Tensor:

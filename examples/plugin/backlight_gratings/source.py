@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from backlight.core.random import Random
 from backlight.data import Dataset
-from backlight.random import Random
 
 
 def stripes(*, n: int = 200, size: int = 32, seed: int = 0) -> Dataset:

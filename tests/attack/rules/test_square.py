@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from backlight.attack.rules.square import Square, SquareL2, Stripes, Tiles, bump, side_of, window
+from backlight.core.random import Random
 from backlight.pixels.geometry import length
 from backlight.pixels.rule import Observation
-from backlight.random import Random
 
 TURNS = (0, 11, 51, 201, 501, 1001, 2001, 4001)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from backlight.errors import LayerError
+from backlight.core.errors import LayerError
 from backlight.explain import explain
 from backlight.explain.attribution import upsample
 from backlight.explain.methods import cam

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from backlight.errors import ModelError, UsageError
+from backlight.core.errors import ModelError, UsageError
+from backlight.core.random import Random
 from backlight.explain import Contrast, explain, method
 from backlight.explain.methods import captum_classes
-from backlight.random import Random
 from backlight.testing import unchanged
 from tests.explain.nets import MEAN, ReusedReLU, distinct_relu_net, images, wrap
 from tests.explain.peers import captum

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import ModelError, UsageError
+from backlight.core.errors import ModelError, UsageError
 from backlight.explain import explain
 from backlight.explain.attribution import upsample
 from backlight.testing import small_net, unchanged

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.random import Random
 from backlight.explain import explain
-from backlight.random import Random
 from backlight.testing import unchanged
 from tests.explain.nets import STD, distinct_relu_net, images, wrap
 

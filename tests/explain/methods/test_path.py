@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
 from backlight.explain import explain, method
 from backlight.explain.methods.path import PARTS, relative_gap
 from backlight.testing import unchanged

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.random import Random
 from backlight.explain import explain
 from backlight.explain.methods.perturbation import draw_masks
 from backlight.explain.session import Question, Session
-from backlight.random import Random
 from backlight.testing import unchanged
 from tests.explain.nets import distinct_relu_net, images, wrap
 from tests.explain.peers import captum

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.random import Random
 from backlight.explain import explain
 from backlight.explain.methods.superpixels import superpixels
-from backlight.random import Random
 from tests.explain.nets import MEAN, distinct_relu_net, images, wrap
 
 SIDE = 16

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
-from backlight.errors import BacklightError, ModelError
+from backlight.core.errors import BacklightError, ModelError
+from backlight.core.random import Random
 from backlight.explain import explain
 from backlight.explain.attention import Attentions
 from backlight.explain.methods.transformers import read_tokens
 from backlight.explain.session import Question, Recording, Session
 from backlight.models.vit import ViT
-from backlight.random import Random
 from backlight.testing import unchanged
 from tests.explain.nets import images, keyed
 

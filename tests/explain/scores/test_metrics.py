@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
-from backlight.engine.chunks import Chunk
+from backlight.core.chunks import Chunk
+from backlight.core.random import Random
 from backlight.explain import explain
 from backlight.explain.scores import METRICS, score_maps
 from backlight.explain.scores.controls import edge_map, random_map
@@ -18,7 +19,6 @@ from backlight.explain.scores.curves import STEPS
 from backlight.explain.scores.judge import Judge, ranks
 from backlight.explain.scores.randomization import randomize, spearman
 from backlight.explain.scores.road import DIAGONAL, DIRECT, impute
-from backlight.random import Random
 from tests.explain.nets import distinct_relu_net, images, wrap
 
 SIDE = 12

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from backlight.classifier import Classifier
-from backlight.errors import InputError, UsageError
+from backlight.core.errors import InputError, UsageError
 from backlight.explain.scores import METRICS, score, summarize
 from backlight.table import Table
 from backlight.testing import small_net, unchanged

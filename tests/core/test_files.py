@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backlight.errors import FileError, UsageError
-from backlight.files import atomic, inside, require_new, write_bytes, write_text
+from backlight.core.errors import FileError, UsageError
+from backlight.core.files import atomic, inside, require_new, write_bytes, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -56,8 +56,8 @@ def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path, error
 
 RUN_OUT_OF_SPACE = """
 import resource, signal, sys
-from backlight.errors import FileError
-from backlight.files import write_bytes
+from backlight.core.errors import FileError
+from backlight.core.files import write_bytes
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -68,7 +68,7 @@ except FileError as error:
 
 KILL_IN_THE_MIDDLE = """
 import os, signal, sys
-from backlight.files import atomic
+from backlight.core.files import atomic
 with atomic(sys.argv[1]) as temporary:
     temporary.write_bytes(b"ha")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 
 T = TypeVar("T")
 

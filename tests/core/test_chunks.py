@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backlight.engine.chunks import Chunk, in_chunks, is_out_of_memory, sum_chunks
-from backlight.errors import InputError
+from backlight.core.chunks import Chunk, in_chunks, is_out_of_memory, sum_chunks
+from backlight.core.errors import InputError
 
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory")
 

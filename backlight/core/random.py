@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from backlight.errors import InputError
+from backlight.core.errors import InputError
 
 Seed = int | str | tuple["Seed", ...]
 """What keys random numbers: 0, "pgd", (0, "restart", 3)."""

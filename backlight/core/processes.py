@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
 
 T = TypeVar("T")
 # Plain objects travel through the CPU, whatever the device.

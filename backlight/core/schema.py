@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from backlight.errors import FileError
+from backlight.core.errors import FileError
 
 _SHOWN = 60
 

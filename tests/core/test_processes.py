@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from backlight.engine.processes import Engine, choose_device, make_engine
-from backlight.errors import UsageError
+from backlight.core.errors import UsageError
+from backlight.core.processes import Engine, choose_device, make_engine
 from tests.processes import run_processes
 
 SCRIPT = """
 import torch
-from backlight.engine.processes import make_engine
+from backlight.core.processes import make_engine
 engine = make_engine("auto")
 assert (engine.world, engine.device.type) == (2, "cpu"), engine
 rows = [one for part in engine.gather_objects(engine.shard(7).tolist()) for one in part]

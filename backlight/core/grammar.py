@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from backlight.errors import UsageError, did_you_mean
+from backlight.core.errors import UsageError, did_you_mean
 
 _FILE = re.compile(r"[^=,]*\.py:")  # of a function in a file; in an option's value it stands behind a "="
 
@@ -138,7 +138,7 @@ def parse_epsilon(value: str | float, norm: str = "linf") -> float:
     (True, 0.03, 3.0)
     >>> parse_epsilon(8)
     Traceback (most recent call last):
-    backlight.errors.UsageError: epsilon 8 looks like the scale 0..255; expected ... try: write '8/255'
+    backlight.core.errors.UsageError: epsilon 8 looks like the scale 0..255; expected ... try: write '8/255'
     """
     epsilon = parse_number(value)
     if epsilon < 0:

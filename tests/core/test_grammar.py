@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backlight.errors import UsageError
-from backlight.grammar import Spec, parse_epsilon, parse_number, parse_spec
+from backlight.core.errors import UsageError
+from backlight.core.grammar import Spec, parse_epsilon, parse_number, parse_spec
 
 names = st.text("abcdefgh_", min_size=1, max_size=8)
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from backlight.engine.progress import TerminalProgress, reporting, terminal_progress
+from backlight.core.progress import TerminalProgress, reporting, terminal_progress
 
 
 class Terminal(io.StringIO):

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from backlight.errors import BacklightError, FileError, UsageError, did_you_mean
+from backlight.core.errors import BacklightError, FileError, UsageError, did_you_mean
 
 FORM = "file.py:function"
 
@@ -35,7 +35,7 @@ def function_of(text: str) -> Any:
 
     >>> function_of("missing.py:attack")
     Traceback (most recent call last):
-    backlight.errors.FileError: missing.py: does not exist; expected file.py:function
+    backlight.core.errors.FileError: missing.py: does not exist; expected file.py:function
     """
     path, name = split(text)
     stamp = path.stat()
@@ -78,10 +78,10 @@ def run_file(path: Path) -> ModuleType:
 def member(module: ModuleType, path: Path, name: str) -> Any:
     """Return a module's member; raise UsageError with the nearest names where there is none.
 
-    >>> import backlight.user_code
-    >>> member(backlight.user_code, Path(__file__), "spilt")
+    >>> import backlight.core.user_code
+    >>> member(backlight.core.user_code, Path(__file__), "spilt")
     Traceback (most recent call last):
-    backlight.errors.UsageError: ... has no function 'spilt'; expected file.py:function; try: split
+    backlight.core.errors.UsageError: ... has no function 'spilt'; expected file.py:function; try: split
     """
     if hasattr(module, name):
         return getattr(module, name)

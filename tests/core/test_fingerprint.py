@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from backlight.fingerprint import fingerprint
+from backlight.core.fingerprint import fingerprint
 
 NAMES = [f"class {number}" for number in range(40)]
 
@@ -57,6 +57,6 @@ def test_equal_things_have_the_same_one() -> None:
 
 def test_a_set_has_the_same_one_in_every_process() -> None:
     # The order of a set of strings changes from process to process.
-    code = f"from backlight.fingerprint import fingerprint; print(fingerprint({{*{NAMES!r}}}))"
+    code = f"from backlight.core.fingerprint import fingerprint; print(fingerprint({{*{NAMES!r}}}))"
     printed = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout for _ in range(2)]
     assert {one.strip() for one in printed} == {fingerprint({*NAMES})}

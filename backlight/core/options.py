@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from backlight.errors import UsageError, nearest
-from backlight.grammar import parse_number
+from backlight.core.errors import UsageError, nearest
+from backlight.core.grammar import parse_number
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _KINDS: tuple[type, ...] = (str, bool, float, int)

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backlight.errors import InputError
-from backlight.random import Random, _mix, hash_ids
+from backlight.core.errors import InputError
+from backlight.core.random import Random, _mix, hash_ids
 from backlight.testing import unchanged
 
 pytestmark = pytest.mark.promises

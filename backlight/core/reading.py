@@ -11,8 +11,8 @@ import os
 import stat
 from typing import Any, BinaryIO
 
-from backlight.errors import FileError
-from backlight.schema import Schema, require
+from backlight.core.errors import FileError
+from backlight.core.schema import Schema, require
 
 TEXT_LIMIT = 256 * 2**20
 JSON_LIMIT = 64 * 2**20
@@ -34,7 +34,7 @@ def open_regular(path: Name, *, limit: int | None = None, expected: str = "a fil
     >>> open_regular(folder)
     Traceback (most recent call last):
     ...
-    backlight.errors.FileError: ...: is a folder; expected a file
+    backlight.core.errors.FileError: ...: is a folder; expected a file
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
@@ -66,7 +66,7 @@ def read_bytes(path: Name, *, limit: int, expected: str = "a file") -> bytes:
     >>> read_bytes(path, limit=4)
     Traceback (most recent call last):
     ...
-    backlight.errors.FileError: ...: is larger than 4 bytes; expected a file
+    backlight.core.errors.FileError: ...: is larger than 4 bytes; expected a file
     """
     try:
         with open_regular(path, limit=limit, expected=expected) as stream:
@@ -86,7 +86,7 @@ def read_text(path: Name, *, limit: int = TEXT_LIMIT, expected: str = "text in U
     >>> read_text(path)
     Traceback (most recent call last):
     ...
-    backlight.errors.FileError: ...: is not a text file; expected text in UTF-8
+    backlight.core.errors.FileError: ...: is not a text file; expected text in UTF-8
     """
     try:
         return read_bytes(path, limit=limit, expected=expected).decode("utf-8-sig")
@@ -102,13 +102,13 @@ def read_json(path: Name, schema: Schema | None = None, *, limit: int = JSON_LIM
 
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from backlight.schema import record, whole
+    >>> from backlight.core.schema import record, whole
     >>> path = Path(tempfile.mkdtemp()) / "a.json"
     >>> _ = path.write_text('{"step": -5}')
     >>> read_json(path, record({"step": whole()}))
     Traceback (most recent call last):
     ...
-    backlight.errors.FileError: ...: step is -5; expected a whole number from 0
+    backlight.core.errors.FileError: ...: step is -5; expected a whole number from 0
     """
     text = read_text(path, limit=limit, expected=expected)
     try:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from backlight.errors import FileError, UsageError
-from backlight.plugins import PluginWarning, Registry
+from backlight.core.errors import FileError, UsageError
+from backlight.core.plugins import PluginWarning, Registry
 
 
 @dataclass(frozen=True)
@@ -168,5 +168,7 @@ def test_files_that_do_not_fit_are_told(tmp_path: Path) -> None:
 
 
 def test_built_in_names_look_at_no_entry_point() -> None:
-    code = "import backlight.plugins as p; p.entry_points = None; from backlight.attack import attack, ATTACKS as a"
+    code = (
+        "import backlight.core.plugins as p; p.entry_points = None; from backlight.attack import attack, ATTACKS as a"
+    )
     subprocess.run([sys.executable, "-c", f"{code}; a['pgd'], a.find('targeted-l2')"], check=True)

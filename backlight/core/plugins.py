@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, distributions
 from typing import Any, Generic, Protocol, TypeVar
 
-from backlight.errors import PluginWarning, UsageError, did_you_mean
-from backlight.user_code import function_of, is_file_function
+from backlight.core.errors import PluginWarning, UsageError, did_you_mean
+from backlight.core.user_code import function_of, is_file_function
 
 SWITCH = "BACKLIGHT_PLUGINS"
 BUILT_IN = "backlight"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backlight.errors import FileError, UsageError
+from backlight.core.errors import FileError, UsageError
 
 _NAME_LENGTH = 40
 _TEMPORARY = re.compile(rf"\..{{1,{_NAME_LENGTH}}}\.[0-9a-f]{{12}}(\.[^.]+)?")
@@ -138,7 +138,7 @@ def inside(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path
     >>> inside("runs", "../secret")
     Traceback (most recent call last):
     ...
-    backlight.errors.FileError: ../secret: leads out of the folder runs; ...
+    backlight.core.errors.FileError: ../secret: leads out of the folder runs; ...
     """
     try:
         root = Path(folder).resolve()
