@@ -150,3 +150,27 @@ def test_guided_gradients_from_the_same_pass_stay_what_they_are() -> None:
         assert torch.equal(together[name].attributions, alone[name].attributions)
         assert together[name].notes == alone[name].notes
     assert float(together["fullgrad"].gap.max()) < 1e-9
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_without_a_bias_gradient_x_input_is_all_there_is(bias: bool) -> None:
+    torch.manual_seed(0)
+    layers = (
+        nn.Conv2d(3, 4, 3, bias=bias),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 2, bias=bias),
+    )
+    net = nn.Sequential(*layers).double()
+    for name, parameter in net.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(parameter)
+    images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    found = explain(Classifier.from_module(net, size=8), images, 0, methods=["fullgrad", "gradient_x_input"])
+    full, own = found["fullgrad"], found["gradient_x_input"].attributions.abs().double()
+    low, high = own.amin((2, 3), keepdim=True), own.amax((2, 3), keepdim=True)
+    expected = ((own - low) / (high - low)).sum(1, keepdim=True)
+    assert torch.allclose(full.attributions.double(), expected, atol=1e-4)
+    assert float(full.gap.max()) < 1e-6
+    assert full.notes == ("nothing adds a bias: the map is gradient x input alone",)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backlight.core.errors import ModelError
 from backlight.explain.attribution import Attribution, upsample
 from backlight.explain.layout import Layout, layout_of_map
 from backlight.explain.methods.path import relative_gap
@@ -17,19 +16,14 @@ def fullgrad(session: Session) -> Attribution:
     """Add |gradient x input| and |gradient x bias| of every layer, each scaled to [0,1] (Srinivas and Fleuret, 2019).
 
     Biases are explicit, of convolutions, linear layers and normalizations, or implicit: f(x) - f'(x) x of whatever is
-    not linear. All terms, signed, sum to the score; the gap says how nearly they do.
-
-    Raises ModelError where nothing adds a bias.
+    not linear. All terms, signed, sum to the score; the gap says how nearly they do. Where nothing adds a bias that is
+    not zero, as in a fresh network of rectifiers, the input's term is all there is, and a note says so.
     """
     gradients = session.recorded.gradients(session.graph_score)
     own = session.in_input_space(gradients["images"]) * session.normalized(session.images)
     total = own.double().flatten(1).sum(1)
     raw = _scaled(own, session.image_size)
     offsets = session.recorded.offsets.found
-    if not offsets:
-        raise ModelError(
-            f"{session.classifier.name} has no bias", expected="convolutions, BatchNorms or linear layers with one"
-        )
     for place, offset in enumerate(offsets):
         term = gradients[f"offset {place}"] * offset.bias
         total = total + _per_image(term.double(), len(total))
@@ -37,7 +31,8 @@ def fullgrad(session: Session) -> Attribution:
         if layout is not None and min(layout.grid) > 1:
             raw = raw + _scaled(layout.to_map(term), session.image_size)
     gap = relative_gap(total, session.score.double()).float()
-    return Attribution("fullgrad", raw, "relative", session.image_size, gap=gap, forwards=1, backwards=1)
+    notes = () if offsets else ("nothing adds a bias: the map is gradient x input alone",)
+    return Attribution("fullgrad", raw, "relative", session.image_size, notes=notes, gap=gap, forwards=1, backwards=1)
 
 
 def _per_image(term: Tensor, count: int) -> Tensor:
