@@ -15,8 +15,9 @@ from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.evaluate import Comparison, Evaluation, compare_evaluations
 from backlight.evaluate import evaluate as evaluate_classifier
+from backlight.evaluate.doubts import doubt_normalization
 from backlight.evaluate.multilabel import evaluate_targets
-from backlight.evaluate.normalization import NormalizationCheck, doubt_normalization
+from backlight.evaluate.normalization import NormalizationCheck
 from backlight.evaluate.registry import (
     AnyEvaluationMetric,
     EvaluationMetric,
@@ -41,6 +42,7 @@ from backlight.tasks.loading import (
     as_classifier,
     assumed_of,
     data_title,
+    doubted,
     measured_by,
     model_name,
     named,
@@ -126,9 +128,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     comparison = compare_evaluations(*found) if len(found) == 2 else None
     slices = [one.slices(values) if values is not None else [] for one in found]
     doubts = [doubt_normalization(one, pictures, batch_size=request.batch_size) for one in classifiers]
-    doubted = tuple(doubt.sentence() for doubt in doubts if doubt is not None and doubt.better is not None)
-    for classifier, doubt in zip(classifiers, doubts):
-        classifier.take_note(doubt.sentence() if doubt is not None else "")
+    doubtful = tuple(text for one, doubt in zip(classifiers, doubts) for text in doubted(one, doubt))
     sections = _sections(found, comparison, slices[0], pictures, request.names)
     files = [found[0].table.write(request.out / _TABLE)] if request.table else []
     page, warnings = _write_page(classifiers[0], request, sections, found[0])
@@ -143,7 +143,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
         ),
         (*files, *([page] if page else [])),
         found[0].failed,
-        (*assumed_of(*classifiers), *doubted, *told(pictures), *warnings),
+        (*assumed_of(*classifiers), *doubtful, *told(pictures), *warnings),
         found,
     )
 

@@ -15,6 +15,7 @@ from backlight.core.processes import make_engine
 from backlight.data import Dataset, load_data
 from backlight.data.trained import trained_on
 from backlight.evaluate import match_labels
+from backlight.evaluate.normalization import NormalizationCheck
 from backlight.models import load
 
 DEFAULT_MODEL = "efficientnet_lite0"
@@ -188,3 +189,10 @@ def measured_by(*classifiers: Classifier) -> tuple[str, ...]:
 def assumed_of(*classifiers: Classifier) -> tuple[str, ...]:
     """Warn of what had to be assumed of models with weights, as a wrong normalization makes every number wrong."""
     return tuple(dict.fromkeys(text for one in classifiers for text in one.passport.warnings()))
+
+
+def doubted(classifier: Classifier, check: NormalizationCheck | None) -> tuple[str, ...]:
+    """Warn of a normalization in doubt, and note it on the classifier, whose page shows it."""
+    sentence = "" if check is None else check.sentence()
+    classifier.take_note(sentence)
+    return (sentence,) if sentence else ()

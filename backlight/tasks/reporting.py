@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from backlight.core.files import require_new
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.evaluate import evaluate
+from backlight.evaluate.doubts import FILES, doubt_normalization, doubt_normalization_on_files
+from backlight.evaluate.normalization import NormalizationCheck
 from backlight.explain import method
 from backlight.images import find_pictures
 from backlight.page.sections import Section
@@ -24,6 +27,7 @@ from backlight.tasks.loading import (
     as_classifier,
     assumed_of,
     data_title,
+    doubted,
     measured_by,
     memory_format_of,
     named,
@@ -88,7 +92,8 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
     if data is not None:
         classifier = named(classifier, data)  # one page uses one set of names
     sections, failed = _data_sections(classifier, data, request.batch_size, progress)
-    warnings = () if data is None else told(data)
+    doubt = doubted(classifier, _doubt(classifier, data, request.pictures and paths, request.batch_size))
+    warnings = (*doubt, *(() if data is None else told(data)))
     options = Options(
         request.methods,
         request.seed,
@@ -117,6 +122,15 @@ def _pictures(request: ReportRequest) -> list[Path]:
     if request.pictures:
         return find_pictures(request.pictures)[: request.limit]
     return sample_pictures()[: request.limit] if request.data is None else []
+
+
+def _doubt(
+    classifier: Classifier, data: Dataset | None, paths: Sequence[Path], batch_size: int
+) -> NormalizationCheck | None:
+    """Look at the data, whose labels prove more, else at the person's own pictures; the samples are nobody's own."""
+    if data is not None:
+        return doubt_normalization(classifier, data, limit=FILES, batch_size=batch_size)
+    return doubt_normalization_on_files(classifier, paths, batch_size=batch_size)
 
 
 def _data_sections(

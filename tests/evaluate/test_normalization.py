@@ -9,7 +9,13 @@ from torch import nn
 from backlight.classifier import Classifier
 from backlight.core.errors import InputError
 from backlight.data import Dataset
-from backlight.evaluate.normalization import check_normalization, doubt_normalization
+from backlight.evaluate.doubts import doubt_normalization, doubt_normalization_on_files
+from backlight.evaluate.normalization import check_normalization
+from backlight.images import write_png
+from backlight.tasks.evaluating import EvaluateRequest, evaluate
+from backlight.tasks.loading import DataRequest
+from backlight.tasks.predicting import PredictRequest, predict
+from backlight.tasks.reporting import ReportRequest, report
 from backlight.testing import unchanged
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -21,6 +27,25 @@ class Bright(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         brightness = images.mean((1, 2, 3))
         return torch.stack([-4 * brightness, 4 * brightness], 1)
+
+
+class Ramp(nn.Module):
+    """Be the surer, the more a picture's values differ; those of ImageNet's normalization differ more."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        spread = values.std((1, 2, 3))
+        return torch.stack([10 * spread, -10 * spread], 1)
+
+
+class Tall(nn.Module):
+    """A network that a report can explain, as sure as `Ramp`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(), nn.Conv2d(2, 2, 1))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return 1e-3 * self.layers(values).mean((2, 3)) + Ramp()(values)
 
 
 def pictures(count: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,17 +68,12 @@ def test_with_labels_the_accuracies_and_the_flags_are_named() -> None:
 
 def test_without_labels_surer_answers_are_a_doubt() -> None:
     images, _ = pictures()
-
-    class Ramp(nn.Module):
-        def forward(self, values: torch.Tensor) -> torch.Tensor:
-            spread = values.std((1, 2, 3))
-            return torch.stack([10 * spread, -10 * spread], 1)
-
     found = check_normalization(Classifier.from_module(Ramp(), size=4), images)
     assert found.better is not None
     assert found.better.name == "ImageNet's"
     assert found.better.accuracy is None
     assert "may be wrong" in found.sentence()
+    assert check_normalization(Classifier.from_module(Ramp(), size=4), images[:7]).better is None
     right = check_normalization(Classifier.from_module(Ramp(), mean=MEAN, std=STD, size=4), images)
     assert right.better is None
     assert right.sentence() == ""
@@ -90,10 +110,47 @@ def test_grey_models_are_checked_with_the_mean_of_the_channels() -> None:
     assert found["ImageNet's"].mean == pytest.approx((0.449,))
 
 
-def test_evaluate_says_it(tmp_path: Path) -> None:
-    from backlight.tasks.evaluating import EvaluateRequest, evaluate
-    from backlight.tasks.loading import DataRequest
+def files(folder: Path, count: int) -> tuple[Path, ...]:
+    paths = tuple(folder / f"{place:02d}.png" for place in range(count))
+    for path, image in zip(paths, pictures(count)[0]):
+        write_png(path, image)
+    return paths
 
+
+def test_picture_files_are_looked_at_and_broken_ones_left_out(tmp_path: Path) -> None:
+    paths = (tmp_path / "gone.png", *files(tmp_path, 40))
+    found = doubt_normalization_on_files(Classifier.from_module(Ramp(), size=4), paths)
+    assert found is not None
+    assert (found.n, found.better is not None) == (31, True)
+    assert doubt_normalization_on_files(Classifier.from_module(Ramp(), mean=MEAN, std=STD, size=4), paths) is None
+    assert doubt_normalization_on_files(Classifier.from_module(Ramp(), size=4), paths[:1]) is None
+
+
+def test_predict_and_report_say_it_of_the_persons_own_pictures(tmp_path: Path) -> None:
+    own, paths = Classifier.from_module(Tall(), size=4, labels=["dark", "bright"]), files(tmp_path, 9)
+    right = Classifier.from_module(Tall(), mean=MEAN, std=STD, size=4, labels=["dark", "bright"])
+    for classifier, times in ((own, 1), (right, 0)):
+        outcome = predict(PredictRequest(paths, classifier))
+        assert sum("did you mean --mean" in text for text in outcome.warnings) == times
+        page = tmp_path / f"{times}.html"
+        asked = ReportRequest(paths, classifier, methods=("saliency",), with_pictures=False, out=page)
+        assert sum("did you mean --mean" in text for text in report(asked).warnings) == times
+        assert ("did you mean --mean" in page.read_text()) == bool(times)
+
+
+def test_report_says_it_of_a_data_set_and_not_of_sample_photographs(tmp_path: Path) -> None:
+    images, labels = pictures()
+    data = Dataset.of((images * 255).to(torch.uint8), labels.tolist(), ["dark", "bright"])
+    own = Classifier.from_module(Bright(), size=4, labels=["dark", "bright"])
+    outcome = report(ReportRequest(data=DataRequest(data), model=own, out=tmp_path / "data.html"))
+    assert any("of 32 pictures are right with it" in text for text in outcome.warnings)
+    sample = ReportRequest(
+        model=Classifier.from_module(Tall(), size=32), methods=("saliency",), out=tmp_path / "s.html"
+    )
+    assert not any("did you mean" in text for text in report(sample).warnings)
+
+
+def test_evaluate_says_it(tmp_path: Path) -> None:
     images, labels = pictures()
     data = Dataset.of((images * 255).to(torch.uint8), labels.tolist(), ["dark", "bright"])
     own = Classifier.from_module(Bright(), size=4, labels=["dark", "bright"])
