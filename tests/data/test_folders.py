@@ -229,6 +229,16 @@ def test_sixteen_bits_of_grey_in_a_portable_map(tmp_path):
     assert load_data(tmp_path / "wide.pgm").read([0])[0, 0].tolist() == [[0, 7], [255, 100]]
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "readme.txt", "labels.csv", "._0.jpg"])
+@pytest.mark.parametrize("parts", [(".",), ("train", "test")])
+def test_files_that_are_no_pictures_are_passed_over(tmp_path, name, parts):
+    write_folder(tmp_path, {f"{part}/{kind}": 3 for part in parts for kind in ("cat", "dog")})
+    for folder in (tmp_path, *(tmp_path / part / "cat" for part in parts)):
+        (folder / name).write_bytes(b"\0\1 no picture")
+    data = load_data(tmp_path, split="all").checked()
+    assert (data.label_names, len(data), data.failed) == (("cat", "dog"), 6 * len(parts), ())
+
+
 @pytest.mark.parametrize(("suffix", "package"), [("heic", "pillow-heif"), ("HEIF", "pillow-heif"), ("nef", "rawpy")])
 def test_kinds_of_pictures_that_are_not_read_are_named(tmp_path, suffix, package):
     write_folder(tmp_path, {"cat": 2})
