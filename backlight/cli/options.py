@@ -119,7 +119,7 @@ class ModelOptions(WeightOptions):
         typer.Option(
             help="efficientnet_lite0 | timm:NAME | torchvision:NAME | hf-hub:ORG/NAME | hf:NAME_OR_FOLDER | "
             "clip:ARCH/WEIGHTS | onnx:FILE | torchscript:FILE | exported:FILE | RUN folder | "
-            "file.py:factory | one of our networks"
+            "FOLDER of model.json and weights | file.py:factory | one of our networks"
         ),
     ] = DEFAULT_MODEL
 

@@ -42,7 +42,8 @@ class Blueprint:
     `classes` is what the model has by itself (0 where only building it tells), `labels` name these. `resize`
     is None where any size goes; `outputs` is what the module returns, as in `Classifier.from_module`.
     `sources` says where mean, std, geometry, labels and outputs come from. `no_pretrained` and `no_random` say why a
-    kind of weights cannot be had; `place` is the file or folder beside which a `model.json` may lie.
+    kind of weights cannot be had; `place` is the file or folder beside which a `model.json` may lie, `weights` a
+    file of weights that come with the specification.
     `with_classes` makes the blueprint for names of classes and templates of text, of models that take these.
 
     >>> net = Blueprint("linear", lambda shape: nn.Linear(4, shape.classes or 2))
@@ -62,6 +63,7 @@ class Blueprint:
     no_pretrained: str = ""
     no_random: str = ""
     place: str = ""
+    weights: str = ""
     with_classes: Callable[[Sequence[str], Sequence[str]], Blueprint] | None = None
     sources: Mapping[str, Source] = field(default_factory=lambda: from_one_source("library"))
 

@@ -46,7 +46,8 @@ def load(
     """Load a classifier by its specification.
 
     `spec` is `efficientnet_lite0` (its weights are installed with Backlight), `timm:NAME`, `torchvision:NAME`,
-    `hf-hub:ORG/NAME`, `file.py:factory` (which is run), or one of our networks by name. The published weights
+    `hf-hub:ORG/NAME`, `file.py:factory` (which is run), one of our networks by name, or a folder with weights and the
+    `model.json` that names their architecture. The published weights
     are taken from the local caches, else from the network; with `random` they are drawn from `seed`, the global
     generators untouched; with `weights` they are read from a file without running code, and the number
     of classes from its head.
@@ -69,6 +70,8 @@ def load(
     names = _read_names(labels)
     given = Stated(mean, std, size, resize, crop, interpolation, names or None, outputs)
     blueprint = find_blueprint(spec, _checked_seed(seed))
+    if weights is None and not random:
+        weights = blueprint.weights or None
     if classes is not None or templates is not None:
         blueprint = _for_classes(blueprint, _read_names(classes), _read_names(templates))
     if weights is not None:

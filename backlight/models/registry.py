@@ -19,6 +19,7 @@ from backlight.models import networks
 from backlight.models.blueprint import Blueprint
 from backlight.models.checkpoint import SUFFIXES
 from backlight.models.sources.embedded import PACKAGES
+from backlight.models.sources.kept_folder import is_kept_folder
 from backlight.models.sources.user_file import made_blueprint
 from backlight.runs.folder import is_run
 
@@ -104,6 +105,7 @@ _SOURCES = (
         lambda spec: spec.partition(":")[0] in networks.NETWORKS,
     ),
     ModelSource("run", "RUN", "a run folder of `train`, with its best weights", _in_module("run"), is_run),
+    ModelSource("folder", "FOLDER", "a folder with model.json and weights", _in_module("kept_folder"), is_kept_folder),
 )
 MODEL_SOURCES = Registry("model_sources", "source of models", _SOURCES, ModelSource, wrap=_made)
 
@@ -130,7 +132,9 @@ def _unknown(spec: str) -> UsageError:
         return UsageError(f"{spec!r} names no function", expected="file.py:factory")
     if Path(spec).is_dir():
         return UsageError(
-            f"the folder {spec!r} is no model", expected=" | ".join(source.form for source in MODEL_SOURCES.values())
+            f"the folder {spec!r} is no model",
+            expected=forms,
+            hint="a model.json in it that names its architecture, or --model ARCHITECTURE --weights FILE",
         )
     if "/" in spec or os.path.exists(spec):
         found = "is a file, not a run folder" if os.path.exists(spec) else "does not exist"

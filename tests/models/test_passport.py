@@ -14,7 +14,7 @@ from backlight.images import Resize
 from backlight.models import load
 from backlight.models.blueprint import ModelShape
 from backlight.models.registry import find_blueprint
-from backlight.models.sidecar import write_passport
+from backlight.models.sidecar import folder_of, write_passport
 
 KEYS = ["name", "weights", "mean", "std", "size", "resize", "crop", "interpolation", "labels", "outputs", "sources"]
 FACTORY = """
@@ -125,6 +125,60 @@ def test_a_passport_that_was_written_brings_the_same_model_back(weights: Path) -
     assert torch.equal(again.logits(images), told.logits(images))
     with pytest.raises(UsageError, match="exists already"):
         write_passport(told, weights.parent)
+
+
+def test_a_folder_with_a_passport_and_weights_is_a_model(weights: Path) -> None:
+    told = load("timm:test_resnet", weights=weights, mean=0.3, std=0.4, size=(48, 64), labels=["a", "b", "c", "d"])
+    write_passport(told, weights.parent)
+    again = load(str(weights.parent))
+    assert again.passport.to_json() == told.passport.to_json() | {"sources": dict.fromkeys(FIELDS, "passport")}
+    images = torch.rand(2, 3, 48, 64)
+    assert torch.equal(again.logits(images), told.logits(images))
+    assert load(str(weights.parent), mean=0.5).mean == (0.5,) * 3
+    drawn = load(str(weights.parent), random=True)
+    assert (drawn.mean, drawn.classes, drawn.trained) == (told.mean, 4, False)
+    other = {name: one + 1 for name, one in told.module.state_dict().items()}
+    (weights.parent / "elsewhere").mkdir()
+    torch.save(other, weights.parent / "elsewhere" / "other.pth")
+    named = load(str(weights.parent), weights=weights.parent / "elsewhere" / "other.pth")
+    assert named.passport.weights != told.passport.weights
+    assert folder_of(str(weights.parent)) == weights.parent
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{}", "names no model"),
+        ('{"name": 3}', "names no model"),
+        ('{"name": "mine.py:plain"}', "names the model 'mine.py:plain'.*--model mine.py:plain --weights"),
+        ('{"name": "torchscript:net.pth"}', "names the model 'torchscript:net.pth'"),
+        ('{"name": "hf-hub:somebody/net"}', "names the model 'hf-hub:somebody/net'"),
+        ('{"name": "."}', "names the model '.'"),
+        ('{"name": "timm:no_such_net"}', "names a model that cannot be built"),
+        ("[]", "holds a list"),
+    ],
+)
+def test_a_folder_builds_only_architectures_that_run_no_code(weights: Path, text: str, found: str) -> None:
+    (weights.parent / "mine.py").write_text(FACTORY + "\nraise SystemExit\n")
+    (weights.parent / "model.json").write_text(text)
+    with pytest.raises(FileError, match=found):
+        load(str(weights.parent))
+
+
+def test_a_folder_with_a_passport_needs_one_file_of_weights_of_its_own(weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "model.json").write_text('{"name": "timm:test_resnet"}')
+    with pytest.raises(FileError, match="holds no file of weights"):
+        load(str(folder))
+    (folder / "net.pth").symlink_to(weights)
+    with pytest.raises(FileError, match="net.pth"):
+        load(str(folder))
+    (folder / "net.pth").unlink()
+    for name in ("a.pth", "b.safetensors"):
+        (folder / name).write_bytes(weights.read_bytes())
+    with pytest.raises(FileError, match="holds a.pth, b.safetensors.*--weights"):
+        load(str(folder))
 
 
 def test_what_a_factory_states_is_stronger_than_a_file_beside_it(tmp_path: Path) -> None:
