@@ -98,6 +98,7 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     files = folder.write(
         classifier,
         found.table,
+        found.labels,
         document | {"request": request.described},
         robustness_section(found, data=data_title(pictures), steps=request.steps),
         failed=found.failed,

@@ -136,6 +136,7 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
     files = folder.write(
         classifier,
         found.table,
+        found.labels,
         document | {"request": request.described},
         corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures, compared=compared),
         failed=found.failed,

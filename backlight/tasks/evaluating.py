@@ -49,6 +49,7 @@ from backlight.tasks.loading import (
     told,
     with_model,
 )
+from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import Outcome, keeping, plain_json
 
 _TABLE, _PAGE, _BLOCKS = "samples.parquet", "report.html", "evaluate-blocks"
@@ -130,7 +131,8 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     doubts = [doubt_normalization(one, pictures, batch_size=request.batch_size) for one in classifiers]
     doubtful = tuple(text for one, doubt in zip(classifiers, doubts) for text in doubted(one, doubt))
     sections = _sections(found, comparison, slices[0], pictures, request.names)
-    files = [found[0].table.write(request.out / _TABLE)] if request.table else []
+    labels = found[0].labels
+    files = [with_names(found[0].table, labels, labels).write(request.out / _TABLE)] if request.table else []
     page, warnings = _write_page(classifiers[0], request, sections, found[0])
     document = _document(found, classifiers, comparison, slices, metrics, doubts) | {"html": page}
     return Outcome(

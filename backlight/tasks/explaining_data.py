@@ -33,6 +33,7 @@ from backlight.tasks.loading import (
     told,
     with_model,
 )
+from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import Outcome, keeping, plain_json
 
 _TABLE, _PAGE, _AVERAGES = "explain.parquet", "report.html", "class-averages.npz"
@@ -122,7 +123,7 @@ def _check_new(request: ExplainDataRequest) -> None:
 
 def _write(classifier: Classifier, found: DataExplanations, request: ExplainDataRequest) -> tuple[Path, ...]:
     table, averages, page = (request.out / name for name in (_TABLE, _AVERAGES, _PAGE))
-    found.table.write(table)
+    with_names(found.table, found.labels, classifier.labels).write(table)
     found.averages.write(averages, found.labels)
     write_report(
         classifier,

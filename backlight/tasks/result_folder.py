@@ -15,6 +15,7 @@ from backlight.page.sections import Section
 from backlight.report import Options, write_report
 from backlight.sweep.parts import forget
 from backlight.table import Table
+from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import plain_json
 
 
@@ -76,14 +77,15 @@ class ResultFolder:
         self,
         classifier: Classifier,
         table: Table,
+        labels: Sequence[str],
         document: Mapping[str, Any],
         section: Section,
         *,
         failed: Sequence[Failure],
         options: Options,
     ) -> tuple[Path, ...]:
-        """Write table, page and document, and return their paths."""
-        table.write(self.table)
+        """Write table, page and document, and return their paths; `labels` name the table's classes."""
+        with_names(table, labels, labels).write(self.table)
         write_report(
             classifier,
             (),

@@ -43,12 +43,17 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
     spec = read_json(passport).get("name")
     if not isinstance(spec, str) or not spec:
         raise FileError(
-            passport, "names no model", expected='"name", as in "timm:resnet18"', hint=_hint("ARCHITECTURE", folder / "FILE")
+            passport,
+            "names no model",
+            expected='"name", as in "timm:resnet18"',
+            hint=_hint("ARCHITECTURE", folder / "FILE"),
         )
     source = next((MODEL_SOURCES[name] for name in ARCHITECTURES if MODEL_SOURCES[name].matches(spec)), None)
     if source is None:
         forms = " | ".join(MODEL_SOURCES[name].form for name in ARCHITECTURES)
-        raise FileError(passport, f"names the model {spec[:80]!r}", expected=forms, hint=_hint(spec[:80], folder / "FILE"))
+        raise FileError(
+            passport, f"names the model {spec[:80]!r}", expected=forms, hint=_hint(spec[:80], folder / "FILE")
+        )
     try:
         blueprint = source.find(spec.removeprefix(source.prefix), seed)
     except BacklightError as error:
