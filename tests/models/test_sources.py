@@ -168,3 +168,10 @@ def test_a_users_file_that_does_not_fit_is_said(user_file: Path) -> None:
         load(f"{user_file.parent}/missing.py:make")
     with pytest.raises(ModelError, match="decides about its weights itself"):
         load(f"{user_file}:make", random=True)
+
+
+@pytest.mark.parametrize("text", ['{"format": 1, "model": "FOLDER"}', "[" * 100_000, '{"format": 1, "model": {}}'])
+def test_a_run_that_names_itself_or_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text.replace("FOLDER", str(tmp_path)))
+    with pytest.raises(FileError):
+        load(str(tmp_path), device="cpu")

@@ -13,7 +13,7 @@ from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 from backlight.models.checkpoint import read_checkpoint
 from backlight.models.weights import load_state
-from backlight.runs.folder import RunFolder
+from backlight.runs.folder import RunFolder, is_run
 
 
 def find_blueprint(text: str, seed: int) -> Blueprint:
@@ -43,6 +43,9 @@ def _blueprint(info: dict[str, Any], text: str, seed: int) -> Blueprint:
             expected="a model by its name",
             hint=f"--model {spec} --weights {Path(text) / 'best.safetensors'}",
         )
+    if is_run(spec):
+        # A run that names itself would be looked up for ever; training writes down what a run was built from.
+        raise FileError(Path(text) / "run.json", f"names another run, {spec!r}", expected="a model by its name")
     try:
         inner = find_blueprint(spec, seed)
     except BacklightError as error:
