@@ -4,7 +4,6 @@ import importlib
 import inspect
 import pkgutil
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import typer
@@ -14,7 +13,6 @@ from backlight.cli.app import app
 from backlight.tasks.cards import Entry, list_methods
 
 _WITHOUT_PAGES = {"cli", "__main__"}  # the command line has a page of its own
-_FOUNDATIONS = {"errors", "grammar", "plugins", "random"}  # modules that are no rooms and that users call
 
 
 def write(folder: Path) -> None:
@@ -39,9 +37,9 @@ def public_rooms() -> dict[str, dict[str, object]]:
     for found in pkgutil.walk_packages(backlight.__path__, "backlight."):
         if found.name.split(".")[1] in _WITHOUT_PAGES or "._" in found.name:
             continue
-        if found.ispkg or found.name.removeprefix("backlight.") in _FOUNDATIONS:
+        if found.ispkg:
             module = importlib.import_module(found.name)
-            names = getattr(module, "__all__", None) if found.ispkg else _own_names(module)
+            names = getattr(module, "__all__", None)
             if names:
                 rooms[found.name] = {name: getattr(module, name) for name in names}
     return rooms
@@ -67,15 +65,6 @@ def _home(thing: object, otherwise: str) -> str:
     if inspect.isfunction(thing) or inspect.isclass(thing):
         return f"{thing.__module__}.{thing.__qualname__}"
     return otherwise
-
-
-def _own_names(module: ModuleType) -> list[str]:
-    things = {name: thing for name, thing in vars(module).items() if not name.startswith("_")}
-    return [
-        name
-        for name, thing in things.items()
-        if (inspect.isfunction(thing) or inspect.isclass(thing)) and thing.__module__ == module.__name__
-    ]
 
 
 def _front_page() -> str:

@@ -39,11 +39,19 @@ class BacklightError(Exception):
 
 
 class InputError(BacklightError):
-    """Images, labels, targets or values handed to a function are not usable."""
+    """Images, labels, targets or values handed to a function are not usable.
+
+    >>> print(InputError("images are int64", expected="floats in [0,1]"))
+    images are int64; expected floats in [0,1]
+    """
 
 
 class FileError(BacklightError):
-    """A file or folder cannot be used; `path` names it."""
+    """A file or folder cannot be used; `path` names it.
+
+    >>> print(FileError("cat.jpg", "is empty"))
+    cat.jpg: is empty
+    """
 
     def __init__(self, path: object, found: str, *, expected: str = "", hint: str = "") -> None:
         self.path = str(path)
@@ -52,19 +60,35 @@ class FileError(BacklightError):
 
 
 class DataError(BacklightError):
-    """A data set's layout, labels or splits are not usable."""
+    """A data set's layout, labels or splits are not usable.
+
+    >>> print(DataError("pets has no train part"))
+    pets has no train part
+    """
 
 
 class ModelError(BacklightError):
-    """A model's name, weights or outputs are not usable."""
+    """A model's name, weights or outputs are not usable.
+
+    >>> print(ModelError("2 rows for 3 images", expected="one row for each"))
+    2 rows for 3 images; expected one row for each
+    """
 
 
 class LayerError(BacklightError):
-    """A layer name does not fit the model."""
+    """A layer name does not fit the model.
+
+    >>> print(LayerError("no layer 'layer9'", hint="layer4"))
+    no layer 'layer9'; try: layer4
+    """
 
 
 class UsageError(BacklightError):
-    """An option or a specification string is not understood."""
+    """An option or a specification string is not understood.
+
+    >>> print(UsageError("no attack 'pdg'", hint="pgd"))
+    no attack 'pdg'; try: pgd
+    """
 
 
 class Failure(NamedTuple):
@@ -88,7 +112,11 @@ class Failure(NamedTuple):
 
 
 class PluginWarning(UserWarning):
-    """An installed plug-in cannot be used; everything else goes on without it."""
+    """An installed plug-in cannot be used; everything else goes on without it.
+
+    >>> issubclass(PluginWarning, UserWarning)
+    True
+    """
 
 
 def in_one_line(

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backlight.core.random import Random
-from backlight.corrupt.filters import blur, filter_pictures, pad
+from backlight.corrupt.filters import filter_pictures, pad
 from backlight.corrupt.severities import Constants
+from backlight.images.blur import gaussian_blur as blur
 
 
 def gaussian_blur(images: Tensor, constants: Constants, random: Random) -> Tensor:
     """Blur by a Gaussian of `constants[0]` pixels, edges repeated."""
-    return blur(images, constants[0])
+    return blur(images, constants[0], "replicate")
 
 
 def defocus_blur(images: Tensor, constants: Constants, random: Random) -> Tensor:
@@ -122,7 +123,7 @@ def clipped_zoom(images: Tensor, factor: float) -> Tensor:
 def glass_blur(images: Tensor, constants: Constants, random: Random) -> Tensor:
     """Blur, let every pixel take the place of a neighbour, several times over, and blur again."""
     sigma, reach, passes = constants[0], int(constants[1]), int(constants[2])
-    blurred = to_levels(blur(images, sigma))
+    blurred = to_levels(blur(images, sigma, "replicate"))
     height, width = images.shape[2:]
     if min(height, width) > 2 * reach:
         flat = blurred.flatten(2)
@@ -130,7 +131,7 @@ def glass_blur(images: Tensor, constants: Constants, random: Random) -> Tensor:
             sources = _shuffled(random.fork(("glass", number)), height, width, reach)
             flat = flat.gather(2, sources[:, None].expand(-1, images.shape[1], -1))
         blurred = flat.view(images.shape)
-    return blur(blurred, sigma)
+    return blur(blurred, sigma, "replicate")
 
 
 def to_levels(images: Tensor) -> Tensor:

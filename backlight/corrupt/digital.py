@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from backlight.core.random import Random
-from backlight.corrupt.filters import Edges, blur, fold
 from backlight.corrupt.severities import Constants
+from backlight.images.blur import Edges, fold, gaussian_blur
 
 
 def pixelate(images: Tensor, constants: Constants, random: Random) -> Tensor:
@@ -76,7 +76,7 @@ def elastic(images: Tensor, constants: Constants, random: Random) -> Tensor:
     if length == 0:
         return moved
     field = random.words(2, height, width, stream="field").float() / 2**15
-    field = blur(field, sigma, "symmetric", truncate=3.0) * length
+    field = gaussian_blur(field, sigma, "symmetric", truncate=3.0) * length
     return sample(moved, y + field[:, 0], x + field[:, 1], "symmetric")
 
 

@@ -1,4 +1,4 @@
-"""Linear filters of pictures: Gaussian blur of any width, and any kernel, one for all or one for each picture."""
+"""Linear filters of pictures: any kernel, one for all or one for each picture."""
 
 from __future__ import annotations
 
@@ -7,53 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-Edges = str
-"""How pictures go on beyond their edges: `replicate` repeats the last pixel, `reflect` mirrors behind it (the last
-pixel once, as OpenCV's reflect-101), `symmetric` mirrors with it (twice, as scipy's `reflect`)."""
-
-
-def blur(images: Tensor, sigma: float, edges: Edges = "replicate", truncate: float = 4.0) -> Tensor:
-    """Blur pictures `[A,C,H,W]` by a Gaussian of `sigma` pixels, cut off at `truncate` of them.
-
-    Each direction is one product with a banded matrix that knows the edges, so the cost does not depend on `sigma`.
-    The same as `scipy.ndimage.gaussian_filter` with mode `nearest` (`replicate`), `mirror` or `reflect`.
-
-    >>> blur(torch.ones(1, 1, 4, 4), 2.0).allclose(torch.ones(1, 1, 4, 4))
-    True
-    """
-    if sigma <= 0:
-        return images
-    height, width = images.shape[2:]
-    down = _blur_matrix(height, sigma, edges, truncate).to(images)
-    across = _blur_matrix(width, sigma, edges, truncate).to(images)
-    return down @ images @ across.T
-
-
-@lru_cache(maxsize=64)
-def _blur_matrix(count: int, sigma: float, edges: Edges, truncate: float) -> Tensor:
-    radius = int(truncate * sigma + 0.5)
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    weights = weights / weights.sum()
-    rows = torch.arange(count)[:, None]
-    places = fold(rows + torch.arange(-radius, radius + 1), count, edges)
-    matrix = torch.zeros(count, count, dtype=torch.float64)
-    return matrix.scatter_add_(1, places, weights.expand(count, -1)).float()
-
-
-def fold(places: Tensor, count: int, edges: Edges) -> Tensor:
-    """Bring places outside of 0 .. count - 1 back inside, as the rule for edges says.
-
-    >>> fold(torch.tensor([-2, 5]), 5, "reflect").tolist(), fold(torch.tensor([-2, 5]), 5, "symmetric").tolist()
-    ([2, 3], [1, 4])
-    """
-    if edges == "replicate" or count == 1:
-        return places.clamp(0, count - 1)
-    if edges == "symmetric":
-        turned = places.remainder(2 * count)
-        return torch.minimum(turned, 2 * count - 1 - turned)
-    turned = places.remainder(2 * count - 2)
-    return torch.minimum(turned, 2 * count - 2 - turned)
+from backlight.images.blur import Edges, fold
 
 
 def pad(images: Tensor, reach: int, edges: Edges) -> Tensor:

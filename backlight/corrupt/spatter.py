@@ -9,9 +9,10 @@ from torch import Tensor
 
 from backlight.core.random import Random
 from backlight.corrupt.blurs import to_levels
-from backlight.corrupt.filters import blur, filter_pictures
+from backlight.corrupt.filters import filter_pictures
 from backlight.corrupt.noise import draw_normal
 from backlight.corrupt.severities import Constants
+from backlight.images.blur import gaussian_blur
 
 _WATER, _MUD = (175, 238, 238), (63, 42, 20)
 _WEAK, _STRONG = 50, 150  # of Canny's gradients, in levels
@@ -22,11 +23,11 @@ def spatter(images: Tensor, constants: Constants, random: Random) -> Tensor:
     """Let drops lie on a picture: water brightens what it covers, mud (the last constant is 1) hides it."""
     mean, deviation, sigma, threshold, amount, mud = constants
     liquid = draw_normal(random, (1, *images.shape[2:]), "liquid") * deviation + mean
-    liquid = blur(liquid, sigma)
+    liquid = gaussian_blur(liquid, sigma, "replicate")
     liquid = torch.where(liquid < threshold, 0.0, liquid)
     if not mud:
         return images + _shine(liquid, amount) * _color(_WATER)
-    cover = blur((liquid > threshold).float(), amount)
+    cover = gaussian_blur((liquid > threshold).float(), amount, "replicate")
     cover = torch.where(cover < 0.8, 0.0, cover)
     return images * (1 - cover) + cover * _color(_MUD)
 

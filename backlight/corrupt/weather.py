@@ -11,9 +11,9 @@ from backlight.core.errors import InputError
 from backlight.core.random import Random
 from backlight.corrupt.blurs import clipped_zoom, smear, to_levels
 from backlight.corrupt.colors import luminance, value_of
-from backlight.corrupt.filters import blur
 from backlight.corrupt.noise import draw_normal
 from backlight.corrupt.severities import Constants
+from backlight.images.blur import gaussian_blur
 
 _WIBBLE = 100.0
 
@@ -131,6 +131,6 @@ def frost_like(images: Tensor, constants: Constants, random: Random) -> Tensor:
         streaks = smear(seeds, angle + jitter, max(2, side // 16), max(1.0, side / 24))
         needles = torch.maximum(needles, streaks * (side / 12) ** 0.5)
     cloud = plasma(random.fork("frost"), max(height, width), 1.8)[:, None, :height, :width]
-    ice = (0.55 * cloud + 0.6 * blur(needles.clamp(0, 1), 0.6)).clamp(0, 1)
+    ice = (0.55 * cloud + 0.6 * gaussian_blur(needles.clamp(0, 1), 0.6, "replicate")).clamp(0, 1)
     tint = torch.tensor([0.86, 0.93, 1.0]).view(1, 3, 1, 1)
     return constants[0] * images + constants[1] * ice * tint

@@ -14,11 +14,12 @@ from backlight.corrupt import CORRUPTIONS, corrupt
 from backlight.corrupt.blurs import clipped_zoom, glass_blur, motion_blur, motion_weights, zoom_blur
 from backlight.corrupt.colors import saturate
 from backlight.corrupt.digital import elastic, pixelate, sample
-from backlight.corrupt.filters import blur, filter_pictures
+from backlight.corrupt.filters import filter_pictures
 from backlight.corrupt.noise import draw_normal, gaussian_noise, impulse_noise, shot_noise, speckle_noise
 from backlight.corrupt.severities import PHOTOGRAPH, SMALL_PICTURE
 from backlight.corrupt.spatter import edge_distance, find_edges, spatter
 from backlight.corrupt.weather import brightness, fog, frost_like, frost_of, plasma, snow
+from backlight.images.blur import gaussian_blur as blur
 from tests.corrupt.pictures import bytes_of, pattern, photographs
 
 MANY = Random(3, list(range(16)))

@@ -7,6 +7,7 @@ from torch import Tensor
 from backlight.classifier import Classifier
 from backlight.core.errors import InputError, UsageError, did_you_mean
 from backlight.core.random import Random
+from backlight.images.blur import gaussian_blur
 
 BASELINES = ("black", "white", "mean", "blur", "noise")
 
@@ -49,12 +50,10 @@ def blur(images: Tensor, sigma: float, width: int | None = None) -> Tensor:
     >>> float(blur(torch.ones(1, 1, 8, 8), 2.0).std()) < 1e-6
     True
     """
-    from torchvision.transforms.functional import gaussian_blur
-
     # Mirroring cannot reach further than the image.
     longest = 2 * (min(images.shape[2:]) - 1) + 1
     width = min(width or 2 * int(3 * sigma + 0.5) + 1, longest)
-    return gaussian_blur(images, [width, width], [sigma, sigma])
+    return gaussian_blur(images, sigma, "reflect", truncate=(width // 2) / sigma)
 
 
 def _given(baseline: Tensor, images: Tensor) -> Tensor:
