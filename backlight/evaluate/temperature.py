@@ -50,10 +50,14 @@ class Calibration:
         return beyond(self.temperature)
 
     def coverage(self) -> list[dict[str, float]]:
-        """Return the accuracy on the most confident share of pictures, at some shares (ties counted whole)."""
+        """Return the accuracy on the most confident share of pictures, at some shares (ties counted whole).
+
+        Of few pictures several shares may be one and the same: it stands here once.
+        """
         shares, accuracies = coverage_curve(self.after)
         places = [int((shares < wanted - 1e-9).sum()) for wanted in _COVERAGES]
-        return [{"coverage": float(shares[i]), "accuracy": float(accuracies[i])} for i in places]
+        found = dict.fromkeys((float(shares[i]), float(accuracies[i])) for i in places)
+        return [{"coverage": share, "accuracy": accuracy} for share, accuracy in found]
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `calibrate`."""

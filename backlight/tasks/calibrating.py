@@ -1,4 +1,4 @@
-"""The verb `calibrate`: the temperature at which a run's confidence means what it says."""
+"""The verb `calibrate`: the temperature at which a model's confidence means what it says."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ from backlight.tasks.loading import (
     ModelRequest,
     as_classifier,
     assumed_of,
+    matched,
     measured_by,
     model_name,
+    named,
+    told,
     with_model,
 )
 from backlight.tasks.outcome import Outcome, command, plain_json
@@ -35,6 +38,8 @@ from backlight.train.prepare import prepare_data
 @dataclass(frozen=True)
 class CalibrateRequest:
     """Which model is calibrated: a run on the val part of its own data, or any model on that of `data`.
+
+    Data without parts of its own has a val part to the run that was trained on it; other models see all of it.
 
     >>> CalibrateRequest("runs/first").data is None
     True
@@ -50,7 +55,7 @@ class CalibrateRequest:
 
 
 def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) -> Outcome:
-    """Find the temperature at which a model's confidence means what it says, on validation pictures.
+    """Find the temperature at which a model's confidence means what it says, on pictures that it was not trained on.
 
     It is kept in the folder of a run, for other models in `out`; the result is a `Calibration`. Raises UsageError where
     one is there already or a model that is no run has no data, DataError where the val part is not the run's own and
@@ -74,14 +79,14 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
         raise UsageError(f"{name} without data", expected="pictures to calibrate on", hint="--data DATA")
     classifier = as_classifier(model, request.seed)
     pictures = _pictures(classifier, spec, name)
+    classifier = named(classifier, pictures)
     same = run is not None and pictures.fingerprint() == known.get("val")
     if run and request.data is None and not same:
         raise DataError(
             f"the val part of {spec} is not the one that {run} was chosen on", hint="--data with the run's data"
         )
-    found = evaluate_classifier(
-        classifier, pictures.limited(request.limit), batch_size=request.batch_size, progress=progress
-    )
+    pictures = pictures.limited(request.limit)
+    found = evaluate_classifier(classifier, pictures, batch_size=request.batch_size, progress=progress)
     result = find_temperature(found.table)
     document = plain_json({"run": name, "data": spec, "own_val": same, "split": pictures.split, **result.to_json()})
     if run:
@@ -93,24 +98,26 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
     warnings += [result.note] if result.note else []
     return Outcome(
         plain_json(with_model(classifier, document)),
-        (*measured_by(classifier), *_lines(result, run, spec, target)),
+        (*measured_by(classifier), *_lines(result, run, pictures, target)),
         (target,),
         found.failed,
-        (*assumed_of(classifier), *warnings),
+        (*assumed_of(classifier), *told(pictures), *warnings),
         result,
     )
 
 
 def _pictures(classifier: Classifier, spec: str, name: str) -> Dataset:
-    """Read the val part as training makes it, resized and without broken pictures; all of a set without parts."""
-    parts = load_splits(spec).parts
-    split = "val" if "val" in parts or is_run(name) else None
-    found = load_data(spec, split=split, trained_on=trained_on(name))
-    return prepare_data(classifier, match_labels(classifier, found))
+    """Read a run's val part as training made it, resized and without broken pictures; else the data's own, or all."""
+    if is_run(name):
+        part = load_data(spec, split="val", trained_on=trained_on(name))
+        return prepare_data(classifier, match_labels(classifier, part))
+    splits = load_splits(spec)
+    split = "val" if splits.marked and "val" in splits.parts else None
+    return matched(classifier, load_data(spec, split=split))
 
 
-def _lines(found: Calibration, run: Path | None, data: str, target: Path) -> Iterator[str]:
-    yield f"{counted(len(found.after), 'validation picture')}: temperature {found.temperature:.4g}"
+def _lines(found: Calibration, run: Path | None, data: Dataset, target: Path) -> Iterator[str]:
+    yield f"{counted(len(found.after), 'picture')}, split {data.split}: temperature {found.temperature:.4g}"
     yield f"  calibration error  {found.ece_before:.2%} before, {found.ece_after:.2%} after"
     yield f"  loss               {found.loss_before:.4f} before, {found.loss_after:.4f} after"
     yield "  accuracy on the share of pictures of which it is most sure"
@@ -118,4 +125,4 @@ def _lines(found: Calibration, run: Path | None, data: str, target: Path) -> Ite
     yield f"  {target}"
     yield "  after is on the pictures that it was found on"
     if run:
-        yield f"  on others: {command('evaluate', '--model', run, '--data', data, '--calibrated')}"
+        yield f"  on others: {command('evaluate', '--model', run, '--data', data.name, '--calibrated')}"

@@ -47,6 +47,7 @@ from backlight.tasks.loading import (
     model_name,
     named,
     told,
+    told_apart,
     with_model,
 )
 from backlight.tasks.named_tables import with_names
@@ -130,7 +131,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     slices = [one.slices(values) if values is not None else [] for one in found]
     doubts = [doubt_normalization(one, pictures, batch_size=request.batch_size) for one in classifiers]
     doubtful = tuple(text for one, doubt in zip(classifiers, doubts) for text in doubted(one, doubt))
-    sections = _sections(found, comparison, slices[0], pictures, request.names)
+    sections = _sections(found, comparison, slices[0], pictures, request)
     labels = found[0].labels
     files = [with_names(found[0].table, labels, labels).write(request.out / _TABLE)] if request.table else []
     page, warnings = _write_page(classifiers[0], request, sections, found[0])
@@ -139,7 +140,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
         plain_json(document),
         (
             *measured_by(*classifiers),
-            *evaluation_lines(found, comparison, slices),
+            *evaluation_lines(found, told_apart(request.models), comparison, slices),
             *(f"  {name:<17}{value:.4f}" for name, value in document.get("metrics", {}).items()),
             *([str(page)] if page else []),
         ),
@@ -200,21 +201,16 @@ def _sections(
     comparison: Comparison | None,
     slices: Sequence[Slice],
     pictures: Dataset,
-    names: Sequence[str],
+    request: EvaluateRequest,
 ) -> list[Section]:
     sections = evaluation_sections(found[0], pictures, name=data_title(pictures), slices=slices)
     if comparison is not None:
-        told = _told_apart(names)
-        compared = comparison_section(found[0], found[1], comparison, pictures, told)
+        first, second = told_apart(request.models)
+        compared = comparison_section(found[0], found[1], comparison, pictures, (first, second))
         # What follows is about one of the two only, and has to say so.
-        sections = [compared, *(replace(one, title=f"{told[0]}: {one.title}") for one in sections)]
-    histories = [read_history(name) for name in names if is_run(name)]
+        sections = [compared, *(replace(one, title=f"{first}: {one.title}") for one in sections)]
+    histories = [read_history(name) for name in request.names if is_run(name)]
     return [*sections, training_section(histories)] if histories else sections
-
-
-def _told_apart(names: Sequence[str]) -> tuple[str, str]:
-    first, second = (Path(name).name for name in names)
-    return (first, second) if first != second else (f"{first} (first)", f"{second} (second)")
 
 
 def _write_page(

@@ -15,12 +15,15 @@ _SHOWN = 10
 
 
 def evaluation_lines(
-    found: Sequence[Evaluation], comparison: Comparison | None, slices: Sequence[Sequence[Slice]]
+    found: Sequence[Evaluation],
+    names: Sequence[str],
+    comparison: Comparison | None,
+    slices: Sequence[Sequence[Slice]],
 ) -> Iterator[str]:
-    """Describe one model, or of two and how they compare."""
+    """Describe one model, or two by their names and how they compare."""
     for number, one in enumerate(found):
         if len(found) > 1:
-            yield f"model {number + 1}"
+            yield f"model {number + 1}: {names[number]}"
         yield from _numbers(one)
         yield from _block("classes, smallest shares first", _least_accurate(one))
         yield from _block("most confused", _confused(one))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,21 @@ def model_name(model: Model) -> str:
     'classic_cnn'
     """
     return model if isinstance(model, str) else model.name if isinstance(model, Classifier) else model.model
+
+
+def told_apart(models: Sequence[Model]) -> tuple[str, ...]:
+    """Name models without their folders: by their weights too where the names are equal, else by their place.
+
+    >>> told_apart([ModelRequest("vit", weights=Path("runs/a.pth")), ModelRequest("vit", weights=Path("b.pth"))])
+    ('vit (a.pth)', 'vit (b.pth)')
+    >>> told_apart(["runs/vit", "vit"])
+    ('vit (1)', 'vit (2)')
+    """
+    names = [Path(model_name(one)).name for one in models]
+    files = [one.weights.name if isinstance(one, ModelRequest) and one.weights else "" for one in models]
+    both = [f"{name} ({file})" if file else name for name, file in zip(names, files)]
+    numbered = [f"{name} ({place})" for place, name in enumerate(names, 1)]
+    return tuple(next((each for each in (names, both) if len(set(each)) == len(each)), numbered))
 
 
 def memory_format_of(model: Model) -> str:

@@ -62,3 +62,34 @@ def test_one_network_gives_one_answer_however_it_was_saved(
     assert found[1:] == found[:-1]
     ran = backlight("evaluate", *words, "--data", clean, "--out", tmp_path / "clean-out", "--json")
     assert (ran.status, ran.json["accuracy"], ran.json["loss"]) == (0, *found[0])
+
+
+def test_other_models_than_runs_are_calibrated_on_all_pictures_and_the_broken_one_is_named(
+    backlight: CommandLine, messy: Path, saved: dict[str, Path], tmp_path: Path
+) -> None:
+    words = ["calibrate", "--model", "torchvision:resnet18", "--weights", saved["plain.pth"], "--size", 32]
+    ran = backlight(*words, "--data", messy, "--out", tmp_path / "all", "--json")
+    assert ran.status == 1
+    assert "broken.jpg" in ran.err
+    assert "the data has no parts of its own" in ran.err
+    assert (ran.json["n"], ran.json["split"]) == (12, "all")
+    assert ran.json["model"]["labels"] == list(CLASSES)
+    for part in ("train", "val"):
+        write_folder(tmp_path / "parts" / part, dict.fromkeys(CLASSES, 2), size=32)
+    ran = backlight(*words, "--data", tmp_path / "parts", "--out", tmp_path / "val", "--json")
+    assert (ran.status, ran.json["n"], ran.json["split"]) == (0, 6, "val")
+    shares = [one["coverage"] for one in ran.json["coverage"]]
+    assert shares == sorted(set(shares))
+
+
+def test_two_checkpoints_are_told_apart_by_their_files(
+    backlight: CommandLine, messy: Path, saved: dict[str, Path], tmp_path: Path
+) -> None:
+    words = ["--model", "torchvision:resnet18", "--size", 32, "--data", messy, "--out", tmp_path / "pair"]
+    ran = backlight("evaluate", *words, "--weights", saved["plain.pth"], "--weights", saved["checkpoint.pth.tar"])
+    assert ran.status == 1, ran.err
+    page = (tmp_path / "pair" / "report.html").read_text(encoding="utf-8")
+    for number, name in ((1, "plain.pth"), (2, "checkpoint.pth.tar")):
+        assert f"model {number}: torchvision:resnet18 ({name})" in ran.out
+        assert f"torchvision:resnet18 ({name})" in page
+    assert "model 2 minus model 1: +0.00%" in ran.out
