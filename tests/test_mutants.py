@@ -29,7 +29,7 @@ def test_there_are_sixty_in_all_rooms_that_compute() -> None:
     mutants = tool().read_mutants()
     assert len({(one.file, one.broken) for one in mutants}) == len(mutants) >= 60
     rooms = Counter(one.file.split("/")[1].removesuffix(".py") for one in mutants)
-    assert len(rooms) >= 20
+    assert len(rooms) >= 18  # core counts once
 
 
 def test_an_entry_that_no_longer_fits_is_named(tmp_path: Path) -> None:

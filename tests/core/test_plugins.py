@@ -29,7 +29,7 @@ def registry() -> Registry[Tool]:
 def install(folder: Path, name: str, code: str, points: dict[str, str]) -> None:
     """Write a package with its metadata, as an installer leaves it."""
     module = name.replace("-", "_")
-    (folder / f"{module}.py").write_text(f"from tests.test_plugins import Tool\n{code}\n")
+    (folder / f"{module}.py").write_text(f"from tests.core.test_plugins import Tool\n{code}\n")
     metadata = folder / f"{module}-1.5.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")

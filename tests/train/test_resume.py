@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +28,7 @@ from tests.train.nets import QUIET, network, pictures, same, state_of
 KILLED = """
 import os, resource, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 import torch
 from backlight.train import fit
 from backlight.train.recipe import read_recipe
@@ -214,8 +217,13 @@ def test_the_state_is_saved_in_the_middle_of_an_epoch_and_taken_up_there(
         assert same(state_of(whole.run)["trainer"], state_of(tmp_path / name)["trainer"])
 
 
-def test_what_was_shown_on_the_board_is_what_was_logged(tmp_path: Path) -> None:
+def test_what_was_shown_on_the_board_is_what_was_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.summary.writer import event_file_writer
+
+    # Files are read in the order of the seconds in their names: no two of them in the same one.
+    seconds = itertools.count(1_700_000_000)
+    monkeypatch.setattr(event_file_writer, "time", SimpleNamespace(time=lambda: next(seconds)))
 
     log = Log(tmp_path)
     for step in (1, 2, 3):
