@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from backlight.core.errors import DataError, FileError
+from backlight.core.errors import DataError, FileError, UsageError
 from backlight.core.files import write_text
 from backlight.evaluate.calibration import beyond, coverage_curve, fit_temperature, reliability
 from backlight.evaluate.metrics import mean_loss
@@ -127,14 +127,16 @@ def write_calibration(run: str | Path, document: Mapping[str, Any]) -> Path:
 def read_temperature(run: str | Path) -> float:
     """Read the temperature that the verb `calibrate` left in a run folder.
 
-    Raises FileError where there is none, and where it was found for other weights than the run has now.
+    Raises UsageError for a model that is no run, FileError where there is no temperature, and where it was found for
+    other weights than the run has now.
 
-    >>> import tempfile
-    >>> read_temperature(tempfile.mkdtemp())
+    >>> read_temperature("torchvision:resnet18")
     Traceback (most recent call last):
     ...
-    backlight.core.errors.FileError: ...
+    backlight.core.errors.UsageError: the temperature of torchvision:resnet18; expected the folder of a run, ...
     """
+    if not Path(run).is_dir():
+        raise UsageError(f"the temperature of {run}", expected="the folder of a run, which alone keeps one")
     path = Path(run) / CALIBRATION
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""`model.json`: a model's passport in a file beside its weights, read where it lies and written when asked."""
+"""A model's passport as JSON: in `model.json` beside its weights, written when asked, or inside of an ONNX file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from backlight.core.files import require_new, write_text
 from backlight.models.stated import Stated
 
 NAME = "model.json"
+ONNX_KEY = "backlight.model"  # of an ONNX file's metadata
 _LARGEST = 16 * 2**20
 
 
@@ -66,7 +67,15 @@ def read_passport(path: str | os.PathLike[str]) -> Stated:
 
     Raises FileError for what is no JSON object, and for values of another kind.
     """
-    found = read_json(path)
+    return parse_passport(read_json(path), path)
+
+
+def parse_passport(found: dict[str, Any], path: str | os.PathLike[str]) -> Stated:
+    """Return what a passport that stood in the file `path` states; raises FileError for values of another kind.
+
+    >>> parse_passport({"mean": [0.5], "std": None}, "net.onnx").names
+    ('mean',)
+    """
     try:
         return _stated(found)
     except (TypeError, ValueError) as error:
@@ -88,6 +97,15 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise FileError(path, f"cannot be read: {error.strerror}") from None
     if len(data) > _LARGEST:
         raise FileError(path, "is larger than 16 MiB", expected="a JSON object")
+    return parse_json(data, path)
+
+
+def parse_json(data: str | bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Parse a JSON object that stood in the file `path`; raises FileError for anything else.
+
+    >>> parse_json('{"std": 1}', "net.onnx")
+    {'std': 1}
+    """
     try:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:

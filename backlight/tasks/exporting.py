@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from backlight.core.errors import ModelError, UsageError, did_you_mean
 from backlight.core.files import atomic, require_new
 from backlight.core.progress import Progress
 from backlight.core.random import Random
+from backlight.models.sidecar import ONNX_KEY
 from backlight.tasks.loading import Model, as_classifier, assumed_of, model_name, with_model
 from backlight.tasks.made import file_stem
 from backlight.tasks.outcome import Outcome, plain_json
@@ -115,7 +117,8 @@ def export(request: ExportRequest, *, progress: Progress | None = None) -> Outco
 def export_classifier(classifier: Classifier, path: str | Path, *, kind: str = "onnx", force: bool = False) -> Exported:
     """Write a classifier with its normalization inside, read it back, and compare logits on 32 pictures.
 
-    `onnx` takes any batch size (needs the extra `export`); `state-dict` holds the tensors of `Deployed`: those of the
+    `onnx` takes any batch size, and holds geometry and labels for `--model onnx:FILE` (needs the extra `export`);
+    `state-dict` holds the tensors of `Deployed`: those of the
     network under `network.`, `mean` and `std`. Nothing is left at `path` when the comparison fails.
 
     Raises UsageError for other formats and for a file that is there, ModelError where the model cannot be exported
@@ -172,7 +175,7 @@ def _read_state(classifier: Classifier, images: Tensor, path: Path) -> Tensor:
 def _write_onnx(classifier: Classifier, images: Tensor, path: Path) -> None:
     try:
         # The exporter needs it, and says so in an error like any other.
-        importlib.import_module("onnx")
+        onnx = importlib.import_module("onnx")
     except ImportError:
         raise ModelError("onnx is not installed", hint='pip install "backlight[export]"') from None
     try:
@@ -193,6 +196,11 @@ def _write_onnx(classifier: Classifier, images: Tensor, path: Path) -> None:
     # Whatever the exporter meets that ONNX cannot say ends here, under many types.
     except Exception as error:
         raise ModelError(f"{classifier.name} cannot be written as ONNX: {str(error).splitlines()[0]}") from error
+    written = onnx.load(str(path))
+    inside = {"mean": [0.0] * classifier.channels, "std": [1.0] * classifier.channels}  # pictures go in as they are
+    document = json.dumps(classifier.passport.to_json() | inside, ensure_ascii=False)
+    written.metadata_props.add(key=ONNX_KEY, value=document)
+    onnx.save(written, str(path))
 
 
 def _read_onnx(classifier: Classifier, images: Tensor, path: Path) -> Tensor:

@@ -82,6 +82,14 @@ def test_other_models_than_runs_are_calibrated_on_all_pictures_and_the_broken_on
     assert shares == sorted(set(shares))
 
 
+def test_a_temperature_is_asked_of_runs_only(backlight: CommandLine, messy: Path, saved: dict[str, Path]) -> None:
+    words = ["--model", "torchvision:resnet18", "--weights", saved["plain.pth"], "--size", 32, "--data", messy]
+    ran = backlight("evaluate", *words, "--calibrated")
+    assert ran.status == 2
+    assert "expected the folder of a run" in ran.err
+    assert "try: backlight calibrate torchvision" not in ran.err
+
+
 def test_two_checkpoints_are_told_apart_by_their_files(
     backlight: CommandLine, messy: Path, saved: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from backlight.classifier import Classifier
 from backlight.core.errors import FileError, ModelError, UsageError
+from backlight.images import Resize
 from backlight.models import load
 from backlight.tasks.exporting import Deployed, export_classifier
 from backlight.testing import small_net, unchanged
@@ -45,6 +46,33 @@ def test_onnx_gives_the_same_logits(tmp_path: Path, name: str) -> None:
     logits = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
     with torch.no_grad():
         assert torch.allclose(logits, classifier.logits(images), atol=1e-3)
+
+
+def test_an_onnx_file_brings_geometry_and_labels_and_gives_the_same_answers(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    rule = Resize(11, (8, 8), interpolation="bicubic")
+    labels = ["kettle", "<b>", "größe", "a, b"]
+    given = Classifier.from_module(small_net(), mean=(0.4, 0.5, 0.6), std=0.25, resize=rule, labels=labels)
+    export_classifier(given, tmp_path / "net.onnx")
+    found = load(f"onnx:{tmp_path / 'net.onnx'}")
+    assert (found.resize, found.labels, found.mean, found.std) == (rule, given.labels, (0.0,) * 3, (1.0,) * 3)
+    assert {found.passport.source(name) for name in ("mean", "size", "resize", "labels")} == {"passport"}
+    assert found.passport.warnings() == ()
+    images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found.logits(images), given.logits(images), rtol=1e-4, atol=1e-5)
+    assert load(f"onnx:{tmp_path / 'net.onnx'}", labels=list("abcd")).labels == tuple("abcd")
+
+
+@pytest.mark.parametrize("inside", ["no json", "[]", '{"mean": "bright"}', '{"labels": [1]}', "[" * 100_000])
+def test_a_broken_passport_inside_of_an_onnx_file_is_one_error(tmp_path: Path, inside: str) -> None:
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    export_classifier(_classifier(), tmp_path / "net.onnx")
+    written = onnx.load(tmp_path / "net.onnx")
+    written.metadata_props[0].value = inside
+    onnx.save(written, tmp_path / "net.onnx")
+    with pytest.raises(FileError, match=r"net\.onnx"):
+        load(f"onnx:{tmp_path / 'net.onnx'}")
 
 
 class _Coin(nn.Module):

@@ -18,6 +18,7 @@ from backlight.core.errors import FileError, ModelError
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 from backlight.models.extras import require_package
+from backlight.models.sidecar import ONNX_KEY, parse_json, parse_passport
 
 
 class OnnxNetwork(nn.Module):
@@ -108,10 +109,15 @@ class ExportedProgram(nn.Module):
 
 
 def find_onnx(path: str, seed: int) -> Blueprint:
-    """Return the blueprint of an ONNX file; raises FileError for what onnxruntime does not read."""
+    """Return the blueprint of an ONNX file, with the passport that `export` left in it.
+
+    Raises FileError for what onnxruntime does not read, and for a passport that is none.
+    """
     require_package("onnxruntime", "export")
     network = OnnxNetwork(_file(path))
-    return _blueprint(f"onnx:{path}", path, lambda: OnnxNetwork(Path(path)), network.size, network.channels)
+    bare = _blueprint(f"onnx:{path}", path, lambda: OnnxNetwork(Path(path)), network.size, network.channels)
+    inside = network.session.get_modelmeta().custom_metadata_map.get(ONNX_KEY)
+    return bare if inside is None else parse_passport(parse_json(inside, path), path).apply(bare, "passport")
 
 
 def find_torchscript(path: str, seed: int) -> Blueprint:
