@@ -23,10 +23,11 @@ from torch import Tensor
 
 import backlight
 from backlight.core.random import Random
-from backlight.corrupt import CORRUPTIONS, CorruptionCard, corrupt
+from backlight.corrupt import CORRUPTIONS, CorruptionCard, CorruptionRequest, corrupt, evaluate_corruptions
 from backlight.corrupt.registry import frost_card
 from backlight.corrupt.severities import SEVERITIES
 from backlight.corrupt.weather import frost_of
+from backlight.data import Dataset
 from backlight.images import open_picture, to_tensor
 
 PLAIN = ("gaussian_blur", "defocus_blur", "zoom_blur", "brightness", "contrast", "saturate", "pixelate", "jpeg")
@@ -146,6 +147,29 @@ def accuracy(count: int, only: str) -> Iterator[Figure]:
         yield at_most(f"accuracy, {kind}", far, 3, unit="points", n=count, note=note)
 
 
+def overhead(count: int) -> Iterator[Figure]:
+    """Time the whole evaluation against bare forward passes of the fast copy on as many ready pictures, two threads."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    images, labels = photographs(count)
+    classifier, request = backlight.load(), CorruptionRequest.of()
+    data = Dataset.of((images * 255).round().byte(), labels, classifier.labels)
+    fast = classifier.fast()
+
+    def bare() -> None:
+        with torch.no_grad():
+            for _ in range(request.passes):
+                for part in images.split(32):
+                    fast.logits(part)
+
+    times = measure.in_turn(
+        {"ours": lambda: evaluate_corruptions(classifier, data, request), "bare": bare}, 1, warm=False
+    )
+    torch.set_num_threads(1)
+    ratio = times["ours"] / times["bare"]
+    note = f"{request.passes} looks at each, {times['bare']:.0f} s bare"
+    yield at_most("all corruptions over bare passes", ratio, 1.25, unit="times", n=count, note=note)
+
+
 def figures(given) -> Iterator[Figure]:  # noqa: ANN001
     """Measure everything, or what `--only` names."""
     torch.set_num_threads(1)
@@ -160,6 +184,8 @@ def figures(given) -> Iterator[Figure]:  # noqa: ANN001
         yield from statistics(images, "224 px", kind)
     if part in ("", "plain"):
         yield from plain_kinds(images[:16], kind)
+    if part in ("", "overhead"):
+        yield from overhead(8 if given.quick else 500)
     if part in ("", "accuracy"):
         yield from accuracy(20 if given.quick else 200, kind)
 
