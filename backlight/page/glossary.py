@@ -97,6 +97,11 @@ GLOSSARY: dict[str, str] = {
         "less than two of them may be chance."
     ),
     "precision": "Of the pictures that it gives a class, the share that really is of that class.",
+    "average precision": (
+        "How well the pictures that have a label stand before those that have not, once all are put in the order in "
+        "which the classifier is sure of it: the mean share of right ones, at every step that finds more."
+    ),
+    "recall": "Of the pictures that have a label, the share that is found.",
     "F1": "One number for a class: the harmonic mean of the share it finds (accuracy) and its precision.",
     "confusion matrix": "A table that counts, for each true class, what its pictures are taken for.",
     "calibration error": (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backlight.classifier import Classifier
-from backlight.core.errors import ModelError, UsageError
+from backlight.core.errors import Failure, ModelError, UsageError
 from backlight.core.files import require_new
 from backlight.core.processes import Engine, make_engine
 from backlight.core.progress import Progress
@@ -30,6 +30,7 @@ from backlight.page.sections import Section
 from backlight.report import Options, write_report
 from backlight.report.comparison import comparison_section
 from backlight.report.evaluation import evaluation_sections
+from backlight.report.multilabel import multilabel_section
 from backlight.report.training import training_section
 from backlight.runs.folder import is_run
 from backlight.runs.history import read_history
@@ -134,7 +135,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     sections = _sections(found, comparison, slices[0], pictures, request)
     labels = found[0].labels
     files = [with_names(found[0].table, labels, labels).write(request.out / _TABLE)] if request.table else []
-    page, warnings = _write_page(classifiers[0], request, sections, found[0])
+    page, warnings = _write_page(classifiers[0], request, sections, found[0].failed)
     document = _document(found, classifiers, comparison, slices, metrics, doubts) | {"html": page}
     return Outcome(
         plain_json(document),
@@ -158,14 +159,20 @@ def _several(
     if len(classifiers) > 1 or request.slice or request.calibrated or request.tta or request.metrics:
         found = "two models, --slice, --tta, --metrics or --calibrated with several labels a picture"
         raise UsageError(found, expected="one model, and none of them")
+    engine = make_engine(str(classifiers[0].device))
     scores, failed = evaluate_targets(classifiers[0], pictures, batch_size=request.batch_size, progress=progress)
-    document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": None})
+    if not engine.is_main:
+        return Outcome(result=scores)
+    section = multilabel_section(scores, data=data_title(pictures))
+    page, warnings = _write_page(classifiers[0], request, [section], failed)
+    document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": page})
     return Outcome(
         plain_json(document),
-        (*measured_by(*classifiers), *multilabel_lines(scores)),
-        failures=failed,
-        warnings=(*assumed_of(*classifiers), *told(pictures)),
-        result=scores,
+        (*measured_by(*classifiers), *multilabel_lines(scores), *([str(page)] if page else [])),
+        (page,) if page else (),
+        failed,
+        (*assumed_of(*classifiers), *told(pictures), *warnings),
+        scores,
     )
 
 
@@ -214,7 +221,7 @@ def _sections(
 
 
 def _write_page(
-    classifier: Classifier, request: EvaluateRequest, sections: list[Section], found: Evaluation
+    classifier: Classifier, request: EvaluateRequest, sections: list[Section], failed: Sequence[Failure]
 ) -> tuple[Path | None, tuple[str, ...]]:
     options = Options(command=request.command, title=f"How good {classifier.name} is, and where it fails")
     try:
@@ -223,7 +230,7 @@ def _write_page(
             (),
             request.out / _PAGE,
             sections=sections,
-            failed=found.failed,
+            failed=failed,
             options=options,
             force=True,
         )

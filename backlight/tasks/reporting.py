@@ -13,12 +13,14 @@ from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.evaluate import evaluate
 from backlight.evaluate.doubts import FILES, doubt_normalization, doubt_normalization_on_files
+from backlight.evaluate.multilabel import evaluate_targets
 from backlight.evaluate.normalization import NormalizationCheck
 from backlight.explain import method
 from backlight.images import find_pictures
 from backlight.page.sections import Section
 from backlight.report import Options, sample_pictures, write_report
 from backlight.report.evaluation import evaluation_sections
+from backlight.report.multilabel import multilabel_section
 from backlight.report.study import METHODS
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
@@ -138,5 +140,8 @@ def _data_sections(
 ) -> tuple[list[Section], tuple[Failure, ...]]:
     if data is None:
         return [], ()
+    if classifier.multilabel and data.targets is not None:
+        scores, unread = evaluate_targets(classifier, data, batch_size=batch_size, progress=progress)
+        return [multilabel_section(scores, data=data_title(data))], unread
     found = evaluate(classifier, data, batch_size=batch_size, progress=progress)
     return evaluation_sections(found, data, name=data_title(data)), found.failed

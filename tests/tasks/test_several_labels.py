@@ -10,6 +10,7 @@ from backlight import tasks
 from backlight.classifier import Classifier
 from backlight.core.errors import ModelError, UsageError
 from backlight.data import load_data
+from backlight.page.sections import percent
 from tests.data.samples import write_folder
 
 ROWS = ["x/0.png,cat;dog", "x/1.png,dog", "x/2.png,owl;cat", "x/3.png,cat", "x/4.png,owl", "x/gone.png,owl"]
@@ -42,6 +43,27 @@ def test_average_precision_of_a_list(listed: tasks.DataRequest, tmp_path: Path) 
         assert outcome.document["per_class"][name]["average_precision"] == pytest.approx(right)
     assert (outcome.document["n"], outcome.document["split"], outcome.status) == (5, "all", 1)
     assert [one.path for one in outcome.failures] == ["x/gone.png"]
+
+
+def test_evaluate_and_report_have_a_page_of_labels(listed: tasks.DataRequest, tmp_path: Path) -> None:
+    many = model("multilabel").replace(labels=("owl", "cat", "dog"))
+    outcome = tasks.evaluate(tasks.EvaluateRequest(listed, (many,), out=tmp_path / "out"))
+    page = tmp_path / "out" / "report.html"
+    assert outcome.document["html"] == str(page)
+    assert outcome.files == (page,)
+    tasks.report(tasks.ReportRequest(data=listed, model=many, out=tmp_path / "page.html"))
+    for path in (page, tmp_path / "page.html"):
+        text = path.read_text("utf-8")
+        section = text[text.index('id="labels"') :]
+        for name, score in outcome.document["per_class"].items():
+            row = section[section.index(f'<th scope="row">{name}</th>') :].partition("</tr>")[0]
+            assert percent(score["average_precision"]) in row
+        order = sorted(many.labels, key=lambda name: outcome.document["per_class"][name]["average_precision"])
+        places = [section.index(f'<th scope="row">{name}</th>') for name in order]
+        assert places == sorted(places)
+        assert "x/gone.png" in text
+    with pytest.raises(UsageError, match="exists already"):
+        tasks.evaluate(tasks.EvaluateRequest(listed, (many,), out=tmp_path / "out"))
 
 
 def test_what_does_not_go_with_several_labels(listed: tasks.DataRequest, tmp_path: Path) -> None:
