@@ -22,7 +22,7 @@ from backlight.corrupt.request import CorruptionRequest
 from backlight.corrupt.shifts import SHIFTS, Shift
 from backlight.corrupt.study import CorruptionStudy
 from backlight.data.dataset import Dataset
-from backlight.evaluate.samples import match_labels
+from backlight.evaluate.samples import check_one_class, match_labels
 from backlight.images.resize import Resize
 from backlight.sweep import Part, Task, sweep
 from backlight.sweep.cost import cost_of
@@ -62,6 +62,7 @@ def evaluate_corruptions(
     request = request or CorruptionRequest.of()
     if not data.labeled:
         raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
+    check_one_class(classifier, data)
     seen = match_labels(classifier, data).with_channels(classifier.channels)
     looker = _Looker(classifier.fast(), classifier.resize, request, seed)
     shape = _shape(classifier, seen)

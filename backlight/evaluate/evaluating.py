@@ -14,14 +14,14 @@ import numpy as np
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.predictions import class_name
-from backlight.core.errors import DataError, Failure, ModelError
+from backlight.core.errors import DataError, Failure
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.data.dataset import Dataset
 from backlight.evaluate import metrics
 from backlight.evaluate.calibration import Reliability, reliability
 from backlight.evaluate.confusion import Confusion
-from backlight.evaluate.samples import match_labels, predict_dataset
+from backlight.evaluate.samples import check_one_class, match_labels, predict_dataset
 from backlight.evaluate.slices import Slice, accuracy_by_slice
 from backlight.table import Table
 from backlight.table.statistics import wilson
@@ -154,12 +154,7 @@ def evaluate(
     """
     if not data.labeled:
         raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
-    if classifier.multilabel:
-        raise ModelError(
-            f"{classifier.name} answers a question per label, and {data.name} has one label per picture",
-            expected="a model of one class among all",
-            hint="backlight.evaluate.multilabel, with several labels per picture",
-        )
+    check_one_class(classifier, data)
     start = time.perf_counter()
     seen = match_labels(classifier, data).with_channels(classifier.channels)
     sized = seen.resized(classifier.resize) if classifier.resize is not None else seen

@@ -17,7 +17,7 @@ from backlight.classifier import Classifier
 from backlight.classifier.heads import predicted_classes
 from backlight.classifier.naming import match_names
 from backlight.core.chunks import Chunk, in_chunks
-from backlight.core.errors import DataError, Failure
+from backlight.core.errors import DataError, Failure, ModelError
 from backlight.core.grammar import normal
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
@@ -149,6 +149,19 @@ def check_labels(classifier: Classifier, data: Dataset) -> None:
         raise DataError(f"{data.name} has {found}", expected=f"the labels {list(classifier.labels[:5])}...")
     if data.label_names and len(data.label_names) != classifier.classes:
         raise DataError(f"{len(data.label_names)} classes in {data.name}", expected=f"{classifier.classes}")
+
+
+def check_one_class(classifier: Classifier, data: Dataset) -> None:
+    """Raise ModelError for a multi-label classifier: of several labels none is the one that is right or wrong.
+
+    >>> check_one_class(Classifier.from_module(torch.nn.Flatten()), Dataset.of(torch.zeros(1, 3, 2, 2).byte(), [0]))
+    """
+    if classifier.multilabel:
+        raise ModelError(
+            f"{classifier.name} answers a question per label, and {data.name} is looked at with one label per picture",
+            expected="a model of one class among all",
+            hint="evaluate with several labels per picture, or one label's question: classifier.question(LABEL)",
+        )
 
 
 def _logits(classifier: Classifier, pictures: Tensor, tta: bool, part: slice) -> Tensor:

@@ -20,7 +20,7 @@ _IN_MEMORY = 2 * 1024**3  # bytes of pictures that are decoded once and kept
 def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
     """Bring pictures to input size and channels, without broken ones, decoded at once where they fit into memory.
 
-    Raises ModelError for a model of unknown input size or without logits, DataError for data that is empty,
+    Raises ModelError for a model of unknown input size, DataError for data that is empty,
     unlabeled or unreadable, and for channels that pictures do not have.
 
     >>> from backlight.data.load import load_data
@@ -31,8 +31,6 @@ def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
     """
     if classifier.resize is None:
         raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=32)")
-    if classifier.outputs != "logits":
-        raise ModelError(f"the model returns {classifier.outputs}", expected="logits, for training")
     if not len(data):
         raise DataError(f"the {data.split} part of {data.name} is empty", expected="at least one picture")
     if not data.labeled:
@@ -49,13 +47,15 @@ def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
 def private_copy(classifier: Classifier, label_names: tuple[str, ...], engine: Engine) -> Classifier:
     """Copy what is trained onto a process's device; a classifier without labels gets those of its pictures.
 
-    Raises ModelError where no parameter requires a gradient.
+    Raises ModelError for a model without logits, and where no parameter requires a gradient.
 
     >>> import torch
     >>> from torch import nn
     >>> private_copy(Classifier.from_module(nn.Linear(2, 2)), ("a", "b"), Engine(torch.device("cpu"))).labels
     ('a', 'b')
     """
+    if classifier.outputs != "logits":
+        raise ModelError(f"the model returns {classifier.outputs}", expected="logits, for training")
     module = copy.deepcopy(classifier.module).to(engine.device)
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise ModelError(f"{classifier.name} has nothing to train", expected="parameters that require gradients")
