@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.questions import one_question
 from backlight.tasks.result_folder import ResultFolder
 
 
@@ -69,7 +70,8 @@ class RobustnessOfDataRequest:
 def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = None) -> Outcome:
     """Attack a data set and describe how much of it withstands, what broke each image, and what to doubt.
 
-    A table, a page and a document go into `out`; the result is a `Robustness`. With several processes each attacks
+    A table, a page and a document go into `out`; the result is a `Robustness`. Of a multi-label model the target is the
+    label whose answer is attacked. With several processes each attacks
     its share; only the main one tells. Interrupted, its finished blocks stay. Raises UsageError where something is
     there already or options do not fit, and as `load`, `load_data` and `evaluate_robustness` do.
 
@@ -85,10 +87,12 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     asked = request.asked
     _ = asked.stages(), asked.checked, asked.threat  # wrong options are told before anything is loaded
     folder = ResultFolder(request.out, "robustness")
-    folder.check(request.described, resume=request.resume, force=request.force)
+    described = request.described
+    folder.check(described, resume=request.resume, force=request.force)
     pictures = request.data.load(request.model, seed=request.seed)
     classifier = named(as_classifier(request.model, request.seed), pictures)
-    pictures = matched(classifier, pictures)
+    classifier, pictures, asked = one_question(classifier, pictures, asked)
+    request, pictures = replace(request, asked=asked), matched(classifier, pictures)
     engine = make_engine(str(classifier.device))
     found = _evaluate(classifier, pictures, request, folder, engine, progress)
     if not engine.is_main:
@@ -99,7 +103,7 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
         classifier,
         found.table,
         found.labels,
-        document | {"request": request.described},
+        document | {"request": described},
         robustness_section(found, data=data_title(pictures), steps=request.steps),
         failed=found.failed,
         options=Options(command=request.command),
