@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
@@ -26,6 +27,7 @@ from backlight.tasks.outcome import Outcome, plain_json
 
 FORMATS = {"onnx": ".onnx", "state-dict": ".pt"}
 _COMPARED = 32
+_LOGITS = ("logits", "binary", "multilabel")
 _TOLERANCE = 1e-4  # of the logits' range
 
 
@@ -43,13 +45,15 @@ class Deployed(nn.Module):
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.network = classifier.module
+        self.binary = classifier.outputs == "binary"
         shape = (1, -1, 1, 1)
         for name, values in (("mean", classifier.mean), ("std", classifier.std)):
             self.register_buffer(name, torch.tensor(values, device=classifier.device).view(shape).to(classifier.dtype))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map pictures in `[0,1]` to logits."""
-        return call_module(self.network, (images.to(self.mean.dtype) - self.mean) / self.std).values
+        values = call_module(self.network, (images.to(self.mean.dtype) - self.mean) / self.std).values
+        return F.pad(values, (1, 0)) if self.binary else values
 
 
 @dataclass(frozen=True)
@@ -131,13 +135,14 @@ def export_classifier(classifier: Classifier, path: str | Path, *, kind: str = "
     0.0
     """
     _check_format(kind)
-    if classifier.size is None or classifier.outputs != "logits":
-        raise ModelError(f"{classifier!r} has no input size or no logits", expected="both, to be exported")
+    if classifier.size is None:
+        raise ModelError(f"{classifier.name} has no input size", expected="one, to be exported", hint="--size")
     target = require_new(path, force)
     draws = Random("export", torch.arange(_COMPARED))
     images = draws.uniform(classifier.channels, *classifier.size).to(classifier.device)
     with torch.no_grad():
         expected = classifier.logits(images)
+    _check_head(classifier)
     with atomic(target) as temporary, classifier.guard():
         write, read = {"onnx": (_write_onnx, _read_onnx), "state-dict": (_write_state, _read_state)}[kind]
         write(classifier, images[:2], temporary)
@@ -146,6 +151,19 @@ def export_classifier(classifier: Classifier, path: str | Path, *, kind: str = "
         if not difference <= _TOLERANCE * float((expected.max() - expected.min()).clamp(min=1e-6)):
             raise ModelError(f"the exported logits differ by {difference:.1e}", expected="the same logits")
     return Exported(target, kind, _COMPARED, difference)
+
+
+def _check_head(classifier: Classifier) -> None:
+    """Raise ModelError for a model that returns no logits; looked at after a pass, which shows what it ends in."""
+    head = classifier.head
+    if head.kind not in _LOGITS or head.tail == "sigmoid" or head.column is not None:
+        found = "one question of several" if head.column is not None else head.kind
+        found += ", through a sigmoid" if head.tail == "sigmoid" else ""
+        raise ModelError(
+            f"{classifier.name} returns {found}",
+            expected="logits, binary or multilabel ones too",
+            hint="a file.py:factory that returns the network without its last sigmoid or softmax",
+        )
 
 
 def _check_format(kind: str) -> None:
