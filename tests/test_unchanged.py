@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,18 @@ from backlight.classifier.heads import Head
 from backlight.classifier.targets import resolve_targets
 from backlight.core.random import Random
 from backlight.corrupt import CorruptionRequest, evaluate_corruptions
-from backlight.data import load_data
+from backlight.data import Dataset, load_data
 from backlight.evaluate import evaluate, evaluate_multilabel, predict
+from backlight.evaluate.doubts import doubt_normalization, doubt_normalization_on_files
+from backlight.evaluate.multilabel import evaluate_targets
+from backlight.evaluate.normalization import check_normalization
 from backlight.evaluate.samples import predict_dataset
 from backlight.explain import METHODS, explain, explain_data, method
 from backlight.explain.request import Request
 from backlight.explain.scores import METRICS, score, score_explanations
 from backlight.images import write_png
 from backlight.models import inspect_model
+from backlight.models.sidecar import write_passport
 from backlight.pixels import Adam, Ball, Box, Pixels, Sign, cross_entropy, optimize, read_objective, turns
 from backlight.testing import CALLERS, caller, small_net, unchanged
 from backlight.train import fit
@@ -80,6 +85,16 @@ def predicting(classifier: Classifier, folder: Path) -> None:
     predict(classifier, [folder / "one.png"])
 
 
+def doubting(classifier: Classifier, folder: Path) -> None:
+    write_png(folder / "one.png", IMAGES[0])
+    assert doubt_normalization_on_files(classifier, [folder / "one.png"]) is not None
+
+
+def marked() -> Dataset:
+    data = load_data(SHAPES)
+    return replace(data, targets=torch.arange(len(data) * 4).view(-1, 4) % 3 == 0)
+
+
 def fitting(classifier: Classifier, folder: Path) -> None:
     train, val = (load_data(SHAPES, split=part) for part in ("train", "val"))
     settled = Runtime("float32", "contiguous", tensorboard=False)
@@ -106,6 +121,11 @@ CALLS: dict[str, Call] = {
     "evaluate": lambda classifier, _: evaluate(classifier, load_data(SHAPES), tta=True),
     "fit": fitting,
     "evaluate_multilabel": lambda classifier, _: evaluate_multilabel(several(classifier), IMAGES, torch.eye(3, 4)),
+    "evaluate_targets": lambda classifier, _: evaluate_targets(several(classifier), marked()),
+    "check_normalization": lambda classifier, _: check_normalization(classifier, IMAGES),
+    "doubt_normalization": lambda classifier, _: doubt_normalization(classifier, load_data(SHAPES)),
+    "doubt_normalization_on_files": doubting,
+    "write_passport": lambda classifier, folder: write_passport(classifier, folder),
     "question": lambda classifier, _: attack(several(classifier), IMAGES, target=1, eps=0.1, steps=3),
     "read_objective": lambda classifier, _: read_objective(classifier, f"{LAST}:2"),
     "Challenge.of": lambda classifier, _: Challenge.of(classifier, IMAGES, fast=True),
@@ -124,17 +144,15 @@ CALLS: dict[str, Call] = {
     **{f"score {name}": (lambda c, _, name=name: score(c, IMAGES, metrics=[name], masks=MASKS)) for name in METRICS},
 }
 # These do not run the model on their own once its layers are known.
-NO_PASS = {"resolve_targets", "layers", "read_objective"}
+NO_PASS = {"resolve_targets", "layers", "read_objective", "write_passport"}
 # These do without the faster copy that an exception keeps from being made, and run no pass after it.
 NO_COPY = {"fast", "Challenge.of"}
-ONE_PASS = {"features", "logits", "predict", "inspect_model", "explain rise"}
+ONE_PASS = {"features", "logits", "predict", "inspect_model", "explain rise", "evaluate_targets"}
 ONE_PASS |= {f"score {name}" for name in ("pointing_game", "mass", "border")}
 ONE_PASS |= {f"explain {name}" for name, card in METHODS.items() if card.needs & {"gradient", "ReLU", "layer"}}
 
 
 def quick_style() -> Any:
-    from dataclasses import replace
-
     from backlight.visualize.style_presets import preset_of
 
     preset = preset_of("default")
