@@ -154,7 +154,8 @@ def check_labels(classifier: Classifier, data: Dataset) -> None:
 def check_one_class(classifier: Classifier, data: Dataset) -> None:
     """Raise ModelError for a multi-label classifier: of several labels none is the one that is right or wrong.
 
-    >>> check_one_class(Classifier.from_module(torch.nn.Flatten()), Dataset.of(torch.zeros(1, 3, 2, 2).byte(), [0]))
+    >>> data = Dataset.of(torch.zeros(1, 3, 2, 2).byte(), [0], ["cat"])
+    >>> check_one_class(Classifier.from_module(torch.nn.Flatten()), data)
     """
     if classifier.multilabel:
         raise ModelError(
