@@ -29,6 +29,7 @@ _HOMES = {
     "explaining_data": ("ExplainDataRequest", "explain_data"),
     "attacking": ("AttackRequest", "attack"),
     "attacking_data": ("RobustnessOfDataRequest", "robustness"),
+    "corrupting": ("CorruptionsRequest", "corruptions"),
     "visualizing": ("VisualizeRequest", "visualize"),
     "fooling": ("FoolRequest", "fool"),
     "styling": ("StyleRequest", "style"),

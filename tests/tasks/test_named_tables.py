@@ -11,7 +11,6 @@ from backlight.classifier import Classifier
 from backlight.data import Dataset
 from backlight.explain.request import Request
 from backlight.table import Table
-from backlight.tasks.corrupting import CorruptionsRequest, corruptions
 from backlight.tasks.named_tables import with_names
 
 NAMES = ("<b>owl</b>", "cat")
@@ -66,7 +65,7 @@ def test_robustness_and_corruptions(tmp_path: Path) -> None:
     for row in rows(tmp_path / "a" / "robustness.parquet"):
         for kind in ("prediction", "attacked_prediction"):
             assert row[f"{kind}_name"] == NAMES[int(str(row[kind]))]
-    corruptions(CorruptionsRequest(data(), model, kinds="fog", severities="1,3", out=tmp_path / "b"))
+    tasks.corruptions(tasks.CorruptionsRequest(data(), model, kinds="fog", severities="1,3", out=tmp_path / "b"))
     for row in rows(tmp_path / "b" / "corruptions.parquet"):
         listed = row["fog.prediction"]
         assert isinstance(listed, list)

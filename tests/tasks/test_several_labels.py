@@ -14,7 +14,6 @@ from backlight.classifier import Classifier
 from backlight.core.errors import ModelError, UsageError
 from backlight.data import Dataset, load_data
 from backlight.page.sections import percent
-from backlight.tasks.corrupting import CorruptionsRequest, corruptions
 from backlight.tasks.exporting import export_classifier
 from backlight.train import fit
 from tests.data.samples import write_folder
@@ -123,7 +122,7 @@ def test_corruptions_and_calibration_take_one_class_a_picture(tmp_path: Path) ->
     shapes = "shapes:n=30,size=32,classes={},seed=0"
     many, data = many_labels(), tasks.DataRequest(shapes.format(3))
     with pytest.raises(ModelError, match="a question per label"):
-        corruptions(CorruptionsRequest(data, many, kinds="fog", severities="1", out=tmp_path / "a"))
+        tasks.corruptions(tasks.CorruptionsRequest(data, many, kinds="fog", severities="1", out=tmp_path / "a"))
     with pytest.raises(ModelError, match="a question per label"):
         tasks.calibrate(tasks.CalibrateRequest(many, shapes.format(3), out=tmp_path / "b"))
     binary = many_labels(1, "binary")
