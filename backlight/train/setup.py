@@ -64,9 +64,9 @@ def open_run(
     """
     check_labels(classifier, train)
     check_labels(classifier, val)
-    private = private_copy(classifier, train.label_names, engine)
     train, val = prepare_data(classifier, train), prepare_data(classifier, val)
     folder = RunFolder(path)
+    private = private_copy(classifier, train.label_names, engine)
     if resume:
         info, stored = read_info(folder)
         recipe, seed = _same_run(info, stored, recipe, private, train, val), int(info["seed"])
