@@ -253,6 +253,11 @@ def backlight(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     return CommandLine(capsys, monkeypatch)
 
 
+def without_names(written: Table) -> Table:
+    """Leave out what the verb adds for people to a table of the library."""
+    return written.drop("label_name", "target_name")
+
+
 def test_killed_and_resumed_it_gives_the_same_table(backlight: CommandLine, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     out = tmp_path / "out"
@@ -276,7 +281,7 @@ def test_killed_and_resumed_it_gives_the_same_table(backlight: CommandLine, tmp_
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     document = resumed.json
     assert document["n"] == 16
-    assert close(Table.read(document["table"]), at_once(MANY, metrics=()))
+    assert close(without_names(Table.read(document["table"])), at_once(MANY, metrics=()))
 
 
 _TOGETHER = (
@@ -297,5 +302,5 @@ def test_two_processes_write_the_table_that_one_does(tmp_path: Path) -> None:
     words = ["backlight", *command(tmp_path, SOME, "--score", "--out", str(tmp_path / "two"))]
     document = json.loads(run_processes(_TOGETHER.format(words=words)))
     assert document["n"] == 8
-    assert close(Table.read(document["table"]), at_once(SOME))
+    assert close(without_names(Table.read(document["table"])), at_once(SOME))
     assert len(list((tmp_path / "two" / "maps").glob("*.png"))) == 16

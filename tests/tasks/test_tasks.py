@@ -116,6 +116,16 @@ def test_robustness(model: Classifier, out: Path, capsys: pytest.CaptureFixture[
     assert json.loads((out / "robustness.json").read_text())["n"] == outcome.document["n"]
 
 
+def test_corruptions(model: Classifier, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tasks.DataRequest(load_data(DATA, split="test"))
+    request = tasks.CorruptionsRequest(data, model, kinds="fog,jpeg", severities="1,5", stability=True, out=out)
+    outcome = check(tasks.corruptions(request), capsys)
+    clean = tasks.evaluate(tasks.EvaluateRequest(data, (model,), out=out / "clean")).document["accuracy"]
+    assert outcome.document["clean_accuracy"] == clean
+    assert set(outcome.document["kinds"]) == {"fog", "jpeg"}
+    assert json.loads((out / "corruptions.json").read_text())["n"] == outcome.document["n"]
+
+
 @pytest.mark.parametrize(
     ("what", "subjects"), [("class", ("circle", "square")), ("feature", ("0:1",)), ("invert", ()), ("dream", ())]
 )
