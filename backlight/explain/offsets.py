@@ -145,7 +145,7 @@ def _unplaced(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Read:
 
 def _pointwise(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Read:
     places = [place for place, value in enumerate(args) if _depends(value)]
-    if len(places) > 1:
+    if len(places) > 1 or not (places or _depends(kwargs.get("input"))):
         return None
     leaf = (args[places[0]] if places else kwargs["input"]).detach().clone().requires_grad_(True)
     copy = leaf.clone()  # functions that work in place may have it
