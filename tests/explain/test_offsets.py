@@ -140,6 +140,27 @@ def test_the_embedded_model_is_complete() -> None:
     assert float(explain(classifier, images, methods=["fullgrad"])["fullgrad"].gap.max()) < 1e-5
 
 
+def test_the_embedded_model_as_it_is_loaded_is_complete_to_rounding() -> None:
+    classifier = backlight.load("efficientnet_lite0", device="cpu")
+    images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    assert float(explain(classifier, images, methods=["fullgrad"])["fullgrad"].gap.max()) < 1e-5
+
+
+class Tabled(Applied):
+    """Besides, look at a tensor that no image has a part in, by position, by name and by an operator of torch."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        scale = torch.clamp(input=self.first.bias.detach(), min=0.5)
+        scale = torch.ops.aten.clamp_min(torch.exp(scale.log()), 0.1)
+        assert bool((scale > 0).all())
+        return super().forward(images)
+
+
+def test_calls_on_what_no_image_has_a_part_in_add_nothing() -> None:
+    torch.manual_seed(0)
+    assert gap(Tabled(F.relu6)) < 1e-9
+
+
 def test_guided_gradients_from_the_same_pass_stay_what_they_are() -> None:
     torch.manual_seed(0)
     classifier = Classifier.from_module(Applied(nn.ReLU6()).double(), size=10)
