@@ -15,6 +15,7 @@ from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
 from backlight.classifier.heads import predicted_classes
 from backlight.classifier.targets import Target
+from backlight.core.display import Displayed
 from backlight.core.random import Seed
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
@@ -23,7 +24,7 @@ _WORTH_A_COPY = 10  # steps from which making the fast copy pays for itself
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AttackResult:
+class AttackResult(Displayed):
     """Hold what an attack found for each of B images, as the referee judged it on the untouched model.
 
     >>> import torch

@@ -16,13 +16,14 @@ from backlight.attack.curve import Curve
 from backlight.attack.extremes import Extremes, distances_of
 from backlight.attack.request import RobustnessRequest
 from backlight.attack.survival import Survival
+from backlight.core.display import Displayed
 from backlight.core.errors import Failure
 from backlight.table import Table
 from backlight.table.statistics import wilson
 
 
 @dataclass(frozen=True)
-class Robustness:
+class Robustness(Displayed):
     """A table with one row per attacked image and the numbers that follow from it.
 
     `planned` is how many images there were, `audit` (survivors, tested, broken) of an audited run. `failed` names

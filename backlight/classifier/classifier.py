@@ -20,6 +20,7 @@ from backlight.classifier.naming import checked_labels, find_class
 from backlight.classifier.passport import FIELDS, GEOMETRY, Passport, Source
 from backlight.classifier.recording import LOGITS, Layer, list_layers, record_layers, split_call
 from backlight.classifier.wrapping import as_module, per_channel
+from backlight.core.display import Displayed
 from backlight.core.errors import LayerError, ModelError, did_you_mean
 from backlight.images import Picture, Resize
 from backlight.images.picture import Photograph, read_photograph
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from backlight.classifier.fast import Probe
 
 
-class Classifier:
+class Classifier(Displayed):
     """Hold an image classifier so that every function can use it and none can harm it.
 
     Images are float `[0,1]`, `[B,C,H,W]`, RGB; normalization happens only inside. Build one with

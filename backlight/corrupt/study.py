@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backlight.core.display import Displayed
 from backlight.core.errors import DataError, Failure
 from backlight.corrupt.alexnet import ALEXNET_ACCURACY
 from backlight.corrupt.registry import FIFTEEN
@@ -75,7 +76,7 @@ class StabilityResult:
 
 
 @dataclass(frozen=True)
-class CorruptionStudy:
+class CorruptionStudy(Displayed):
     """A table with one row per picture: what was said of it clean, under each corruption and after each shift.
 
     Columns: `id`, `label`, `prediction`, `confidence`; for each kind `KIND.prediction` and `KIND.confidence`, a list

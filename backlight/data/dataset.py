@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from backlight.core.display import Displayed
 from backlight.core.errors import DataError, Failure, FileError, counted
 from backlight.core.progress import Progress, reporting
 from backlight.core.random import Random
@@ -40,7 +41,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
+class Dataset(Displayed):
     """Hold pictures with ids, labels int64 [N] and label names; -1 is the label of an unlabeled picture.
 
     Pictures that may have several labels have `targets`, bool [N,classes], and -1 as their label. `masks` holds

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier.diagnosis import check_images
+from backlight.core.display import Displayed
 from backlight.core.errors import InputError, UsageError
 from backlight.denoise.deep_prior import deep_prior
 from backlight.denoise.gradient import descend
@@ -24,7 +25,7 @@ _LR = {"l1": 0.9 / 255, "l2": 0.05}
 
 
 @dataclass(frozen=True, eq=False)
-class Denoised:
+class Denoised(Displayed):
     """Denoised pictures `[B,C,H,W]`, their losses and those of the noisy ones `[B]`, and how they came about.
 
     `stopped` says per picture why its solver ended: "converged", "exact", "steps" or "diverged".

@@ -14,6 +14,7 @@ import numpy as np
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.predictions import class_name
+from backlight.core.display import Displayed
 from backlight.core.errors import DataError, Failure
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
@@ -30,7 +31,7 @@ _TOLD = 10  # single pictures in the document
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Displayed):
     """A table of samples with the numbers that follow from it; `failed` names pictures that could not be read.
 
     >>> columns = {"label": [0, 1], "prediction": [0, 0], "confidence": [0.9, 0.8], "logits": [[2.0, 0.0]] * 2}

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from backlight.core.display import displayed_figure
 from backlight.images import to_picture
 from backlight.images.render import normalize_map, overlay
 
@@ -61,11 +62,9 @@ def to_html(explanations: Explanations) -> str:
 
 def to_figure(explanations: Explanations) -> Any:
     """Draw the same table as a matplotlib figure, without touching the pyplot state."""
-    from matplotlib.figure import Figure
-
     methods = list(explanations)
     count = min(len(explanations.images), MOST_SHOWN)
-    figure = Figure(figsize=(2.4 * (len(methods) + 1), 2.6 * count), layout="constrained")
+    figure = displayed_figure(figsize=(2.4 * (len(methods) + 1), 2.6 * count), layout="constrained")
     axes = figure.subplots(count, len(methods) + 1, squeeze=False)
     columns = [[_visible(image) for image in explanations.images]] + [overlays(explanations, one) for one in methods]
     captions = ["", *(_caption(explanations[one]) for one in methods)]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backlight import __version__
 from backlight.classifier import Classifier
+from backlight.core.display import Displayed
 from backlight.core.errors import Failure
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
@@ -46,12 +47,12 @@ _BATCH_VALUES = 8 * 3 * 224 * 224
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DataExplanations:
+class DataExplanations(Displayed):
     """A table with one row per image, `METHOD.METRIC` beside `random.METRIC` and `edges.METRIC`, and what follows.
 
     `averages` are the average maps of classes (of the label where the data are labeled, else of the class
-    explained) and `labels` their names. `folder` is where overlays and raw maps are.
-    `failed` names pictures that could not be read.
+    explained) and `labels` their names. `classifier` is what was explained, `folder` is where overlays and raw maps
+    are, and `failed` names pictures that could not be read.
     """
 
     table: Table
@@ -59,6 +60,7 @@ class DataExplanations:
     request: Request
     averages: ClassAverages
     labels: tuple[str, ...]
+    classifier: Classifier
     data: Dataset
     folder: Path | None
     failed: tuple[Failure, ...] = ()
@@ -186,6 +188,7 @@ class _Study:
             self.request,
             averages,
             self.data.label_names if self.data.labeled else self.classifier.labels,
+            self.classifier,
             self.data,
             self.out,
             (*self.data.failed, *found.failed),

@@ -32,7 +32,7 @@ class Page:
     others: tuple[Section, ...]
     failed: tuple[Failure, ...]
     left: int
-    seconds: float
+    seconds: float | None
     title: str = ""
     """What stands above it all; left out for what a page about a classifier says."""
 

@@ -93,7 +93,7 @@ class ShownMap:
     layer: str
 
 
-def explanations_section(study: DataExplanations, classifier: Classifier) -> Section:
+def explanations_section(study: DataExplanations) -> Section:
     """Write the section about the explanations of a data set.
 
     >>> import torch
@@ -103,10 +103,10 @@ def explanations_section(study: DataExplanations, classifier: Classifier) -> Sec
     >>> from backlight.explain.study import explain_data
     >>> classifier = Classifier.from_module(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 8)), size=8)
     >>> found = explain_data(classifier, load_data("shapes:n=2,size=8", split="all"), Request(("saliency",)))
-    >>> explanations_section(found, classifier).anchor
+    >>> explanations_section(found).anchor
     'explanations'
     """
-    summary = study.summary()
+    summary, classifier = study.summary(), study.classifier
     metrics = {metric.name: metric for metric in study.metrics}
     by = next((name for name in _CONVINCING if name in next(iter(summary.values()), {})), "")
     classes = _classes(study)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backlight.core.errors import DataError, FileError, did_you_mean
+from backlight.core.errors import DataError, FileError, UsageError, did_you_mean
 from backlight.core.files import atomic
 
 if TYPE_CHECKING:
@@ -123,6 +124,16 @@ class Table:
     def rows(self) -> list[dict[str, Any]]:
         """List the rows as plain dictionaries."""
         return self.arrow.to_pylist()
+
+    def to_pandas(self) -> Any:
+        """Return the table as a pandas DataFrame; raises UsageError where pandas is not installed.
+
+        >>> Table.of(id=["a"], score=[0.5]).to_pandas()["score"].tolist()
+        [0.5]
+        """
+        if importlib.util.find_spec("pandas") is None:
+            raise UsageError("a DataFrame without pandas", hint="pip install pandas")
+        return self.arrow.to_pandas()
 
     def select(self, *names: str) -> Table:
         """Keep `id` and these columns, in this order."""

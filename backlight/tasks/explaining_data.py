@@ -129,7 +129,7 @@ def _write(classifier: Classifier, found: DataExplanations, request: ExplainData
         classifier,
         (),
         page,
-        sections=[explanations_section(found, classifier)],
+        sections=[explanations_section(found)],
         failed=found.failed,
         options=Options(seed=found.request.seed, command=request.command),
         force=True,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.core.display import Displayed
 from backlight.core.errors import InputError, ModelError
 from backlight.core.progress import Progress, reporting
 from backlight.pixels import Measure, Parametrization, Rule, turns
@@ -53,7 +54,7 @@ class Term:
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Pictures(Displayed):
     """Pictures `[B,C,H,W]` in [0, 1] made by climbing an objective, and how that went for each of them.
 
     `start` and `objective` are the objective at the first and the kept look `[B]`, `steps` the steps taken,

@@ -103,7 +103,7 @@ def test_a_foreign_metric_gets_its_chart_and_question_on_the_page() -> None:
     mine = Metric("summit", peak, "higher", asks=question)
     data = load_data("shapes:n=6,size=8", split="all")
     found = explain_data(classifier_of(), data, Request((scaled_gradient, "saliency")), metrics=[mine, peak])
-    html = str(explanations_section(found, classifier_of()).html)
+    html = str(explanations_section(found).html)
     assert "How sure it is of one pixel &lt;alone&gt;." in html
     assert found.summary()["scaled_gradient"]["summit"]["better"] == "higher"
     assert found.to_json()["methods"]["saliency"]["peak"]["mean"] is not None

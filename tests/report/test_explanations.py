@@ -49,7 +49,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, DataExp
 def page(study: tuple[Classifier, DataExplanations], tmp_path_factory: pytest.TempPathFactory) -> Path:
     classifier, found = study
     out = tmp_path_factory.mktemp("page") / "report.html"
-    write_report(classifier, (), out, sections=[explanations_section(found, classifier)])
+    write_report(classifier, (), out, sections=[explanations_section(found)])
     return out
 
 
@@ -91,7 +91,7 @@ def test_names_from_outside_are_escaped_and_nothing_is_fetched(page: Path) -> No
 def test_without_scores_the_page_says_how_to_get_them(study: tuple[Classifier, DataExplanations]) -> None:
     classifier, found = study
     unscored = explain_data(classifier, found.data, Request(("saliency",)), metrics=())
-    html = str(explanations_section(unscored, classifier).html)
+    html = str(explanations_section(unscored).html)
     assert "--score" in html
     assert "Most convincing" not in html
     assert "of its mass" in html
