@@ -79,7 +79,7 @@ def _(result: AttackResult) -> tuple[str, Sequence[Section]]:
             ("margin", number(float(result.margin[row]))),
         )
         noise = 0.5 + _AMPLIFIED * result.perturbation[row]
-        return MadePicture(f"{row}", result.images[row], facts, result.originals[row], noise)
+        return MadePicture(f"{row}: {before}, now {after}", result.images[row], facts, result.originals[row], noise)
 
     fooled, count = int(result.success.sum()), len(result)
     about = f"{fooled} of {count} fooled by {result.method}, {result.threat.describe()}.{_first_of(count)}"
