@@ -27,6 +27,7 @@ FOUND = {
     ("explanation_metrics", "gini"),
     ("data_sources", "stripes"),
     ("sections", "sureness"),
+    ("checks", "sure_mistakes"),
 }
 
 
@@ -55,7 +56,7 @@ def document(installed: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_all_five_are_listed_with_their_origin(installed: Path) -> None:
+def test_all_six_are_listed_with_their_origin(installed: Path) -> None:
     listed = document(installed, "methods", "--plugins")
     foreign = {(one["kind"], one["name"]) for one in listed if one["origin"] == "backlight-gratings 1.0"}
     assert foreign == FOUND
@@ -111,9 +112,9 @@ def test_a_broken_package_is_one_line_on_standard_error(installed: Path) -> None
 
 def test_all_of_them_are_proved(installed: Path) -> None:
     code = (
-        "from backlight.testing import check_attack, check_method, check_metric, check_source\n"
+        "from backlight.testing import check_attack, check_check, check_method, check_metric, check_source\n"
         "check_attack('gratings:tries=3'), check_method('local_contrast'), check_metric('gini')\n"
-        "check_source('stripes:n=9,size=16')\n"
+        "check_source('stripes:n=9,size=16'), check_check('sure-mistakes')\n"
     )
     path = os.pathsep.join((str(installed / "site"), str(ROOT)))
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, cwd=installed, check=True)

@@ -1,4 +1,4 @@
-"""All methods and attacks in one list, as the verb `methods` prints it."""
+"""All methods, attacks and checks in one list, as the verb `methods` prints it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backlight.attack import ATTACKS
+from backlight.audit import CHECKS
 from backlight.core.plugins import Registry
 from backlight.corrupt import CORRUPTIONS
 from backlight.data.sources import DATA_SOURCES
@@ -30,6 +31,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     TABLE_SECTIONS,
     LOSSES,
     CORRUPTIONS,
+    CHECKS,
 )
 _WORDS = re.compile(r"[A-Za-z][A-Za-z-]+")
 
@@ -55,7 +57,7 @@ class Entry:
 
 
 def list_methods() -> list[Entry]:
-    """List every explanation method and every attack.
+    """List every explanation method, every attack and every check of the audit.
 
     >>> {entry.kind for entry in list_methods()}
     {...}
@@ -68,7 +70,11 @@ def list_methods() -> list[Entry]:
         Entry("attack", card.name, f"norm {', '.join(card.norms)}", card.passes, card.reference, card.avoid)
         for card in ATTACKS.values()
     ]
-    return explanations + attacks
+    checks = [
+        Entry("audit", card.name, ", ".join(sorted(card.needs)) or "nothing", card.depth, card.reference, card.avoid)
+        for card in CHECKS.values()
+    ]
+    return explanations + attacks + checks
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+"""What can be trusted about a classifier and its data: findings from one pass, each a number, judged, in a sentence.
+
+finding              `Finding`: number, interval, judgement, sentence, pictures, tables, charts, next step
+kept                 `Kept`: what one pass keeps of each picture
+examined             `Examined`: what a check is given; card: `CheckCard` and the sections of the page
+registry, running    every check by name; `run_checks`
+"""
+
+from __future__ import annotations
+
+from backlight.audit.card import SECTIONS, CheckCard
+from backlight.audit.examined import Examined, Part
+from backlight.audit.finding import Finding, NotChecked, Shown, judge, not_judged
+from backlight.audit.kept import Kept, LinearHead
+from backlight.audit.registry import CHECKS
+from backlight.audit.running import Checked, run_checks
+
+__all__ = [
+    "CHECKS",
+    "SECTIONS",
+    "CheckCard",
+    "Checked",
+    "Examined",
+    "Finding",
+    "Kept",
+    "LinearHead",
+    "NotChecked",
+    "Part",
+    "Shown",
+    "judge",
+    "not_judged",
+    "run_checks",
+]

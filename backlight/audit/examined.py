@@ -1,0 +1,123 @@
+"""What a check is given: the classifier, the data, and what one pass kept of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from backlight.audit.finding import Source
+from backlight.audit.kept import Kept
+from backlight.classifier import Classifier
+from backlight.core.progress import Progress
+from backlight.data.dataset import Dataset
+
+Depth = Literal["quick", "normal", "deep"]
+DEPTHS: tuple[Depth, ...] = ("quick", "normal", "deep")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Part:
+    """One data set: what the pass kept of it, and its pictures as the classifier takes them, rows as in `kept`.
+
+    `data` is None where only arrays are at hand.
+
+    >>> import numpy as np
+    >>> Part(Kept.of(np.eye(3))).places["2"]
+    2
+    """
+
+    kept: Kept
+    data: Dataset | None = None
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Return the row of each id."""
+        return {one: row for row, one in enumerate(self.kept.ids)}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Examined:
+    """Everything a check may look at; findings are pure functions of it and of the seed.
+
+    `train` is the data that the model was trained on and `against` data of the field, where they were given.
+    Further passes over pictures (`dataset()`) are for checks of depth normal and deep; `folder` is where they may
+    keep blocks, None where nothing is kept.
+
+    >>> import numpy as np
+    >>> examined = Examined.of(Kept.of(np.eye(3), labels=[0, 1, 2]))
+    >>> examined.kept.right.tolist(), sorted(examined.has)
+    ([True, True, True], ['labels'])
+    """
+
+    part: Part
+    classifier: Classifier | None = None
+    train_part: Part | None = None
+    against_part: Part | None = None
+    seed: int = 0
+    depth: Depth = "normal"
+    progress: Progress | None = None
+    folder: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        kept: Kept,
+        *,
+        train: Kept | None = None,
+        against: Kept | None = None,
+        classifier: Classifier | None = None,
+        data: Dataset | None = None,
+        seed: int = 0,
+        depth: Depth = "normal",
+    ) -> Examined:
+        """Build one from what was kept, as tests do."""
+        known, field = (None if one is None else Part(one) for one in (train, against))
+        return cls(Part(kept, data), classifier, known, field, seed, depth)
+
+    @property
+    def kept(self) -> Kept:
+        """Return what was kept of the data."""
+        return self.part.kept
+
+    @property
+    def data(self) -> Dataset | None:
+        """Return the pictures of the data, as the classifier takes them."""
+        return self.part.data
+
+    @property
+    def train(self) -> Kept | None:
+        """Return what was kept of the training data."""
+        return None if self.train_part is None else self.train_part.kept
+
+    @property
+    def against(self) -> Kept | None:
+        """Return what was kept of the data of the field."""
+        return None if self.against_part is None else self.against_part.kept
+
+    @cached_property
+    def has(self) -> frozenset[str]:
+        """Name what is at hand of what checks may need (see `CheckCard.needs`)."""
+        found = {
+            "labels": self.kept.labeled,
+            "features": self.kept.features.shape[1] > 0,
+            "head": self.kept.head is not None,
+            "train": self.train is not None,
+            "against": self.against is not None,
+            "pictures": self.classifier is not None and self.data is not None,
+            "gradients": self.classifier is not None and self.data is not None and self.kept.head is not None,
+        }
+        return frozenset(name for name, is_here in found.items() if is_here)
+
+    def of_source(self, source: Source) -> Part | None:
+        """Return the data set that a picture's `source` names."""
+        return {"data": self.part, "train": self.train_part, "against": self.against_part}[source]
+
+    def dataset(self, rows: torch.Tensor | None = None) -> tuple[Classifier, Dataset]:
+        """Return the classifier and its pictures, all or these rows, for a further pass (`needs` "pictures")."""
+        assert self.classifier is not None, "a check that looks at pictures needs 'pictures'"
+        assert self.data is not None, "a check that looks at pictures needs 'pictures'"
+        return self.classifier, self.data if rows is None else self.data.take(rows)

@@ -1,0 +1,79 @@
+"""Run checks over what is examined: findings in the order of the page, and what could not be checked, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from backlight.audit.card import NEEDS, CheckCard
+from backlight.audit.examined import DEPTHS, Examined
+from backlight.audit.finding import Finding, NotChecked, not_judged
+from backlight.audit.registry import CHECKS, in_order
+from backlight.core.errors import BacklightError, DataError
+from backlight.core.progress import reporting
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Checked:
+    """What became of the checks: findings, and what was not looked at.
+
+    >>> Checked((), ()).findings
+    ()
+    """
+
+    findings: tuple[Finding, ...]
+    not_checked: tuple[NotChecked, ...]
+
+
+def run_checks(examined: Examined, cards: Iterable[CheckCard] | None = None) -> Checked:
+    """Run checks (all, if left out) and gather what they find, in the order of the page.
+
+    A check of a greater depth than the audit's, and one that needs what is not at hand, is named as not checked. One
+    that raises an error of this program becomes a finding that is not judged and says why; a plug-in that raises
+    anything else does too, with a warning that names its distribution. Raises DataError for findings of one name.
+
+    >>> import numpy as np
+    >>> from backlight.audit.kept import Kept
+    >>> found = run_checks(Examined.of(Kept.of(np.eye(3), labels=[0, 1, 2])), [CHECKS["accuracy"]])
+    >>> [one.name for one in found.findings]
+    ['accuracy']
+    """
+    findings: list[Finding] = []
+    absent: list[NotChecked] = []
+    wanted = in_order(CHECKS.values() if cards is None else cards)
+    with reporting(examined.progress, len(wanted), "check") as advance:
+        for card in wanted:
+            why = _why_not(card, examined)
+            if why:
+                absent.append(NotChecked(card.name, why, card.section))
+            else:
+                findings += _findings(card, examined)
+            advance(1, card.name)
+    _check_names(findings)
+    return Checked(tuple(findings), tuple(absent))
+
+
+def _why_not(card: CheckCard, examined: Examined) -> str:
+    if DEPTHS.index(card.depth) > DEPTHS.index(examined.depth):
+        return f"needs --depth {card.depth}"
+    lacking = [need for need in NEEDS if need in card.needs - examined.has]
+    return f"needs {' and '.join(NEEDS[need] for need in lacking)}" if lacking else ""
+
+
+def _findings(card: CheckCard, examined: Examined) -> Sequence[Finding]:
+    try:
+        return list(card.function(examined))
+    except BacklightError as error:
+        return [not_judged(card.name, card.section, str(error), len(examined.kept))]
+    except Exception as error:  # whatever a foreign package raises must not end the audit
+        if card.name in CHECKS.built_in or card.name not in CHECKS:
+            raise
+        CHECKS.warn(card.name, f"raised {type(error).__name__}: {error}")
+        return [not_judged(card.name, card.section, f"its plug-in raised {type(error).__name__}", len(examined.kept))]
+
+
+def _check_names(findings: Sequence[Finding]) -> None:
+    names = [one.name for one in findings]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"two findings are named {twice[0]!r}", expected="one name for each: a gate asks by name")
