@@ -4,6 +4,8 @@ finding              `Finding`: number, interval, judgement, sentence, pictures,
 kept                 `Kept`: what one pass keeps of each picture
 examined             `Examined`: what a check is given; card: `CheckCard` and the sections of the page
 registry, running    every check by name; `run_checks`
+probe, neighbors     a linear probe and exact neighbors on stored features; arrays: what analyses are given
+label_errors         `find_label_errors`: confident learning
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from backlight.audit.card import SECTIONS, CheckCard
 from backlight.audit.examined import Examined, Part
 from backlight.audit.finding import Finding, NotChecked, Shown, judge, not_judged
 from backlight.audit.kept import Kept, LinearHead
+from backlight.audit.label_errors import LabelErrors, estimate_label_noise, find_label_errors
+from backlight.audit.neighbors import Neighbors, find_neighbors
+from backlight.audit.probe import OutOfFold, Probe, fit_probe, out_of_fold
 from backlight.audit.registry import CHECKS
 from backlight.audit.running import Checked, run_checks
 
@@ -23,11 +28,20 @@ __all__ = [
     "Examined",
     "Finding",
     "Kept",
+    "LabelErrors",
     "LinearHead",
+    "Neighbors",
     "NotChecked",
+    "OutOfFold",
     "Part",
+    "Probe",
     "Shown",
+    "estimate_label_noise",
+    "find_label_errors",
+    "find_neighbors",
+    "fit_probe",
     "judge",
     "not_judged",
+    "out_of_fold",
     "run_checks",
 ]
