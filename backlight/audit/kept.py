@@ -12,9 +12,9 @@ from backlight.core.errors import DataError, Failure
 
 PROPERTIES = (
     *("brightness", "contrast", "saturation", "sharpness", "entropy", "aspect", "size", "hue", "jpeg_quality"),
-    "border_brightness",
+    *("border_red", "border_green", "border_blue"),
 )
-"""The ten properties that findings set against labels, mistakes and other data."""
+"""The ten properties (the last is a color) that findings set against labels, mistakes and other data."""
 
 HEALTH = ("luminance_1", "luminance_5", "luminance_99", "blur_score", "colorfulness", "height", "width")
 """What the rules of picture health need besides."""

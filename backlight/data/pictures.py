@@ -183,16 +183,7 @@ class Fitted:
 
     def one(self, row: int) -> Tensor:
         """Return one picture as it is wanted, uint8 [C,H,W]."""
-        image = self.inner.one(row)
-        channels = self.channels or len(image)
-        if len(image) == channels and (self.resize is None or tuple(image.shape[1:]) == self.resize.size):
-            return image
-        if len(image) not in (1, 3):
-            raise DataError(f"pictures with {len(image)} channels", expected=f"{channels}, as the model")
-        picture = to_pil(image)
-        if self.resize is not None:
-            picture, _ = self.resize.resize(picture)
-        return _levels(picture, channels)
+        return fit(self.inner.one(row), self.resize, self.channels)
 
     def read(self, rows: Sequence[int]) -> Tensor:
         """Return some pictures as they are wanted, uint8 [A,C,H,W]."""
@@ -200,6 +191,43 @@ class Fitted:
             size = self.resize.size if self.resize is not None else (0, 0)
             return torch.zeros(0, self.channels or 3, *size, dtype=torch.uint8)
         return stack([self.one(int(row)) for row in rows])
+
+
+def fit(image: Tensor, resize: Resize | None = None, channels: int | None = None) -> Tensor:
+    """Bring a picture, uint8 [C,H,W], to a classifier's input size by its own rule, and to its channels.
+
+    Raises `DataError` for channels that no rule makes others of.
+
+    >>> fit(torch.zeros(3, 8, 8, dtype=torch.uint8), Resize(None, (4, 4)), 1).shape
+    torch.Size([1, 4, 4])
+    """
+    channels = channels or len(image)
+    if len(image) == channels and (resize is None or tuple(image.shape[1:]) == resize.size):
+        return image
+    if len(image) not in (1, 3):
+        raise DataError(f"pictures with {len(image)} channels", expected=f"{channels}, as the model")
+    picture = to_pil(image)
+    if resize is not None:
+        picture, _ = resize.resize(picture)
+    return _levels(picture, channels)
+
+
+def whole(pictures: PictureSource, row: int) -> Image.Image:
+    """Return one picture as it was before it was made to fit, upright; raises `FileError` when it is broken.
+
+    >>> whole(fitted(Memory(torch.zeros(1, 3, 8, 6, dtype=torch.uint8)), Resize(None, (4, 4))), 0).size
+    (6, 8)
+    """
+    if isinstance(pictures, Selected):
+        return whole(pictures.inner, int(pictures.rows[row]))
+    if isinstance(pictures, Fitted):
+        return whole(pictures.inner, row)
+    if isinstance(pictures, Joined):
+        for part in pictures.parts:
+            if row < len(part):
+                return whole(part, row)
+            row -= len(part)
+    return pictures.fetch(row) if isinstance(pictures, Decoded) else to_pil(pictures.one(row))
 
 
 def fitted(pictures: PictureSource, resize: Resize | None = None, channels: int | None = None) -> PictureSource:

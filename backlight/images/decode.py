@@ -16,6 +16,7 @@ from PIL import Image
 
 from backlight.core.errors import FileError
 from backlight.core.reading import open_regular
+from backlight.images.properties import JPEG_QUALITY, jpeg_quality
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 # What people keep pictures in besides, and the package that reads it: nothing here decodes them.
@@ -89,6 +90,8 @@ def _decode(stream: BinaryIO, name: object, pixel_limit: int) -> Image.Image:
         picture.load()
         rgb = _rgb(picture, name)
         orientation = _orientation(picture)
+        if picture.format == "JPEG":
+            rgb.info[JPEG_QUALITY] = jpeg_quality(getattr(picture, "quantization", {}))
     except FileError:
         raise
     except Image.DecompressionBombError as error:
