@@ -15,6 +15,7 @@ from torch import nn
 
 from backlight.attack import ATTACKS, Challenge, attack, evaluate_robustness
 from backlight.attack.request import RobustnessRequest
+from backlight.audit import look_once
 from backlight.classifier import Classifier
 from backlight.classifier.heads import Head
 from backlight.classifier.targets import resolve_targets
@@ -130,6 +131,7 @@ CALLS: dict[str, Call] = {
     "read_objective": lambda classifier, _: read_objective(classifier, f"{LAST}:2"),
     "Challenge.of": lambda classifier, _: Challenge.of(classifier, IMAGES, fast=True),
     "evaluate_robustness": lambda classifier, _: evaluate_robustness(classifier, load_data(SHAPES), ROBUST),
+    "look_once": lambda classifier, _: look_once(classifier, load_data(SHAPES)),
     "evaluate_corruptions": lambda classifier, _: evaluate_corruptions(classifier, load_data(SHAPES), CORRUPTED),
     "class_image": lambda classifier, _: class_image(classifier, [0, 2], steps=2),
     "feature_image": lambda classifier, _: feature_image(classifier, LAST, [0, 3], copies=2, steps=2),

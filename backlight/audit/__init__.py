@@ -1,5 +1,6 @@
 """What can be trusted about a classifier and its data: findings from one pass, each a number, judged, in a sentence.
 
+passing, gathering   `look_once`: the pass, in blocks; its parts to arrays
 finding              `Finding`: number, interval, judgement, sentence, pictures, tables, charts, next step
 kept                 `Kept`: what one pass keeps of each picture
 examined             `Examined`: what a check is given; card: `CheckCard` and the sections of the page
@@ -16,6 +17,7 @@ from backlight.audit.finding import Finding, NotChecked, Shown, judge, not_judge
 from backlight.audit.kept import Kept, LinearHead
 from backlight.audit.label_errors import LabelErrors, estimate_label_noise, find_label_errors
 from backlight.audit.neighbors import Neighbors, find_neighbors
+from backlight.audit.passing import look_once
 from backlight.audit.probe import OutOfFold, Probe, fit_probe, out_of_fold
 from backlight.audit.registry import CHECKS
 from backlight.audit.running import Checked, run_checks
@@ -41,6 +43,7 @@ __all__ = [
     "find_neighbors",
     "fit_probe",
     "judge",
+    "look_once",
     "not_judged",
     "out_of_fold",
     "run_checks",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
-from backlight.classifier.guard import in_this_thread
+from backlight.classifier.last_layer import inputs_of
 from backlight.core.errors import FileError, ModelError
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress, reporting
@@ -46,24 +46,19 @@ def head_inputs(
     >>> head_inputs(Classifier.from_module(net, size=2), data, "2").shape
     torch.Size([4, 5])
     """
-    seen: list[Tensor] = []
+    rows: list[Tensor] = []
     layer = classifier.module.get_submodule(head)
-    keep = in_this_thread(lambda _, inputs: seen.append(inputs[0].detach().cpu()))
-    handle = layer.register_forward_pre_hook(keep)
-    count = 0
-    try:
-        with torch.no_grad(), classifier.guard(), reporting(progress, len(data), "look once") as advance:
-            for batch in data.batches(batch_size):
-                if batch.failed:
-                    raise FileError(batch.failed[0].path, batch.failed[0].error)
+    with torch.no_grad(), classifier.guard(), reporting(progress, len(data), "look once") as advance:
+        for batch in data.batches(batch_size):
+            if batch.failed:
+                raise FileError(batch.failed[0].path, batch.failed[0].error)
+            with inputs_of(layer) as seen:
                 classifier.record(batch.images.to(classifier.device), ("logits",))
-                count += len(batch.ids)
-                if sum(map(len, seen)) != count or seen[-1].ndim != 2:
-                    raise ModelError(f"layer {head!r} does not see one row per picture", expected="a linear head")
-                advance(len(batch.ids))
-    finally:
-        handle.remove()
-    return torch.cat(seen)
+            if sum(map(len, seen)) != len(batch.ids) or seen[-1].ndim != 2:
+                raise ModelError(f"layer {head!r} does not see one row per picture", expected="a linear head")
+            rows += [one.cpu() for one in seen]
+            advance(len(batch.ids))
+    return torch.cat(rows)
 
 
 class FeatureBatches(Batches):
