@@ -7,11 +7,16 @@ examined             `Examined`: what a check is given; card: `CheckCard` and th
 registry, running    every check by name; `run_checks`
 probe, neighbors     a linear probe and exact neighbors on stored features; arrays: what analyses are given
 label_errors         `find_label_errors`: confident learning
+calibration_error    `measure_calibration`, beside what chance shows; calibrators: ways to mend it
+conformal            `conformal_sets`: sets of classes that hold the right one as often as promised
 """
 
 from __future__ import annotations
 
+from backlight.audit.calibration_error import CalibrationError, Chance, Measured, measure_calibration
+from backlight.audit.calibrators import CalibratorComparison, compare_calibrators, temperature_interval
 from backlight.audit.card import SECTIONS, CheckCard
+from backlight.audit.conformal import ConformalSets, conformal_sets, coverage_band
 from backlight.audit.examined import Examined, Part
 from backlight.audit.finding import Finding, NotChecked, Shown, judge, not_judged
 from backlight.audit.kept import Kept, LinearHead
@@ -25,26 +30,36 @@ from backlight.audit.running import Checked, run_checks
 __all__ = [
     "CHECKS",
     "SECTIONS",
+    "CalibrationError",
+    "CalibratorComparison",
+    "Chance",
     "CheckCard",
     "Checked",
+    "ConformalSets",
     "Examined",
     "Finding",
     "Kept",
     "LabelErrors",
     "LinearHead",
+    "Measured",
     "Neighbors",
     "NotChecked",
     "OutOfFold",
     "Part",
     "Probe",
     "Shown",
+    "compare_calibrators",
+    "conformal_sets",
+    "coverage_band",
     "estimate_label_noise",
     "find_label_errors",
     "find_neighbors",
     "fit_probe",
     "judge",
     "look_once",
+    "measure_calibration",
     "not_judged",
     "out_of_fold",
     "run_checks",
+    "temperature_interval",
 ]
