@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from backlight.classifier.returned import named_as_the_models
 from backlight.core.errors import ModelError
 
 
@@ -18,7 +19,7 @@ def differentiate(
     `logits`, where the value is made of them, must depend on some of the inputs.
 
     Raises ModelError where they, or the value, depend on none: outputs of int8 layers, detached ones, argmax, rounding
-    by way of integers, and anything that went through NumPy.
+    by way of integers, and anything that went through NumPy; and for whatever the model raises in its backward pass.
 
     >>> x = torch.ones(2, requires_grad=True)
     >>> differentiate((x * 3).sum(), [x])
@@ -27,7 +28,7 @@ def differentiate(
     if not value.requires_grad or (logits is not None and not depends_on(logits, inputs)):
         raise independent()
     # Under a caller's no_grad too.
-    with torch.enable_grad():
+    with torch.enable_grad(), named_as_the_models("asked for its gradient"):
         found = torch.autograd.grad(value.sum(), list(inputs), retain_graph=retain_graph, allow_unused=True)
     if all(one is None for one in found):
         raise independent()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from backlight.classifier.guard import in_this_thread
-from backlight.classifier.returned import Output, call_module
+from backlight.classifier.returned import Output, call_module, named_as_the_models, shape_of
 from backlight.core.errors import LayerError, did_you_mean
 
 LOGITS = "logits"
@@ -39,8 +39,11 @@ class Pass(NamedTuple):
     output: Output | None
 
 
-class _AllRecorded(Exception):
-    """Raised inside the forward pass to stop it at the deepest layer that is wanted."""
+class _AllRecorded(BaseException):
+    """Raised inside the forward pass to stop it at the deepest layer that is wanted.
+
+    No Exception: a network may catch these itself and go on by another way.
+    """
 
 
 def record_layers(module: nn.Module, inputs: Tensor, layers: Iterable[str], *, width: int | None = None) -> Pass:
@@ -148,7 +151,7 @@ def list_layers(module: nn.Module, inputs: Tensor) -> tuple[Layer, ...]:
         for name, part in module.named_modules():
             if name:
                 handles.append(part.register_forward_hook(in_this_thread(note(name))))
-        with torch.no_grad(), _eager(module):
+        with torch.no_grad(), _eager(module), named_as_the_models(f"given {shape_of(inputs)}"):
             module(inputs)
     finally:
         for handle in handles:

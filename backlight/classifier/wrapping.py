@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier.hidden import hidden_modules
-from backlight.core.errors import InputError, ModelError
+from backlight.core.errors import BacklightError, InputError, ModelError
 
 
 class Function(nn.Module):
@@ -37,6 +37,26 @@ class Function(nn.Module):
                 hint="a class that calls it in forward(self, images)",
             )
         return Function(function)
+
+
+def copy_of(module: nn.Module) -> nn.Module:
+    """Return a deep copy of a module.
+
+    Raises ModelError for a module that cannot be copied.
+
+    >>> net = nn.Linear(2, 2)
+    >>> copy_of(net) is net
+    False
+    """
+    try:
+        return copy.deepcopy(module)
+    except BacklightError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"no copy of {type(module).__name__} can be made ({type(error).__name__}: {error})",
+            expected="a module that copy.deepcopy takes, for what changes or trains a copy",
+        ) from error
 
 
 def as_module(module: nn.Module | Callable[[Tensor], Any]) -> nn.Module:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from backlight.core.errors import InputError
+from backlight.core.errors import BacklightError, InputError
 
 T = TypeVar("T")
 
@@ -55,13 +55,15 @@ class Chunk:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on an accelerator or on the CPU.
+    """Whether an exception, or one of ours by its cause, says that memory ran out, on an accelerator or on the CPU.
 
     >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ..."))
     True
     """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
+    if isinstance(error, BacklightError):
+        return error.__cause__ is not None and is_out_of_memory(error.__cause__)
     text = str(error)
     return isinstance(error, RuntimeError) and (
         "can't allocate memory" in text or "not enough memory" in text or "out of memory" in text
@@ -95,7 +97,7 @@ def in_chunks(function: Callable[[slice], T], count: int, size: int | Chunk) -> 
 def _attempt(function: Callable[[slice], T], part: slice) -> tuple[T] | None:
     try:
         return (function(part),)
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, BacklightError) as error:
         if not is_out_of_memory(error):
             raise
     # Only after the handler is left do the frames let go of the tensors that filled the memory.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from backlight.classifier import Classifier
+from backlight.classifier.wrapping import copy_of
 from backlight.core.interrupt import held_interrupt
 from backlight.core.processes import Engine, make_engine
 from backlight.core.progress import Progress, reporting
@@ -172,7 +172,7 @@ def _trained(run: TrainingRun) -> Trained:
         log = read_log(run.folder.path / "log.jsonl")
         draw_curves({run.folder.path.name: log}, run.folder.path / "curves.png")
     run.engine.barrier()
-    module = copy.deepcopy(run.trainer.evaluated)
+    module = copy_of(run.trainer.evaluated)
     module.load_state_dict(run.folder.load_weights("best", run.engine.device))
     counters = run.journal.counters
     return Trained(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.classifier.wrapping import copy_of
 from backlight.core.errors import DataError, ModelError, UsageError
 from backlight.core.processes import Engine
 from backlight.data.dataset import Dataset
@@ -56,7 +55,7 @@ def private_copy(classifier: Classifier, label_names: tuple[str, ...], engine: E
     """
     if classifier.outputs != "logits":
         raise ModelError(f"the model returns {classifier.outputs}", expected="logits, for training")
-    module = copy.deepcopy(classifier.module).to(engine.device)
+    module = copy_of(classifier.module).to(engine.device)
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise ModelError(f"{classifier.name} has nothing to train", expected="parameters that require gradients")
     return classifier.replace(module=module, labels=classifier.labels or label_names)
@@ -89,7 +88,7 @@ def check_single(module: nn.Module, frozen: frozenset[str], image: Tensor, size:
     """
     if size // min(recipe.accumulate, size) > 1:
         return
-    tried = copy.deepcopy(module).train()
+    tried = copy_of(module).train()
     rest_frozen(tried, frozen)
     try:
         with torch.no_grad(), torch.random.fork_rng():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +13,7 @@ from torch.nn import functional as F
 from backlight.classifier import Classifier
 from backlight.classifier.layout import FORMATS, suitable_format
 from backlight.classifier.returned import call_module
+from backlight.classifier.wrapping import copy_of
 from backlight.core.errors import UsageError, did_you_mean
 
 PRECISIONS = ("float32", "auto", "bfloat16")
@@ -136,7 +136,7 @@ def _bfloat16_is_faster(device: torch.device) -> bool:
 
 
 def _seconds(classifier: Classifier, images: Tensor, choice: Choice) -> float:
-    module = copy.deepcopy(classifier.module).train()
+    module = copy_of(classifier.module).train()
     choice.prepare(module)
     best = float("inf")
     with torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else []):

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from backlight.classifier import Classifier
-from backlight.classifier.returned import call_module
+from backlight.classifier.returned import call_module, named_as_the_models
 from backlight.core.chunks import is_out_of_memory
+from backlight.core.errors import BacklightError
 from backlight.core.processes import Engine
 from backlight.core.random import Random, generator_seed
 from backlight.train.adversary import Adversary
@@ -121,7 +122,7 @@ class Trainer:
             try:
                 with self._random_layers(number):
                     return self._backward(batch)
-            except (RuntimeError, MemoryError) as error:
+            except (RuntimeError, MemoryError, BacklightError) as error:
                 if not (is_out_of_memory(error) and self._can_halve(len(batch.rows))):
                     raise
             # Outside of the handler the frames of the failed attempt, and their tensors, are gone.
@@ -140,7 +141,8 @@ class Trainer:
                 losses = batch.losses(logits, part, self.loss, self.class_weights)
                 loss = losses.sum() / batch.size
                 # Processes share the mean of their gradients, where the sum is wanted.
-                (loss * self.engine.world).backward()
+                with named_as_the_models("asked for the gradient of its loss"):
+                    (loss * self.engine.world).backward()
             total = total + loss.detach()
             hits = logits.detach().topk(min(5, logits.shape[1])).indices == batch.labels[part, None]
             correct, top5 = correct + hits[:, 0].sum(), top5 + hits.sum()

@@ -11,9 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from backlight.attack import attack
 from backlight.classifier import Classifier
 from backlight.classifier.returned import find_output
+from backlight.core.chunks import in_chunks
 from backlight.core.errors import ModelError
+from backlight.explain import explain
+from backlight.images import Resize
 
 IMAGES = torch.linspace(0, 1, 3 * 3 * 4 * 4).view(3, 3, 4, 4)
 
@@ -22,6 +26,11 @@ IMAGES = torch.linspace(0, 1, 3 * 3 * 4 * 4).view(3, 3, 4, 4)
 class Answer:
     logits: Tensor
     hidden_states: tuple[Tensor, ...] = ()
+
+
+@dataclass
+class Scores:
+    scores: Tensor
 
 
 class Mapped(OrderedDict):
@@ -57,6 +66,7 @@ class Returning(nn.Module):
         lambda z: (z, z[:, :3]),
         lambda z: [z[:, :, None, None], z],
         lambda z: (None, z.argmax(1), z),
+        lambda z: Scores(z),
     ],
 )
 @pytest.mark.parametrize("size", [4, None])
@@ -91,6 +101,8 @@ def test_labels_decide_between_several_tensors() -> None:
         (lambda z: None, "NoneType.*wrap it"),
         (lambda z: z.detach().numpy(), "ndarray.*wrap it"),
         (lambda z: [], "list .nothing."),
+        (lambda z: Scores(z[:1]), r"Scores \(scores: \[1, 5\]\).*images\).scores"),
+        (lambda z: z.to(torch.complex64), r"complex64.*\.real"),
     ],
 )
 def test_anything_else_is_refused_with_a_way_out(kind: Callable[[Tensor], Any], message: str) -> None:
@@ -122,3 +134,82 @@ def test_quantized_outputs_are_read_as_floats() -> None:
     values = torch.tensor([[0.5, 1.0], [1.5, 2.0]])
     quantized = torch.quantize_per_tensor(values, 0.5, 0, torch.quint8)
     assert torch.equal(find_output(quantized, 2).values, values)
+
+
+def test_sparse_outputs_are_read_as_dense() -> None:
+    values = torch.tensor([[0.5, 0.0], [0.0, 2.0]])
+    assert torch.equal(find_output(values.to_sparse(), 2).values, values)
+
+
+class BackwardsOnly(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx: Any, values: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(_ctx: Any, slope: Tensor) -> Tensor:  # type: ignore[override]
+        raise ArithmeticError("no way\nback")
+
+
+def raising(error: Exception) -> Callable[[Tensor], Tensor]:
+    def fail(_z: Tensor) -> Tensor:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [ValueError("tired\nof it"), KeyError("x"), StopIteration(), RecursionError("deep")])
+@pytest.mark.parametrize("size", [4, None])
+def test_what_a_model_raises_is_named_as_its_own(error: Exception, size: int | None) -> None:
+    named = f"the model itself failed, given \\[.*, 3, 4, 4\\]: {type(error).__name__}"
+    with pytest.raises(ModelError, match=named) as caught:
+        Classifier.from_module(Returning(raising(error)), size=size).logits(IMAGES)
+    assert caught.value.__cause__ is error
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ModelError, match=named):
+        Classifier.from_module(Returning(raising(error)), size=None).replace(resize=Resize(4, (4, 4))).layers()
+
+
+def test_what_a_model_raises_in_its_backward_pass_is_named_too() -> None:
+    classifier = Classifier.from_module(Returning(BackwardsOnly.apply), size=4)
+    classifier.logits(IMAGES)
+    with pytest.raises(ModelError, match="failed, asked for its gradient: ArithmeticError: no way$"):
+        attack(classifier, IMAGES, eps=0.1)
+    with pytest.raises(ModelError, match="failed, asked for its gradient: ArithmeticError: no way$"):
+        explain(classifier, IMAGES, methods=["saliency"])
+
+
+def test_a_model_that_catches_exceptions_itself_does_not_catch_the_end_of_a_pass() -> None:
+    class Falls(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.back = nn.Flatten(), nn.Linear(48, 3), 0
+
+        def forward(self, images: Tensor) -> Tensor:
+            try:
+                return self.second(self.first(images))
+            except Exception:
+                self.back += 1
+                raise
+
+    net = Falls()
+    Classifier.from_module(net, size=4).features(IMAGES, ["first"])
+    assert net.back == 0
+
+
+def test_memory_that_runs_out_inside_of_a_model_halves_the_batch() -> None:
+    """The error that names the model's exception is still known as what it is."""
+    seen: list[int] = []
+
+    def few(z: Tensor) -> Tensor:
+        seen.append(len(z))
+        if len(z) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return z
+
+    classifier = Classifier.from_module(Returning(few))
+    parts = in_chunks(lambda part: classifier.logits(IMAGES[part]), 3, 3)
+    assert torch.allclose(torch.cat(list(parts)), classifier.module.net(IMAGES), atol=1e-6)
+    assert seen[-3:] == [1, 1, 1]
+    with pytest.raises(ModelError, match="OutOfMemoryError.*try: fewer pictures"):
+        classifier.logits(IMAGES)

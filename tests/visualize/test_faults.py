@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.core.errors import ModelError
 from backlight.core.random import Random
 from backlight.pixels import Adam, Box, Pixels, View, optimize
 from backlight.pixels.features import neuron
@@ -35,7 +36,7 @@ def test_lucent_a_runtime_error_in_the_network_is_not_swallowed() -> None:
         raise RuntimeError("in the middle")
 
     net[4].register_forward_hook(fail)
-    with pytest.raises(RuntimeError, match="in the middle"):
+    with pytest.raises(ModelError, match="the model itself failed.*in the middle"):
         class_image(classifier, [0], steps=2)
 
 

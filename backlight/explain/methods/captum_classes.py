@@ -5,7 +5,6 @@ captum hooks the modules of the network: it works on a private copy, whose recti
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import inspect
 import random as python_random
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.recording import LOGITS, split_call
+from backlight.classifier.wrapping import copy_of
 from backlight.core.chunks import in_chunks, is_out_of_memory
 from backlight.core.errors import ModelError, UsageError, did_you_mean
 from backlight.core.random import Random
@@ -180,7 +180,7 @@ def _as_map(session: Session, result: Tensor, layer: str) -> Tensor:
 def _private_copy(classifier: Classifier) -> Classifier:
     from captum.attr._utils.lrp_rules import EpsilonRule
 
-    module = copy.deepcopy(classifier.module).eval().requires_grad_(True)
+    module = copy_of(classifier.module).eval().requires_grad_(True)
     for part in module.modules():
         if "inplace" in vars(part):
             part.inplace = False  # type: ignore[assignment]

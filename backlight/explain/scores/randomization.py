@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.wrapping import copy_of
 from backlight.core.random import Random
 from backlight.explain.scores.judge import Explainer, Judge, heat_of
 
@@ -37,7 +36,7 @@ def randomize(classifier: Classifier, share: float) -> Classifier:
     >>> bool((other.module[1].weight == net[1].weight).any())
     False
     """
-    module = copy.deepcopy(classifier.module)
+    module = copy_of(classifier.module)
     layers = [name for name, part in module.named_modules() if next(part.parameters(recurse=False), None) is not None]
     drawn = layers[len(layers) - round(share * len(layers)) :]
     with torch.no_grad():
