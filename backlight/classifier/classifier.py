@@ -63,6 +63,7 @@ class Classifier(Displayed):
         self.sources, self.trained = dict(sources or {}), trained
         self.aliases: Mapping[str, int] = {}  # names of classes beside their labels, such as WordNet ids
         self.notes: tuple[str, ...] = ()  # what had to be assumed or was left out
+        self._doubts: tuple[str, ...] = ()
 
     @classmethod
     def from_module(
@@ -217,6 +218,20 @@ class Classifier(Displayed):
         if note and note not in self.notes:
             self.notes = (*self.notes, note)
 
+    def take_doubt(self, doubt: str) -> None:
+        """Add to `.doubts`; what is there already stays once."""
+        if doubt and doubt not in self._doubts:
+            self._doubts = (*self._doubts, doubt)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Return what was seen so far that makes every number doubtful, a sentence each.
+
+        What a model's values look like says nothing of one that was never trained.
+        """
+        seen = self.head.doubt if self.trained else ""
+        return tuple(filter(None, (*self._doubts, seen)))
+
     def check(self, images: Tensor) -> Tensor:
         """Check images at the door, on every public entry, and return them on the module's device.
 
@@ -244,7 +259,7 @@ class Classifier(Displayed):
         wanted = set(layers)
         self._check_layers(wanted)
         if LOGITS in wanted and self.head.tail is None and len(images):
-            diagnosis.settle(self, images[:2].detach())
+            diagnosis.settle(self, images[:1].detach())
         with self.guard() as hold, hold.lock:
             found = record_layers(self.module, self.normalize(images), wanted, width=self.head.width)
         if found.output is None:
@@ -367,12 +382,12 @@ class Classifier(Displayed):
             resize=resize or self.resize,
             labels=labels,
             name=name or self.name,
-            head=head or Head(self.outputs, labels, column=self.head.column, tail=self.head.tail),
+            head=head or Head(self.outputs, labels, column=self.head.column, tail=self.head.tail, seen=self.head.seen),
             probe=self.probe if probe is None and module is None else probe,
             sources=self.sources,
             trained=self.trained,
         )
-        other.notes = self.notes
+        other.notes, other._doubts = self.notes, self._doubts
         other.aliases = self.aliases if labels == self.labels else {}
         return other
 

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from backlight.classifier.recording import LOGITS, record_layers
 from backlight.classifier.returned import Output
+from backlight.classifier.suspicion import unsteadiness
 from backlight.classifier.tail import TailWatch
 from backlight.classifier.wrapping import Function
 from backlight.core.errors import InputError, ModelError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from backlight.classifier.classifier import Classifier
 
 RANGE_TOLERANCE = 1e-6
-_BATCH_TOLERANCE = 1e-3
+_GIVE_THE_MODULE = "give the module itself, or call its eval() before"
 
 
 def check_images(images: Tensor, channels: int) -> Tensor:
@@ -67,31 +68,33 @@ def _check_range(images: Tensor) -> None:
 def diagnose(classifier: Classifier) -> None:
     """Refuse a model that would give silently wrong numbers; say how to mend it.
 
-    Checks layers without weights, a second normalization and, where the input size is known, what `settle` finds on
-    two pictures.
+    Checks layers without weights, a second normalization and, where the input size is known, what `settle` finds.
     """
     _check_weights(classifier.module)
     _check_single_normalization(classifier)
     if classifier.size is not None:
-        settle(classifier, _probe_images(classifier))
+        settle(classifier, _probe_image(classifier))
 
 
-def settle(classifier: Classifier, images: Tensor) -> None:
-    """Look once at pictures `[B,C,H,W]`: what the network ends in, and whether it can be looked at at all.
+def settle(classifier: Classifier, image: Tensor) -> None:
+    """Look at a picture `[1,C,H,W]` and its negative: what the network ends in, whether it answers steadily.
 
-    Raises ModelError for outputs that are not what was declared, and for a function around a module that nothing
-    led to, whose answers differ from pass to pass or with the batch.
+    What makes numbers doubtful is noted on the classifier. Raises ModelError for outputs that are not what was
+    declared, and for a function around a module that nothing led to, whose answers are not steady.
     """
-    devices = [images.device] if images.device.type == "cuda" else []
+    devices = [image.device] if image.device.type == "cuda" else []
+    pair = torch.cat([image, 1 - image])
     with torch.no_grad(), torch.random.fork_rng(devices), classifier.guard():
         with TailWatch() as watch:
-            output = _look(classifier, images)
+            output = _look(classifier, pair)
             tail = watch.of(output.values)
         classifier.head.tail = tail
         classifier.take_note(output.note)
-        classifier.head.logits(output.values)
-        if isinstance(classifier.module, Function):
-            _check_function(classifier, images, output.values)
+        logits = classifier.head.logits(output.values)
+        found = unsteadiness(lambda images: classifier.head.logits(_look(classifier, images).values), pair, logits)
+    if found and isinstance(classifier.module, Function):
+        raise ModelError(f"{found}; what does so could not be found in the function", hint=_GIVE_THE_MODULE)
+    classifier.take_doubt(found)
 
 
 def _look(classifier: Classifier, images: Tensor) -> Output:
@@ -102,32 +105,21 @@ def _look(classifier: Classifier, images: Tensor) -> Output:
     return output
 
 
-def _check_function(classifier: Classifier, images: Tensor, first: Tensor) -> None:
-    way = "give the module itself, or call its eval() before"
-    if not torch.equal(_look(classifier, images).values.nan_to_num(), first.nan_to_num()):
-        raise ModelError(
-            "two passes of the function on the same pictures differ: something in it, which could not be found, is in "
-            "training mode or draws random numbers",
-            hint=way,
-        )
-    one = images[:1]
-    expected, found = (_look(classifier, torch.cat([one, beside])).values[:1] for beside in (one, 1 - one))
-    if not torch.allclose(found, expected, rtol=_BATCH_TOLERANCE, atol=_BATCH_TOLERANCE, equal_nan=True):
-        raise ModelError(
-            "the function's answer for a picture changes with the other pictures of the batch: a BatchNorm in it, "
-            "which could not be found, is in training mode",
-            hint=way,
-        )
-
-
-def _probe_images(classifier: Classifier) -> Tensor:
+def _probe_image(classifier: Classifier) -> Tensor:
     assert classifier.size is not None
     height, width = classifier.size
     ramp = torch.linspace(0, 1, height * width, device=classifier.device).view(1, 1, height, width)
-    return torch.cat([ramp, 1 - ramp]).expand(-1, classifier.channels, -1, -1).contiguous()
+    return ramp.expand(-1, classifier.channels, -1, -1).contiguous()
 
 
 def _check_weights(module: nn.Module) -> None:
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if tensor.is_meta:
+            raise ModelError(
+                f"{name!r} lies on the device meta, which holds shapes and no values",
+                expected="a network with weights",
+                hint="module.to_empty(device=...), then load its weights",
+            )
     for name, part in module.named_modules():
         if any(is_lazy(one) for one in part.parameters(recurse=False)):
             raise ModelError(

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backlight.core.errors import ModelError
+from backlight.classifier.suspicion import Seen
+from backlight.core.errors import ModelError, counted
 
 OUTPUTS = ("logits", "probabilities", "log-probabilities", "binary", "multilabel")
 
@@ -54,7 +55,7 @@ class Head:
     """Make the output `[B,K]` of a module into logits `[B,classes]`, and check each time that it can be.
 
     `tail` is what the network was seen to end in (see `backlight.classifier.tail`), None while nobody looked. With
-    `column` only that label of a multi-label head is asked for: its logits are [0, z].
+    `column` only that label of a multi-label head is asked for: its logits are [0, z]. `seen` follows the values.
 
     Raises ModelError for outputs that are not what was declared.
 
@@ -63,11 +64,18 @@ class Head:
     """
 
     def __init__(
-        self, kind: str = "logits", labels: Sequence[str] = (), *, column: int | None = None, tail: str | None = None
+        self,
+        kind: str = "logits",
+        labels: Sequence[str] = (),
+        *,
+        column: int | None = None,
+        tail: str | None = None,
+        seen: Seen | None = None,
     ) -> None:
         if kind not in OUTPUTS:
             raise ModelError(f"outputs={kind!r}", expected=" or ".join(OUTPUTS))
         self.kind, self.column, self.tail = kind, column, tail
+        self.seen = Seen() if seen is None else seen
         self._labels = len(labels)
         self._columns = 0  # of the first pass; none is zero
         self._settled = False  # some row was no probability
@@ -80,6 +88,11 @@ class Head:
         if self.kind == "binary":
             return 1
         return self._columns or (self._labels if self.column is None else None) or None
+
+    @property
+    def doubt(self) -> str:
+        """Return what the values so far make doubtful, or nothing."""
+        return self.seen.doubt(self.kind)
 
     @property
     def multilabel(self) -> bool:
@@ -119,6 +132,8 @@ class Head:
         """Make logits of a module's output `[B,K]`: float32, or float64 for float64."""
         self._check_width(output)
         values = output if output.dtype == torch.float64 else output.float()
+        if self.kind in ("logits", "binary", "multilabel") and self.tail != "sigmoid" and not self.seen.settled:
+            self.seen.take(values.detach())
         if self.kind == "logits":
             self._check_logits(values.detach(), _tolerance(output, _FULL_TOLERANCE))
             return values
@@ -140,9 +155,9 @@ class Head:
                 raise ModelError(found, expected="one, the logit of its second class", hint="outputs='logits'")
         elif columns < 2 and self.kind != "multilabel":
             raise ModelError(
-                f"the model returns {columns} value per picture",
+                f"the model returns {counted(columns, 'value')} per picture",
                 expected="logits of at least two classes",
-                hint=_BINARY,
+                hint=_BINARY if columns else "look for a slice or mask of its columns that leaves none",
             )
         elif self.column is None and self._labels and columns != self._labels:
             raise ModelError(f"{self._labels} labels for a model with {columns} classes")

@@ -22,7 +22,7 @@ from backlight.core.progress import Progress
 from backlight.images import find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify
-from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, assumed_of
+from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
 from backlight.tasks.outcome import Outcome, one_per_input
 
 AMPLIFICATION, _AT_ONCE = 10, 16
@@ -82,7 +82,7 @@ def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outco
     done, failed = attack_pictures(classifier, paths, request, progress=progress)
     files = [file for one in done for file in (one.png, one.perturbation_png)]
     return one_per_input(
-        done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=assumed_of(classifier), result=done
+        done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=doubts_of(classifier), result=done
     )
 
 

@@ -19,8 +19,8 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
-    assumed_of,
     data_title,
+    doubts_of,
     matched,
     measured_by,
     memory_format_of,
@@ -113,7 +113,7 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
         (*measured_by(classifier), *_lines(found, request.steps), str(folder.page)),
         files,
         found.failed,
-        (*assumed_of(classifier), *told(pictures)),
+        (*doubts_of(classifier), *told(pictures)),
         found,
     )
 

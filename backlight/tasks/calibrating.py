@@ -23,7 +23,7 @@ from backlight.tasks.loading import (
     Model,
     ModelRequest,
     as_classifier,
-    assumed_of,
+    doubts_of,
     matched,
     measured_by,
     model_name,
@@ -101,7 +101,7 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
         (*measured_by(classifier), *_lines(result, run, pictures, target)),
         (target,),
         found.failed,
-        (*assumed_of(classifier), *told(pictures), *warnings),
+        (*doubts_of(classifier), *told(pictures), *warnings),
         result,
     )
 

@@ -24,8 +24,8 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
-    assumed_of,
     data_title,
+    doubts_of,
     measured_by,
     model_name,
     with_model,
@@ -147,7 +147,7 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
         (*measured_by(classifier), *_lines(found), *_compared(compared), str(folder.page)),
         files,
         found.failed,
-        assumed_of(classifier),
+        doubts_of(classifier),
         found,
     )
 

@@ -41,12 +41,12 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
-    assumed_of,
     data_title,
-    doubted,
+    doubts_of,
     measured_by,
     model_name,
     named,
+    take_doubt,
     told,
     told_apart,
     with_model,
@@ -131,7 +131,8 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     comparison = compare_evaluations(*found) if len(found) == 2 else None
     slices = [one.slices(values) if values is not None else [] for one in found]
     doubts = [doubt_normalization(one, pictures, batch_size=request.batch_size) for one in classifiers]
-    doubtful = tuple(text for one, doubt in zip(classifiers, doubts) for text in doubted(one, doubt))
+    for one, doubt in zip(classifiers, doubts):
+        take_doubt(one, doubt)
     sections = _sections(found, comparison, slices[0], pictures, request)
     labels = found[0].labels
     files = [with_names(found[0].table, labels, labels).write(request.out / _TABLE)] if request.table else []
@@ -147,7 +148,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
         ),
         (*files, *([page] if page else [])),
         found[0].failed,
-        (*assumed_of(*classifiers), *doubtful, *told(pictures), *warnings),
+        (*doubts_of(*classifiers), *told(pictures), *warnings),
         found,
     )
 
@@ -171,7 +172,7 @@ def _several(
         (*measured_by(*classifiers), *multilabel_lines(scores), *([str(page)] if page else [])),
         (page,) if page else (),
         failed,
-        (*assumed_of(*classifiers), *told(pictures), *warnings),
+        (*doubts_of(*classifiers), *told(pictures), *warnings),
         scores,
     )
 
@@ -248,11 +249,9 @@ def _document(
     doubts: Sequence[NormalizationCheck | None],
 ) -> dict[str, Any]:
     documents = [with_model(classifier, one.to_json()) for one, classifier in zip(found, classifiers)]
-    for document, classifier, doubt in zip(documents, classifiers, doubts):
-        document["warnings"] = list(assumed_of(classifier))
+    for document, doubt in zip(documents, doubts):
         if doubt is not None:
             document["normalization"] = doubt.to_json()
-            document["warnings"] += filter(None, [doubt.sentence()])
     for document, own in zip(documents, slices):
         if own:
             document["slices"] = [one.to_json() for one in own]

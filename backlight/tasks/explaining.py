@@ -25,7 +25,7 @@ from backlight.explain.saved import map_file, write_raw
 from backlight.images import Picture, find_pictures, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.report.study import METHODS
-from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, assumed_of
+from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
 from backlight.tasks.outcome import Outcome, one_per_input
 
 _AT_ONCE = 8
@@ -87,7 +87,7 @@ def explain(request: ExplainRequest, *, progress: Progress | None = None) -> Out
     )
     files = [file for picture in done for one in picture.maps for file in (one.png, one.npz)]
     return one_per_input(
-        done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=assumed_of(classifier), result=done
+        done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=doubts_of(classifier), result=done
     )
 
 

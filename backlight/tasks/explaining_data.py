@@ -27,7 +27,7 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
-    assumed_of,
+    doubts_of,
     measured_by,
     named,
     told,
@@ -108,7 +108,7 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
         (*measured_by(classifier), *_lines(found, request.out)),
         files,
         found.failed,
-        (*assumed_of(classifier), *told(pictures)),
+        (*doubts_of(classifier), *told(pictures)),
         found,
     )
 

@@ -21,7 +21,7 @@ from backlight.core.files import atomic, require_new
 from backlight.core.progress import Progress
 from backlight.core.random import Random
 from backlight.models.sidecar import ONNX_KEY
-from backlight.tasks.loading import Model, as_classifier, assumed_of, model_name, with_model
+from backlight.tasks.loading import Model, as_classifier, doubts_of, model_name, with_model
 from backlight.tasks.made import file_stem
 from backlight.tasks.outcome import Outcome, plain_json
 
@@ -114,7 +114,7 @@ def export(request: ExportRequest, *, progress: Progress | None = None) -> Outco
         "  takes pictures [B,C,H,W] in [0,1]; the normalization is inside",
     )
     return Outcome(
-        plain_json(with_model(classifier, made.to_json())), lines, (made.path,), (), assumed_of(classifier), made
+        plain_json(with_model(classifier, made.to_json())), lines, (made.path,), (), doubts_of(classifier), made
     )
 
 

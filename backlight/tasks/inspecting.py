@@ -16,7 +16,7 @@ from backlight.tasks.loading import (
     Model,
     ModelRequest,
     as_classifier,
-    assumed_of,
+    doubts_of,
     model_name,
     with_model,
 )
@@ -62,7 +62,7 @@ def inspect(request: InspectRequest, *, progress: Progress | None = None) -> Out
     if request.compare_random and image is not None:
         comparison = compare_random(classifier, image, seed=request.seed)
         document, lines = document | {"compare_random": comparison.to_json()}, tuple(_comparison(comparison))
-    warnings = assumed_of(classifier)
+    warnings = doubts_of(classifier)
     if not request.write_passport:
         return Outcome(plain_json(document), lines, warnings=warnings, result=summary)
     file = write_passport(classifier, _folder_of(request.model), force=request.force)

@@ -192,8 +192,8 @@ def data_title(data: Dataset) -> str:
 
 
 def with_model(classifier: Classifier, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to a document which model it is about."""
-    return {**document, "model": classifier.passport.to_json()}
+    """Add to a document which model it is about, and what makes its numbers doubtful."""
+    return {**document, "model": classifier.passport.to_json(), "warnings": list(doubts_of(classifier))}
 
 
 def measured_by(*classifiers: Classifier) -> tuple[str, ...]:
@@ -201,13 +201,16 @@ def measured_by(*classifiers: Classifier) -> tuple[str, ...]:
     return tuple(f"{one.passport.name}: {one.passport.describe()}" for one in classifiers)
 
 
-def assumed_of(*classifiers: Classifier) -> tuple[str, ...]:
-    """Warn of what had to be assumed of models with weights, as a wrong normalization makes every number wrong."""
-    return tuple(dict.fromkeys(text for one in classifiers for text in one.passport.warnings()))
+def doubts_of(*classifiers: Classifier) -> tuple[str, ...]:
+    """Warn of what had to be assumed of models with weights, and of what was seen that makes their numbers doubtful."""
+    told = (
+        text
+        for one in classifiers
+        for text in (*one.passport.warnings(), *(f"{one.passport.name}: {doubt}" for doubt in one.doubts))
+    )
+    return tuple(dict.fromkeys(told))
 
 
-def doubted(classifier: Classifier, check: NormalizationCheck | None) -> tuple[str, ...]:
-    """Warn of a normalization in doubt, and note it on the classifier, whose page shows it."""
-    sentence = "" if check is None else check.sentence()
-    classifier.take_note(sentence)
-    return (sentence,) if sentence else ()
+def take_doubt(classifier: Classifier, check: NormalizationCheck | None) -> None:
+    """Note a normalization in doubt on the classifier, where warnings, documents and pages find it."""
+    classifier.take_doubt("" if check is None else check.sentence())

@@ -16,7 +16,7 @@ from backlight.images import write_png
 from backlight.images.intake import unique_stems
 from backlight.page.made import MadePicture, made_section
 from backlight.page.page import write_page
-from backlight.tasks.loading import assumed_of
+from backlight.tasks.loading import doubts_of
 from backlight.tasks.outcome import Outcome, one_per_input
 from backlight.visualize import Fooling, Pictures
 from backlight.visualize.gallery import contact_sheet, frame_sheet
@@ -142,7 +142,7 @@ def made_outcome(classifier: Classifier, done: Sequence[Made], failed: Sequence[
         failed,
         chain.from_iterable(map(describe_made, done)),
         files=dict.fromkeys(files),
-        warnings=assumed_of(classifier),
+        warnings=doubts_of(classifier),
         result=list(done),
     )
 

@@ -11,7 +11,7 @@ from backlight.evaluate import Predictions
 from backlight.evaluate import predict as predict_pictures
 from backlight.evaluate.doubts import doubt_normalization_on_files
 from backlight.images import find_pictures
-from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, assumed_of, doubted
+from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of, take_doubt
 from backlight.tasks.outcome import Outcome, one_per_input
 
 
@@ -48,9 +48,8 @@ def predict(request: PredictRequest, *, progress: Progress | None = None) -> Out
     paths = find_pictures(request.pictures)[: request.limit]
     classifier = as_classifier(request.model, request.seed)
     found = predict_pictures(classifier, paths, top=request.top, batch_size=request.batch_size, progress=progress)
-    doubt = doubt_normalization_on_files(classifier, paths, batch_size=request.batch_size)
-    warnings = (*assumed_of(classifier), *doubted(classifier, doubt))
-    return one_per_input(found.done, found.failed, _lines(found), warnings=warnings, result=found)
+    take_doubt(classifier, doubt_normalization_on_files(classifier, paths, batch_size=request.batch_size))
+    return one_per_input(found.done, found.failed, _lines(found), warnings=doubts_of(classifier), result=found)
 
 
 def _lines(found: Predictions) -> Iterator[str]:

@@ -27,12 +27,12 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
-    assumed_of,
     data_title,
-    doubted,
+    doubts_of,
     measured_by,
     memory_format_of,
     named,
+    take_doubt,
     told,
     with_model,
 )
@@ -94,8 +94,8 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
     if data is not None:
         classifier = named(classifier, data)  # one page uses one set of names
     sections, failed = _data_sections(classifier, data, request.batch_size, progress)
-    doubt = doubted(classifier, _doubt(classifier, data, request.pictures and paths, request.batch_size))
-    warnings = (*doubt, *(() if data is None else told(data)))
+    take_doubt(classifier, _doubt(classifier, data, request.pictures and paths, request.batch_size))
+    warnings = () if data is None else told(data)
     options = Options(
         request.methods,
         request.seed,
@@ -116,7 +116,7 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
             progress=progress,
         )
     document = plain_json(with_model(classifier, made.to_json()))
-    lines, warnings = (*measured_by(classifier), str(made.html)), (*assumed_of(classifier), *warnings)
+    lines, warnings = (*measured_by(classifier), str(made.html)), (*doubts_of(classifier), *warnings)
     return Outcome(document, lines, (made.html,), made.failed, warnings, made)
 
 

@@ -13,7 +13,7 @@ from backlight.report import Options, write_report
 from backlight.report.training import training_section
 from backlight.runs.folder import RunFolder
 from backlight.runs.history import read_history
-from backlight.tasks.loading import assumed_of, with_model
+from backlight.tasks.loading import doubts_of, with_model
 from backlight.tasks.outcome import Outcome, command, keeping, plain_json
 from backlight.tasks.starting import Start
 from backlight.train import Recipe, Runtime, Trained, fit, read_recipe
@@ -102,7 +102,7 @@ def _outcome(trained: Trained, request: TrainRequest, notes: tuple[str, ...]) ->
     )
     failed = dict.fromkeys(Failure(*one) for one in RunFolder(trained.run).info["data"]["failed"])
     document = plain_json(with_model(trained.classifier, trained.to_json() | {"html": page}))
-    warnings = (*assumed_of(trained.classifier), *notes)
+    warnings = (*doubts_of(trained.classifier), *notes)
     return Outcome(document, lines, (trained.run, page), tuple(failed), warnings, trained)
 
 
