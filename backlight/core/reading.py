@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tomllib
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from backlight.core.errors import FileError
@@ -16,6 +18,7 @@ from backlight.core.schema import Schema, require
 
 TEXT_LIMIT = 256 * 2**20
 JSON_LIMIT = 64 * 2**20
+TOML_LIMIT = 2**20
 _SMALL, _GROWTH = 128 * 2**20, 20  # of an unpacked file: what always fits, and how often its size on disk
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -110,13 +113,35 @@ def read_json(path: Name, schema: Schema | None = None, *, limit: int = JSON_LIM
     ...
     backlight.core.errors.FileError: ...: step is -5; expected a whole number from 0
     """
+    return _parsed(path, json.loads, "JSON", schema, limit, expected)
+
+
+def read_toml(path: Name, schema: Schema | None = None, *, limit: int = TOML_LIMIT, expected: str = "TOML") -> Any:
+    """Read a TOML document, and hold it against a schema; raises FileError as `read_json` does.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from backlight.core.schema import number, record
+    >>> path = Path(tempfile.mkdtemp()) / "a.toml"
+    >>> _ = path.write_text("least = 'much'")
+    >>> read_toml(path, record({"least": number()}))
+    Traceback (most recent call last):
+    ...
+    backlight.core.errors.FileError: ...: least is 'much'; expected a number
+    """
+    return _parsed(path, tomllib.loads, "TOML", schema, limit, expected)
+
+
+def _parsed(
+    path: Name, parse: Callable[[str], Any], kind: str, schema: Schema | None, limit: int, expected: str
+) -> Any:
     text = read_text(path, limit=limit, expected=expected)
     try:
-        value = json.loads(text)
+        value = parse(text)
     except RecursionError:
         raise FileError(path, "is too deeply nested", expected=expected) from None
     except ValueError as error:
-        raise FileError(path, f"cannot be read as JSON ({error})", expected=expected) from None
+        raise FileError(path, f"cannot be read as {kind} ({error})", expected=expected) from None
     if schema is not None:
         require(path, value, schema)
     return value

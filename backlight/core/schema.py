@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from backlight.core.errors import FileError
+from backlight.core.errors import FileError, did_you_mean
 
 _SHOWN = 60
 
@@ -32,18 +32,26 @@ def require(path: str | os.PathLike[str], value: Any, schema: Schema) -> None:
         raise FileError(path, f"{fault.place or 'it'} is {fault.found}", expected=fault.expected)
 
 
-def record(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
-    """Expect an object with these keys; others may stand beside them.
+def record(
+    required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, *, closed: bool = False
+) -> Schema:
+    """Expect an object with these keys; others may stand beside them unless it is `closed`.
 
     >>> [fault.place for fault in record({"a": text(), "b": record({"c": flag()})})({"a": 1, "b": {}})]
     ['a', 'b.c']
+    >>> next(record({"metric": text()}, closed=True)({"metrik": "accuracy"}))
+    Fault(place='metrik', found='unknown', expected='metric')
     """
+    known = {**required, **(optional or {})}
 
     def check(value: Any) -> Iterator[Fault]:
         if not isinstance(value, Mapping):
             yield Fault("", shown(value), f"an object with {', '.join(required)}")
             return
-        for key, schema in {**required, **(optional or {})}.items():
+        for key in value if closed else ():
+            if key not in known:
+                yield Fault(key, "unknown", did_you_mean(key, known))
+        for key, schema in known.items():
             if key in value:
                 yield from _below(key, schema(value[key]))
             elif key in required:

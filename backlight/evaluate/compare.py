@@ -9,6 +9,7 @@ import numpy as np
 
 from backlight.core.errors import DataError
 from backlight.table import Table
+from backlight.table.statistics import mcnemar, paired_interval
 
 if TYPE_CHECKING:
     from backlight.evaluate.evaluating import Evaluation
@@ -82,16 +83,12 @@ def compare(first: Table, second: Table) -> Comparison:
     >>> compare(one, two).only_first, compare(one, two).disagreements.ids
     (1, ['b'])
     """
-    from scipy.stats import binomtest
-
     other = second.at(first.ids, exact=True)
     label = first["label"]
     if not len(first) or not np.array_equal(label, other["label"]) or int(label.min()) < 0:
         raise DataError("tables with different or missing labels", expected="two models on the same labeled pictures")
     right, also = label == first["prediction"], label == other["prediction"]
     only_first, only_second = int((right & ~also).sum()), int((also & ~right).sum())
-    apart = only_first + only_second
-    p = float(binomtest(only_first, apart).pvalue) if apart else 1.0
     differing = first["prediction"] != other["prediction"]
     columns = {name: first[name] for name in ("label", "prediction", "confidence")}
     added = {f"{name}_second": other[name] for name in ("prediction", "confidence")}
@@ -103,16 +100,7 @@ def compare(first: Table, second: Table) -> Comparison:
         only_first,
         only_second,
         (only_second - only_first) / len(first),
-        _interval(only_second, only_first, len(first)),
-        p,
+        paired_interval(only_second, only_first, len(first)),
+        mcnemar(only_first, only_second),
         both,
     )
-
-
-def _interval(more: int, less: int, count: int) -> tuple[float, float]:
-    from scipy.special import ndtri
-
-    b, c, n = more + 0.5, less + 0.5, count + 2
-    half = float(ndtri(0.975)) * ((b + c) - (b - c) ** 2 / n) ** 0.5 / n
-    center = (b - c) / n
-    return max(-1.0, center - half), min(1.0, center + half)

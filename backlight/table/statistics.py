@@ -1,8 +1,11 @@
-"""Statistics that every table needs: intervals of shares."""
+"""Statistics that every table needs: intervals of shares, and whether two of them differ."""
 
 from __future__ import annotations
 
 from backlight.core.errors import DataError
+
+Z = 1.959963984540054
+"""Standard deviations to either side of a 95 % interval."""
 
 
 def wilson(successes: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -22,3 +25,44 @@ def wilson(successes: int, count: int, confidence: float = 0.95) -> tuple[float,
     half = z / (1 + z * z / count) * (p * (1 - p) / count + z * z / (4 * count * count)) ** 0.5
     # The exact bounds are 0 and 1 there; rounding would leave them a little inside or outside.
     return (0.0 if successes == 0 else center - half), (1.0 if successes == count else center + half)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return McNemar's exact two-sided probability of a split at least this uneven among pictures that differ.
+
+    >>> mcnemar(1, 9), mcnemar(0, 0)
+    (0.021484375, 1.0)
+    """
+    from scipy.stats import binomtest
+
+    apart = only_first + only_second
+    return float(binomtest(only_first, apart).pvalue) if apart else 1.0
+
+
+def paired_interval(more: int, less: int, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a difference of paired shares (Agresti and Min 2005): `more` gained, `less` lost.
+
+    Half a picture is added to each of the four cells.
+
+    >>> tuple(round(bound, 3) for bound in paired_interval(9, 1, 100))
+    (0.017, 0.14)
+    """
+    from scipy.special import ndtri
+
+    b, c, n = more + 0.5, less + 0.5, count + 2
+    half = float(ndtri(0.975)) * ((b + c) - (b - c) ** 2 / n) ** 0.5 / n
+    center = (b - c) / n
+    return max(-1.0, center - half), min(1.0, center + half)
+
+
+def unpaired_interval(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
+    """Return Newcombe's (1998, method 10) 95 % interval of the second share minus the first, each successes and count.
+
+    >>> tuple(round(bound, 4) for bound in unpaired_interval((48, 80), (56, 70)))  # his first example
+    (0.0524, 0.3339)
+    """
+    (low, high), (low_second, high_second) = wilson(*first), wilson(*second)
+    one, other = first[0] / first[1], second[0] / second[1]
+    below = ((other - low_second) ** 2 + (high - one) ** 2) ** 0.5
+    above = ((high_second - other) ** 2 + (one - low) ** 2) ** 0.5
+    return other - one - below, other - one + above

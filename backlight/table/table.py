@@ -61,13 +61,17 @@ class Table:
         return Table(pa.table(arrays))
 
     @staticmethod
-    def read(path: str | Path) -> Table:
-        """Read a table from a Parquet file; raises `FileError` when it is none."""
+    def read(path: str | Path, columns: Sequence[str] | None = None) -> Table:
+        """Read a table from a Parquet file, `id` and these columns alone if given; raises `FileError` when it is none.
+
+        Columns that it does not have are left out.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
-            return Table(pq.read_table(path, partitioning=None))
+            known = None if columns is None else [*{"id", *columns} & set(pq.read_schema(path).names)]
+            return Table(pq.read_table(path, columns=known, partitioning=None))
         except FileNotFoundError:
             raise FileError(path, "no such file") from None
         except (pa.ArrowException, OSError) as error:

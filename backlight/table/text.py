@@ -49,7 +49,7 @@ def to_markdown(table: Table) -> str:
     """
     rule = ["---:" if numeric else "---" for numeric in _numeric(table)]
     rows = [table.names, *_cells(table)]
-    lines = ["| " + " | ".join(_markdown(cell) for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(markdown_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "| " + " | ".join(rule) + " |", *lines[1:]]) + "\n"
 
 
@@ -106,7 +106,12 @@ def _numeric(table: Table) -> list[bool]:
     return [types.is_integer(kind) or types.is_floating(kind) for kind in kinds]
 
 
-def _markdown(cell: str) -> str:
+def markdown_cell(cell: str) -> str:
+    """Escape a text for a cell of a Markdown table: markup, HTML, the bar, and line breaks, which become spaces.
+
+    >>> markdown_cell("a|b\\n`c` <d>")
+    'a\\\\|b \\\\`c\\\\` &lt;d&gt;'
+    """
     escaped = "".join("\\" + character if character in "\\|`*_[]" else character for character in cell)
     return " ".join(html.escape(escaped, quote=False).split())
 
