@@ -15,8 +15,10 @@ def main() -> None:
     from backlight.cli.output import warn
     from backlight.core.errors import BacklightError, in_one_line
     from backlight.core.interrupt import terminated_as_interrupted
+    from backlight.core.outermost import claim_outermost
 
     warnings.formatwarning = in_one_line
+    claim_outermost()
     try:
         with terminated_as_interrupted():
             app(prog_name="backlight")

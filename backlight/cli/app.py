@@ -11,6 +11,7 @@ from backlight import __version__
 from backlight.cli import data
 from backlight.cli.attack import attack
 from backlight.cli.calibrate import calibrate
+from backlight.cli.check import check
 from backlight.cli.corruptions import corruptions
 from backlight.cli.evaluate import evaluate
 from backlight.cli.explain import explain
@@ -38,6 +39,7 @@ VERBS: dict[Callable[..., None], str] = {
     calibrate: "backlight calibrate runs/first --data photos/",
     export: "backlight export runs/first --format onnx --out models/",
     robustness: "backlight robustness --model runs/first --data photos/ --attack pgd --eps 2/255 --limit 200",
+    check: "backlight check evaluate.json --gate gate.toml --baseline before.json --junit gates.xml",
     corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
     models: "backlight models --search resnet",
     methods: "backlight methods --bibtex > references.bib",

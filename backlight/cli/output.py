@@ -45,8 +45,10 @@ def deliver(outcome: Outcome, *, as_json: bool) -> None:
         warn(text)
     if as_json:
         emit(outcome.document)
+        for text in outcome.commands:
+            warn(text)
     else:
-        for line in outcome.lines:
+        for line in (*outcome.lines, *outcome.commands):
             say(line)
     for one in dict.fromkeys(outcome.failures):
         warn(f"{one.path}: {one.error}")

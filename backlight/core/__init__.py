@@ -6,6 +6,7 @@ random       numbers keyed by picture; fingerprint: a hash of all that decides a
 grammar      `NAME:key=value`; options: its values by the types that functions declare
 plugins      registries that other packages add to; user_code: functions of a file; faces: what rooms show
 processes    devices and processes; chunks, progress, interrupt: how long work is carried out
+outermost    the command that was started first
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from backlight.core.errors import UsageError, did_you_mean
 
 Key = tuple[str | int, ...]
 
-_STEP = re.compile(r"""\[(\d{1,9})\]|(?:^|\.)(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^."'\[\]][^.\[\]]*))""")
+_STEP = re.compile(r"""\[([0-9]{1,9})\]|(?:^|(?<=[\s\S])\.)(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^."'\[\]][^.\[\]]*))""")
 _NAMES = ("name", "value", "path", "id")  # by which an object in a list is called
+_DIGITS = 10  # of a number that a place can be
 _MOST_NAMES = 1000  # among which a mistyped one is looked for
 
 
@@ -40,7 +41,9 @@ def parse_key(text: str) -> Key:
             raise UsageError(f"metric {text!r}", expected=expected, hint="""'per_class."St. Bernard".accuracy'""")
         index, double, single, bare = step.groups()
         name = re.sub(r"\\(.)", r"\1", double) if double is not None else single if single is not None else bare
-        parts.append(int(index) if index is not None else name)
+        # Digits without quotes are a place in a list, or a name in an object: `look_up` sees which.
+        digits = index if index is not None else bare if bare and bare.isdecimal() and bare.isascii() else None
+        parts.append(int(digits) if digits is not None and len(digits) < _DIGITS else name)
         place = step.end()
     return tuple(parts)
 
@@ -56,7 +59,7 @@ def write_key(key: Key) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            bare = bool(part) and not set(part) & set(".[]") and part[0] not in "\"'"
+            bare = bool(part) and not part.isdecimal() and not set(part) & set(".[]") and part[0] not in "\"'"
             escaped = re.sub(r'(["\\])', r"\\\1", part)
             text += ("." if text else "") + (part if bare else f'"{escaped}"')
     return text
@@ -81,7 +84,7 @@ def look_up(document: Any, key: Key, where: str) -> Found:
             value = _below(value, part)
         except LookupError:
             found = f"{where} has no {write_key(key[: place + 1])}"
-            raise UsageError(found, hint=_hint(value, str(part))) from None
+            raise UsageError(found, hint=_hint(value, part)) from None
     return Found(value, tuple(within))
 
 
@@ -90,8 +93,8 @@ def _below(value: Any, part: str | int) -> Any:
         return value[str(part)]
     if not isinstance(value, list):
         raise LookupError
-    if isinstance(part, int) or (part.isdecimal() and part.isascii() and len(part) < 10):
-        return value[int(part)]
+    if isinstance(part, int):
+        return value[part]
     for name in _NAMES:
         for item in value:
             if isinstance(item, Mapping) and item.get(name) == part:
@@ -99,10 +102,10 @@ def _below(value: Any, part: str | int) -> Any:
     raise LookupError
 
 
-def _hint(value: Any, part: str) -> str:
+def _hint(value: Any, part: str | int) -> str:
     names = [str(name) for name in islice(_names(value), _MOST_NAMES)]
-    if names:
-        return did_you_mean(part, names)
+    if names and not (isinstance(value, list) and isinstance(part, int)):
+        return did_you_mean(str(part), names)
     return f"[0] to [{len(value) - 1}]" if isinstance(value, list) and value else ""
 
 

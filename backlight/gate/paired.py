@@ -59,21 +59,21 @@ def _recipe(key: Key, document: Mapping[str, Any]) -> _Recipe | None:
             return ("robust",), np.asarray
         case (("loss" | "clean_top5" | "robust_top5") as name,):
             return (name,), np.asarray
-        case ("per_class", str(name), "accuracy" | "recall" | "clean"):
-            number = _class_number(document, name)
+        case ("per_class", name, "accuracy" | "recall" | "clean"):
+            number = _class_number(document, str(name))
             return ("label", "prediction"), lambda true, said: np.where(true == number, true == said, np.nan)
-        case ("kinds", str(kind), "accuracy"):
+        case ("kinds", kind, "accuracy"):
             return ("label", f"{kind}.prediction"), _right_on_average
-        case ("kinds", str(kind), "accuracy", int(place)):
+        case ("kinds", kind, "accuracy", int(place)):
             return ("label", f"{kind}.prediction"), lambda label, said: label == said[:, place]
         case ("mean_accuracy",):
             kinds = document.get("counted")
             names = [f"{one}.prediction" for one in kinds] if isinstance(kinds, list) else []
             return (("label", *names), _right_on_average) if names else None
-        case ("stability", str(name), "flip_share"):
+        case ("stability", name, "flip_share"):
             columns = ("prediction", f"stability.{name}.prediction")
             return columns, lambda clean, said: 1 - _right_on_average(clean, said)
-        case ("methods", str(method), str(metric), "mean"):
+        case ("methods", method, metric, "mean"):
             return (f"{method}.{metric}",), np.asarray
     return None
 

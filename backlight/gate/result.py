@@ -46,6 +46,13 @@ class Result:
         keys = self.document if isinstance(self.document, Mapping) else {}
         return next((verb for key, verb in _VERBS.items() if key in keys), "result")
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """Return what the document says of its model, as `{"model"}`, or nothing."""
+        return (
+            {"model": self.document["model"]} if isinstance(self.document, Mapping) and "model" in self.document else {}
+        )
+
     @cached_property
     def findings(self) -> dict[str, Mapping[str, Any]]:
         """Return the findings of an audit by name, none of other documents.
@@ -62,13 +69,15 @@ class Result:
 
     @cached_property
     def tables(self) -> tuple[Path, ...]:
-        """List the tables that may belong to the document: what it names, and what verbs call theirs, beside it."""
+        """List the tables that may belong to the document: the one it names, those beside it and beside its page."""
         if self.folder is None:
             return ()
-        named = self.document.get("table") if isinstance(self.document, Mapping) else None
-        names = [*([named] if isinstance(named, str) else []), Path(self.name).with_suffix(".parquet").name]
-        beside = [self.folder / name for name in (f"{self.verb}.parquet", *_TABLES)]
-        found = [path for name in names for path in self._allowed(name)] + beside
+        document = self.document if isinstance(self.document, Mapping) else {}
+        table, page = (one if isinstance(one, str) else None for one in (document.get("table"), document.get("html")))
+        usual = (Path(self.name).with_suffix(".parquet").name, f"{self.verb}.parquet", *_TABLES)
+        names = [table] if table else []
+        names += [str(Path(page).parent / name) for name in usual] if page else []
+        found = [path for name in (*names, *usual) for path in self._allowed(name)]
         return tuple(path for path in dict.fromkeys(found) if path.suffix == ".parquet" and path.is_file())
 
     def _allowed(self, name: str) -> list[Path]:

@@ -16,8 +16,8 @@ _NAMED = 5  # gates, or parts of one, that a line names
 class Part:
     """One class, slice, corruption or finding of a gate; `passed` is None where it could not be judged.
 
-    >>> Part("fog", 0.4, None, False, "40.0 %, below 50 %").name
-    'fog'
+    >>> Part("fog", 0.4, None, False, "is 40 %; at least 50 % is asked for", "40 %").short
+    '40 %'
     """
 
     name: str
@@ -25,6 +25,7 @@ class Part:
     interval: tuple[float, float] | None
     passed: bool | None
     words: str
+    short: str
 
     def to_json(self) -> dict[str, Any]:
         """Return `{"name","value","interval","passed"}`."""
@@ -110,12 +111,13 @@ class Verdict:
         return {"passed": self.passed, "gates": [one.to_json() for one in self.judged], "notes": list(self.notes)}
 
     def lines(self) -> tuple[str, ...]:
-        """Return the summary in three lines: the verdict, what failed, what could not be judged."""
+        """Return the summary in three lines: the verdict, what failed or else held, what could not be judged."""
         words = {True: "passed", False: "failed", None: "could not judge"}
         counts = ", ".join(f"{len(found)} {word}" for one, word in words.items() if (found := self.with_outcome(one)))
         head = f"{words[self.passed]}: {self.of}: {counted(len(self.judged), 'gate')}, {counts}"
-        rest = (("failed", False, "none"), ("not judged", None, "none"))
-        return head, *(f"  {word:<10} {_told(self.with_outcome(one)) or none}" for word, one, none in rest)
+        failed = self.with_outcome(False)
+        told = f"  failed     {_told(failed)}" if failed else f"  held       {_told(self.with_outcome(True)) or 'none'}"
+        return head, told, f"  not judged {_told(self.with_outcome(None)) or 'none'}"
 
 
 def together(passed: Iterable[bool | None]) -> bool | None:
@@ -136,6 +138,19 @@ def named(names: Sequence[str], most: int = _NAMED) -> str:
     """
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def told_parts(parts: Sequence[Part]) -> str:
+    """Describe how many parts of a gate hold, and name those that do not.
+
+    >>> told_parts([Part("fog", 0.4, None, False, "is 40 %", "40 %"), Part("snow", 0.6, None, True, "is 60 %", "60 %")])
+    '1 of 2 fails: fog (40 %)'
+    """
+    for outcome, one, several in ((False, "fails", "fail"), (None, "could not be judged", "could not be judged")):
+        found = [f"{part.name} ({part.short})" for part in parts if part.passed is outcome]
+        if found:
+            return f"{len(found)} of {len(parts)} {one if len(found) == 1 else several}: {named(found)}"
+    return f"all {len(parts)} hold" if parts else "there is none"
 
 
 def _told(found: Sequence[Judged]) -> str:

@@ -37,6 +37,7 @@ _HOMES = {
     "starting": ("Start",),
     "training": ("TrainRequest", "train"),
     "evaluating": ("EvaluateRequest", "evaluate"),
+    "checking": ("CheckRequest", "check"),
     "calibrating": ("CalibrateRequest", "calibrate"),
     "exporting": ("ExportRequest", "export"),
     "data_sets": ("ConvertDataRequest", "InspectDataRequest", "convert_data", "inspect_data"),

@@ -20,8 +20,9 @@ class Outcome:
     """What came of a task.
 
     `document` is plain JSON; it is None in every process but the main one, which alone has something to tell.
-    `lines` say the same to people, `warnings` what they must not miss. `files` are those written, `failures` the
-    inputs that failed. `result` is the library's own object, for who goes on in Python.
+    `lines` say the same to people, `warnings` what they must not miss, `commands` something to a build that reads
+    along. `files` are those written, `failures` the inputs that failed. `passed` is False where a gate failed, None
+    where one could not be judged. `result` is the library's own object, for who goes on in Python.
 
     >>> Outcome({"n": 2}, failures=(Failure("a.png", "not a picture"),)).status
     1
@@ -33,10 +34,14 @@ class Outcome:
     failures: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
     result: Any = None
+    passed: bool | None = True
+    commands: tuple[str, ...] = ()
 
     @property
     def status(self) -> int:
-        """Return the exit status: 0 all done, 1 some inputs failed."""
+        """Return the exit status: 4 a gate failed, 3 one could not be judged, 1 some inputs failed, 0 all done."""
+        if self.passed is not True:
+            return NOT_JUDGED if self.passed is None else GATE_FAILED
         return SOME_FAILED if self.failures else ALL_DONE
 
 

@@ -193,6 +193,19 @@ def test_data_sets(tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
     assert outcome.document["pictures"] == 40
 
 
+def test_check(model: Classifier, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `evaluate` writes and says is what gates read: a model against itself has not dropped."""
+    request = tasks.EvaluateRequest(tasks.DataRequest(DATA, "all"), (model,), table=True, out=out)
+    result, gate = out / "evaluate.json", out / "gate.toml"
+    result.write_text(json.dumps(tasks.evaluate(request).document))
+    gate.write_text('[[gate]]\nmetric = "accuracy"\nmin = 0\nby = "class"\n')
+    junit, page = out / "gates.xml", out / "gates.md"
+    outcome = check(tasks.check(tasks.CheckRequest(result, gate, junit=junit, markdown=page)), capsys)
+    assert outcome.files == (junit, page)
+    again = check(tasks.check(tasks.CheckRequest(result, baseline=result)), capsys)
+    assert again.document["gates"][0]["against"]["test"] == "McNemar's exact test"
+
+
 def test_models_and_methods(capsys: pytest.CaptureFixture[str]) -> None:
     check(tasks.models(tasks.ModelsRequest("vit")), capsys)
     check(tasks.methods(tasks.MethodsRequest()), capsys)
