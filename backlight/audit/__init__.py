@@ -9,14 +9,17 @@ probe, neighbors     a linear probe and exact neighbors on stored features; arra
 label_errors         `find_label_errors`: confident learning
 calibration_error    `measure_calibration`, beside what chance shows; calibrators: ways to mend it
 conformal            `conformal_sets`: sets of classes that hold the right one as often as promised
+unknown              `detect_unknown`: scores, by detectors, of activations; separation: AUROC with intervals
 """
 
 from __future__ import annotations
 
+from backlight.audit.activations import Activations
 from backlight.audit.calibration_error import CalibrationError, Chance, Measured, measure_calibration
 from backlight.audit.calibrators import CalibratorComparison, compare_calibrators, temperature_interval
 from backlight.audit.card import SECTIONS, CheckCard
 from backlight.audit.conformal import ConformalSets, conformal_sets, coverage_band
+from backlight.audit.detectors import DETECTORS, DetectorCard
 from backlight.audit.examined import Examined, Part
 from backlight.audit.finding import Finding, NotChecked, Shown, judge, not_judged
 from backlight.audit.kept import Kept, LinearHead
@@ -26,16 +29,21 @@ from backlight.audit.passing import look_once
 from backlight.audit.probe import OutOfFold, Probe, fit_probe, out_of_fold
 from backlight.audit.registry import CHECKS
 from backlight.audit.running import Checked, run_checks
+from backlight.audit.separation import Separated, Separation, measure_separation
+from backlight.audit.unknown import Unknown, detect_unknown
 
 __all__ = [
     "CHECKS",
+    "DETECTORS",
     "SECTIONS",
+    "Activations",
     "CalibrationError",
     "CalibratorComparison",
     "Chance",
     "CheckCard",
     "Checked",
     "ConformalSets",
+    "DetectorCard",
     "Examined",
     "Finding",
     "Kept",
@@ -47,10 +55,14 @@ __all__ = [
     "OutOfFold",
     "Part",
     "Probe",
+    "Separated",
+    "Separation",
     "Shown",
+    "Unknown",
     "compare_calibrators",
     "conformal_sets",
     "coverage_band",
+    "detect_unknown",
     "estimate_label_noise",
     "find_label_errors",
     "find_neighbors",
@@ -58,6 +70,7 @@ __all__ = [
     "judge",
     "look_once",
     "measure_calibration",
+    "measure_separation",
     "not_judged",
     "out_of_fold",
     "run_checks",
