@@ -10,6 +10,7 @@ label_errors         `find_label_errors`: confident learning
 calibration_error    `measure_calibration`, beside what chance shows; calibrators: ways to mend it
 conformal            `conformal_sets`: sets of classes that hold the right one as often as promised
 unknown              `detect_unknown`: scores, by detectors, of activations; separation: AUROC with intervals
+weak_slices          `find_weak_slices`, confirmed on the other half; clusters and ranges: where they are looked for
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from backlight.audit.registry import CHECKS
 from backlight.audit.running import Checked, run_checks
 from backlight.audit.separation import Separated, Separation, measure_separation
 from backlight.audit.unknown import Unknown, detect_unknown
+from backlight.audit.weak_slices import SliceSearch, WeakSlice, find_weak_slices
 
 __all__ = [
     "CHECKS",
@@ -59,6 +61,8 @@ __all__ = [
     "Separation",
     "Shown",
     "Unknown",
+    "SliceSearch",
+    "WeakSlice",
     "compare_calibrators",
     "conformal_sets",
     "coverage_band",
@@ -66,6 +70,7 @@ __all__ = [
     "estimate_label_noise",
     "find_label_errors",
     "find_neighbors",
+    "find_weak_slices",
     "fit_probe",
     "judge",
     "look_once",
