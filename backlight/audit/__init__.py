@@ -11,6 +11,7 @@ calibration_error    `measure_calibration`, beside what chance shows; calibrator
 conformal            `conformal_sets`: sets of classes that hold the right one as often as promised
 unknown              `detect_unknown`: scores, by detectors, of activations; separation: AUROC with intervals
 weak_slices          `find_weak_slices`, confirmed on the other half; clusters and ranges: where they are looked for
+influence            `last_layer_influence`: which training pictures taught an answer
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from backlight.audit.conformal import ConformalSets, conformal_sets, coverage_ba
 from backlight.audit.detectors import DETECTORS, DetectorCard
 from backlight.audit.examined import Examined, Part
 from backlight.audit.finding import Finding, NotChecked, Shown, judge, not_judged
+from backlight.audit.influence import Influence, last_layer_influence
 from backlight.audit.kept import Kept, LinearHead
 from backlight.audit.label_errors import LabelErrors, estimate_label_noise, find_label_errors
 from backlight.audit.neighbors import Neighbors, find_neighbors
@@ -48,6 +50,7 @@ __all__ = [
     "DetectorCard",
     "Examined",
     "Finding",
+    "Influence",
     "Kept",
     "LabelErrors",
     "LinearHead",
@@ -73,6 +76,7 @@ __all__ = [
     "find_weak_slices",
     "fit_probe",
     "judge",
+    "last_layer_influence",
     "look_once",
     "measure_calibration",
     "measure_separation",
