@@ -51,7 +51,7 @@ class Probe:
 
 
 class _AfterNorm(nn.Module):
-    """Keep the dropout and activation that timm's BatchNormAct2d carries beside the normalization."""
+    """Keep the dropout and activation that some normalizations carry, such as timm's BatchNormAct2d."""
 
     def __init__(self, drop: nn.Module, act: nn.Module) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ def _pairs(module: nn.Module, inputs: Tensor) -> list[tuple[nn.Conv2d, nn.BatchN
 
 def _remainder(norm: nn.BatchNorm2d) -> nn.Module:
     parts = dict(norm.named_children())
-    return _AfterNorm(parts["drop"], parts["act"]) if {"drop", "act"} <= set(parts) else nn.Identity()
+    return _AfterNorm(parts.get("drop", nn.Identity()), parts["act"]) if "act" in parts else nn.Identity()
 
 
 def _replace(module: nn.Module, name: str, part: nn.Module) -> None:

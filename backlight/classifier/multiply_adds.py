@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from backlight.classifier.classifier import Classifier
 from backlight.core.errors import ModelError
@@ -23,6 +22,8 @@ def count_multiply_adds(classifier: Classifier, shape: tuple[int, ...]) -> int:
     >>> count_multiply_adds(Classifier.from_module(net, size=4), (3, 4, 4)) == 4 * 4 * 5 * 3 * 3 * 3
     True
     """
+    from torch.utils.flop_counter import FlopCounterMode  # with triton, where that is installed: a second
+
     # Fused attention kernels hide their products from the counter: the plain backend shows them, and an image
     # that wants a gradient keeps nn.MultiheadAttention off its fused path.
     with torch.inference_mode(False), torch.enable_grad():

@@ -39,6 +39,11 @@ class TailWatch(TorchDispatchMode):
         super().__init__()
         self._kinds: dict[int, str] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Torch would import its compiler, which takes seconds, to say that this is not to be compiled.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         name = func._schema.name.partition("::")[2]

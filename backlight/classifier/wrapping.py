@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,7 +74,8 @@ def as_module(module: nn.Module | Callable[[Tensor], Any]) -> nn.Module:
                 f"{type(module).__name__} is not callable", expected="a module or function: images to logits"
             )
         return Function(module)
-    if isinstance(module, torch._dynamo.OptimizedModule):
+    # Whoever compiled a module has imported this, which takes seconds; nobody else has to.
+    if "torch._dynamo" in sys.modules and isinstance(module, torch._dynamo.OptimizedModule):
         return as_module(module._orig_mod)
     if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
         return as_module(module.module)

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,7 @@ def imagenet_labels(classes: int = 1000) -> tuple[str, ...]:
     ('golden retriever', ())
     """
     if classes == 1000:
-        from torchvision.models import ResNet18_Weights
-
-        return tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+        return tuple(label for _, label, _ in _imagenet())
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     subset = infer_imagenet_subset({"num_classes": classes})
@@ -45,16 +44,21 @@ def imagenet_aliases() -> Mapping[str, int]:
     >>> imagenet_aliases()["n02099601"], imagenet_aliases()["tabby cat"]
     (207, 281)
     """
-    from timm.data import ImageNetInfo
-
-    info, labels = ImageNetInfo("imagenet-1k"), {label.casefold() for label in imagenet_labels()}
+    labels = {label.casefold() for label in imagenet_labels()}
     meant: dict[str, set[int]] = {}
-    for index, lemmas in enumerate(info.label_descriptions()):
+    for index, (_, _, lemmas) in enumerate(_imagenet()):
         for lemma in map(str.strip, lemmas.split(",")):
             meant.setdefault(lemma, set()).add(index)
-    synsets = {name: index for index, name in enumerate(info.label_names())}
+    synsets = {synset: index for index, (synset, _, _) in enumerate(_imagenet())}
     lone = {name: min(indices) for name, indices in meant.items() if len(indices) == 1}
     return synsets | {name: index for name, index in lone.items() if name.casefold() not in labels}
+
+
+@functools.cache
+def _imagenet() -> tuple[tuple[str, str, str], ...]:
+    """Read WordNet id, label and lemmas of each of the 1000 classes, kept here because zoos take seconds to import."""
+    rows = files("backlight.models").joinpath("imagenet.tsv").read_text("utf-8").splitlines()
+    return tuple((synset, label, lemmas) for synset, label, lemmas in (row.split("\t") for row in rows))
 
 
 def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:

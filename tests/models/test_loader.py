@@ -69,7 +69,11 @@ def test_lite1_with_its_package(real_data: Path) -> None:
 def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from backlight.models.sources import embedded
 
-    monkeypatch.setitem(embedded.PACKAGES, "efficientnet_lite1", embedded._Package("no_such_package", "File"))
+    monkeypatch.setitem(
+        embedded.PACKAGES,
+        "efficientnet_lite1",
+        embedded.PACKAGES["efficientnet_lite1"]._replace(module="no_such_package"),
+    )
     with pytest.raises(ModelError, match="no-such-package .*not installed"):
         load("efficientnet_lite1")
 
