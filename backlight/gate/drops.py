@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,7 @@ from backlight.gate.result import Result
 from backlight.table.statistics import Z, mcnemar, paired_interval, unpaired_interval
 
 _SHOWN = 60
-_DRAWS = 4999
-_DRAWN_AT_ONCE = 2**22
+_DRAWS = 1999
 _FEWEST = 10  # pairs from which a mean of differences can be drawn again
 # Two results that differ here answer different questions.
 _SAME = ("split", "attack", "norm", "eps", "target", "mode", "severities", "size", "method")
@@ -120,28 +119,26 @@ def _paired(now: PerPicture, before: PerPicture, name: str, falls: bool) -> Chan
     if not len(ours):
         return None
     one, other, n = now.values[ours], before.values[theirs], len(ours)
-    means = float(other.mean()), float(one.mean())
-    if np.isin(one, (0, 1)).all() and np.isin(other, (0, 1)).all():
+    means = now.statistic(other), now.statistic(one)
+    if one.ndim == 1 and np.isin(one, (0, 1)).all() and np.isin(other, (0, 1)).all():
         more, less = int((one > other).sum()), int((one < other).sum())
         most = int(other.sum()) if falls else n - int(other.sum())
         least_p = mcnemar(most, 0)
         interval = paired_interval(more, less, n)
         return Change(*means, interval, mcnemar(more, less), least_p, "McNemar's exact test", n)
-    interval, p = _drawn_again(one - other, name)
+    interval, p = _drawn_again(one, other, now.statistic, name)
     return Change(*means, interval, p, 0.0 if n >= _FEWEST else 1.0, "a paired bootstrap", n)
 
 
-def _drawn_again(apart: np.ndarray, name: str) -> tuple[tuple[float, float], float]:
-    """Return the percentile interval of a mean of differences over bootstrap samples, and how often its sign turns."""
+def _drawn_again(
+    one: np.ndarray, other: np.ndarray, statistic: Callable[[np.ndarray], float], name: str
+) -> tuple[tuple[float, float], float]:
+    """Return the percentile interval of a difference over bootstrap samples, and how often its sign turns."""
     from backlight.core.random import generator_seed  # it needs torch, which no other gate waits for
 
     generator = np.random.default_rng(generator_seed(("gate", name)))
-    rows = max(1, _DRAWN_AT_ONCE // len(apart))
-    means = [
-        apart[generator.integers(len(apart), size=(min(rows, _DRAWS - start), len(apart)))].mean(axis=1)
-        for start in range(0, _DRAWS, rows)
-    ]
-    drawn = np.concatenate(means)
+    draws = (generator.integers(len(one), size=len(one)) for _ in range(_DRAWS))
+    drawn = np.array([statistic(one[rows]) - statistic(other[rows]) for rows in draws])
     low, high = np.quantile(drawn, (0.025, 0.975)).tolist()
     beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     return (low, high), min(1.0, 2 * (beyond + 1) / (_DRAWS + 1))

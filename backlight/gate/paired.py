@@ -12,15 +12,27 @@ from backlight.core.errors import DataError, FileError
 from backlight.gate.keys import Key
 from backlight.gate.result import Result
 from backlight.table import Table
+from backlight.table.statistics import expected_calibration_error
 
 _CLOSE = 1e-5  # tables hold 32 bits of what documents hold in 64
 
 
+def mean(values: np.ndarray) -> float:
+    """Return the mean of what each picture adds."""
+    return float(values.mean())
+
+
+def calibration_error(values: np.ndarray) -> float:
+    """Return the calibration error of pictures' confidence and whether they were right, `[N, 2]`."""
+    return expected_calibration_error(values[:, 0], values[:, 1])
+
+
 class PerPicture(NamedTuple):
-    """The ids of the pictures that a number rests on `[N]`, and what each of them adds to its mean `[N]`."""
+    """The ids of the pictures that a number rests on `[N]`, what each adds to it `[N, ...]`, and what it is of them."""
 
     ids: np.ndarray
     values: np.ndarray
+    statistic: Callable[[np.ndarray], float] = mean
 
 
 def per_picture(result: Result, key: Key, value: float) -> PerPicture | None:
@@ -39,10 +51,14 @@ def per_picture(result: Result, key: Key, value: float) -> PerPicture | None:
         if not len(table) or any(name not in table for name in names):
             continue
         values = np.asarray(values_of(*_columns(table, names, path)), dtype=np.float64)
-        known = np.isfinite(values)
-        if known.any() and abs(float(values[known].mean()) - value) <= _CLOSE * max(1.0, abs(value)):
-            return PerPicture(np.asarray(table.ids)[known], values[known])
+        known = np.isfinite(values).reshape(len(values), -1).all(1)
+        found = PerPicture(np.asarray(table.ids)[known], values[known], _STATISTICS.get(key, mean))
+        if known.any() and abs(found.statistic(found.values) - value) <= _CLOSE * max(1.0, abs(value)):
+            return found
     return None
+
+
+_STATISTICS: dict[Key, Callable[[np.ndarray], float]] = {("ece",): calibration_error}
 
 
 _Recipe = tuple[tuple[str, ...], Callable[..., np.ndarray]]
@@ -53,6 +69,8 @@ def _recipe(key: Key, document: Mapping[str, Any]) -> _Recipe | None:
     match key:
         case ("accuracy" | "clean_accuracy",):
             return ("label", "prediction"), np.equal
+        case ("ece",):
+            return ("label", "prediction", "confidence"), _told_and_right
         case ("top5",):
             return ("rank",), lambda rank: rank < 5
         case ("robust_accuracy",):
@@ -76,6 +94,12 @@ def _recipe(key: Key, document: Mapping[str, Any]) -> _Recipe | None:
         case ("methods", method, metric, "mean"):
             return (f"{method}.{metric}",), np.asarray
     return None
+
+
+def _told_and_right(label: np.ndarray, said: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Return confidence and whether it was right; what has no prediction, or no confidence, does not count."""
+    known = (said >= 0) & (confidence >= 0) & (confidence <= 1 + 1e-6)
+    return np.where(known[:, None], np.stack([confidence, label == said], 1), np.nan)
 
 
 def _right_on_average(label: np.ndarray, *said: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from backlight.core.errors import DataError
 
 Z = 1.959963984540054
@@ -66,3 +68,16 @@ def unpaired_interval(first: tuple[int, int], second: tuple[int, int]) -> tuple[
     below = ((other - low_second) ** 2 + (high - one) ** 2) ** 0.5
     above = ((high_second - other) ** 2 + (one - low) ** 2) ** 0.5
     return other - one - below, other - one + above
+
+
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """Return the expected calibration error of confidences `[N]` and whether each was right `[N]` (Naeini 2015).
+
+    Bins are of equal width; a confidence on an edge falls into the bin above it, and 1 into the last.
+
+    >>> expected_calibration_error(np.array([1.0, 1.0]), np.array([True, False]))
+    0.5
+    """
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(place, weights=np.asarray(confidence, dtype=np.float64) - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidence))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from backlight.core.errors import FileError, UsageError
+from backlight.evaluate.calibration import reliability
 from backlight.gate import Gate, Result, Verdict, check
 from backlight.table import Table
 from backlight.table.statistics import mcnemar, paired_interval, unpaired_interval
@@ -157,6 +158,26 @@ def test_means_that_are_no_shares_are_compared_by_drawing_pictures_again(tmp_pat
     noisy = scored("noisy", scores + draw.normal(0, 0.2, 200) - 0.005)
     assert against(noisy, old, gate)["passed"] is True
     assert against(scored("few", scores[:5] - 1), scored("few_old", scores[:5]), gate)["passed"] is None
+
+
+def test_the_calibration_error_is_compared_by_drawing_pictures_again(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    confidence, right = draw.uniform(0.5, 1, 400), np.zeros(400, dtype=bool)
+    right[draw.uniform(size=400) < confidence] = True
+
+    def claims(name: str, confidence: np.ndarray) -> Result:
+        folder = tmp_path / name
+        folder.mkdir()
+        columns = {"id": list(range(400)), "label": [0] * 400, "prediction": np.where(right, 0, 1)}
+        table = Table.of(columns | {"confidence": confidence})
+        table.write(folder / "samples.parquet")
+        return Result({"n": 400, "ece": reliability(table).ece, "per_class": {}}, "e.json", folder)
+
+    gate, old = Gate("ece", "max_rise", 0.02), claims("old", confidence)
+    boasting = against(claims("boasting", confidence**0.2), old, gate)
+    assert (boasting["test"], boasting["passed"]) == ("a paired bootstrap", False)
+    assert boasting["interval"][0] > 0.02
+    assert against(claims("alike", confidence * 0.99), old, gate)["passed"] is True
 
 
 def test_intervals_alone_are_compared_too() -> None:
