@@ -55,33 +55,54 @@ def near_groups(prints: list[Print]) -> list[list[int]]:
     """Group the places of pictures that look the same: scaled, encoded again or slightly changed.
 
     Two pictures are near when their hashes differ in at most 7 of 64 bits and their thumbnails by at most 10 of
-    255 levels on average; a group is connected by such pairs. Cropped, turned or mirrored copies are not found.
+    255 levels on average; a group is connected by such pairs. Cropped copies are found by
+    `backlight.data.cropped`, turned or mirrored ones not at all.
     """
     if len(prints) < 2:
         return []
-    places = _distinct(prints)
-    kept = [prints[group[0]] for group in places]
-    hashes = np.array([one.hash for one in kept], dtype=np.uint64)
-    thumbnails = np.stack([one.thumbnail for one in kept]).astype(np.int16)
-    component = np.arange(len(kept))
-    for first, second in _close(hashes):
+    hashes = np.array([one.hash for one in prints], dtype=np.uint64)
+    return groups_of(near_components(hashes, np.stack([one.thumbnail for one in prints])))
+
+
+def near_components(hashes: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
+    """Number the groups of pictures that look the same, as `near_groups` finds them: int64 `[N]`.
+
+    `hashes` are uint64 `[N]`, `thumbnails` uint8 `[N,256]`, as `take_print` gives them.
+
+    >>> near_components(np.array([0, 2**40 - 1, 1], np.uint64), np.zeros((3, 256), np.uint8)).tolist()
+    [0, 1, 0]
+    """
+    # Blank pages would be compared each with each for nothing: of equal ones the first stands for all.
+    both = np.concatenate([hashes[:, None].view(np.uint8), thumbnails], 1)
+    _, places, inverse = np.unique(both, axis=0, return_index=True, return_inverse=True)
+    levels = thumbnails[places].astype(np.int16)
+    component = np.arange(len(places))
+    for first, second in _close(hashes[places]):
         apart = component[first] != component[second]
         first, second = first[apart], second[apart]
-        near = np.abs(thumbnails[first] - thumbnails[second]).mean(1) <= THUMBNAIL_DISTANCE
+        near = np.abs(levels[first] - levels[second]).mean(1) <= THUMBNAIL_DISTANCE
         if near.any():
-            component = _united(component, first[near], second[near])
-    groups: dict[int, list[int]] = {}
-    for number, group in zip(component.tolist(), places):
-        groups.setdefault(number, []).extend(group)
-    return sorted(sorted(group) for group in groups.values() if len(group) > 1)
+            component = united(component, first[near], second[near])
+    return _in_order(component[inverse.reshape(-1)])
 
 
-def _distinct(prints: list[Print]) -> list[list[int]]:
-    """Group the places of equal hashes and thumbnails: blank pages would be compared each with each for nothing."""
-    found: dict[tuple[int, bytes], list[int]] = {}
-    for place, one in enumerate(prints):
-        found.setdefault((one.hash, one.thumbnail.tobytes()), []).append(place)
-    return list(found.values())
+def groups_of(component: np.ndarray) -> list[list[int]]:
+    """List the places of each component `[N]` that has more than one, in order.
+
+    >>> groups_of(np.array([0, 1, 0, 2]))
+    [[0, 2]]
+    """
+    order = np.argsort(component, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
+    return sorted(group.tolist() for group in groups if len(group) > 1)
+
+
+def _in_order(component: np.ndarray) -> np.ndarray:
+    """Number components by their first members."""
+    _, first, inverse = np.unique(component, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse.reshape(-1)]
 
 
 def _close(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -106,8 +127,12 @@ def _close(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 yield first[new], second[new]
 
 
-def _united(component: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Number the components anew after these pairs have been connected."""
+def united(component: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Number the components `[N]` anew after these pairs of places have been connected.
+
+    >>> united(np.arange(3), np.array([0]), np.array([2])).tolist()
+    [0, 1, 0]
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
