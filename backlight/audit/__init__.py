@@ -4,6 +4,7 @@ passing, gathering   `look_once`: the pass, in blocks; its parts to arrays
 finding              `Finding`: number, interval, judgement, sentence, pictures, tables, charts, next step
 kept                 `Kept`: what one pass keeps of each picture
 examined             `Examined`: what a check is given; card: `CheckCard` and the sections of the page
+health, splits, accuracy   checks; duplicates: `find_near_duplicates`
 registry, running    every check by name; `run_checks`
 probe, neighbors     a linear probe and exact neighbors on stored features; arrays: what analyses are given
 label_errors         `find_label_errors`: confident learning
@@ -22,6 +23,7 @@ from backlight.audit.calibrators import CalibratorComparison, compare_calibrator
 from backlight.audit.card import SECTIONS, CheckCard
 from backlight.audit.conformal import ConformalSets, conformal_sets, coverage_band
 from backlight.audit.detectors import DETECTORS, DetectorCard
+from backlight.audit.duplicates import DuplicateGroup, find_near_duplicates
 from backlight.audit.examined import Examined, Part
 from backlight.audit.finding import Finding, NotChecked, Shown, judge, not_judged
 from backlight.audit.influence import Influence, last_layer_influence
@@ -48,6 +50,7 @@ __all__ = [
     "Checked",
     "ConformalSets",
     "DetectorCard",
+    "DuplicateGroup",
     "Examined",
     "Finding",
     "Influence",
@@ -72,6 +75,7 @@ __all__ = [
     "detect_unknown",
     "estimate_label_noise",
     "find_label_errors",
+    "find_near_duplicates",
     "find_neighbors",
     "find_weak_slices",
     "fit_probe",

@@ -7,15 +7,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from backlight.audit.finding import Source
 from backlight.audit.kept import Kept
+from backlight.audit.neighbors import Neighbors, find_neighbors
+from backlight.audit.probe import OutOfFold, out_of_fold
 from backlight.classifier import Classifier
 from backlight.core.progress import Progress
 from backlight.data.dataset import Dataset
 
 Depth = Literal["quick", "normal", "deep"]
+NEIGHBORS = 10
 DEPTHS: tuple[Depth, ...] = ("quick", "normal", "deep")
 
 
@@ -107,10 +111,28 @@ class Examined:
             "head": self.kept.head is not None,
             "train": self.train is not None,
             "against": self.against is not None,
-            "pictures": self.classifier is not None and self.data is not None,
-            "gradients": self.classifier is not None and self.data is not None and self.kept.head is not None,
+            "pictures": self._has_pictures,
+            "gradients": self._has_pictures and any(True for _ in self.classifier.module.parameters()),  # type: ignore[union-attr]
         }
         return frozenset(name for name, is_here in found.items() if is_here)
+
+    @property
+    def _has_pictures(self) -> bool:
+        return self.classifier is not None and self.data is not None
+
+    @cached_property
+    def neighbors(self) -> Neighbors:
+        """Return the ten nearest other pictures of each picture of the data, by the cosine of features."""
+        return find_neighbors(self.kept.features, self.kept.features, NEIGHBORS, own=np.arange(len(self.kept)))
+
+    @cached_property
+    def probed(self) -> OutOfFold:
+        """Return what linear probes say of pictures that they were not fitted on; they are fitted once for all checks.
+
+        Raises InputError where there are fewer than two classes.
+        """
+        kept = self.kept
+        return out_of_fold(kept.features, kept.labels, classes=len(kept.label_names), ids=kept.ids, seed=self.seed)
 
     def of_source(self, source: Source) -> Part | None:
         """Return the data set that a picture's `source` names."""

@@ -61,7 +61,7 @@ def find_cropped(thumbnails: np.ndarray, least: float = POSSIBLE) -> CroppedPair
         [_alike(values[kept[a]], values[kept[b]]) for a, b in zip(first.split(_PAIRS), second.split(_PAIRS))]
     )
     enough = alike >= least
-    return CroppedPairs(*(kept[one[enough]].numpy() for one in (first, second)), alike[enough].numpy())
+    return CroppedPairs(kept[first[enough]].numpy(), kept[second[enough]].numpy(), alike[enough].numpy())
 
 
 def _coarse(values: Tensor) -> Tensor:

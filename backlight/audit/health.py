@@ -1,0 +1,275 @@
+"""Whether pictures are fit to be learned from and measured on: light, blur, shape, color, balance, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from backlight.audit.card import CheckCard
+from backlight.audit.duplicates import DuplicateGroup, duplicates_of
+from backlight.audit.examined import Examined
+from backlight.audit.finding import Finding, Judgement, Shown, judge
+from backlight.audit.kept import Kept
+from backlight.core.errors import counted
+from backlight.page.charts import bar_chart
+from backlight.table.statistics import wilson
+
+LOOK, BAD = 0.01, 0.05
+"""Shares of odd pictures from which they are worth a look, and bad."""
+
+_SHOWN, _BARS = 12, 20
+_SOURCE = "cleanvision 0.3, github.com/cleanlab/cleanvision"
+_IQR, _UNBALANCED, _SCARCE = 3.0, 10.0, 100.0
+
+
+@dataclass(frozen=True)
+class HealthRule:
+    """One way in which pictures are odd: which rows `[N]` are, the property that says how much, and the next step.
+
+    `show` names the property by which the oddest come first, the lowest, or with a minus the highest first.
+
+    >>> rule = RULES["dark_pictures"]
+    >>> rule.odd(Kept.of(np.zeros((2, 2)), luminance_99=np.array([0.1, 0.9]))).tolist()
+    [True, False]
+    """
+
+    words: str
+    odd: Callable[[Kept], np.ndarray]
+    show: str
+    next: str
+
+
+def _sizes_apart(kept: Kept) -> np.ndarray:
+    size = kept.properties["size"]
+    low, high = np.percentile(size, (25, 75))
+    return (size < low - _IQR * (high - low)) | (size > high + _IQR * (high - low))
+
+
+def _grey_among_colored(kept: Kept) -> np.ndarray:
+    grey = kept.properties["colorfulness"] == 0
+    return grey & ~grey.all()
+
+
+RULES = {
+    "dark_pictures": HealthRule(
+        "dark: 99 % of their pixels are below a third of full light",
+        lambda kept: kept.properties["luminance_99"] < 0.32,
+        "luminance_99",
+        "Look whether anything can be seen; take them out or light them before training.",
+    ),
+    "light_pictures": HealthRule(
+        "overexposed: 95 % of their pixels are nearly white",
+        lambda kept: 1 - kept.properties["luminance_5"] < 0.05,
+        "-luminance_5",
+        "Look whether anything can be seen; take them out.",
+    ),
+    "blurred_pictures": HealthRule(
+        "blurred, even at 64 pixels",
+        lambda kept: kept.properties["blur_score"] < 0.29,
+        "blur_score",
+        "Take them out of the test, or keep them if the field is as blurred.",
+    ),
+    "odd_aspect": HealthRule(
+        "almost three times as long as wide",
+        lambda kept: kept.properties["aspect"] < 0.35,
+        "aspect",
+        "Mind that the crop to the input size leaves most of such a picture out.",
+    ),
+    "odd_size": HealthRule(
+        "of a size far from the others",
+        _sizes_apart,
+        "size",
+        "Look where they come from: another source may be another kind of picture.",
+    ),
+    "grey_pictures": HealthRule(
+        "grey, among colored ones",
+        _grey_among_colored,
+        "contrast",
+        "Look whether classes differ by it: see the shortcuts.",
+    ),
+    "empty_pictures": HealthRule(
+        "nearly of one color: low information",
+        lambda kept: 0.1 * kept.properties["entropy"] < 0.3,
+        "entropy",
+        "Take them out: there is nothing to see.",
+    ),
+}
+"""Every rule of picture health by the name of its finding; thresholds are cleanvision's."""
+
+
+def check_pictures(examined: Examined) -> Iterator[Finding]:
+    """Find pictures that cannot be read, and those that each rule of `RULES` calls odd."""
+    kept = examined.kept
+    broken, count = len(kept.failed), len(kept) + len(kept.failed)
+    interval = wilson(broken, count)
+    yield Finding(
+        "broken_pictures",
+        "health",
+        broken / count,
+        interval,
+        count,
+        "good" if not broken else "bad" if interval[0] > LOOK else "look",
+        f"{broken:,} of {counted(count, 'picture')} cannot be read." if broken else "Every picture can be read.",
+        next="Mend or delete the files that the table names." if broken else "",
+        gain=broken / count,
+        tables={
+            "Files that cannot be read": {
+                "file": [one.path for one in kept.failed],
+                "error": [one.error for one in kept.failed],
+            }
+        }
+        if broken
+        else {},
+    )
+    for name, rule in RULES.items():
+        yield _odd(name, rule, kept)
+
+
+def _odd(name: str, rule: HealthRule, kept: Kept) -> Finding:
+    odd = rule.odd(kept)
+    number, count = int(odd.sum()), len(kept)
+    interval = wilson(number, count)
+    column = kept.properties[rule.show.removeprefix("-")]
+    rows = np.flatnonzero(odd)
+    order = np.argsort(-column[rows] if rule.show.startswith("-") else column[rows], kind="stable")
+    worst = rows[order]
+    words = f"{number:,} of {counted(count, 'picture')} {'is' if number == 1 else 'are'} {rule.words}."
+    shown = rule.show.removeprefix("-")
+    return Finding(
+        name,
+        "health",
+        number / count,
+        interval,
+        count,
+        judge(interval, look=LOOK, bad=BAD),
+        words if number else f"None of {counted(count, 'picture')} is {rule.words}.",
+        tuple(Shown(kept.ids[row], class_of(kept, row)) for row in worst[:_SHOWN]),
+        rule.next if number else "",
+        tables={"Pictures": {"id": [kept.ids[row] for row in worst], shown: column[worst].tolist()}} if number else {},
+    )
+
+
+def check_balance(examined: Examined) -> Iterator[Finding]:
+    """Find how many times the commonest class is as common as the rarest, and classes without pictures."""
+    kept = examined.kept
+    counts = np.bincount(kept.labels, minlength=len(kept.label_names))
+    present = counts[counts > 0]
+    ratio = float(present.max() / present.min())
+    most, least = int(counts.argmax()), int(np.where(counts > 0, counts, np.iinfo(np.int64).max).argmin())
+    absent = int((counts == 0).sum())
+    sentence = f"The commonest class, {kept.label_names[most]}, has {counted(int(counts[most]), 'picture')}"
+    sentence += f", the rarest, {kept.label_names[least]}, {int(counts[least]):,}"
+    sentence += f"; {counted(absent, 'class')} of the model {'has' if absent == 1 else 'have'} none." if absent else "."
+    order = np.argsort(-counts, kind="stable")
+    order = order[counts[order] > 0]
+    judgement: Judgement = "bad" if ratio > _SCARCE else "look" if ratio > _UNBALANCED else "good"
+    bars = [(kept.label_names[row], int(counts[row]) / len(kept)) for row in order[:_BARS]]
+    yield Finding(
+        "class_balance",
+        "health",
+        ratio,
+        None,
+        len(kept),
+        judgement,
+        sentence,
+        next="Collect pictures of the rarest classes, or read accuracy class by class." if ratio > _UNBALANCED else "",
+        unit="number",
+        tables={
+            "Pictures by class": {"class": [kept.label_names[row] for row in order], "pictures": counts[order].tolist()}
+        },
+        charts={
+            f"Share of the pictures, by class{' (the commonest)' if len(order) > _BARS else ''}": bar_chart(
+                bars, alt="Share of the pictures by class"
+            )
+        },
+    )
+
+
+def check_duplicates(examined: Examined) -> Iterator[Finding]:
+    """Find pictures that are there more than once within the data: exactly, and nearly."""
+    kept = examined.kept
+    groups = duplicates_of(kept)
+    for name, words, exact in (("exact_duplicates", "exact copies", True), ("near_duplicates", "near copies", False)):
+        yield _copies(name, words, [group for group in groups if group.exact == exact], kept)
+
+
+def _copies(name: str, words: str, groups: list[DuplicateGroup], kept: Kept) -> Finding:
+    copies, count = sum(group.copies for group in groups), len(kept)
+    interval = wilson(copies, count)
+    torn = [group for group in groups if len({int(kept.labels[row]) for row in group.rows} - {-1}) > 1]
+    sentence = (
+        f"{copies:,} of {counted(count, 'picture')} are {words} of others" if copies else f"No picture has {words}"
+    )
+    sentence += (
+        f"; {counted(len(torn), 'group')} of them {'has' if len(torn) == 1 else 'have'} several labels."
+        if torn
+        else "."
+    )
+    shown = sorted(groups, key=lambda group: group not in torn)
+    judgement = judge(interval, look=LOOK, bad=BAD)
+    return Finding(
+        name,
+        "health",
+        copies / count,
+        interval,
+        count,
+        "look" if torn and judgement == "good" else judgement,
+        sentence,
+        tuple(
+            Shown(kept.ids[row], class_of(kept, row), group=place)
+            for place, group in enumerate(shown[:_SHOWN])
+            for row in group.rows[:4]
+        ),
+        "Keep one of each group; where labels differ, at most one is right." if copies else "",
+        gain=copies / count,
+        tables={"Copies": group_table(groups, [kept])} if groups else {},
+    )
+
+
+def group_table(groups: list[DuplicateGroup], parts: list[Kept]) -> dict[str, list[object]]:
+    """List the members of groups of duplicates, a row each; rows of groups count on from one data set to the next."""
+    rows = [(place, *located(row, parts)) for place, group in enumerate(groups) for row in group.rows]
+    return {
+        "group": [place for place, _, _ in rows],
+        "data": [part.name for _, part, _ in rows],
+        "picture": [part.ids[row] for _, part, row in rows],
+        "label": [class_of(part, row) for _, part, row in rows],
+        "exact": [groups[place].exact for place, _, _ in rows],
+    }
+
+
+def located(row: int, parts: list[Kept]) -> tuple[Kept, int]:
+    """Return the data set of a row that counts on from one to the next, and the row within it.
+
+    >>> kept = Kept.of(np.zeros((3, 2)))
+    >>> located(4, [kept, kept])[1]
+    1
+    """
+    for part in parts:
+        if row < len(part):
+            return part, row
+        row -= len(part)
+    raise IndexError(row)
+
+
+def class_of(kept: Kept, row: int) -> str:
+    """Name the label of a row, nothing where it has none.
+
+    >>> class_of(Kept.of(np.zeros((1, 2)), labels=[1], label_names=["cat", "dog"]), 0)
+    'dog'
+    """
+    label = int(kept.labels[row])
+    return kept.label_names[label] if label >= 0 else ""
+
+
+CARDS = (
+    CheckCard(
+        "pictures", "health", check_pictures, reference=_SOURCE, avoid="pictures that are dark or blurred by intent"
+    ),
+    CheckCard("class_balance", "health", check_balance, needs=frozenset({"labels"}), avoid="samples drawn by class"),
+    CheckCard(
+        "duplicates", "health", check_duplicates, avoid="copies that were turned or mirrored: they are not found"
+    ),
+)
