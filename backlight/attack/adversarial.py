@@ -69,7 +69,10 @@ class AttackResult(Displayed):
 
     @property
     def blind(self) -> Tensor:
-        """Describe where no answer was found and gradients were zero all over, which says nothing: bool `[B]`."""
+        """Describe where no answer was found and gradients were zero all over or no numbers: bool `[B]`.
+
+        Such a picture may be easy to fool all the same.
+        """
         return (self.zero_grads > 0) & ~self.success
 
     def __len__(self) -> int:
@@ -78,7 +81,7 @@ class AttackResult(Displayed):
     def __repr__(self) -> str:
         fooled = int(self.success.sum())
         blind = int(self.blind.sum())
-        doubt = f"; gradients of {blind} others were zero all over" if blind else ""
+        doubt = f"; gradients of {blind} others were zero all over or no numbers" if blind else ""
         return f"AttackResult({self.method}, {self.threat.describe()}: {fooled} of {len(self)} fooled{doubt})"
 
 

@@ -13,6 +13,7 @@ from backlight.attack.challenge import Challenge
 from backlight.attack.gradient import pgd
 from backlight.attack.referee import judge_logits
 from backlight.attack.threat import ThreatModel
+from backlight.classifier.heads import well_defined
 from backlight.pixels import Result
 from backlight.table import Table
 
@@ -52,7 +53,7 @@ def judge_table(table: Table, audit: tuple[int, int, int] | None = None, bound: 
     robust = table["robust"].astype(bool)
     zero = int(((table["zero_grads"] > 0) & robust).sum())
     if zero:
-        words = f"{zero} of {int(robust.sum())} surviving images had gradients that were zero all over"
+        words = f"{zero} of {int(robust.sum())} surviving images had gradients that were zero all over or NaN"
         remedy = "attack by margin or dlr instead of cross-entropy, and by square; look for saturation or rounding"
         found.append(Doubt("zero gradients", words, remedy))
     by_square = int((table["broken_by"] == "square").sum())
@@ -109,6 +110,7 @@ def _randomized(challenge: Challenge) -> Doubt | None:
 def _quantized(challenge: Challenge) -> Doubt | None:
     shifted = challenge.images + torch.where(challenge.images > 0.5, -_SMALL_SHIFT, _SMALL_SHIFT)
     same = (judge_logits(challenge.classifier, shifted) == challenge.clean).all(1)
+    same = same[well_defined(challenge.clean)]
     if not len(same) or float(same.double().mean()) < 0.5:
         return None
     words = f"a change of 0.02/255 leaves the logits of {int(same.sum())} of {len(same)} images exactly as they were"

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.classifier.heads import well_defined
+from backlight.classifier.heads import predicted_classes
 from backlight.core.errors import DataError, Failure
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
@@ -91,6 +92,17 @@ def _shape(classifier: Classifier, data: Dataset) -> tuple[int, ...]:
     return tuple(data.read([0]).shape[1:]) if len(data) else (classifier.channels, 1, 1)
 
 
+class _Answer(NamedTuple):
+    """The predicted classes `[B]`, -1 where none is well defined, and the probabilities `[B,classes]`."""
+
+    prediction: Tensor
+    probabilities: Tensor
+
+    @property
+    def confidence(self) -> Tensor:
+        return self.probabilities.amax(1)
+
+
 class _Looker:
     """Everything that one block needs: the classifier, how pictures are resized for it, what is asked, the seed."""
 
@@ -111,44 +123,44 @@ class _Looker:
 
     def _batch(self, data: Dataset, images: Tensor, labels: Tensor, ids: list[str]) -> Table:
         random = Random(self.seed, ids)
-        clean = self._probabilities(images)
-        prediction, confidence = _answers(clean)
-        columns: dict[str, object] = {"id": ids, "label": labels, "prediction": prediction, "confidence": confidence}
+        clean = self._answer(images)
+        columns: dict[str, object] = {"id": ids, "label": labels}
+        columns |= {"prediction": clean.prediction, "confidence": clean.confidence}
         for card in self.request.kinds:
             answers = [
-                _answers(self._probabilities(corrupt(images, card, one, random=random, table=self.request.table)))
+                self._answer(corrupt(images, card, one, random=random, table=self.request.table))
                 for one in self.request.severities
             ]
-            predictions, confidences = zip(*answers)
-            columns[f"{card.name}.prediction"] = torch.stack(predictions, 1)
-            columns[f"{card.name}.confidence"] = torch.stack(confidences, 1)
+            columns[f"{card.name}.prediction"] = torch.stack([one.prediction for one in answers], 1)
+            columns[f"{card.name}.confidence"] = torch.stack([one.confidence for one in answers], 1)
         if self.request.stability:
             columns |= self._stability(data, images, ids, clean)
         return Table.of(columns)
 
-    def _stability(self, data: Dataset, images: Tensor, ids: list[str], clean: Tensor) -> dict[str, Tensor]:
-        random, before = Random(self.seed, ids), _answers(clean)[0]
+    def _stability(self, data: Dataset, images: Tensor, ids: list[str], clean: _Answer) -> dict[str, Tensor]:
+        random = Random(self.seed, ids)
         columns: dict[str, Tensor] = {}
         for shift in SHIFTS.values():
             views = [
                 self._shifted(shift, images, amount, random) for amount in shift.amounts_for(min(images.shape[2:]))
             ]
-            columns |= _changes(shift.name, [self._probabilities(view) for view in views], clean, before)
+            columns |= _changes(shift.name, [self._answer(view) for view in views], clean)
         place = {name: row for row, name in enumerate(data.ids)}
         block = data.take([place[one] for one in ids])
         for name, rules in other_resizes(self.resize).items():
             views = [next(iter(block.resized(rule).batches(len(ids)))).images for rule in rules]
-            columns |= _changes(name, [self._probabilities(view) for view in views], clean, before)
+            columns |= _changes(name, [self._answer(view) for view in views], clean)
         return columns
 
     def _shifted(self, shift: Shift, images: Tensor, amount: float, random: Random) -> Tensor:
         return shift.change(images.cpu(), amount, random.fork(("shift", shift.name, str(amount))))
 
-    def _probabilities(self, images: Tensor) -> Tensor:
+    def _answer(self, images: Tensor) -> _Answer:
         with torch.no_grad():
             logits = self.classifier.logits(images.to(self.classifier.device)).cpu()
+        prediction = predicted_classes(logits)  # of the logits: close ones have the same probability
         # Nowhere sure where no prediction is well defined.
-        return torch.where(well_defined(logits)[:, None], logits.softmax(1), 0.0)
+        return _Answer(prediction, torch.where(prediction[:, None] >= 0, logits.softmax(1), 0.0))
 
 
 def _undefined(table: Table, request: CorruptionRequest) -> Iterator[Failure]:
@@ -159,17 +171,11 @@ def _undefined(table: Table, request: CorruptionRequest) -> Iterator[Failure]:
             yield Failure(table.ids[row], f"no well-defined prediction in {count} of {request.looks} looks")
 
 
-def _answers(probabilities: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the predicted class, -1 where none is well defined, and the confidence."""
-    confidence, prediction = probabilities.max(1)
-    return torch.where(confidence > 0, prediction, -1), confidence
-
-
-def _changes(name: str, views: list[Tensor], clean: Tensor, before: Tensor) -> dict[str, Tensor]:
-    rows = torch.arange(len(before))
-    moved = [(view[rows, before] - clean[rows, before]).abs() for view in views]
+def _changes(name: str, views: list[_Answer], clean: _Answer) -> dict[str, Tensor]:
+    rows, before = torch.arange(len(clean.prediction)), clean.prediction
+    moved = [(view.probabilities[rows, before] - clean.probabilities[rows, before]).abs() for view in views]
     return {
-        f"stability.{name}.prediction": torch.stack([_answers(view)[0] for view in views], 1),
+        f"stability.{name}.prediction": torch.stack([view.prediction for view in views], 1),
         f"stability.{name}.change": torch.stack(moved, 1),
     }
 

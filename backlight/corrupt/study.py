@@ -187,14 +187,17 @@ class CorruptionStudy(Displayed):
         names = [one.removeprefix("stability.").removesuffix(ends) for one in self.table.names if _is_stability(one)]
         found = {name: self._stable(name) for name in names}
         # Pictures that have the input size already are not resized: nothing was tried.
-        return {name: one for name, one in found.items() if one.change > 0 or name in SHIFTS}
+        return {name: one for name, one in found.items() if one.change != 0 or name in SHIFTS}
 
     def _stable(self, name: str) -> StabilityResult:
-        flipped = np.asarray(self.table[f"stability.{name}.prediction"] != self.table["prediction"][:, None])
+        before, after = self.table["prediction"][:, None], np.asarray(self.table[f"stability.{name}.prediction"])
+        flipped = (after != before) | (after < 0)  # where there is no prediction none stays
         share, count = float(flipped.mean()), len(flipped)
         # Looks at one picture are no independent trials: the interval is that of as many trials as pictures.
         interval = wilson(round(share * count), count)
-        change = float(np.mean(self.table[f"stability.{name}.change"], dtype=np.float64))
+        known = before[:, 0] >= 0
+        moved = np.asarray(self.table[f"stability.{name}.change"])[known]
+        change = float(np.mean(moved, dtype=np.float64)) if len(moved) else float("nan")
         return StabilityResult(name, share, interval, tuple(flipped.mean(0).tolist()), change)
 
     @cached_property

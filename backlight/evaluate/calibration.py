@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from backlight.table import Table
 TEMPERATURES = (0.01, 100.0)
 """Between these a temperature is looked for."""
 
-_AT_THE_END = 1.001
+_AT_THE_END, _FLAT = 1.001, 1e-9
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
     The loss is convex in 1/T, so a search by thirds of log T within `TEMPERATURES` finds the one minimum.
 
-    Where the loss still falls at an end, that end comes back: `beyond` says so.
+    Where the loss still falls at an end, that end comes back, and 1 where it is the same everywhere: `beyond` says so.
 
     >>> logits = torch.tensor([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [4.0, 0.0]])
     >>> round(fit_temperature(logits, torch.tensor([0, 0, 0, 1])), 2)  # log(3) / 4 = 1 / 3.64
@@ -82,11 +84,9 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    exact = logits.double()
-
-    def loss(temperature: float) -> float:
-        return float(F.cross_entropy(exact / temperature, labels))
-
+    loss = partial(_loss_at, logits, labels)
+    if _is_flat(loss):
+        return 1.0
     result = minimize_scalar(
         lambda power: loss(10.0**power),
         bounds=tuple(math.log10(end) for end in TEMPERATURES),
@@ -98,20 +98,44 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     return min(TEMPERATURES, key=loss) if min(map(loss, TEMPERATURES)) <= loss(found) else found
 
 
-def beyond(temperature: float) -> str:
-    """Return in words why a temperature at an end of `TEMPERATURES` is no optimum, empty elsewhere.
+def beyond(temperature: float, logits: torch.Tensor, labels: torch.Tensor) -> str:
+    """Return in words why the temperature that `fit_temperature` found is no optimum, empty where it is one.
 
-    >>> beyond(1.5)
-    ''
+    >>> beyond(1.0, torch.zeros(4, 2), torch.tensor([0, 0, 0, 1]))
+    'the loss is the same at every temperature: the logits of a picture are all equal, or nearly so'
     """
     colder, warmer = TEMPERATURES
+    if _is_flat(partial(_loss_at, logits, labels)):
+        return "the loss is the same at every temperature: the logits of a picture are all equal, or nearly so"
     if temperature < colder * _AT_THE_END:
         why = f"the loss falls with the temperature, beyond the bound of {colder:g}: hardly an answer is wrong"
         return f"{why}; more pictures would tell, or ones that the model was not trained on"
-    if temperature > warmer / _AT_THE_END:
-        why = f"the loss falls as the temperature grows, beyond the bound of {warmer:g}: no temperature helps"
-        return f"{why}, since the answers are no better than chance; look at the labels and the order of the classes"
-    return ""
+    if temperature <= warmer / _AT_THE_END:
+        return ""
+    why = f"the loss falls as the temperature grows, beyond the bound of {warmer:g}"
+    if not _better_than_chance(logits, labels):
+        chance = "no temperature helps, since the answers are no better than chance"
+        return f"{why}: {chance}; look at the labels and the order of the classes"
+    largest = float(logits[logits.isfinite()].abs().max())
+    return f"{why}: the logits are as large as {largest:.3g}; divide them, if that is what the model is meant to return"
+
+
+def _loss_at(logits: torch.Tensor, labels: torch.Tensor, temperature: float) -> float:
+    # Below their maximum, which changes no loss, logits of any size can be divided.
+    exact = logits.double()
+    return float(F.cross_entropy((exact - exact.amax(1, keepdim=True)) / temperature, labels))
+
+
+def _is_flat(loss: Callable[[float], float]) -> bool:
+    colder, warmer = map(loss, TEMPERATURES)
+    return warmer > 0 and abs(colder - warmer) <= _FLAT * warmer and abs(loss(1.0) - warmer) <= _FLAT * warmer
+
+
+def _better_than_chance(logits: torch.Tensor, labels: torch.Tensor) -> bool:
+    """Whether the loss falls below that of guessing at some temperature: by its slope in 1/T at 0."""
+    exact, finite = logits.double(), logits.isfinite()
+    means = torch.where(finite, exact, 0.0).sum(1) / finite.sum(1)
+    return bool((exact.gather(1, labels[:, None])[:, 0] - means).mean() > 0)
 
 
 def coverage_curve(table: Table) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from backlight.core.errors import DataError, FileError, UsageError
 from backlight.core.files import write_text
@@ -43,11 +42,8 @@ class Calibration:
     ece_before: float
     ece_after: float
     after: Table
-
-    @property
-    def note(self) -> str:
-        """Return why the temperature is no optimum, empty where it is one."""
-        return beyond(self.temperature)
+    note: str = ""
+    """Why the temperature is no optimum, empty where it is one."""
 
     def coverage(self) -> list[dict[str, float]]:
         """Return the accuracy on the most confident share of pictures, at some shares (ties counted whole).
@@ -61,7 +57,7 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `calibrate`."""
-        numbers = {name: value for name, value in vars(self).items() if name != "after"}
+        numbers = {name: value for name, value in vars(self).items() if name not in ("after", "note")}
         return {**numbers, "n": len(self.after), "note": self.note or None, "coverage": self.coverage()}
 
 
@@ -71,7 +67,7 @@ def calibrate(table: Table) -> Calibration:
     Divide logits by the temperature to use it. The error after it is on the same pictures: for an unbiased one
     evaluate on others.
 
-    Raises DataError for a table without logits or with unlabeled pictures.
+    Raises DataError for a table without logits or with unlabeled pictures, and where no loss is finite.
 
     >>> data = tabulate(["a", "b", "c", "d"], torch.tensor([0, 0, 0, 1]), torch.tensor([[4.0, 0.0]] * 4))
     >>> found = calibrate(data)
@@ -80,17 +76,21 @@ def calibrate(table: Table) -> Calibration:
     """
     if "logits" not in table or "loss" not in table:
         raise DataError(f"a table with the columns {table.names}", expected="logits and loss of labeled pictures")
-    known = table.where(np.isfinite(table["loss"]))
+    finite = np.isfinite(table["loss"])
+    if not finite.any():
+        raise DataError(f"none of {len(table)} pictures has a finite loss", expected="a model that has predictions")
+    known = table.where(finite)
     logits, labels = torch.tensor(known["logits"]), torch.tensor(known["label"])
     temperature = fit_temperature(logits, labels)
     after = at_temperature(table, temperature)
     return Calibration(
         temperature,
         mean_loss(table),
-        float(F.cross_entropy(logits.double() / temperature, labels)),
+        mean_loss(after),
         reliability(table).ece,
         reliability(after).ece,
         after,
+        beyond(temperature, logits, labels),
     )
 
 
@@ -101,7 +101,10 @@ def at_temperature(table: Table, temperature: float) -> Table:
     >>> at_temperature(data, 2.0)["logits"].tolist()
     [[2.0, 0.0]]
     """
-    after = tabulate(table.ids, torch.tensor(table["label"]), torch.tensor(table["logits"]) / temperature)
+    logits = torch.tensor(table["logits"])
+    largest = torch.finfo(logits.dtype).max
+    divided = torch.where(logits.isfinite(), (logits.double() / temperature).clamp(-largest, largest), logits)
+    after = tabulate(table.ids, torch.tensor(table["label"]), divided.to(logits.dtype))
     # Division can make two logits equal; what is predicted must not depend on that.
     return after.with_columns(prediction=table["prediction"])
 

@@ -194,7 +194,7 @@ def _record(run: Run, look: Look) -> Tensor:
     """Keep what was looked at where it is better, count costs, and tell where a next step makes sense."""
     kept, rows, finite, slope = run.result, run.rows, look.finite, look.largest_slope
     if slope is not None:
-        kept.zero_grads[rows] += slope == 0
+        kept.zero_grads[rows] += look.finite & look.well_defined & ((slope == 0) | ~slope.isfinite())
     kept.steps[rows] = run.t
     kept.forwards[rows] += look.forwards
     kept.backwards[rows] += look.backwards

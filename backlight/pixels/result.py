@@ -67,7 +67,7 @@ class Result:
     forwards: Tensor
     backwards: Tensor
     zero_grads: Tensor
-    """How many gradients were zero all over `[B]`: a sign of masked gradients."""
+    """How many gradients were zero all over, or NaN or infinite, `[B]`: a sign of masked gradients."""
 
     @classmethod
     def blank(cls, images: Tensor) -> Result:

@@ -16,7 +16,11 @@ _CHANCE = 0.05
 
 
 def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
-    """Return what the section of calibration shows."""
+    """Return what the section of calibration shows, of the pictures that have a prediction."""
+    known = table["prediction"] >= 0
+    if not known.any():
+        return {"ece": None}
+    table = table.where(known)
     found = reliability(table)
     filled = np.flatnonzero(found.counts)
     points = tuple((float(found.confidence[one]), float(found.accuracy[one])) for one in filled)

@@ -97,7 +97,7 @@ def _lines(one: AttackedPicture) -> Iterator[str]:
         yield f"  {one.note}"
     if one.zero_gradients and not one.success:
         yield (
-            f"  {counted(one.zero_gradients, 'gradient')} zero all over: the model rounds or is saturated, and "
+            f"  {counted(one.zero_gradients, 'gradient')} zero all over or NaN: the model rounds or is saturated, and "
             "not fooled says nothing; try --objective margin, or --method square"
         )
     yield f"  {one.png}"

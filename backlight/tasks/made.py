@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from backlight.visualize import Fooling, Pictures
 from backlight.visualize.gallery import contact_sheet, frame_sheet
 
 _LONGEST_NAME = 60
+_NOWHERE = "what was to be raised is NaN or infinite: the picture shows only where the work began"
 
 
 @dataclass(frozen=True)
@@ -134,13 +136,14 @@ def describe_made(made: Made) -> Iterator[str]:
 
 
 def made_outcome(classifier: Classifier, done: Sequence[Made], failed: Sequence[Failure] = ()) -> Outcome:
-    """Tell of pictures that were made, with every file that belongs to them."""
+    """Tell of pictures that were made, with every file that belongs to them; those that led nowhere have failed."""
     kinds = ("html", "iterations_png", "sheet")
     files = [str(file) for one in done for file in (one.png, *(one.more.get(kind) for kind in kinds)) if file]
+    led = [one for one in done if math.isfinite(one.objective)]
     return one_per_input(
-        done,
-        failed,
-        chain.from_iterable(map(describe_made, done)),
+        led,
+        (*failed, *(Failure(one.png, _NOWHERE) for one in done if not math.isfinite(one.objective))),
+        chain.from_iterable(map(describe_made, led)),
         files=dict.fromkeys(files),
         warnings=doubts_of(classifier),
         result=list(done),

@@ -70,6 +70,25 @@ def test_pictures_without_a_prediction_are_neither_right_nor_robust(fault: str, 
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+def test_pictures_without_a_prediction_make_no_model_quantized(fault: str) -> None:
+    net = Then(FAULTS[fault])
+    images = data(net).read(range(8)) / 255
+    challenge = Challenge.of(Classifier.from_module(net, size=8), images, threat=ThreatModel("linf", "8/255"))
+    assert "quantized model" not in [doubt.name for doubt in check_model(challenge)]
+
+
+def test_gradients_that_are_no_numbers_are_said_as_those_of_zero_are() -> None:
+    net = Then(lambda x, z: z + (x - x).sum((1, 2, 3)).sqrt()[:, None])  # the slope of a root at 0
+    pictures = data(net)
+    classifier = Classifier.from_module(net, size=8, labels=LABELS)
+    found = attack(classifier, pictures.read(range(8)) / 255, eps="8/255", steps=3)
+    assert found.blind.sum() > 4
+    assert (found.blind | found.success).all()
+    robust = evaluate_robustness(classifier, pictures, RobustnessRequest("pgd:steps=3", eps="8/255"))
+    assert "zero gradients" in [doubt.name for doubt in robust.verdicts]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_no_attack_succeeds_on_a_picture_without_a_prediction(fault: str) -> None:
     net = Then(FAULTS[fault])
     images = data(net).read(range(8)) / 255

@@ -127,3 +127,28 @@ def test_pictures_without_a_prediction_are_wrong_and_named() -> None:
     assert found.clean_accuracy == pytest.approx(5 / 6)
     assert "no well-defined prediction" in {one.path: one.error for one in found.failed}["p5"]
     assert np.isfinite(found.kinds["brightness"].ece).all()
+
+
+def test_answers_are_those_of_the_logits_where_probabilities_are_too_close_to_differ() -> None:
+    class Tiny(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            mean = images.mean((1, 2, 3))
+            return torch.stack([0.5 - mean, mean - 0.5], 1) * 1e-30
+
+    classifier = Classifier.from_module(Tiny(), size=32, labels=["dark", "light"])
+    found = evaluate_corruptions(classifier, pictures(), CorruptionRequest.of("jpeg", severities=[1]))
+    assert found.clean_accuracy == 1
+
+
+def test_a_model_without_a_prediction_is_not_stable() -> None:
+    class Undefined(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            mean = images.mean((1, 2, 3))
+            return torch.stack([0.5 - mean, mean - 0.5], 1).where(mean[:, None] < 0.5, torch.nan)
+
+    classifier = Classifier.from_module(Undefined(), size=32, labels=["dark", "light"])
+    found = evaluate_corruptions(classifier, pictures(), CorruptionRequest.of("jpeg", stability=True))
+    assert found.stability
+    for one in found.stability.values():
+        assert one.flip_share >= 0.5
+        assert one.change >= 0

@@ -79,9 +79,27 @@ def test_a_temperature_at_an_end_of_the_search_is_no_optimum() -> None:
     labels = torch.randint(0, 4, (200,))
     worse = torch.randn(200, 4) - 2 * torch.nn.functional.one_hot(labels, 4)
     right = 5.0 * torch.nn.functional.one_hot(labels, 4)
-    assert "no temperature helps" in beyond(fit_temperature(worse, labels))
-    assert "hardly an answer is wrong" in beyond(fit_temperature(right, labels))
+    assert "no temperature helps" in beyond(fit_temperature(worse, labels), worse, labels)
+    assert "hardly an answer is wrong" in beyond(fit_temperature(right, labels), right, labels)
     sensible = torch.randn(200, 4) + 2 * torch.nn.functional.one_hot(labels, 4)
-    assert beyond(fit_temperature(sensible, labels)) == ""
+    assert beyond(fit_temperature(sensible, labels), sensible, labels) == ""
+    # Far too large logits that are mostly right are no worse than chance, whatever the bound says.
+    assert "as large as" in beyond(fit_temperature(sensible * 1e30, labels), sensible * 1e30, labels)
+    for same in (torch.zeros(200, 4), sensible * 1e-30, labels[:, None].expand(-1, 4) * 1.0):
+        assert fit_temperature(same, labels) == 1.0
+        assert "the same at every temperature" in beyond(1.0, same, labels)
     told = calibrate(tabulate([str(row) for row in range(200)], labels, worse)).to_json()
     assert "beyond the bound of 100" in told["note"]
+
+
+def test_logits_near_the_largest_float_are_calibrated_without_overflow() -> None:
+    logits = torch.tensor([[3e38, -3e38], [2e38, 3e38], [-torch.inf, 1.0], [1.0, -3e38]])
+    found = calibrate(tabulate(list("abcd"), torch.tensor([0, 1, 1, 1]), logits))
+    assert np.isfinite(found.after["confidence"]).all()
+    assert np.isinf(found.after["logits"]).tolist() == [[False] * 2, [False] * 2, [True, False], [False] * 2]
+
+
+def test_a_model_without_predictions_cannot_be_calibrated() -> None:
+    table = tabulate(list("ab"), torch.tensor([0, 1]), torch.full((2, 2), torch.nan))
+    with pytest.raises(DataError, match="none of 2 pictures has a finite loss"):
+        calibrate(table)

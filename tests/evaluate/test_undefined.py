@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.data import Dataset
-from backlight.evaluate import evaluate
+from backlight.evaluate import Evaluation, evaluate
 from backlight.evaluate.calibration import coverage_curve
 from backlight.evaluate.compare import compare_evaluations
 from backlight.evaluate.temperature import calibrate
+from backlight.page.sections import Section
+from backlight.report.tables import table_sections
 
 LABELS = list("abc")
 
@@ -110,3 +112,17 @@ def test_a_model_without_any_prediction_has_no_loss_and_no_accuracy() -> None:
     assert found.accuracy == 0
     assert math.isnan(found.to_json()["loss"])
     assert len(found.failed) == 60
+    assert "prediction for no picture" in calibration_section(found).html
+
+
+def test_the_page_on_calibration_is_that_of_the_pictures_with_a_prediction() -> None:
+    whole = evaluate(Classifier.from_module(Then(FAULTS["NaN"]), size=4, labels=LABELS), data())
+    known = np.flatnonzero(whole.table["prediction"] >= 0)
+    plain = Classifier.from_module(Then(lambda x, z: z), size=4, labels=LABELS)
+    rest = evaluate(plain, data().take(torch.from_numpy(known)))
+    assert calibration_section(whole).html == calibration_section(rest).html
+
+
+def calibration_section(found: Evaluation) -> Section:
+    (section,) = (one for one in table_sections(found.table, found.labels, "data") if one.anchor == "calibration")
+    return section
