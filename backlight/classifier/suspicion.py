@@ -25,8 +25,8 @@ class Seen:
 
     >>> seen = Seen()
     >>> seen.take(torch.tensor([[0.1, 0.8], [0.3, 0.4], [0.9, 0.9], [0.5, 0.2]]))
-    >>> seen.doubt("logits")[:63]
-    'all 8 outputs for 4 pictures lie between 0 and 1, as those of a'
+    >>> seen.doubt("logits")[:49]
+    'all outputs lie between 0 and 1, as those of a si'
     """
 
     def __init__(self) -> None:
@@ -58,8 +58,9 @@ class Seen:
         """Return what is to be doubted of a head of some kind, or nothing."""
         if self.values < _FEWEST:
             return ""
-        if self._constant and self.rows >= _FEWEST:
-            return f"all of {self.rows} pictures got the same outputs: it hardly looks at them"
+        if self._constant:
+            told = "all pictures get the same outputs: it hardly looks at them"
+            return told if self.rows >= _FEWEST else ""
         if self.within_one:
             ways = {
                 "logits": "--outputs multilabel or --outputs probabilities, if they are",
@@ -67,14 +68,14 @@ class Seen:
                 "multilabel": "let it end in torch.sigmoid, which is seen, or leave its sigmoid out",
             }
             return (
-                f"all {self.values} outputs for {self.rows} pictures lie between 0 and 1, as those of a sigmoid, a "
-                f"softmax or a cosine; taken for logits they make every confidence wrong; {ways.get(kind, '')}"
+                "all outputs lie between 0 and 1, as those of a sigmoid, a softmax or a cosine; taken for logits they "
+                f"make every confidence wrong; {ways.get(kind, '')}"
             )
         if not self._same_sum:
             return ""
         return (
-            f"the outputs for each of {self.rows} pictures are positive and sum to {self.total:.4g}, as shares do; "
-            f"taken for logits they make every confidence wrong; divide them by that and say --outputs probabilities"
+            f"the outputs for each picture are positive and sum to {self.total:.4g}, as shares do; taken for logits "
+            "they make every confidence wrong; divide them by that and say --outputs probabilities"
         )
 
 

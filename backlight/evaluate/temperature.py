@@ -102,11 +102,12 @@ def at_temperature(table: Table, temperature: float) -> Table:
     [[2.0, 0.0]]
     """
     logits = torch.tensor(table["logits"])
-    largest = torch.finfo(logits.dtype).max
-    divided = torch.where(logits.isfinite(), (logits.double() / temperature).clamp(-largest, largest), logits)
-    after = tabulate(table.ids, torch.tensor(table["label"]), divided.to(logits.dtype))
+    divided, largest = logits.double() / temperature, torch.finfo(logits.dtype).max
+    after = tabulate(table.ids, torch.tensor(table["label"]), divided)
+    kept = {name: after[name].astype(table[name].dtype) for name in ("confidence", "loss") if name in after}
+    kept["logits"] = torch.where(logits.isfinite(), divided.clamp(-largest, largest), divided).to(logits.dtype).numpy()
     # Division can make two logits equal; what is predicted must not depend on that.
-    return after.with_columns(prediction=table["prediction"])
+    return after.with_columns({**kept, "prediction": table["prediction"]})
 
 
 def write_calibration(run: str | Path, document: Mapping[str, Any]) -> Path:

@@ -103,7 +103,7 @@ def test_a_model_that_looks_at_nothing_is_doubted_where_it_was_trained() -> None
     for change in (lambda z: z * 0, lambda z: z * 0 + torch.arange(4) - 1.5):
         classifier = Classifier.from_module(Then(change), size=8)
         classifier.logits(IMAGES)
-        assert "pictures got the same outputs" in classifier.doubts[0]
+        assert "pictures get the same outputs" in classifier.doubts[0]
     classifier.trained = False
     assert classifier.doubts == ()
 
