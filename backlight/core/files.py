@@ -4,99 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from backlight.core.atomic import atomic
 from backlight.core.errors import FileError, UsageError
-
-_NAME_LENGTH = 40
-_TEMPORARY = re.compile(rf"\..{{1,{_NAME_LENGTH}}}\.[0-9a-f]{{12}}(\.[^.]+)?")
-
-
-@contextmanager
-def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path in the same folder that becomes `path` when the block ends well.
-
-    The temporary name keeps the suffix, since writers choose the format by it. Missing folders are made. The
-    file and its folder are flushed to disk before and after the move; after an exception, Ctrl-C too, the
-    temporary file is gone and an older file of that name is as it was.
-
-    Raises FileError when the folder, the disk or the name does not allow it.
-
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "result.txt"
-    >>> with atomic(target) as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> target.read_text()
-    'whole'
-    """
-    target = Path(path)
-    temporary = target.with_name(f"{_temporary_start(target)}{secrets.token_hex(6)}{target.suffix}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(target, f"cannot be written: {error.strerror}") from error
-    try:
-        yield temporary
-        _flush(temporary)
-        os.replace(temporary, target)
-        _flush(target.parent)
-    except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary)):
-            raise
-        raise FileError(target, f"cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sweep_temporary(path: str | os.PathLike[str]) -> None:
-    """Delete the temporary files that killed processes left beside a file, for a caller that alone writes it.
-
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "part.parquet"
-    >>> left = target.with_name(".part.0123456789ab.parquet")
-    >>> left.touch()
-    >>> sweep_temporary(target)
-    >>> left.exists()
-    False
-    """
-    target = Path(path)
-    _sweep(target.parent, _temporary_start(target))
-
-
-def sweep_folder(folder: str | os.PathLike[str]) -> None:
-    """Delete the temporary files of all that killed processes were writing in a folder, for one who alone writes it.
-
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> (folder / ".last.0123456789ab.safetensors").touch()
-    >>> sweep_folder(folder)
-    >>> list(folder.iterdir())
-    []
-    """
-    _sweep(Path(folder))
-
-
-def _sweep(folder: Path, start: str = ".") -> None:
-    for found in os.scandir(folder):
-        if found.name.startswith(start) and re.fullmatch(_TEMPORARY, found.name):
-            Path(found.path).unlink(missing_ok=True)
-
-
-def _temporary_start(target: Path) -> str:
-    return f".{target.stem[:_NAME_LENGTH]}."
-
-
-def _flush(path: Path) -> None:
-    if path.is_dir() and os.name != "posix":
-        return  # only POSIX opens folders
-    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from backlight.core.files import atomic
+from backlight.core.atomic import atomic
 from backlight.explain.attribution import Attribution
 
 SIDE = 56

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backlight.core.files import atomic
+from backlight.core.atomic import atomic
 from backlight.explain.attribution import Attribution
 from backlight.images import Picture
 

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from backlight.core.atomic import atomic
 from backlight.core.errors import InputError
-from backlight.core.files import atomic
 from backlight.images.decode import open_picture
 from backlight.images.resize import CropBox, Resize
 

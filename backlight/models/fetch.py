@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from backlight.core.atomic import atomic
 from backlight.core.errors import ModelError
-from backlight.core.files import atomic
 
 REACH_SECONDS = 2.0
 _READ_SECONDS = 10.0

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from backlight.core.errors import Failure, FileError
-from backlight.core.files import atomic, sweep_temporary, write_text
-from backlight.sweep.claims import SUFFIX, claimed
+from backlight.core.errors import Failure, FileError, UsageError
+from backlight.core.files import write_bytes, write_text
+from backlight.sweep.claims import SUFFIX, claimed, read_claim
 from backlight.sweep.task import Block, Part
 from backlight.table import Table
 
@@ -87,14 +87,9 @@ class FolderParts:
         """Whether the part of a block is here."""
         return self.path(block).is_file()
 
-    @contextmanager
-    def claim(self, block: Block) -> Iterator[bool]:
+    def claim(self, block: Block) -> AbstractContextManager[bool]:
         """Keep other processes off a block; yield whether this one may work on it."""
-        path = self.path(block)
-        with claimed(path.with_suffix(SUFFIX)) as mine:
-            if mine:
-                sweep_temporary(path)  # what a killed process left: nobody else writes this block now
-            yield mine
+        return claimed(self.path(block).with_suffix(SUFFIX))
 
     def write(self, block: Block, part: Part) -> None:
         """Keep a part: its tensors first, then the table that says that it is finished."""
@@ -149,22 +144,36 @@ def read_part(path: Path, *, tensors: bool = True) -> Part:
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    try:
-        with atomic(path) as temporary:
-            save_file({name: one.detach().cpu().contiguous() for name, one in tensors.items()}, temporary)
-    except SafetensorError as error:  # a full disk is no OSError here
-        raise FileError(path, f"cannot be written: {error}") from error
+    write_bytes(path, save({name: one.detach().cpu().contiguous() for name, one in tensors.items()}))
+
+
+def holds_parts(folder: Path) -> bool:
+    """Whether a folder holds a finished block: else there is nothing to go on with.
+
+    >>> holds_parts(Path("no-such-folder"))
+    False
+    """
+    return any(True for _ in folder.glob("*.parquet"))
 
 
 def forget(folder: Path) -> None:
     """Delete finished blocks and what was settled for them, and nothing else.
 
+    Raises UsageError where a living process is at work on one of them.
+
     >>> import tempfile
     >>> forget(Path(tempfile.mkdtemp()))
     """
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        claim = read_claim(path)
+        if claim is not None:
+            raise UsageError(
+                f"process {claim.process} on {claim.host} is at work in {folder}",
+                expected="nobody, to begin anew",
+                hint="--resume to share the work, another --out, or wait",
+            )
     for kind in ("*.parquet", "*.safetensors", "*.json", f"*{SUFFIX}"):
         for path in folder.glob(kind):
             path.unlink(missing_ok=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backlight.core.atomic import atomic
 from backlight.core.errors import DataError, FileError, UsageError, did_you_mean
-from backlight.core.files import atomic
 
 if TYPE_CHECKING:
     import pyarrow as pa

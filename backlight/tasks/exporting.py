@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.returned import call_module
+from backlight.core.atomic import atomic
 from backlight.core.errors import ModelError, UsageError, did_you_mean
-from backlight.core.files import atomic, require_new
+from backlight.core.files import require_new
 from backlight.core.progress import Progress
 from backlight.core.random import Random
 from backlight.models.sidecar import ONNX_KEY

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backlight.core.atomic import atomic
 from backlight.core.errors import InputError
-from backlight.core.files import atomic
 
 
 def draw_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]], path: str | Path) -> None:

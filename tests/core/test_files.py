@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from backlight.core.atomic import atomic
 from backlight.core.errors import FileError, UsageError
-from backlight.core.files import atomic, inside, require_new, write_bytes, write_text
+from backlight.core.files import inside, require_new, write_bytes, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -68,7 +69,7 @@ except FileError as error:
 
 KILL_IN_THE_MIDDLE = """
 import os, signal, sys
-from backlight.core.files import atomic
+from backlight.core.atomic import atomic
 with atomic(sys.argv[1]) as temporary:
     temporary.write_bytes(b"ha")
     os.kill(os.getpid(), signal.SIGKILL)

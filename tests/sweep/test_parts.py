@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from backlight.core.errors import Failure, FileError
+from backlight.core.atomic import atomic
+from backlight.core.errors import Failure, FileError, UsageError
 from backlight.data.dataset import Dataset
 from backlight.sweep import Part, Task
-from backlight.sweep.parts import FolderParts, forget
+from backlight.sweep.parts import FolderParts, forget, holds_parts
 from backlight.sweep.task import Block
 from backlight.table import Table
 from tests.sweep.tasks import pictures
@@ -83,16 +84,18 @@ def test_tensors_without_their_table_are_no_part_and_a_broken_file_is_told(tmp_p
         folder.read(block)
 
 
-def test_what_a_killed_writer_left_goes_with_the_next_claim(tmp_path: Path) -> None:
+def test_what_a_killed_writer_left_goes_with_the_next_one(tmp_path: Path) -> None:
     block, folder = Block(0, pictures(2)), FolderParts(tmp_path, "a")
-    path = folder.path(block)
-    left = [path.with_name(f".{path.stem[:40]}.0123456789ab{suffix}") for suffix in (".parquet", ".safetensors")]
-    other = tmp_path / ".somebody-else.0123456789ab.parquet"
-    for one in (*left, other):
-        one.touch()
+    for path in (folder.path(block), folder.path(block).with_suffix(".safetensors")):
+        with atomic(path) as temporary:
+            pass
+        path.unlink()
+        temporary.write_text("half of it")
     with folder.claim(block) as mine:
         assert mine
-    assert [one.name for one in tmp_path.iterdir()] == [other.name]
+        folder.write(block, part())
+    assert sorted(one.suffix for one in tmp_path.iterdir()) == [".parquet", ".safetensors"]
+    assert not any(one.name.startswith(".") for one in tmp_path.iterdir())
 
 
 def test_forgetting_deletes_parts_and_nothing_else(tmp_path: Path) -> None:
@@ -102,6 +105,16 @@ def test_forgetting_deletes_parts_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     forget(tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_nobody_forgets_what_another_is_working_on(tmp_path: Path) -> None:
+    block, folder = Block(0, pictures(2)), FolderParts(tmp_path, "a")
+    folder.write(block, part())
+    with folder.claim(block), pytest.raises(UsageError, match=f"process {os.getpid()} on .* is at work in"):
+        forget(tmp_path)
+    assert folder.has(block)
+    forget(tmp_path)
+    assert not holds_parts(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
