@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,8 +13,10 @@ from urllib.parse import quote
 import numpy as np
 from torch import Tensor
 
+from backlight.core.atomic import atomic
 from backlight.core.errors import DataError, Failure, FileError, UsageError
-from backlight.core.files import atomic, require_new
+from backlight.core.files import require_new
+from backlight.core.locks import held, hidden_beside
 from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import to_pil
@@ -45,19 +46,25 @@ def convert_data(
     ('circle', 'square', 'triangle', 'star')
     """
     path = Path(target)
-    writers = {".npz": _write_npz, ".parquet": _write_parquet, "": _write_folder}
-    if path.suffix not in writers:
+    if path.suffix not in _WRITERS:
         raise FileError(path, f"unknown kind {path.suffix!r}", expected=".npz, .parquet, or a new folder")
-    if path.suffix == "" and os.path.lexists(path):
-        raise UsageError(f"{path} exists already", expected="a new folder: none is ever replaced", hint="another name")
-    require_new(path, force)
+    # Two that write one target would each work to the end before the second finds out.
+    with held(hidden_beside(path, "lock", ".lock"), path, "written"):
+        if path.suffix == "" and os.path.lexists(path):
+            expected = "a new folder: none is ever replaced"
+            raise UsageError(f"{path} exists already", expected=expected, hint="another name")
+        require_new(path, force)
+        return _write(splits, path, progress)
+
+
+def _write(splits: Splits, path: Path, progress: Progress | None) -> tuple[Failure, ...]:
     if not all(part.labeled for part in splits.found.values()):
         raise DataError(f"{splits.whole.name} has pictures without labels", expected="a label for each")
     known = splits.whole.failed
     broken: list[Failure] = []
     for parts in (splits.found, splits.parts) if path.suffix else (splits.parts,):
         with reporting(progress, sum(map(len, parts.values())), f"write {path.name}") as advance:
-            broken = [one for one in writers[path.suffix](parts, path, advance) if one not in known]
+            broken = [one for one in _WRITERS[path.suffix](parts, path, advance) if one not in known]
         if not broken or parts == splits.parts:
             break
     return (*known, *broken)
@@ -109,7 +116,8 @@ def _write_folder(found: Mapping[str, Dataset], path: Path, advance: Advance) ->
     for name in next(iter(found.values())).label_names:
         if "/" in name or "\0" in name or name.startswith(".") or not 0 < len(name.encode()) <= 255:
             raise DataError(f"the class name {name!r} cannot name a folder", hint="write .npz or .parquet")
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}")
+    temporary = hidden_beside(path, "partial")
+    shutil.rmtree(temporary, ignore_errors=True)  # what a killed process left: nobody else writes this one now
     failed: list[Failure] = []
     try:
         for part, data in found.items():
@@ -125,6 +133,9 @@ def _write_folder(found: Mapping[str, Dataset], path: Path, advance: Advance) ->
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return failed
+
+
+_WRITERS = {".npz": _write_npz, ".parquet": _write_parquet, "": _write_folder}
 
 
 def _require_classes_of_train(root: Path, parts: Iterable[str]) -> None:
