@@ -49,6 +49,7 @@ class Counters:
     best_loss: float = float("inf")
     best_accuracy: float = -1.0
     epoch: Sums = field(default_factory=Sums)
+    stretch: Sums = field(default_factory=Sums)
 
     def to_state(self) -> dict[str, Any]:
         """Return the counters as plain data."""
@@ -58,8 +59,9 @@ class Counters:
     def from_state(state: Mapping[str, Any]) -> Counters:
         """Take plain data back, what is known of it."""
         own, sums = ([one.name for one in fields(kind)] for kind in (Counters, Sums))
-        epoch = Sums(**{name: state["epoch"][name] for name in sums})
-        return Counters(**{name: state[name] for name in own if name != "epoch"}, epoch=epoch)
+        epoch, stretch = (Sums(**{name: state[part][name] for name in sums}) for part in ("epoch", "stretch"))
+        plain = {name: state[name] for name in own if name not in ("epoch", "stretch")}
+        return Counters(**plain, epoch=epoch, stretch=stretch)
 
 
 class Journal:
@@ -76,7 +78,6 @@ class Journal:
         self.per_epoch = batches.order.steps_per_epoch
         self.total = recipe.epochs * self.per_epoch
         self._pending: list[Outcome] = []
-        self._stretch = Sums()
         self._seconds_before, self._started = counters.seconds, time.monotonic()
 
     @property
@@ -114,7 +115,7 @@ class Journal:
         # Measured after the waiting: a device that works on when the step has returned is not done yet.
         seconds = time.perf_counter() - started
         self.counters.step_seconds += seconds
-        for sums in (self.counters.epoch, self._stretch):
+        for sums in (self.counters.epoch, self.counters.stretch):
             sums.steps += 1
             sums.seconds += seconds
         if self.step % self.log_every == 0:
@@ -131,7 +132,7 @@ class Journal:
         for step, loss in enumerate(losses, self.step - len(losses)):
             if not abs(loss) < float("inf"):
                 raise self._not_finite(step, loss)
-        for sums in (self.counters.epoch, self._stretch):
+        for sums in (self.counters.epoch, self.counters.stretch):
             sums.loss += sum(losses)
             sums.correct += sum(correct)
             sums.top5 += sum(top5)
@@ -169,10 +170,10 @@ class Journal:
             self.log.close()
 
     def _end_stretch(self) -> None:
-        self._write("step", self._stretch, {})
+        stretch, self.counters.stretch = self.counters.stretch, Sums()
+        self._write("step", stretch, {})
         memory = peak_memory(self.batches.device) / 1024**3
-        self.note = f"loss {self._stretch.loss / self._stretch.steps:.3f}, memory {memory:.1f} GiB"
-        self._stretch = Sums()
+        self.note = f"loss {stretch.loss / stretch.steps:.3f}, memory {memory:.1f} GiB"
 
     def _write(self, kind: str, sums: Sums, scores: dict[str, float]) -> None:
         if self.log is None:

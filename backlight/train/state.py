@@ -86,7 +86,7 @@ def restore(folder: RunFolder, trainer: Trainer, *, per_epoch: int, total: int) 
 
 def _counters(per_epoch: int, total: int) -> Schema:
     finite = leaf("a finite number", lambda value: type(value) in (int, float) and math.isfinite(value))
-    sums = {"steps": whole(0, per_epoch - 1), "seconds": number(0), "loss": finite, "correct": whole(), "top5": whole()}
+    sums = {"seconds": number(0), "loss": finite, "correct": whole(), "top5": whole()}
     plain = record(
         {
             "step": whole(0, total),
@@ -95,7 +95,8 @@ def _counters(per_epoch: int, total: int) -> Schema:
             "best_epoch": whole(0, total // per_epoch),
             "best_loss": leaf("a number", lambda value: type(value) is float),
             "best_accuracy": leaf("a number", lambda value: type(value) in (int, float)),
-            "epoch": record(sums),
+            "epoch": record({"steps": whole(0, per_epoch - 1)} | sums),
+            "stretch": record({"steps": whole(0, total)} | sums),
         }
     )
 
