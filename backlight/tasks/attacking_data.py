@@ -14,6 +14,7 @@ from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.report import Options
 from backlight.report.robustness import robustness_section
+from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -94,9 +95,21 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     classifier, pictures, asked = one_question(classifier, pictures, asked)
     request, pictures = replace(request, asked=asked), matched(classifier, pictures)
     engine = make_engine(str(classifier.device))
-    found = _evaluate(classifier, pictures, request, folder, engine, progress)
-    if not engine.is_main:
-        return Outcome(result=found)
+    with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
+        found = _evaluate(classifier, pictures, request, folder, engine, progress)
+        if not engine.is_main:
+            return Outcome(result=found)
+        return _outcome(classifier, pictures, found, request, described, folder)
+
+
+def _outcome(
+    classifier: Classifier,
+    pictures: Dataset,
+    found: Robustness,
+    request: RobustnessOfDataRequest,
+    described: dict[str, Any],
+    folder: ResultFolder,
+) -> Outcome:
     by_steps = {"by_steps": found.over_steps(request.steps)} if len(request.steps) > 1 else {}
     document = with_model(classifier, found.to_json() | by_steps)
     files = folder.write(
@@ -129,17 +142,16 @@ def _evaluate(
     if engine.is_main and request.force and not request.resume:
         folder.forget_blocks()
     engine.barrier()
-    with keeping(resumable=lambda: engine.is_main and folder.blocks.exists()):
-        return evaluate_robustness(
-            classifier,
-            pictures,
-            request.asked,
-            seed=request.seed,
-            cache=folder.blocks,
-            engine=engine,
-            progress=progress if engine.is_main else None,
-            memory_format=memory_format_of(request.model),
-        )
+    return evaluate_robustness(
+        classifier,
+        pictures,
+        request.asked,
+        seed=request.seed,
+        cache=folder.blocks,
+        engine=engine,
+        progress=progress if engine.is_main else None,
+        memory_format=memory_format_of(request.model),
+    )
 
 
 def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from backlight.classifier import Classifier
 from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.corrupt.comparing import PairedDifference, compare_studies
@@ -16,9 +17,11 @@ from backlight.corrupt.registry import CorruptionCard, frost_card
 from backlight.corrupt.request import CorruptionRequest
 from backlight.corrupt.study import CorruptionStudy
 from backlight.corrupt.weather import frost_of
+from backlight.data import Dataset
 from backlight.images import find_pictures, open_picture, to_tensor
 from backlight.report import Options
 from backlight.report.corruptions import corruptions_section
+from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -120,12 +123,24 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
         engine=engine,
         progress=progress if engine.is_main else None,
     )
-    with keeping(resumable=lambda: engine.is_main and folder.blocks.exists()):
+    with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
         found = look(classifier)
         second = None if request.second is None else as_classifier(request.second, request.seed)
         other = None if second is None else look(second)
-    if not engine.is_main:
-        return Outcome(result=found)
+        if not engine.is_main:
+            return Outcome(result=found)
+        return _outcome(classifier, second, pictures, found, other, request, folder)
+
+
+def _outcome(
+    classifier: Classifier,
+    second: Classifier | None,
+    pictures: Dataset,
+    found: CorruptionStudy,
+    other: CorruptionStudy | None,
+    request: CorruptionsRequest,
+    folder: ResultFolder,
+) -> Outcome:
     document = with_model(classifier, found.to_json())
     compared = {} if other is None else compare_studies(found, other)
     if other is not None and second is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from backlight.classifier import Classifier
 from backlight.core.errors import Failure, ModelError, UsageError
-from backlight.core.files import require_new
 from backlight.core.processes import Engine, make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
@@ -34,7 +33,7 @@ from backlight.report.multilabel import multilabel_section
 from backlight.report.training import training_section
 from backlight.runs.folder import is_run
 from backlight.runs.history import read_history
-from backlight.sweep.parts import forget
+from backlight.sweep.parts import forget, holds_parts
 from backlight.tasks.evaluation_text import evaluation_lines, multilabel_lines
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
@@ -53,6 +52,7 @@ from backlight.tasks.loading import (
 )
 from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.result_folder import require_fresh
 
 _TABLE, _PAGE, _BLOCKS = "samples.parquet", "report.html", "evaluate-blocks"
 
@@ -122,12 +122,24 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     if engine.is_main and not request.resume:
         forget(blocks)
     engine.barrier()
-    with keeping(resumable=lambda: engine.is_main and blocks.exists()):
+    with keeping(resumable=lambda: engine.is_main and holds_parts(blocks)):
         found = [_evaluation(one, pictures, request, engine, progress) for one in classifiers]
-    if request.calibrated:
-        found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
-    if not engine.is_main:
-        return Outcome(result=found)
+        if request.calibrated:
+            found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
+        if not engine.is_main:
+            return Outcome(result=found)
+        return _outcome(found, classifiers, pictures, request, metrics, values)
+
+
+def _outcome(
+    found: list[Evaluation],
+    classifiers: Sequence[Classifier],
+    pictures: Dataset,
+    request: EvaluateRequest,
+    metrics: Sequence[EvaluationMetric],
+    values: Mapping[str, str] | None,
+) -> Outcome:
+    """Compare what was found, and write it."""
     comparison = compare_evaluations(*found) if len(found) == 2 else None
     slices = [one.slices(values) if values is not None else [] for one in found]
     doubts = [doubt_normalization(one, pictures, batch_size=request.batch_size) for one in classifiers]
@@ -178,11 +190,9 @@ def _several(
 
 
 def _check_new(request: EvaluateRequest) -> None:
-    for file in (_TABLE, _PAGE) if request.table else (_PAGE,):
-        require_new(request.out / file, request.force or request.resume)
-    blocks = request.out / _BLOCKS
-    if blocks.exists() and not (request.resume or request.force):
-        raise UsageError(f"{blocks} holds finished blocks", hint="--resume to go on, --force to begin anew")
+    if not (request.resume or request.force):
+        files = (_TABLE, _PAGE) if request.table else (_PAGE,)
+        require_fresh(request.out / _BLOCKS, [request.out / file for file in files])
 
 
 def _evaluation(

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from backlight.classifier import Classifier
-from backlight.core.errors import UsageError
-from backlight.core.files import require_new
 from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
+from backlight.data import Dataset
 from backlight.explain import choose_methods
 from backlight.explain import explain_data as explain_pictures
 from backlight.explain.request import Request
@@ -22,6 +21,7 @@ from backlight.explain.study import BLOCKS, DataExplanations
 from backlight.report import Options, write_report
 from backlight.report.explanations import explanations_section
 from backlight.report.study import METHODS
+from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -35,6 +35,7 @@ from backlight.tasks.loading import (
 )
 from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.result_folder import require_fresh
 
 _TABLE, _PAGE, _AVERAGES = "explain.parquet", "report.html", "class-averages.npz"
 
@@ -87,7 +88,7 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
     pictures = pictures.with_channels(classifier.channels)
     engine = make_engine(str(classifier.device))
     engine.barrier()  # no process writes before all have seen that nothing was there
-    with keeping(resumable=lambda: engine.is_main and (request.out / BLOCKS).exists()):
+    with keeping(resumable=lambda: engine.is_main and holds_parts(request.out / BLOCKS)):
         found = explain_pictures(
             classifier,
             pictures,
@@ -99,8 +100,12 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
             progress=progress if engine.is_main else None,
             batch_size=request.batch_size,
         )
-    if not engine.is_main:
-        return Outcome(result=found)
+        return _outcome(classifier, pictures, found, request) if engine.is_main else Outcome(result=found)
+
+
+def _outcome(
+    classifier: Classifier, pictures: Dataset, found: DataExplanations, request: ExplainDataRequest
+) -> Outcome:
     files = _write(classifier, found, request)
     document = found.to_json() | {"table": files[0], "report": files[-1]}
     return Outcome(
@@ -114,11 +119,8 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
 
 
 def _check_new(request: ExplainDataRequest) -> None:
-    for name in (_TABLE, _PAGE, _AVERAGES):
-        require_new(request.out / name, request.force or request.resume)
-    blocks = request.out / BLOCKS
-    if blocks.exists() and not (request.resume or request.force):
-        raise UsageError(f"{blocks} holds finished blocks", hint="--resume to go on, --force to begin anew")
+    if not (request.resume or request.force):
+        require_fresh(request.out / BLOCKS, [request.out / name for name in (_TABLE, _PAGE, _AVERAGES)])
 
 
 def _write(classifier: Classifier, found: DataExplanations, request: ExplainDataRequest) -> tuple[Path, ...]:

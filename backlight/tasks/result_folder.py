@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from backlight.core.errors import Failure, FileError, UsageError
 from backlight.core.files import require_new, write_text
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
-from backlight.sweep.parts import forget
+from backlight.sweep.parts import forget, holds_parts
 from backlight.table import Table
 from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import plain_json
@@ -55,11 +55,7 @@ class ResultFolder:
         if force:
             return
         if not resume:
-            for path in (self.table, self.document, self.page):
-                require_new(path)
-            if self.blocks.exists():
-                hint = "--resume to go on, --force to begin anew"
-                raise UsageError(f"{self.blocks} holds finished blocks", hint=hint)
+            require_fresh(self.blocks, (self.table, self.document, self.page))
             return
         before = _read_request(self.document) if self.document.is_file() else asked
         differing = sorted(name for name in asked if before.get(name) != asked[name])
@@ -98,6 +94,17 @@ class ResultFolder:
         # Last: that this file is there says that the others are of the same evaluation.
         write_text(self.document, json.dumps(plain_json(dict(document)), indent=2, allow_nan=False) + "\n")
         return self.table, self.page, self.document
+
+
+def require_fresh(blocks: Path, files: Iterable[Path]) -> None:
+    """Raise UsageError where an evaluation has begun already, or where one of the files that it writes is there.
+
+    >>> require_fresh(Path("no-such-blocks"), [Path("no-such-report.html")])
+    """
+    if holds_parts(blocks):
+        raise UsageError(f"{blocks} holds finished blocks", hint="--resume to go on, --force to begin anew")
+    for path in files:
+        require_new(path)
 
 
 def _read_request(path: Path) -> dict[str, Any]:

@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 
 from backlight.core.interrupt import held_interrupt
-from backlight.explain import study
+from backlight.sweep.parts import FolderParts
 from backlight.train.journal import Journal
 from tests.cli.running import CommandLine
 
 DATA = "shapes:n=60,size=16,classes=3"
+
+
+@pytest.fixture
+def shapes_model(small_model: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the small model with the classes of the shapes."""
+    source = Path(small_model.removesuffix(":small")).read_text()
+    path = tmp_path_factory.mktemp("shapes") / "factory.py"
+    path.write_text(source.replace('"<script>alert(1)</script>", "dog", "cat"', '"circle", "square", "triangle"'))
+    return f"{path}:small"
 
 
 def resume_command(err: str) -> list[str]:
@@ -49,23 +58,28 @@ def test_training_stops_and_goes_on(
     assert backlight(*command).status == 0
 
 
-@pytest.mark.parametrize("blocks", [True, False])
-def test_a_data_sets_explanations_can_go_on_where_blocks_are(
-    backlight: CommandLine, small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: bool
-) -> None:
-    def stopped(*arguments: object, **options: object) -> None:
-        if blocks:
-            (tmp_path / study.BLOCKS).mkdir()
-        signal.raise_signal(signal.SIGTERM)
+SWEEPS = {
+    "evaluate": (),
+    "explain": ("--methods", "saliency"),
+    "robustness": ("--attack", "fgsm"),
+    "corruptions": ("--kinds", "fog", "--severities", "1"),
+}
 
-    with monkeypatch.context() as patch:
-        patch.setattr("backlight.tasks.explaining_data.explain_pictures", stopped)
-        words = ("explain", "--data", DATA, "--model", small_model, "--methods", "saliency", "--out", tmp_path)
-        ran = backlight(*words)
+
+@pytest.mark.parametrize("after", ["settle", "write", "read"])
+@pytest.mark.parametrize("verb", SWEEPS)
+def test_the_command_that_goes_on_is_told_where_a_block_is_finished(
+    backlight: CommandLine, shapes_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, after: str
+) -> None:
+    words = (verb, "--data", DATA, "--model", shapes_model, *SWEEPS[verb], "--out", tmp_path)
+    # Before the first block, after it, and when all that is left is to write the page.
+    interrupt_after(monkeypatch, FolderParts, after, signal.SIGTERM)
+    ran = backlight(*words)
     assert ran.status == 130
-    assert ("resume with: " in ran.err) is blocks
-    if blocks:
-        assert backlight(*resume_command(ran.err)).status == 0
+    assert ("resume with: " in ran.err) is (after != "settle")
+    again = words if after == "settle" else resume_command(ran.err)
+    assert backlight(*again).status == 0
+    assert [path.name for path in tmp_path.rglob(".*")] == []
 
 
 def test_the_handlers_of_a_program_are_put_back(backlight: CommandLine) -> None:
