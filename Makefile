@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup check test test-slow test-processors mutants bench report docs clean
+.PHONY: setup check test test-slow test-processors mutants torture bench report docs clean
 
 setup: $(READY)
 
@@ -30,6 +30,10 @@ test-slow: setup
 # Break the program in the ways of tools/mutants.toml, one at a time: the tests must notice each.
 mutants: setup
 	$(BIN)/python tools/mutants.py
+
+# Kill six verbs thirty times each, fill their disks, take their folders away: nothing may be lost, left or changed.
+torture: setup
+	$(BIN)/python -m tools.torture
 
 # The tests of numerical promises once more, with the kernels of other processors.
 test-processors: setup
