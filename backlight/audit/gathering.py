@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backlight.core.files import atomic
+from backlight.core.atomic import atomic
 from backlight.sweep import Swept
 
 IN_MEMORY = 2**28
