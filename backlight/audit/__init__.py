@@ -13,6 +13,7 @@ conformal            `conformal_sets`: sets of classes that hold the right one a
 unknown              `detect_unknown`: scores, by detectors, of activations; separation: AUROC with intervals
 weak_slices          `find_weak_slices`, confirmed on the other half; clusters and ranges: where they are looked for
 influence            `last_layer_influence`: which training pictures taught an answer
+concepts             `find_concepts`: parts that pictures of a class are sums of, weighed by the last layer
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from backlight.audit.activations import Activations
 from backlight.audit.calibration_error import CalibrationError, Chance, Measured, measure_calibration
 from backlight.audit.calibrators import CalibratorComparison, compare_calibrators, temperature_interval
 from backlight.audit.card import SECTIONS, CheckCard
+from backlight.audit.concepts import Concepts, find_concepts
 from backlight.audit.conformal import ConformalSets, conformal_sets, coverage_band
 from backlight.audit.detectors import DETECTORS, DetectorCard
 from backlight.audit.duplicates import DuplicateGroup, find_near_duplicates
@@ -48,6 +50,7 @@ __all__ = [
     "Chance",
     "CheckCard",
     "Checked",
+    "Concepts",
     "ConformalSets",
     "DetectorCard",
     "DuplicateGroup",
@@ -66,14 +69,15 @@ __all__ = [
     "Separated",
     "Separation",
     "Shown",
-    "Unknown",
     "SliceSearch",
+    "Unknown",
     "WeakSlice",
     "compare_calibrators",
     "conformal_sets",
     "coverage_band",
     "detect_unknown",
     "estimate_label_noise",
+    "find_concepts",
     "find_label_errors",
     "find_near_duplicates",
     "find_neighbors",

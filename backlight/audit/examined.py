@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -49,7 +50,8 @@ class Examined:
 
     `train` is the data that the model was trained on and `against` data of the field, where they were given.
     Further passes over pictures (`dataset()`) are for checks of depth normal and deep; `folder` is where they may
-    keep blocks, None where nothing is kept.
+    keep blocks, None where nothing is kept. `seen_labels` says how it is known that the model was trained on these very
+    labels, empty where nothing says so; `groups` are values by picture, by name, such as the columns of a list.
 
     >>> import numpy as np
     >>> examined = Examined.of(Kept.of(np.eye(3), labels=[0, 1, 2]))
@@ -65,6 +67,8 @@ class Examined:
     depth: Depth = "normal"
     progress: Progress | None = None
     folder: Path | None = None
+    seen_labels: str = ""
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(

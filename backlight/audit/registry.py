@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backlight.audit import accuracy, health, splits
+from backlight.audit import accuracy, calibration, gravest, health, labels, sets, slices, splits
 from backlight.audit.card import SECTIONS, CheckCard
 from backlight.audit.examined import DEPTHS, Depth
 from backlight.core.errors import UsageError
 from backlight.core.plugins import Registry
 
-_CARDS: tuple[CheckCard, ...] = (*health.CARDS, *splits.CARDS, *accuracy.CARDS)
+_CARDS: tuple[CheckCard, ...] = (
+    *health.CARDS,
+    *splits.CARDS,
+    *labels.CARDS,
+    *accuracy.CARDS,
+    *calibration.CARDS,
+    *sets.CARDS,
+    *slices.CARDS,
+    *gravest.CARDS,
+)
 
 CHECKS = Registry("checks", "check", _CARDS, CheckCard)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
@@ -29,10 +30,10 @@ class WeakSlice:
     rows        int64, all pictures of the slice, of both halves
     n           pictures of it in the half that confirms, of which `error` is the share of mistakes
     others      the share of mistakes among the other pictures of that half
-    gap, low    `error` - `others`, and the lower bound of it, corrected for how many slices were tested
+    gap         `error` - `others`; low and high are its bounds, corrected for how many slices were tested
     shared      properties that set it apart: name, and how probably one of its pictures has a higher value than another
 
-    >>> WeakSlice("properties", "brightness below 0.2", np.arange(3), 40, 0.5, 0.1, 0.4, 0.2, ()).gap
+    >>> WeakSlice("properties", "brightness below 0.2", np.arange(3), 40, 0.5, 0.1, 0.4, 0.2, 0.6, ()).gap
     0.4
     """
 
@@ -44,6 +45,7 @@ class WeakSlice:
     others: float
     gap: float
     low: float
+    high: float
     shared: tuple[tuple[str, float], ...]
 
 
@@ -139,7 +141,7 @@ def _most_promising(
     promising = []
     for place, (_, _, members) in enumerate(candidates):
         large = min((members & half).sum() - _least(half) for half in (searched, confirming)) >= 0
-        low = _gap(members, wrong, searched, 0.8)[-1]
+        low = _gap(members, wrong, searched, 0.8).low
         if large and low > 0:
             promising.append((-low, place))
     kept: list[_Candidate] = []
@@ -149,25 +151,34 @@ def _most_promising(
     return kept
 
 
-def _gap(members: np.ndarray, wrong: np.ndarray, half: np.ndarray, level: float) -> tuple[int, float, float, float]:
-    """Return pictures of the slice, errors in it and outside of it, and the lower bound of their difference."""
+class _Gap(NamedTuple):
+    n: int
+    error: float
+    others: float
+    low: float
+    high: float
+
+
+def _gap(members: np.ndarray, wrong: np.ndarray, half: np.ndarray, level: float) -> _Gap:
+    """Return pictures of the slice, errors in it and outside of it, and the bounds of their difference."""
     inside, outside = members & half, ~members & half
     counts = int(inside.sum()), int(outside.sum())
     if not min(counts):
-        return counts[0], float("nan"), float("nan"), 0.0
+        return _Gap(counts[0], float("nan"), float("nan"), 0.0, 0.0)
     bad = int(wrong[inside].sum()), int(wrong[outside].sum())
     error, others = bad[0] / counts[0], bad[1] / counts[1]
-    lower, upper = wilson(bad[0], counts[0], level)[0], wilson(bad[1], counts[1], level)[1]
-    return counts[0], error, others, error - others - float(np.hypot(error - lower, upper - others))
+    (lower, upper), (least, most) = (wilson(bad[side], counts[side], level) for side in (0, 1))
+    gap, below, above = error - others, np.hypot(error - lower, most - others), np.hypot(upper - error, others - least)
+    return _Gap(counts[0], error, others, gap - float(below), gap + float(above))
 
 
 def _confirmed(
     candidate: _Candidate, wrong: np.ndarray, half: np.ndarray, level: float, properties: Mapping[str, np.ndarray]
 ) -> WeakSlice:
     kind, name, members = candidate
-    count, error, others, low = _gap(members, wrong, half, level)
-    shared = shared_properties(members, properties)
-    return WeakSlice(kind, name, np.flatnonzero(members), count, error, others, error - others, low, shared)
+    gap, shared = _gap(members, wrong, half, level), shared_properties(members, properties)
+    rows, difference = np.flatnonzero(members), gap.error - gap.others
+    return WeakSlice(kind, name, rows, gap.n, gap.error, gap.others, difference, gap.low, gap.high, shared)
 
 
 def shared_properties(

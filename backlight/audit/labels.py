@@ -1,0 +1,176 @@
+"""How many labels are wrong, and which: confident learning, with the neighbors as a second opinion."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from backlight.audit.card import CheckCard
+from backlight.audit.examined import Examined
+from backlight.audit.finding import Finding, Shown, judge, not_judged
+from backlight.audit.kept import Kept
+from backlight.audit.label_errors import estimate_label_noise, find_label_errors
+from backlight.audit.neighbors import find_neighbors
+from backlight.audit.probe import out_of_fold
+from backlight.core.errors import counted
+
+_FOLDS, _NEIGHBORS, _SHOWN = 5, 10, 24
+_LEAST = 30  # pictures: of fewer, a third says nothing
+_MOST_WORK = 5e12  # multiply-adds that a probe may take below depth deep: about a minute of one core
+_STEPS = 60  # passes over the features that a probe takes, about
+_LOOK, _BAD = 0.01, 0.05  # ten benchmarks have 3.3 % on average (Northcutt, Athalye and Mueller 2021)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Opinion:
+    """Probabilities `[N,K]` of something that has not seen the labels, as far as is known, and which rows it judges."""
+
+    probabilities: np.ndarray
+    judged: np.ndarray
+    of: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Suspects:
+    """Rows whose label is probably wrong, the most suspicious first, with the class suggested and both opinions."""
+
+    rows: np.ndarray
+    suggested: np.ndarray
+    given_probability: np.ndarray
+    suggested_probability: np.ndarray
+    disagreeing: np.ndarray
+
+
+def check_labels(examined: Examined) -> Iterator[Finding]:
+    """Estimate the share of wrong labels, and list the labels that are probably wrong."""
+    kept = examined.kept
+    opinion = _opinion(examined)
+    if opinion is None:
+        yield not_judged("label_errors", "labels", _too_few(kept), len(kept))
+        return
+    rows = np.flatnonzero(opinion.judged)
+    probabilities, given = opinion.probabilities[rows], kept.labels[rows]
+    share, interval, surest = estimate_label_noise(probabilities, given)
+    counts = find_label_errors(probabilities, given, seed=examined.seed)
+    contradicted = surest[probabilities[surest].argmax(1) != given[surest]]
+    suspects = _suspects(kept, opinion, rows[np.union1d(counts.rows, contradicted)])
+    sentence = (
+        f"About {share:.1%} of the labels are wrong: so many does {opinion.of} contradict among the {len(surest):,} "
+        f"pictures that it is surest of. {counted(len(suspects.rows), 'picture')} "
+        f"{'is' if len(suspects.rows) == 1 else 'are'} worth a look; about half of such flags are real."
+    )
+    if seen := _seen(examined):
+        sentence += f" The features have seen these labels ({seen}), so fewer errors are found than there are."
+    yield Finding(
+        "label_errors",
+        "labels",
+        share,
+        interval,
+        len(rows),
+        judge(interval, look=_LOOK, bad=_BAD),
+        sentence,
+        pictures=tuple(_shown(kept, suspects, place) for place in range(min(_SHOWN, len(suspects.rows)))),
+        next="Look at the listed pictures and mend their labels; delete none unseen." if len(suspects.rows) else "",
+        gain=share,
+        tables={
+            "Labels that are probably wrong": _columns(kept, suspects),
+            "Estimates of the share of wrong labels": {
+                "estimate": [
+                    f"contradicted by {opinion.of}, surest third",
+                    "confident learning, all pictures",
+                ],
+                "share": [share, counts.share],
+                "low": [interval[0], counts.interval[0]],
+                "high": [interval[1], counts.interval[1]],
+                "includes": ["wrong labels", "wrong labels, and what is itself mistaken"],
+            },
+        },
+    )
+
+
+def _opinion(examined: Examined) -> _Opinion | None:
+    """Return a probe's probabilities, or the model's own where a probe has too few pictures or too much work."""
+    kept = examined.kept
+    counts = np.bincount(kept.labels, minlength=len(kept.label_names))
+    work = kept.features.size * (counts > 0).sum() * _STEPS * (_FOLDS + 1)
+    enough = len(kept) >= _LEAST and (counts > 0).sum() > 1 and (counts[kept.labels] >= _FOLDS).mean() >= 0.5
+    if enough and (work <= _MOST_WORK or examined.depth == "deep"):
+        # Only classes that occur are columns: a model of thousands may be looked at on pictures of ten.
+        classes, labels = np.unique(kept.labels, return_inverse=True)
+        found = out_of_fold(kept.features, labels, folds=_FOLDS, ids=kept.ids, seed=examined.seed)
+        probabilities = np.zeros((len(kept), len(kept.label_names)), np.float32)
+        probabilities[:, classes] = found.probabilities
+        return _Opinion(probabilities, found.seen, "a linear probe")
+    if kept.defined.sum() < _LEAST or _seen(examined):
+        return None
+    return _Opinion(kept.probabilities, kept.defined, "the model")
+
+
+def _too_few(kept: Kept) -> str:
+    occurring = len(np.unique(kept.labels))
+    return (
+        f"{counted(len(kept), 'picture')} of {counted(occurring, 'class')}, too few of most classes for a probe, "
+        "and the model itself has seen these labels or is not defined"
+    )
+
+
+def _seen(examined: Examined) -> str:
+    """Say how it is known that the model was trained on these pictures, empty where nothing says so."""
+    if examined.seen_labels or examined.train is None:
+        return examined.seen_labels
+    known = {digest.tobytes() for digest in examined.train.digests}
+    shared = sum(digest.tobytes() in known for digest in examined.kept.digests)
+    return f"{shared:,} of them are among the training pictures" if 2 * shared >= len(examined.kept) else ""
+
+
+def _suspects(kept: Kept, opinion: _Opinion, rows: np.ndarray) -> _Suspects:
+    """Sort rows by the mean of both opinions: how improbable the label is, and how many neighbors have another."""
+    found = find_neighbors(kept.features[rows], kept.features, _NEIGHBORS, own=rows)
+    disagreeing = found.share(kept.labels[found.rows] != kept.labels[rows, None])
+    own = np.arange(len(rows))
+    given = opinion.probabilities[rows, kept.labels[rows]]
+    others = opinion.probabilities[rows]
+    others[own, kept.labels[rows]] = -1
+    suggested = others.argmax(1)
+    order = np.argsort(given - disagreeing, kind="stable")
+    columns = (rows, suggested, given, others[own, suggested], disagreeing)
+    return _Suspects(*(column[order] for column in columns))
+
+
+def _shown(kept: Kept, suspects: _Suspects, place: int) -> Shown:
+    row, suggested = suspects.rows[place], suspects.suggested[place]
+    names = kept.label_names
+    caption = (
+        f"labeled {names[kept.labels[row]]}, looks like {names[suggested]} "
+        f"({suspects.suggested_probability[place]:.0%}); {suspects.disagreeing[place]:.0%} of neighbors are not "
+        f"labeled {names[kept.labels[row]]}"
+    )
+    return Shown(kept.ids[row], caption)
+
+
+def _columns(kept: Kept, suspects: _Suspects) -> dict[str, list[object]]:
+    names, rows = kept.label_names, suspects.rows.tolist()
+    pairs = Counter((int(kept.labels[row]), int(other)) for row, other in zip(rows, suspects.suggested))
+    return {
+        "id": [kept.ids[row] for row in rows],
+        "given": [names[kept.labels[row]] for row in rows],
+        "suggested": [names[other] for other in suspects.suggested],
+        "probability_given": [float(one) for one in suspects.given_probability],
+        "probability_suggested": [float(one) for one in suspects.suggested_probability],
+        "neighbors_disagreeing": [float(one) for one in suspects.disagreeing],
+        "so_confused": [pairs[int(kept.labels[row]), int(other)] for row, other in zip(rows, suspects.suggested)],
+    }
+
+
+CARDS = (
+    CheckCard(
+        "label_errors",
+        "labels",
+        check_labels,
+        needs=frozenset({"labels", "features"}),
+        reference="Northcutt, Jiang and Chuang, 2021, arXiv:1911.00068",
+    ),
+)
