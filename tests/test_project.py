@@ -107,6 +107,14 @@ def test_licences_of_all_that_is_installed_along_are_on_the_list() -> None:
     assert "NVIDIA" in notice
 
 
+def test_notice_names_every_file_of_data_that_the_package_holds() -> None:
+    own = {".py", ".html", ".css", ".js", ".typed", ".pyc"}
+    data = [path for path in (ROOT / "backlight").rglob("*") if path.is_file() and path.suffix not in own]
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    assert [path.name for path in data if path.name not in notice] == []
+    assert data
+
+
 @pytest.mark.parametrize(
     ("expression", "good"),
     [

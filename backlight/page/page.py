@@ -15,6 +15,12 @@ from backlight.core.errors import Failure
 from backlight.core.files import write_text
 from backlight.page.sections import Section, render, shown_path
 
+# The first rule does not cover the last two.
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{}'; base-uri 'none'; "
+    "form-action 'none'"
+)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -46,7 +52,7 @@ class Page:
             "failed": [(shown_path(one.path), one.error) for one in self.failed],
             "script": Markup(script),
             "style": Markup(style),
-            "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+            "policy": _POLICY.format(digest),
         }
         return str(render("page.html", facts))
 
