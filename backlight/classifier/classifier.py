@@ -62,6 +62,7 @@ class Classifier(Displayed):
         self.probe = probe
         self.sources, self.trained = dict(sources or {}), trained
         self.aliases: Mapping[str, int] = {}  # names of classes beside their labels, such as WordNet ids
+        self.checkpoint = ""  # the file of weights, where one was named
         self.notes: tuple[str, ...] = ()  # what had to be assumed or was left out
         self._doubts: tuple[str, ...] = ()
 
@@ -327,6 +328,11 @@ class Classifier(Displayed):
             raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=224)")
         return read_photograph(path, self.resize, channels=self.channels)
 
+    @property
+    def title(self) -> str:
+        """Name the classifier for people: by its file of weights where one was named, else by its specification."""
+        return f"{self.checkpoint} ({self.name})" if self.checkpoint else self.name
+
     def label(self, index: int) -> str:
         """Name a class, by its number where there are no labels; -1 is where no prediction is well defined."""
         if index < 0:
@@ -388,7 +394,7 @@ class Classifier(Displayed):
             trained=self.trained,
         )
         other.notes, other._doubts = self.notes, self._doubts
-        other.aliases = self.aliases if labels == self.labels else {}
+        other.aliases, other.checkpoint = self.aliases if labels == self.labels else {}, self.checkpoint
         return other
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PartOptions, RunOptions, WeightOptions
-from backlight.cli.output import given_command, run_task
+from backlight.cli.output import ending, run_task
 from backlight.core.errors import UsageError
 
 
@@ -47,9 +47,6 @@ def corruptions(
         frost,
         not no_pictures,
         resume,
-        output.out,
-        output.force,
-        run.seed,
-        given_command(),
+        *ending(output, run),
     )
     run_task(run, lambda progress: task(request, progress=progress))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import Frames, Limit, ModelOptions, OutputOptions, Pictures, RunOptions, Steps
-from backlight.cli.output import run_task
+from backlight.cli.output import ending, run_task
 from backlight.core.grammar import parse_number, parse_numbers
 
 
@@ -31,7 +31,7 @@ def visualize(
     from backlight.tasks.visualizing import visualize as task
 
     request = VisualizeRequest(
-        what, tuple(subjects), model.request, layer, preset, steps, frames, longest, output.out, output.force, run.seed
+        what, tuple(subjects), model.request, layer, preset, steps, frames, longest, *ending(output, run)
     )
     run_task(run, lambda progress: task(request, progress=progress))
 
@@ -52,7 +52,7 @@ def fool(
     from backlight.tasks.fooling import fool as task
 
     request = FoolRequest(
-        tuple(pictures), target, model.request, preset, confidence, steps, limit, output.out, output.force, run.seed
+        tuple(pictures), target, model.request, preset, confidence, steps, limit, *ending(output, run)
     )
     run_task(run, lambda progress: task(request, progress=progress))
 
@@ -84,9 +84,7 @@ def style(
         longest,
         steps,
         frames,
-        output.out,
-        output.force,
-        run.seed,
+        *ending(output, run),
     )
     run_task(run, lambda progress: task(request, progress=progress))
 
@@ -120,8 +118,6 @@ def denoise(
         reference,
         sweep,
         limit,
-        output.out,
-        output.force,
-        run.seed,
+        *ending(output, run),
     )
     run_task(run, lambda progress: task(request, progress=progress))

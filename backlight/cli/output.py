@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,7 +14,7 @@ import typer
 from backlight.core.progress import Progress, terminal_progress
 
 if TYPE_CHECKING:
-    from backlight.cli.options import PrintOptions
+    from backlight.cli.options import OutputOptions, PrintOptions
     from backlight.tasks.outcome import Outcome
 
 
@@ -78,6 +79,11 @@ def printable(text: str) -> str:
     'größe \\x1b[31m\\n'
     """
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def ending(output: OutputOptions, run: PrintOptions) -> tuple[Path, bool, int, str]:
+    """Return what requests end with: the folder, whether it is overwritten, the seed, and the command for the page."""
+    return output.out, output.force, run.seed, given_command()
 
 
 def given_command() -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import DATA_FORMS, AttackOptions, ModelOptions, OutputOptions, PartOptions, RunOptions
-from backlight.cli.output import given_command, run_task
+from backlight.cli.output import ending, run_task
 from backlight.core.errors import UsageError
 from backlight.core.grammar import parse_duration
 
@@ -40,9 +40,7 @@ def robustness(
     asked = RobustnessRequest(
         attack, how.norm, how.eps, how.target, mode, _seconds(budget), audit, curve, options=options
     )
-    request = RobustnessOfDataRequest(
-        part.of(data), model.request, asked, counts, resume, output.out, output.force, run.seed, given_command()
-    )
+    request = RobustnessOfDataRequest(part.of(data), model.request, asked, counts, resume, *ending(output, run))
     run_task(run, lambda progress: task(request, progress=progress))
 
 

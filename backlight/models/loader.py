@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -94,6 +95,7 @@ def load(
         names = blueprint.labels
     classifier = as_classifier(blueprint, module.to(_device(device)).eval(), names, trained=not random)
     classifier.take_note(note)
+    classifier.checkpoint = Path(weights).name if weights is not None else ""
     return classifier
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -13,6 +14,7 @@ from markupsafe import Markup
 
 from backlight.core.errors import Failure
 from backlight.core.files import write_text
+from backlight.page.glossary import GLOSSARY
 from backlight.page.sections import Section, render, shown_path
 
 # The first rule does not cover the last two.
@@ -41,14 +43,17 @@ class Page:
     seconds: float | None
     title: str = ""
     """What stands above it all; left out for what a page about a classifier says."""
+    about: tuple[tuple[str, str], ...] = ()
+    """What was done to what, and when: names with words, below the title."""
 
     def html(self) -> str:
         """Assemble the document; a content security policy forbids whatever is not in it."""
-        script, style = _asset("script.js"), _asset("style.css")
+        script, style, terms = _asset("script.js"), _asset("style.css"), _terms(self)
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         facts = {
             "page": self,
-            "contents": _contents(self),
+            "contents": _contents(self, terms),
+            "terms": terms,
             "failed": [(shown_path(one.path), one.error) for one in self.failed],
             "script": Markup(script),
             "style": Markup(style),
@@ -63,9 +68,10 @@ def write_page(
     *,
     title: str,
     seconds: float,
+    about: Sequence[tuple[str, str]] = (),
     failed: Sequence[Failure] = (),
 ) -> None:
-    """Write a page of sections alone, without a classifier's own, as a whole or not at all.
+    """Write a page of sections alone, without a classifier's own, as a whole or not at all; `about` says of what.
 
     Raises FileError where it cannot be written.
 
@@ -76,16 +82,24 @@ def write_page(
     >>> "<title>Pictures</title>" in path.read_text("utf-8")
     True
     """
-    write_text(path, Page("", None, (), tuple(sections), tuple(failed), 0, seconds, title).html())
+    write_text(path, Page("", None, (), tuple(sections), tuple(failed), 0, seconds, title, tuple(about)).html())
 
 
-def _contents(page: Page) -> Sequence[tuple[str, str]]:
+def _terms(page: Page) -> dict[str, str]:
+    """List the terms that the page's sections explain, in the glossary's order."""
+    sections = [*page.pictures, *page.others, *([page.glance] if page.glance else [])]
+    used = {name for section in sections for name in re.findall(r'data-term="([^"]+)"', section.html)}
+    if page.model:
+        used.add("classifier")
+    return {name: text for name, text in GLOSSARY.items() if name in used}
+
+
+def _contents(page: Page, terms: Mapping[str, str]) -> Sequence[tuple[str, str]]:
     pictures = [(one.anchor, f"{place}. {one.title}") for place, one in enumerate(page.pictures, 1)]
     glance = [(page.glance.anchor, page.glance.title)] if page.glance else []
     skipped = [("skipped", "Skipped files")] if page.failed else []
-    terms = [("terms", "Terms")] if page.model else []
     others = [(one.anchor, one.title) for one in page.others]
-    return [*glance, *pictures, *others, *skipped, *terms]
+    return [*glance, *pictures, *others, *skipped, *([("terms", "Terms")] if terms else [])]
 
 
 def _asset(name: str) -> str:

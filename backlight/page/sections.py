@@ -95,8 +95,8 @@ def term(name: str, shown: str = "") -> Markup:
     """
     if name not in GLOSSARY:
         raise UsageError(f"no term {name!r}", hint=did_you_mean(name, GLOSSARY))
-    form = '<span class="term" tabindex="0">{}<span class="tip" role="tooltip">{}</span></span>'
-    return Markup(form).format(shown or name, GLOSSARY[name])
+    form = '<span class="term" data-term="{}" tabindex="0">{}<span class="tip" role="tooltip">{}</span></span>'
+    return Markup(form).format(name, shown or name, GLOSSARY[name])
 
 
 def percent(share: float) -> str:

@@ -37,7 +37,7 @@ def model_section(
         "command": command,
         **_comparison(classifier, image, seed),
     }
-    return Section("model", f"The model: {classifier.name}", fill("model.html", facts))
+    return Section("model", f"The model: {classifier.title}", fill("model.html", facts))
 
 
 def _comparison(classifier: Classifier, image: Tensor | None, seed: int) -> Facts:

@@ -19,6 +19,7 @@ from backlight.images.intake import read_batches
 from backlight.images.picture import Photograph
 from backlight.page.page import Page
 from backlight.page.sections import Section, shown_path
+from backlight.report.about import about
 from backlight.report.fill import fill
 from backlight.report.model import model_section
 from backlight.report.picture import Summary, picture_section
@@ -29,7 +30,7 @@ from backlight.report.study import METHODS, study_pictures
 class Options:
     """What goes into a report; `pictures` false makes a page of numbers only, `command` is shown on the page.
 
-    `title` stands above it all; left out, it is that of a page of pictures.
+    `title` stands above it all; left out, it is that of a page of pictures. `data` says what was looked at.
 
     >>> Options().methods
     ('saliency', 'gradcam', 'guided_backprop', 'guided_gradcam')
@@ -42,6 +43,7 @@ class Options:
     memory_format: str = "auto"
     command: str = ""
     title: str = ""
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,10 @@ class _Draft:
         return time.perf_counter() - self.started
 
     @cached_property
+    def about(self) -> tuple[tuple[str, str], ...]:
+        return about(self.classifier, data=self.options.data, command=self.options.command)
+
+    @cached_property
     def search(self) -> Classifier:
         return self.classifier.fast(memory_format=self.options.memory_format)
 
@@ -181,7 +187,7 @@ class _Draft:
         assert self.model is not None
         left = 0 if finished else self.wanted - len(self.pictures) - len(self.failed) + self.before
         page = Page(
-            self.classifier.name,
+            self.classifier.title,
             self._glance(),
             tuple(self.pictures),
             (*self.sections, self.model),
@@ -189,5 +195,6 @@ class _Draft:
             left,
             self.seconds,
             self.options.title,
+            self.about,
         )
         write_text(self.target, page.html())

@@ -119,7 +119,11 @@ def _outcome(
         document | {"request": described},
         robustness_section(found, data=data_title(pictures), steps=request.steps),
         failed=found.failed,
-        options=Options(command=request.command),
+        options=Options(
+            command=request.command,
+            title=f"How easily {classifier.title} is fooled",
+            data=data_title(pictures),
+        ),
     )
     return Outcome(
         plain_json(document | {"html": folder.page}),

@@ -155,7 +155,9 @@ def _outcome(
         document | {"request": request.described},
         corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures, compared=compared),
         failed=found.failed,
-        options=Options(command=request.command, title=f"{classifier.name} under corruptions"),
+        options=Options(
+            command=request.command, title=f"{classifier.title} under corruptions", data=data_title(pictures)
+        ),
     )
     return Outcome(
         plain_json(document | {"html": folder.page}),

@@ -21,6 +21,7 @@ from backlight.images.intake import unique_stems
 from backlight.images.render import amplify
 from backlight.page.made import MadePicture, made_section
 from backlight.page.page import write_page
+from backlight.report.about import about
 from backlight.tasks.outcome import Outcome, one_per_input
 
 _ABOUT = "The result is near the noisy picture and smooth; alpha says how much smoothness counts beside nearness."
@@ -49,6 +50,7 @@ class DenoiseRequest:
     out: Path = Path("backlight-out")
     force: bool = False
     seed: int = 0
+    command: str = ""
 
 
 def denoise(request: DenoiseRequest, *, progress: Progress | None = None) -> Outcome:
@@ -69,6 +71,7 @@ def denoise(request: DenoiseRequest, *, progress: Progress | None = None) -> Out
         reference=request.reference,
         force=request.force,
         progress=progress,
+        command=request.command,
         data_norm=request.data_norm,
         smooth_norm=request.smooth_norm,
         alpha=request.alpha,
@@ -129,6 +132,7 @@ def denoise_pictures(
     reference: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    command: str = "",
     **options: Any,
 ) -> tuple[list[DenoisedPicture], list[Failure]]:
     """Denoise whole picture files in their own size; write `STEM-denoised.png` and a page of each into `folder`.
@@ -155,14 +159,16 @@ def denoise_pictures(
     with reporting(progress, len(paths), "denoise") as advance:
         for path, target in zip(paths, targets, strict=True):
             try:
-                done.append(_denoise_file(path, target, clean, options))
+                done.append(_denoise_file(path, target, clean, command, options))
             except FileError as error:
                 failed.append(Failure.of(str(path), error))
             advance()
     return done, failed
 
 
-def _denoise_file(path: Path, target: Path, clean: Tensor | None, options: dict[str, Any]) -> DenoisedPicture:
+def _denoise_file(
+    path: Path, target: Path, clean: Tensor | None, command: str, options: dict[str, Any]
+) -> DenoisedPicture:
     noisy = to_tensor(open_picture(path))[None]
     if clean is not None and clean.shape != noisy.shape:
         raise FileError(path, "the clean picture has another size", expected=f"{list(clean.shape[2:])}")
@@ -187,7 +193,7 @@ def _denoise_file(path: Path, target: Path, clean: Tensor | None, options: dict[
     )
     shown = MadePicture(path.name, found.images[0], tuple(_facts(done)), noisy[0], amplify(found.images[0] - noisy[0]))
     page = made_section([shown], "Before and after", _ABOUT)
-    write_page(done.html, [page], title=f"{path.name} without its noise", seconds=seconds)
+    write_page(done.html, [page], title=f"{path.name} without its noise", seconds=seconds, about=about(command=command))
     return done
 
 

@@ -148,7 +148,7 @@ def _outcome(
     sections = _sections(found, comparison, slices[0], pictures, request)
     labels = found[0].labels
     files = [with_names(found[0].table, labels, labels).write(request.out / _TABLE)] if request.table else []
-    page, warnings = _write_page(classifiers[0], request, sections, found[0].failed)
+    page, warnings = _write_page(classifiers[0], pictures, request, sections, found[0].failed)
     document = _document(found, classifiers, comparison, slices, metrics, doubts) | {"html": page}
     return Outcome(
         plain_json(document),
@@ -177,7 +177,7 @@ def _several(
     if not engine.is_main:
         return Outcome(result=scores)
     section = multilabel_section(scores, data=data_title(pictures))
-    page, warnings = _write_page(classifiers[0], request, [section], failed)
+    page, warnings = _write_page(classifiers[0], pictures, request, [section], failed)
     document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": page})
     return Outcome(
         plain_json(document),
@@ -232,9 +232,15 @@ def _sections(
 
 
 def _write_page(
-    classifier: Classifier, request: EvaluateRequest, sections: list[Section], failed: Sequence[Failure]
+    classifier: Classifier,
+    pictures: Dataset,
+    request: EvaluateRequest,
+    sections: list[Section],
+    failed: Sequence[Failure],
 ) -> tuple[Path | None, tuple[str, ...]]:
-    options = Options(command=request.command, title=f"How good {classifier.name} is, and where it fails")
+    options = Options(
+        command=request.command, title=f"How good {classifier.title} is, and where it fails", data=data_title(pictures)
+    )
     try:
         made = write_report(
             classifier,

@@ -27,6 +27,7 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
+    data_title,
     doubts_of,
     measured_by,
     named,
@@ -133,7 +134,12 @@ def _write(classifier: Classifier, found: DataExplanations, request: ExplainData
         page,
         sections=[explanations_section(found)],
         failed=found.failed,
-        options=Options(seed=found.request.seed, command=request.command),
+        options=Options(
+            seed=found.request.seed,
+            command=request.command,
+            title=f"What {classifier.title} looks at, and how far its maps can be trusted",
+            data=data_title(found.data),
+        ),
         force=True,
     )
     return table, averages, page

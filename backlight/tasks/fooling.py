@@ -11,6 +11,7 @@ from backlight.core.errors import Failure
 from backlight.core.progress import Progress
 from backlight.images import find_pictures
 from backlight.images.intake import unique_stems
+from backlight.report.about import about
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
 from backlight.tasks.made import Made, made_outcome, write_made
 from backlight.tasks.outcome import Outcome
@@ -36,6 +37,7 @@ class FoolRequest:
     out: Path = Path("backlight-out")
     force: bool = False
     seed: int = 0
+    command: str = ""
 
 
 def fool(request: FoolRequest, *, progress: Progress | None = None) -> Outcome:
@@ -73,7 +75,8 @@ def fool(request: FoolRequest, *, progress: Progress | None = None) -> Outcome:
             ),
             [f"{stems[path]}-fool"],
             request.out,
-            title=f"A picture that {classifier.name} takes for something else",
+            title=f"A picture that {classifier.title} takes for something else",
+            about=about(classifier, command=request.command),
             sheet=f"{stems[path]}-fool-x10",
             force=request.force,
         )

@@ -62,13 +62,14 @@ def write_made(
     folder: Path,
     *,
     title: str,
+    about: Sequence[tuple[str, str]] = (),
     sheet: str = "",
     force: bool = False,
 ) -> list[Made]:
     """Make pictures and write each as `STEM.png` into `folder`, with a contact sheet, the frames kept, and a page.
 
     Equal stems are numbered; the sheet is left out where `sheet` is empty. The page is named as the sheet, or as the
-    first picture, and headed by `title`. Every name is checked before any work.
+    first picture, headed by `title` and what it is `about`. Every name is checked before any work.
 
     Raises UsageError where a file exists and `force` is not given, FileError where one cannot be written.
 
@@ -90,7 +91,8 @@ def write_made(
         write_png(target, image)
     if contact is not None:
         write_png(contact, contact_sheet(pictures))
-    write_page(page, [made_section(shown_pictures(pictures), "Pictures")], title=title, seconds=seconds)
+    section = made_section(shown_pictures(pictures), "Pictures")
+    write_page(page, [section], title=title, seconds=seconds, about=about)
     written = []
     for row, (stem, target) in enumerate(zip(stems, targets, strict=True)):
         more = _more(pictures, row) | {"html": str(page)}

@@ -103,6 +103,7 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
         request.with_pictures,
         memory_format_of(request.model),
         request.command,
+        data="" if data is None else data_title(data),
     )
     with keeping(kept=lambda: f"{page} shows what was finished" if page.exists() else ""):
         made = write_report(

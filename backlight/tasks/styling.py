@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backlight.core.errors import UsageError
 from backlight.core.progress import Progress
+from backlight.report.about import about
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
 from backlight.tasks.made import made_outcome, write_made
 from backlight.tasks.outcome import Outcome
@@ -36,6 +37,7 @@ class StyleRequest:
     out: Path = Path("backlight-out")
     force: bool = False
     seed: int = 0
+    command: str = ""
 
 
 def style(request: StyleRequest, *, progress: Progress | None = None) -> Outcome:
@@ -79,6 +81,7 @@ def style(request: StyleRequest, *, progress: Progress | None = None) -> Outcome
         ["-".join([request.content.stem, *(path.stem for path in request.styles)])],
         request.out,
         title=f"{request.content.stem} in the style of {', '.join(path.stem for path in request.styles)}",
+        about=about(classifier, command=request.command),
         force=request.force,
     )
     return made_outcome(classifier, done)

@@ -108,7 +108,7 @@ def _outcome(trained: Trained, request: TrainRequest, notes: tuple[str, ...]) ->
 
 def _write_page(trained: Trained, given: str) -> Path:
     section = training_section([read_history(trained.run)])
-    options = Options(command=given, title=f"How {trained.classifier.name} was trained")
+    options = Options(command=given, title=f"How {trained.classifier.title} was trained")
     # The page belongs to the run like its log: whoever may go on with one may replace the other.
     page = trained.run / "report.html"
     return write_report(trained.classifier, (), page, sections=[section], options=options, force=True).html

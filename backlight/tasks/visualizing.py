@@ -12,6 +12,7 @@ from backlight.classifier import Classifier
 from backlight.core.errors import Failure, UsageError, did_you_mean
 from backlight.core.progress import Progress
 from backlight.images import find_pictures
+from backlight.report.about import about
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
 from backlight.tasks.made import Made, file_stem, made_outcome, write_made
 from backlight.tasks.outcome import Outcome
@@ -43,6 +44,7 @@ class VisualizeRequest:
     out: Path = Path("backlight-out")
     force: bool = False
     seed: int = 0
+    command: str = ""
 
 
 def visualize(request: VisualizeRequest, *, progress: Progress | None = None) -> Outcome:
@@ -82,7 +84,8 @@ def _classes(classifier: Classifier, request: VisualizeRequest, watch: Watch) ->
         partial(class_image, classifier, indices, **_options(request, watch)),
         [f"class-{file_stem(classifier.label(index))}" for index in indices],
         request.out,
-        title=f"What {classifier.name} imagines when it hears a label",
+        title=f"What {classifier.title} imagines when it hears a label",
+        about=about(classifier, command=request.command),
         sheet="classes" if len(indices) > 1 else "",
         force=request.force,
     )
@@ -111,7 +114,8 @@ def _features(
             partial(feature_image, classifier, layer, channels, **_options(request, watch)),
             [f"feature-{file_stem(layer)}-{channel}" for channel in channels],
             request.out,
-            title=f"What excites channels of {layer} in {classifier.name}",
+            title=f"What excites channels of {layer} in {classifier.title}",
+            about=about(classifier, command=request.command),
             sheet=f"features-{file_stem(layer)}" if len(channels) > 1 else "",
             force=request.force,
         )
@@ -123,11 +127,11 @@ def _pictures(classifier: Classifier, request: VisualizeRequest, watch: Watch) -
     if request.what == "invert":
         read = read_for(classifier)
         make: Callable[..., Pictures] = invert
-        title = f"What {layer} of {classifier.name} still knows of a picture"
+        title = f"What {layer} of {classifier.title} still knows of a picture"
     else:
         read = partial(read_sized, longest=request.longest, channels=classifier.channels)
         make = dream
-        title = f"A picture with more of what {layer} of {classifier.name} sees in it"
+        title = f"A picture with more of what {layer} of {classifier.title} sees in it"
     more = {} if request.steps is None else {"steps": request.steps}
     done, failed = list[Made](), list[Failure]()
     for path, image in read_each(find_pictures(request.subjects), read, failed):
@@ -136,6 +140,7 @@ def _pictures(classifier: Classifier, request: VisualizeRequest, watch: Watch) -
             [f"{path.stem}-{request.what}-{file_stem(layer)}"],
             request.out,
             title=title,
+            about=about(classifier, command=request.command),
             force=request.force,
         )
     return done, failed
