@@ -22,7 +22,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_names_weights_pictures_date_and_command() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    classifier = Classifier.from_module(net, size=2, mean=0.5, std=0.5, name="toy")
+    classifier = Classifier.from_module(net, size=2, mean=(0.5,) * 3, std=(0.5,) * 3, name="toy")
     found = dict(about(classifier, data="photos (test)", command="backlight evaluate"))
     assert found["model"] == "toy"
     assert found["weights"] == classifier.passport.weights
