@@ -5,6 +5,7 @@ finding              `Finding`: number, interval, judgement, sentence, pictures,
 kept                 `Kept`: what one pass keeps of each picture
 examined             `Examined`: what a check is given; card: `CheckCard` and the sections of the page
 health, splits, accuracy   checks; duplicates: `find_near_duplicates`
+auditing, verdict    `audit`: the passes and the checks; six lights and what to do next
 registry, running    every check by name; `run_checks`
 probe, neighbors     a linear probe and exact neighbors on stored features; arrays: what analyses are given
 label_errors         `find_label_errors`: confident learning
@@ -19,6 +20,7 @@ concepts             `find_concepts`: parts that pictures of a class are sums of
 from __future__ import annotations
 
 from backlight.audit.activations import Activations
+from backlight.audit.auditing import Audit, audit
 from backlight.audit.calibration_error import CalibrationError, Chance, Measured, measure_calibration
 from backlight.audit.calibrators import CalibratorComparison, compare_calibrators, temperature_interval
 from backlight.audit.card import SECTIONS, CheckCard
@@ -39,8 +41,10 @@ from backlight.audit.running import Checked, run_checks
 from backlight.audit.separation import Separated, Separation, measure_separation
 from backlight.audit.unknown import Unknown, detect_unknown
 from backlight.audit.weak_slices import SliceSearch, WeakSlice, find_weak_slices
+from backlight.core.faces import call_room
 
 __all__ = [
+    "Audit",
     "CHECKS",
     "DETECTORS",
     "SECTIONS",
@@ -78,6 +82,7 @@ __all__ = [
     "detect_unknown",
     "estimate_label_noise",
     "find_concepts",
+    "audit",
     "find_label_errors",
     "find_near_duplicates",
     "find_neighbors",
@@ -93,3 +98,5 @@ __all__ = [
     "run_checks",
     "temperature_interval",
 ]
+
+call_room(__name__, "audit")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from backlight.audit.card import NEEDS, CheckCard
 from backlight.audit.examined import DEPTHS, Examined
@@ -15,7 +16,7 @@ from backlight.core.progress import reporting
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Checked:
-    """What became of the checks: findings, and what was not looked at.
+    """What became of the checks: findings, what was not looked at, and the seconds that each check took.
 
     >>> Checked((), ()).findings
     ()
@@ -23,6 +24,7 @@ class Checked:
 
     findings: tuple[Finding, ...]
     not_checked: tuple[NotChecked, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def run_checks(examined: Examined, cards: Iterable[CheckCard] | None = None) -> Checked:
@@ -40,6 +42,7 @@ def run_checks(examined: Examined, cards: Iterable[CheckCard] | None = None) -> 
     """
     findings: list[Finding] = []
     absent: list[NotChecked] = []
+    seconds: dict[str, float] = {}
     wanted = in_order(CHECKS.values() if cards is None else cards)
     with reporting(examined.progress, len(wanted), "check") as advance:
         for card in wanted:
@@ -47,10 +50,12 @@ def run_checks(examined: Examined, cards: Iterable[CheckCard] | None = None) -> 
             if why:
                 absent.append(NotChecked(card.name, why, card.section))
             else:
+                start = time.perf_counter()
                 findings += _findings(card, examined)
+                seconds[card.name] = time.perf_counter() - start
             advance(1, card.name)
     _check_names(findings)
-    return Checked(tuple(findings), tuple(absent))
+    return Checked(tuple(findings), tuple(absent), seconds)
 
 
 def _why_not(card: CheckCard, examined: Examined) -> str:

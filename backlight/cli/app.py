@@ -10,6 +10,7 @@ import typer
 from backlight import __version__
 from backlight.cli import data
 from backlight.cli.attack import attack
+from backlight.cli.audit import audit
 from backlight.cli.calibrate import calibrate
 from backlight.cli.check import check
 from backlight.cli.corruptions import corruptions
@@ -39,6 +40,7 @@ VERBS: dict[Callable[..., None], str] = {
     calibrate: "backlight calibrate runs/first --data photos/",
     export: "backlight export runs/first --format onnx --out models/",
     robustness: "backlight robustness --model runs/first --data photos/ --attack pgd --eps 2/255 --limit 200",
+    audit: "backlight audit --model runs/first --data photos/ --train photos/ --gate gate.toml",
     check: "backlight check evaluate.json --gate gate.toml --baseline before.json --junit gates.xml",
     corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
     models: "backlight models --search resnet",

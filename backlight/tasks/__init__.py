@@ -37,6 +37,7 @@ _HOMES = {
     "starting": ("Start",),
     "training": ("TrainRequest", "train"),
     "evaluating": ("EvaluateRequest", "evaluate"),
+    "auditing": ("AuditRequest", "audit"),
     "checking": ("CheckRequest", "check"),
     "calibrating": ("CalibrateRequest", "calibrate"),
     "exporting": ("ExportRequest", "export"),

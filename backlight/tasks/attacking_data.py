@@ -117,7 +117,7 @@ def _outcome(
         found.table,
         found.labels,
         document | {"request": described},
-        robustness_section(found, data=data_title(pictures), steps=request.steps),
+        [robustness_section(found, data=data_title(pictures), steps=request.steps)],
         failed=found.failed,
         options=Options(
             command=request.command,

@@ -153,7 +153,7 @@ def _outcome(
         found.table,
         found.labels,
         document | {"request": request.described},
-        corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures, compared=compared),
+        [corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures, compared=compared)],
         failed=found.failed,
         options=Options(
             command=request.command, title=f"{classifier.title} under corruptions", data=data_title(pictures)

@@ -23,12 +23,15 @@ from backlight.tasks.outcome import plain_json
 class ResultFolder:
     """The folder of what a verb finds out about a data set.
 
+    `shared_blocks` says that blocks stay for later runs: their names hold all that decides about them.
+
     >>> ResultFolder(Path("out"), "robustness").table.name
     'robustness.parquet'
     """
 
     out: Path
     verb: str
+    shared_blocks: bool = False
 
     @property
     def table(self) -> Path:
@@ -55,7 +58,15 @@ class ResultFolder:
         if force:
             return
         if not resume:
+<<<<<<< HEAD
             require_fresh(self.blocks, (self.table, self.document, self.page))
+=======
+            for path in (self.table, self.document, self.page):
+                require_new(path)
+            if self.blocks.exists() and not self.shared_blocks:
+                hint = "--resume to go on, --force to begin anew"
+                raise UsageError(f"{self.blocks} holds finished blocks", hint=hint)
+>>>>>>> 8795328 (Audit a classifier by one command: six lights, a card per finding, an exit status)
             return
         before = _read_request(self.document) if self.document.is_file() else asked
         differing = sorted(name for name in asked if before.get(name) != asked[name])
@@ -75,7 +86,7 @@ class ResultFolder:
         table: Table,
         labels: Sequence[str],
         document: Mapping[str, Any],
-        section: Section,
+        sections: Sequence[Section],
         *,
         failed: Sequence[Failure],
         options: Options,
@@ -86,7 +97,7 @@ class ResultFolder:
             classifier,
             (),
             self.page,
-            sections=[section],
+            sections=sections,
             failed=failed,
             options=options,
             force=True,

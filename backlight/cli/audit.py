@@ -1,0 +1,51 @@
+"""The verb `audit`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backlight.cli.options import DATA_FORMS, ModelOptions, OutputOptions, PartOptions, RunOptions
+from backlight.cli.output import given_command, run_task
+
+
+def audit(
+    data: Annotated[str, typer.Option(help=DATA_FORMS)],
+    model: ModelOptions,
+    part: PartOptions,
+    run: RunOptions,
+    output: OutputOptions,
+    train: Annotated[str | None, typer.Option(help="The data that it was trained on: leaks, baselines.")] = None,
+    against: Annotated[str | None, typer.Option(help="Data of the field: shift, unknown inputs.")] = None,
+    depth: Annotated[str, typer.Option(help="quick: one look at each picture | normal | deep.")] = "normal",
+    gate: Annotated[Path | None, typer.Option(help="TOML with rows [[gate]] that decide the exit status.")] = None,
+    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="A page of numbers only.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the blocks in --out.")] = False,
+) -> None:
+    """Say what can be trusted about a classifier and its data, and judge it by gates."""
+    from backlight.tasks.auditing import AuditRequest
+    from backlight.tasks.auditing import audit as task
+
+    wanted = part.of(data)
+    # A split of the data is asked for by name; of other data sets it is the part that fits them.
+    known = None if train is None else replace(wanted, data=train, split="train" if train == data else None)
+    field = None if against is None else replace(wanted, data=against, split=None)
+    request = AuditRequest(
+        wanted,
+        model.request,
+        known,
+        field,
+        depth,
+        gate,
+        not no_pictures,
+        resume,
+        output.out,
+        output.force,
+        run.seed,
+        run.batch_size,
+        given_command(),
+    )
+    run_task(run, lambda progress: task(request, progress=progress))

@@ -1,0 +1,211 @@
+"""The verb `audit`: what can be trusted about a classifier and its data, on one page that can be signed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backlight.audit.auditing import Audit
+from backlight.audit.auditing import audit as audit_classifier
+from backlight.audit.registry import depth_of
+from backlight.audit.verdict import counts
+from backlight.classifier import Classifier
+from backlight.core.errors import counted
+from backlight.core.processes import make_engine
+from backlight.core.progress import Progress
+from backlight.data import Dataset
+from backlight.gate import Gate, Verdict, check, read_gates
+from backlight.gate.result import Result
+from backlight.report import Options
+from backlight.report.audit import AuditFacts, audit_sections, title_of, value_text
+from backlight.report.exports import write_exports
+from backlight.tasks.loading import (
+    DEFAULT_MODEL,
+    DataRequest,
+    Model,
+    as_classifier,
+    data_title,
+    doubts_of,
+    model_name,
+    named,
+    told,
+    with_model,
+)
+from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.result_folder import ResultFolder
+
+_NAMED = 6  # findings by name on a line
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """Which classifier is audited on which data; `train` is what it was trained on, `against` data of the field.
+
+    `gate` is a file of gates that decide about the exit status. The pass of an earlier audit of the same model and
+    pictures in `out` is read back, with or without `resume`, which goes on from one that was interrupted.
+
+    >>> AuditRequest(DataRequest("photos/")).depth
+    'normal'
+    """
+
+    data: DataRequest
+    model: Model = DEFAULT_MODEL
+    train: DataRequest | None = None
+    against: DataRequest | None = None
+    depth: str = "normal"
+    gate: Path | None = None
+    pictures: bool = True
+    resume: bool = False
+    out: Path = Path("backlight-out")
+    force: bool = False
+    seed: int = 0
+    batch_size: int = 32
+    command: str = ""
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Describe what the audit is of, to tell one from another."""
+        data = {name: _described(getattr(self, name)) for name in ("data", "train", "against")}
+        described: dict[str, Any] = plain_json(
+            {**data, "model": model_name(self.model), "depth": self.depth, "seed": self.seed}
+        )
+        return described
+
+
+def _described(request: DataRequest | None) -> dict[str, Any] | None:
+    if request is None:
+        return None
+    return {"name": request.name, "split": request.split, "limit": request.limit, "sample": request.sample}
+
+
+def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome:
+    """Find out what can be trusted about a classifier and its data, and judge it by gates where there are some.
+
+    A page, a table with a row per picture, a document, and a folder with every table and figure go into `out`; the
+    result is an `Audit`. The status is 4 where a gate fails, 3 where one could not be judged. Interrupted, the blocks
+    that are finished stay. Raises UsageError where something is there already, and as `load`, `load_data`,
+    `read_gates` and `backlight.audit.audit` do.
+
+    >>> import tempfile
+    >>> from backlight import load
+    >>> model = load("classic_cnn", random=True).replace(labels=())
+    >>> data = DataRequest("shapes:n=40,size=32,classes=10")
+    >>> outcome = audit(AuditRequest(data, model, depth="quick", out=Path(tempfile.mkdtemp())))
+    >>> outcome.document["schema"], outcome.document["n"]
+    (1, 40)
+    """
+    start = time.perf_counter()
+    depth = depth_of(request.depth)
+    gates = None if request.gate is None else read_gates(request.gate)
+    folder = ResultFolder(request.out, "audit", shared_blocks=True)
+    folder.check(request.described, resume=request.resume, force=request.force)
+    data, train, against = (
+        None if one is None else one.load(request.model, seed=request.seed)
+        for one in (request.data, request.train, request.against)
+    )
+    assert data is not None
+    classifier = named(as_classifier(request.model, request.seed), data)
+    engine = make_engine(str(classifier.device))
+    with keeping(resumable=lambda: engine.is_main and folder.blocks.exists()):
+        found = audit_classifier(
+            classifier,
+            data,
+            train=train,
+            against=against,
+            depth=depth,
+            seed=request.seed,
+            batch_size=request.batch_size,
+            folder=folder.blocks,
+            engine=engine,
+            progress=progress if engine.is_main else None,
+        )
+    if not engine.is_main:
+        return Outcome(result=found)
+    parts = {"data": data, "train": train, "against": against}
+    document = with_model(classifier, found.to_json()) | {
+        **{name: None if one is None else _about(one) for name, one in parts.items()},
+        "request": request.described,
+        "html": str(folder.page),
+        "table": str(folder.table),
+        "command": request.command,
+    }
+    verdict = None if gates is None else _judged(document, gates, folder)
+    document |= {"gates": [] if verdict is None else verdict.to_json()["gates"]}
+    document["seconds"] = round(time.perf_counter() - start, 3)
+    exports = request.out / "audit-tables"
+    written = write_exports(found.findings, exports)
+    facts = AuditFacts(
+        data_title(data),
+        _facts(found, classifier, parts, request, document["seconds"]),
+        [] if verdict is None else [(one.passed, one.sentence) for one in verdict.judged],
+        f"the folder {exports.name}/" if written else "",
+        request.pictures,
+    )
+    files = folder.write(
+        classifier,
+        found.table,
+        found.examined.kept.label_names,
+        document,
+        audit_sections(found, facts),
+        failed=found.failed,
+        options=Options(command=request.command, title=f"Audit of {classifier.name} on {facts.data}"),
+    )
+    return Outcome(
+        plain_json(document),
+        (*_lines(found, classifier, facts.data, folder), *(() if verdict is None else verdict.lines())),
+        (*files, *written),
+        found.failed,
+        (*doubts_of(classifier), *told(data), *(() if verdict is None else verdict.notes)),
+        found,
+        passed=True if verdict is None else verdict.passed,
+    )
+
+
+def _judged(document: dict[str, Any], gates: tuple[Gate, ...], folder: ResultFolder) -> Verdict:
+    return check(Result(plain_json(document), str(folder.document), folder.out), gates)
+
+
+def _about(data: Dataset) -> dict[str, Any]:
+    return {"name": data.name, "split": data.split, "n": len(data), "fingerprint": data.fingerprint()}
+
+
+def _facts(
+    found: Audit, classifier: Classifier, parts: dict[str, Dataset | None], request: AuditRequest, seconds: float
+) -> dict[str, str]:
+    titles = {"data": "data", "train": "training data", "against": "data of the field"}
+    passport = classifier.passport
+    about = {
+        titles[name]: f"{data_title(one)}, {counted(len(one), 'picture')}, fingerprint {one.fingerprint()}"
+        for name, one in parts.items()
+        if one is not None
+    }
+    cost = found.cost
+    return {
+        "model": f"{passport.name}, weights {passport.weights}",
+        "input": passport.describe(),
+        **about,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cost": f"{cost['pictures']:,} pictures in one pass of {cost['pass_seconds']:.0f} s, "
+        f"checks {cost['check_seconds']:.0f} s, {seconds:.0f} s in all",
+        "depth, seed": f"{found.examined.depth}, {found.examined.seed}",
+        **({"command": request.command} if request.command else {}),
+    }
+
+
+def _lines(found: Audit, classifier: Classifier, data: str, folder: ResultFolder) -> Iterator[str]:
+    numbers = ", ".join(f"{count} {judgement}" for judgement, count in counts(found.findings).items() if count)
+    absent = f"; {counted(len(found.not_checked), 'check')} left out" if found.not_checked else ""
+    pictures = counted(len(found.examined.kept), "picture")
+    yield f"{classifier.name} on {data}, {pictures}: {numbers or 'no finding'}{absent}"
+    told_of = []
+    for judgement in ("bad", "look"):
+        own = [one for one in found.findings if one.judgement == judgement]
+        names = [f"{title_of(one.name).lower()} {value_text(one)}".strip().replace("\xa0", " ") for one in own[:_NAMED]]
+        more = f" and {len(own) - _NAMED} more" if len(own) > _NAMED else ""
+        told_of += [f"{judgement}: {', '.join(names)}{more}"] if own else []
+    yield "; ".join(told_of) or "nothing is bad or worth a look"
+    yield str(folder.page)
