@@ -112,7 +112,7 @@ def _baselines(examined: Examined) -> Iterator[tuple[str, np.ndarray]]:
     if source is None:
         nearest = examined.neighbors.rows[:, 0]
         yield "the nearest neighbor", np.where(nearest >= 0, kept.labels[nearest], -1)
-        if len(np.unique(kept.labels)) > 1 and examined.probed.seen.mean() > 0.5:
+        if len(np.unique(kept.labels)) > 1 and _mostly_twice(kept.labels):
             yield "a linear probe", examined.probed.probabilities.argmax(1)
         return
     nearest = find_neighbors(kept.features, source.features, 1).rows[:, 0]
@@ -122,15 +122,21 @@ def _baselines(examined: Examined) -> Iterator[tuple[str, np.ndarray]]:
         yield "a linear probe", probe.probabilities(kept.features).argmax(1)
 
 
+def _mostly_twice(labels: np.ndarray) -> bool:
+    """Whether most pictures have another one of their class, without which no probe can know it."""
+    return float((np.bincount(labels)[labels] > 1).mean()) > 0.5
+
+
 def check_classes(examined: Examined) -> Iterator[Finding]:
-    """Find the class that is least often right, and whether it lies below all others by more than chance."""
+    """Find the class that is least often right, of rare ones as far as can be told, and whether chance explains it."""
     kept = examined.kept
     counts = Confusion.of(kept.labels, kept.predictions, len(kept.label_names))
     present = np.flatnonzero(counts.totals > 0)
     if len(present) < 2:
         return
     shares = counts.right[present] / counts.totals[present]
-    worst = int(present[shares.argmin()])
+    bounds = [wilson(int(counts.right[one]), int(counts.totals[one]), 1 - 0.05 / len(present))[1] for one in present]
+    worst = int(present[np.argmin(bounds)])
     right, total = int(counts.right[worst]), int(counts.totals[worst])
     # Among many classes one is always lowest: the interval is as wide as their number asks for.
     interval = wilson(right, total, 1 - 0.05 / len(present))
@@ -190,8 +196,9 @@ def check_confusions(examined: Examined) -> Iterator[Finding]:
     counts = Confusion.of(kept.labels, kept.predictions, len(kept.label_names))
     pairs = most_confused(counts, kept.label_names)
     wrong = int((~kept.right).sum())
-    if not pairs:
-        yield Finding("most_confused", "accuracy", 0.0, None, len(kept), "good", "No class is taken for another.")
+    if not pairs or pairs[0].count < 2:
+        sentence = "No class is taken for the same other one twice."
+        yield Finding("most_confused", "accuracy", 0.0, None, len(kept), "good", sentence)
         return
     first, total = pairs[0], int(counts.totals[kept.label_names.index(pairs[0].true)])
     interval = wilson(first.count, total, 1 - 0.05 / len(counts.wrong))

@@ -28,7 +28,7 @@ DEPTHS: tuple[Depth, ...] = ("quick", "normal", "deep")
 class Part:
     """One data set: what the pass kept of it, and its pictures as the classifier takes them, rows as in `kept`.
 
-    `data` is None where only arrays are at hand.
+    `data` is None where only arrays are at hand; `whole` are the same pictures in full size, for people to look at.
 
     >>> import numpy as np
     >>> Part(Kept.of(np.eye(3))).places["2"]
@@ -37,6 +37,7 @@ class Part:
 
     kept: Kept
     data: Dataset | None = None
+    whole: Dataset | None = None
 
     @cached_property
     def places(self) -> dict[str, int]:

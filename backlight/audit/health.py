@@ -28,7 +28,8 @@ _IQR, _UNBALANCED, _SCARCE = 3.0, 10.0, 100.0
 class HealthRule:
     """One way in which pictures are odd: which rows `[N]` are, the property that says how much, and the next step.
 
-    `show` names the property by which the oddest come first, the lowest, or with a minus the highest first.
+    `show` names the property by which the oddest come first, the lowest, or with a minus the highest first. `bad` is
+    the share from which such pictures are bad; those that are only unlike the others are never more than worth a look.
 
     >>> rule = RULES["dark_pictures"]
     >>> rule.odd(Kept.of(np.zeros((2, 2)), luminance_99=np.array([0.1, 0.9]))).tolist()
@@ -39,6 +40,7 @@ class HealthRule:
     odd: Callable[[Kept], np.ndarray]
     show: str
     next: str
+    bad: float = BAD
 
 
 def _sizes_apart(kept: Kept) -> np.ndarray:
@@ -76,18 +78,21 @@ RULES = {
         lambda kept: kept.properties["aspect"] < 0.35,
         "aspect",
         "Mind that the crop to the input size leaves most of such a picture out.",
+        bad=1.0,
     ),
     "odd_size": HealthRule(
         "of a size far from the others",
         _sizes_apart,
         "size",
         "Look where they come from: another source may be another kind of picture.",
+        bad=1.0,
     ),
     "grey_pictures": HealthRule(
         "grey, among colored ones",
         _grey_among_colored,
         "contrast",
         "Look whether classes differ by it: see the shortcuts.",
+        bad=1.0,
     ),
     "empty_pictures": HealthRule(
         "nearly of one color: low information",
@@ -143,7 +148,7 @@ def _odd(name: str, rule: HealthRule, kept: Kept) -> Finding:
         number / count,
         interval,
         count,
-        judge(interval, look=LOOK, bad=BAD),
+        judge(interval, look=LOOK, bad=rule.bad),
         words if number else f"None of {counted(count, 'picture')} is {rule.words}.",
         tuple(Shown(kept.ids[row], class_of(kept, row)) for row in worst[:_SHOWN]),
         rule.next if number else "",
@@ -159,8 +164,10 @@ def check_balance(examined: Examined) -> Iterator[Finding]:
     ratio = float(present.max() / present.min())
     most, least = int(counts.argmax()), int(np.where(counts > 0, counts, np.iinfo(np.int64).max).argmin())
     absent = int((counts == 0).sum())
-    sentence = f"The commonest class, {kept.label_names[most]}, has {counted(int(counts[most]), 'picture')}"
-    sentence += f", the rarest, {kept.label_names[least]}, {int(counts[least]):,}"
+    sentence = f"Each class that occurs has {counted(int(counts[most]), 'picture')}"
+    if ratio > 1:
+        sentence = f"The commonest class, {kept.label_names[most]}, has {counted(int(counts[most]), 'picture')}"
+        sentence += f", the rarest, {kept.label_names[least]}, {int(counts[least]):,}"
     sentence += f"; {counted(absent, 'class')} of the model {'has' if absent == 1 else 'have'} none." if absent else "."
     order = np.argsort(-counts, kind="stable")
     order = order[counts[order] > 0]

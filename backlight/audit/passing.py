@@ -196,4 +196,4 @@ def _part(looker: _Looker, data: Dataset, arrays: Gathered, failed: tuple[Failur
     places = {one: row for row, one in enumerate(data.ids)}
     rows = torch.tensor([places[one] for one in kept.ids], dtype=torch.int64)
     readable = data if len(rows) == len(data) else data.take(rows)
-    return Part(kept, replace(looker.fitted(readable), failed=kept.failed))
+    return Part(kept, replace(looker.fitted(readable), failed=kept.failed), readable)

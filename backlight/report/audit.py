@@ -222,9 +222,12 @@ class _Gallery:
     def of(cls, found: Audit, wanted: bool) -> _Gallery:
         parts = {source: found.examined.of_source(source) for source in _SOURCES} if wanted else {}
         datasets = {source: part.data for source, part in parts.items() if part is not None and part.data is not None}
+        whole = {source: part.whole or part.data for source, part in parts.items() if part is not None}
         shown = _first_of_each([one.pictures for one in found.findings])
         embedded: dict[tuple[Source, str], Thumbnail] = {}
-        for source, data in datasets.items():
+        for source, data in whole.items():
+            if data is None:
+                continue
             ids = [one.id for one in shown if one.source == source]
             read = read_thumbnails(data, ids, anchor=f"picture-{source}", most=_MOST_PICTURES, most_bytes=_MOST_BYTES)
             embedded |= {(source, one): thumbnail for one, thumbnail in read.items()}
@@ -253,20 +256,16 @@ class _Gallery:
             return []
         name = shown_path(one.id)
         captioned = [Captioned(name, one.caption, thumbnail)]
-        return (
-            captioned
-            if one.map is None
-            else [*captioned, Captioned(name, "what it looks at", self._mapped(one, thumbnail))]
-        )
+        return captioned if one.map is None else [*captioned, Captioned(name, "what it looks at", self._mapped(one))]
 
-    def _mapped(self, one: Shown, thumbnail: Thumbnail) -> Thumbnail:
+    def _mapped(self, one: Shown) -> Thumbnail:
         assert one.map is not None
         data = self.datasets[one.source]
         image = data[[data.ids.index(one.id)]].images[0].cpu()
         drawn = overlay(
             image[:3] if len(image) >= 3 else image[:1], normalize_map(one.map.detach().cpu().float()).values
         )
-        return Thumbnail("", thumbnail.size, photograph_uri(to_picture(drawn), _SIDE))
+        return Thumbnail("", (drawn.shape[1], drawn.shape[2]), photograph_uri(to_picture(drawn), _SIDE))
 
     def made(self, found: Finding) -> list[tuple[str, str]]:
         """Embed the pictures that a finding made, by caption."""

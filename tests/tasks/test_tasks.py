@@ -126,6 +126,21 @@ def test_corruptions(model: Classifier, out: Path, capsys: pytest.CaptureFixture
     assert json.loads((out / "corruptions.json").read_text())["n"] == outcome.document["n"]
 
 
+def test_audit(model: Classifier, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tasks.DataRequest(load_data(DATA, split="test"))
+    gate = tmp_path / "gate.toml"
+    gate.write_text('[[gate]]\nmetric = "accuracy"\nmax = 1.0\n')
+    request = tasks.AuditRequest(data, model, data, depth="quick", gate=gate, out=out)
+    outcome = check(tasks.audit(request), capsys)
+    assert json.loads((out / "audit.json").read_text()) == outcome.document
+    found = {one["name"]: one for one in outcome.document["findings"]}
+    clean = tasks.evaluate(tasks.EvaluateRequest(data, (model,), out=out / "clean")).document["accuracy"]
+    assert found["accuracy"]["value"] == clean
+    assert found["leaked_pictures"]["value"] == 1.0
+    assert [one["passed"] for one in outcome.document["gates"]] == [True]
+    assert (out / "audit-tables" / "worst-class-by-class.csv").exists() or "worst_class" not in found
+
+
 @pytest.mark.parametrize(
     ("what", "subjects"), [("class", ("circle", "square")), ("feature", ("0:1",)), ("invert", ()), ("dream", ())]
 )
