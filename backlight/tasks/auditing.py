@@ -23,6 +23,7 @@ from backlight.gate.result import Result
 from backlight.report import Options
 from backlight.report.audit import AuditFacts, audit_sections, title_of, value_text
 from backlight.report.exports import write_exports
+from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -110,7 +111,7 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
     assert data is not None
     classifier = named(as_classifier(request.model, request.seed), data)
     engine = make_engine(str(classifier.device))
-    with keeping(resumable=lambda: engine.is_main and folder.blocks.exists()):
+    with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
         found = audit_classifier(
             classifier,
             data,

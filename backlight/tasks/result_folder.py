@@ -58,15 +58,11 @@ class ResultFolder:
         if force:
             return
         if not resume:
-<<<<<<< HEAD
-            require_fresh(self.blocks, (self.table, self.document, self.page))
-=======
-            for path in (self.table, self.document, self.page):
+            files = (self.table, self.document, self.page)
+            if not self.shared_blocks:
+                require_fresh(self.blocks, files)
+            for path in files:
                 require_new(path)
-            if self.blocks.exists() and not self.shared_blocks:
-                hint = "--resume to go on, --force to begin anew"
-                raise UsageError(f"{self.blocks} holds finished blocks", hint=hint)
->>>>>>> 8795328 (Audit a classifier by one command: six lights, a card per finding, an exit status)
             return
         before = _read_request(self.document) if self.document.is_file() else asked
         differing = sorted(name for name in asked if before.get(name) != asked[name])

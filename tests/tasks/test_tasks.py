@@ -127,7 +127,7 @@ def test_corruptions(model: Classifier, out: Path, capsys: pytest.CaptureFixture
 
 
 def test_audit(model: Classifier, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = tasks.DataRequest(load_data(DATA, split="test"))
+    data = tasks.DataRequest(load_data(DATA, split="all"))
     gate = tmp_path / "gate.toml"
     gate.write_text('[[gate]]\nmetric = "accuracy"\nmax = 1.0\n')
     request = tasks.AuditRequest(data, model, data, depth="quick", gate=gate, out=out)
