@@ -48,8 +48,8 @@ class FormOptions:
     panel: ClassVar[str] = _MODEL
     random: Annotated[bool, typer.Option("--random", help="Random weights, drawn by --seed.")] = False
     labels: Annotated[Path | None, typer.Option(help="Class names: one per line, or JSON.")] = None
-    mean: Annotated[str | None, typer.Option(help="Per channel, as in 0.5,0.5,0.5.")] = None
-    std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2.")] = None
+    mean: Annotated[str | None, typer.Option(help="Per channel, as in 0.5,0.5,0.5, or one for all.")] = None
+    std: Annotated[str | None, typer.Option(help="Per channel, as in 0.2,0.2,0.2, or one for all.")] = None
     size: Annotated[str | None, typer.Option(help="Input size: 224 or 224x192.")] = None
     resize: Annotated[int | None, typer.Option(min=1, help="The shorter side before the crop, in pixels.")] = None
     crop: Annotated[str | None, typer.Option(help="center | squash | the share kept (0.875) | pixels (224).")] = None
@@ -192,11 +192,13 @@ class OutputOptions:
     force: Force = False
 
 
-def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+def _numbers(option: str, text: str | None) -> float | tuple[float, ...] | None:
     if text is None:
         return None
     try:
-        return parse_numbers(text)
+        numbers = parse_numbers(text)
+        # As elsewhere a single number stands for every channel.
+        return numbers[0] if len(numbers) == 1 else numbers
     except UsageError as error:
         raise UsageError(f"{option} {text!r}", expected="numbers with commas between, as in 0.5,0.5,0.5") from error
 

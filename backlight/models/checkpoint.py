@@ -41,11 +41,14 @@ class Checkpoint:
     left_out: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     wanted: str = ""
+    added: str = ""
+    """What was put before every name, as the module keeps the network under it."""
 
     def describe(self) -> str:
         """Return what a reader must know of the file: what was peeled, left out and not taken; else nothing."""
         said = [
             f"peeled {', '.join(self.peeled)}" if self.peeled else "",
+            f"put {self.added} before every name" if self.added else "",
             f"left out {len(self.left_out)}: {some(self.left_out)}" if self.left_out else "",
             f"also holds {', '.join(self.others)} (--weights {self.path}:{self.others[0]})" if self.others else "",
         ]

@@ -21,7 +21,7 @@ from backlight.models.labels import imagenet_aliases, imagenet_labels, read_labe
 from backlight.models.registry import DEFAULT, find_blueprint
 from backlight.models.sidecar import find_passport, read_passport
 from backlight.models.stated import Stated
-from backlight.models.weights import fitted, head_classes, load_state
+from backlight.models.weights import first_channels, fitted, head_classes, load_state
 
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
 
@@ -86,6 +86,7 @@ def load(
     note = ""
     if weights is not None:
         module, shape, note = _from_file(blueprint, shape, weights)
+        blueprint = _for_channels(blueprint, shape.channels)
     elif random:
         shape = shape._replace(classes=len(names) or None)
         module = _drawn(blueprint, shape)
@@ -171,11 +172,30 @@ def _from_file(
     checkpoint = read_checkpoint(path)
     module = blueprint.build(shape)
     checkpoint = fitted(checkpoint, module)
+    channels = first_channels(module, checkpoint)
+    if channels is not None:
+        shape = shape._replace(channels=channels)
+        module = blueprint.build(shape)
     classes = head_classes(module, checkpoint, blueprint.classes)
     if classes is not None:
         shape = shape._replace(classes=classes)
         module = blueprint.build(shape)
     return load_state(module, checkpoint), shape, checkpoint.describe()
+
+
+def _for_channels(blueprint: Blueprint, channels: int) -> Blueprint:
+    """Repeat a normalization that is the same in every channel, or average an assumed one, for another number of them.
+
+    Raises UsageError for one that somebody stated per channel.
+    """
+    ends: dict[str, tuple[float, ...]] = {}
+    for name, values in (("mean", blueprint.mean), ("std", blueprint.std)):
+        if len(values) != channels and len(set(values)) > 1 and blueprint.sources.get(name) != "assumed":
+            found = f"a {name} of {len(values)} channels for weights of {channels}"
+            raise UsageError(found, expected="a number for each channel, or one for all")
+        one = values[0] if len(set(values)) == 1 else sum(values) / len(values)
+        ends[name] = values if len(values) == channels else (one,) * channels
+    return replace(blueprint, mean=ends["mean"], std=ends["std"])
 
 
 def _read_names(labels: Sequence[str] | str | os.PathLike[str] | None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -19,8 +19,8 @@ def fitted(checkpoint: Checkpoint, module: nn.Module) -> Checkpoint:
     """Return the checkpoint with names as `module` has them.
 
     The prefix under which most of the module's names are found (`model.`, `module.`, `net.backbone.`) is peeled off,
-    `_orig_mod.` wherever it stands. What lies outside of it, and a few tensors beside the module's own parts, such as
-    the weights of a loss, are left out and listed.
+    `_orig_mod.` wherever it stands; one that the module alone has is put before every name. What lies outside of it,
+    and a few tensors beside the module's own parts, such as the weights of a loss, are left out and listed.
 
     Raises ModelError where two prefixes fit equally well, or the one asked for does not.
 
@@ -37,17 +37,45 @@ def fitted(checkpoint: Checkpoint, module: nn.Module) -> Checkpoint:
         tensors = {name.replace(_COMPILED, ""): one for name, one in tensors.items()}
         peeled.append(_COMPILED)
     matches = _matches(tensors, known)
-    prefix = _choose(checkpoint, matches)
-    inside = {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
+    prefix, added = _choose(checkpoint, matches), ""
+    if matches[prefix] < len(known) / 2:
+        prefix, added = _deeper(tensors, known, checkpoint.wanted, (prefix, matches[prefix]))
+    inside = {added + name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
     beside = _beside_the_module(inside, known)
     averages = [one for one in matches if one != prefix and is_average(one) and matches[one] >= matches[prefix]]
     return replace(
         checkpoint,
         tensors={name: one for name, one in inside.items() if name not in beside},
         peeled=(*peeled, prefix) if prefix else tuple(peeled),
+        added=added,
         left_out=(*_outside(tensors, prefix, averages), *sorted(beside)),
         others=(*checkpoint.others, *(one.rstrip(".") for one in averages)),
     )
+
+
+def _deeper(names: Mapping[str, Tensor], known: set[str], wanted: str, plain: tuple[str, int]) -> tuple[str, str]:
+    """Find the prefix to take off and the one to put on with which most names are known: a bare network's weights."""
+    best, most = (plain[0], ""), plain[1]
+    if wanted:
+        return best
+    for taken in _shared(names):
+        for put in _shared(known)[1:]:
+            inside = [name for name in names if name.startswith(taken)]
+            count = sum(put + name.removeprefix(taken) in known for name in inside)
+            if count > max(most, len(inside) / 2):
+                best, most = (taken, put), count
+    return best
+
+
+def _shared(names: Iterable[str]) -> list[str]:
+    """List the prefixes up to a dot, and none, that more than half of all names have, the shortest first."""
+    counted: Counter[str] = Counter()
+    total = 0
+    for name in names:
+        total += 1
+        parts = name.split(".")
+        counted.update("".join(f"{part}." for part in parts[:place]) for place in range(len(parts)))
+    return sorted((one for one, count in counted.items() if count > total / 2), key=len)
 
 
 def _outside(names: Mapping[str, Tensor], prefix: str, averages: list[str]) -> list[str]:
@@ -119,6 +147,22 @@ def head_classes(module: nn.Module, checkpoint: Checkpoint, classes: int) -> int
     rows = {given[0] for given, own in differing if len(given) and len(own) and own[0] == classes}
     same_columns = all(given[1:] == own[1:] for given, own in differing)
     return int(rows.pop()) if len(rows) == 1 and same_columns else None
+
+
+def first_channels(module: nn.Module, checkpoint: Checkpoint) -> int | None:
+    """Read the number of input channels from a checkpoint's first convolution, where it differs from the module's.
+
+    >>> from pathlib import Path
+    >>> gray = Checkpoint(Path("a.pth"), nn.Conv2d(1, 8, 3).state_dict())
+    >>> first_channels(nn.Conv2d(3, 8, 3), gray), first_channels(nn.Conv2d(1, 8, 3), gray)
+    (1, None)
+    """
+    name, own = next(((name, one) for name, one in module.state_dict().items() if one.ndim == 4), ("", None))
+    given = checkpoint.tensors.get(name)
+    if own is None or given is None or given.ndim != 4 or given.shape[1] == own.shape[1]:
+        return None
+    same = given.shape[:1] == own.shape[:1] and given.shape[2:] == own.shape[2:]
+    return int(given.shape[1]) if same else None
 
 
 def load_state(module: nn.Module, checkpoint: Checkpoint, *, new_head: int | None = None) -> nn.Module:

@@ -34,8 +34,8 @@ class ModelRequest:
     random: bool = False
     weights: Path | None = None
     labels: Path | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
     size: tuple[int, int] | None = None
     resize: int | None = None
     crop: str | float | None = None

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from backlight.core.errors import FileError, ModelError
+from backlight.core.errors import FileError, ModelError, UsageError
 from backlight.models.checkpoint import Checkpoint, read_checkpoint
+from backlight.models.loader import load
 from backlight.models.weights import fitted, head_classes, load_state
 
 
@@ -295,3 +296,50 @@ def test_programs_are_no_weights_and_the_way_out_is_named(tmp_path: Path) -> Non
     torch.jit.trace(net().eval(), torch.zeros(1, 3, 4, 4)).save(tmp_path / "script.pt")
     with pytest.raises(FileError, match="--model torchscript:"):
         read_checkpoint(tmp_path / "script.pt")
+
+
+class Around(nn.Module):
+    """A network kept under a name of its own, with a head beside it or inside."""
+
+    def __init__(self, inner: nn.Module, head: nn.Module | None = None) -> None:
+        super().__init__()
+        self.backbone = inner
+        if head is not None:
+            self.head = head
+
+
+@pytest.mark.parametrize("before", ["", "model.", "module.net."])
+def test_a_prefix_that_the_module_alone_has_is_put_before_every_name(before: str) -> None:
+    given, built = net(), Around(net())
+    state = {f"{before}{name}": one for name, one in given.state_dict().items()}
+    found = fitted(Checkpoint(Path("bare.pth"), state), built)
+    assert found.added == "backbone."
+    assert "put backbone. before every name" in found.describe()
+    assert same(load_state(built, found).backbone, given)
+    twice = nn.Sequential(Around(net()))
+    assert fitted(Checkpoint(Path("bare.pth"), state), twice).added == "0.backbone."
+
+
+def test_no_prefix_is_put_where_names_fit_or_little_would() -> None:
+    around = Around(net())
+    assert fitted(Checkpoint(Path("a.pth"), around.state_dict()), around).added == ""
+    other = {f"layer{place}.weight": torch.zeros(2) for place in range(9)}
+    assert fitted(Checkpoint(Path("a.pth"), other), around).added == ""
+    # A head that is missing stays missing: it is named, not drawn at random.
+    headed = Around(net(), nn.Linear(3, 2))
+    found = fitted(Checkpoint(Path("bare.pth"), net().state_dict()), headed)
+    with pytest.raises(ModelError, match="missing 2: head.weight, head.bias"):
+        load_state(headed, found)
+
+
+def test_the_channels_of_weights_in_gray_are_those_of_the_model(tmp_path: Path) -> None:
+    gray = load("classic_cnn", random=True, size=32, mean=[0.3], std=[0.2])
+    path = tmp_path / "gray.pth"
+    torch.save(gray.module.state_dict(), path)
+    for stated, mean in (({"mean": 0.4, "std": 0.2}, (0.4,)), ({}, None)):
+        found = load("classic_cnn", weights=path, size=32, **stated)
+        assert found.channels == 1
+        assert mean is None or found.mean == mean
+        assert same(found.module, gray.module)
+    with pytest.raises(UsageError, match="a mean of 3 channels for weights of 1"):
+        load("classic_cnn", weights=path, size=32, mean=[0.1, 0.2, 0.3], std=1.0)
