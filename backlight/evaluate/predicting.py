@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
+from backlight.classifier.naming import match_names
 from backlight.classifier.predictions import Prediction, top_classes
 from backlight.core.chunks import Chunk, in_chunks
 from backlight.core.errors import Failure, InputError
@@ -28,6 +30,8 @@ class Predicted:
 
     path: str
     predictions: tuple[Prediction, ...]
+    true: str | None = None
+    """The class whose folder the file lies in, where all of the files lie in folders of classes."""
 
     @property
     def best(self) -> Prediction:
@@ -35,8 +39,9 @@ class Predicted:
         return self.predictions[0]
 
     def to_json(self) -> dict[str, object]:
-        """Return `{"path", "predictions": [{"label", "index", "probability", "logit"}]}`."""
-        return {"path": self.path, "predictions": [vars(one) for one in self.predictions]}
+        """Return `{"path", "predictions": [{"label", "index", "probability", "logit"}]}`, and `"true"` where known."""
+        known = {} if self.true is None else {"true": self.true}
+        return {"path": self.path, **known, "predictions": [vars(one) for one in self.predictions]}
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def predict(
 
     Each file is read by the classifier's own resize rule. At most `batch_size` pictures are in memory at a
     time, and a batch that does not fit is halved. A file that cannot be read, and one for which the
-    model's output is NaN or infinite, is named in `.failed` and the others go on.
+    model's output is NaN or infinite, is named in `.failed` and the others go on. Where all of them lie in folders
+    named as classes are, `.true` says which.
 
     Raises InputError for a `top` or `batch_size` below 1.
 
@@ -92,14 +98,35 @@ def predict(
         raise InputError(f"top {top}", expected="at least 1")
     done: list[Predicted] = []
     failed: list[Failure] = []
+    true = class_folders(classifier, paths)
     chunk = Chunk(batch_size)
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="predict"):
         for picture, classes in zip(pictures, _classify(classifier, pictures, top, chunk)):
             if classes:
-                done.append(Predicted(str(picture.path), classes))
+                done.append(Predicted(str(picture.path), classes, true.get(_folder(picture.path))))
             else:
                 failed.append(Failure(str(picture.path), UNDEFINED))
     return Predictions(tuple(done), tuple(failed))
+
+
+def class_folders(classifier: Classifier, paths: Sequence[str | os.PathLike[str]]) -> dict[str, str]:
+    """Return the class of each folder by its name, where all files lie in folders that are named as classes are.
+
+    >>> from torch import nn
+    >>> classifier = Classifier.from_module(nn.Flatten(), labels=["cat", "dog"])
+    >>> class_folders(classifier, ["a/dog/1.png", "a/cat/2.png"]), class_folders(classifier, ["dog/1.png", "x/2.png"])
+    ({'cat': 'cat', 'dog': 'dog'}, {})
+    """
+    names = sorted({_folder(path) for path in paths})
+    found = match_names(names, classifier.labels, classifier.aliases) if names and classifier.labels else None
+    # A lone folder of numbers may be called anything.
+    if found is None or (all(name.isdigit() for name in names) and len(names) == 1):
+        return {}
+    return {name: classifier.labels[index] for name, index in zip(names, found)}
+
+
+def _folder(path: str | os.PathLike[str]) -> str:
+    return Path(path).resolve().parent.name
 
 
 def _classify(

@@ -54,6 +54,6 @@ def predict(request: PredictRequest, *, progress: Progress | None = None) -> Out
 
 def _lines(found: Predictions) -> Iterator[str]:
     for one in found:
-        yield one.path
+        yield one.path if one.true is None else f"{one.path}  (true: {one.true})"
         for prediction in one.predictions:
             yield f"  {prediction.probability:7.2%}  {prediction.label}  (logit {prediction.logit:.2f})"
