@@ -26,7 +26,7 @@ def evaluate(
         str | None, typer.Option(help="More numbers, with commas between: a plug-in's, or file.py:function.")
     ] = None,
     calibrated: Annotated[
-        bool, typer.Option("--calibrated", help="At the temperature that `calibrate` found for the run.")
+        bool, typer.Option("--calibrated", help="At the temperature that `calibrate` found.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the finished blocks in --out.")] = False,
 ) -> None:

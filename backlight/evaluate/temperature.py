@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from backlight.classifier import Classifier
 from backlight.core.errors import DataError, FileError, UsageError
 from backlight.core.files import write_text
 from backlight.evaluate.calibration import beyond, coverage_curve, fit_temperature, reliability
@@ -137,23 +138,50 @@ def read_temperature(run: str | Path) -> float:
     >>> read_temperature("torchvision:resnet18")
     Traceback (most recent call last):
     ...
-    backlight.core.errors.UsageError: the temperature of torchvision:resnet18; expected the folder of a run, ...
+    backlight.core.errors.UsageError: the temperature of torchvision:resnet18; expected the folder of a run
     """
     if not Path(run).is_dir():
-        raise UsageError(f"the temperature of {run}", expected="the folder of a run, which alone keeps one")
+        raise UsageError(f"the temperature of {run}", expected="the folder of a run")
     path = Path(run) / CALIBRATION
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        temperature, weights = float(document["temperature"]), document["weights"]
-    except FileNotFoundError:
-        raise FileError(path, "does not exist", hint=f"backlight calibrate {run}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(path, f"cannot be read ({error})", expected="what `backlight calibrate` wrote") from None
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise FileError(path, f"holds the temperature {temperature}", expected="a number above 0")
+    if not path.is_file():
+        raise FileError(path, "does not exist", hint=f"backlight calibrate {run}")
+    temperature, weights = _read(path)
     if weights != _fingerprint(Path(run)):
         raise FileError(path, "was found for other weights", hint=f"backlight calibrate {run} --force")
     return temperature
+
+
+def find_temperature(classifier: Classifier, folders: Sequence[Path]) -> float:
+    """Find the temperature that the verb `calibrate` left in one of some folders for a classifier's weights.
+
+    Raises FileError where there is none, and where all are of other weights.
+
+    >>> from torch import nn
+    >>> find_temperature(Classifier.from_module(nn.Flatten()), [Path("nowhere")])
+    Traceback (most recent call last):
+    backlight.core.errors.FileError: nowhere/calibration.json: does not exist; try: backlight calibrate MODEL --out ...
+    """
+    paths = list(dict.fromkeys(folder / CALIBRATION for folder in folders))
+    there = [path for path in paths if path.is_file()]
+    for path in there:
+        temperature, weights = _read(path)
+        if weights == classifier.passport.weights:
+            return temperature
+    hint = f"backlight calibrate MODEL --out {folders[-1]}, with the same weights and pictures to calibrate on"
+    if there:
+        raise FileError(there[0], "was found for other weights", hint=hint)
+    raise FileError(paths[-1], "does not exist", hint=hint)
+
+
+def _read(path: Path) -> tuple[float, object]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        temperature, weights = float(document["temperature"]), document["weights"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FileError(path, f"cannot be read ({error})", expected="what `backlight calibrate` wrote") from None
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise FileError(path, f"holds the temperature {temperature}", expected="a number above 0")
+    return temperature, weights
 
 
 def _fingerprint(run: Path) -> str:

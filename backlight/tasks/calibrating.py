@@ -98,7 +98,7 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
     warnings += [result.note] if result.note else []
     return Outcome(
         plain_json(with_model(classifier, document)),
-        (*measured_by(classifier), *_lines(result, run, pictures, target)),
+        (*measured_by(classifier), *_lines(result, model, pictures, target)),
         (target,),
         found.failed,
         (*doubts_of(classifier), *told(pictures), *warnings),
@@ -116,7 +116,7 @@ def _pictures(classifier: Classifier, spec: str, name: str) -> Dataset:
     return matched(classifier, load_data(spec, split=split))
 
 
-def _lines(found: Calibration, run: Path | None, data: Dataset, target: Path) -> Iterator[str]:
+def _lines(found: Calibration, model: Model, data: Dataset, target: Path) -> Iterator[str]:
     yield f"{counted(len(found.after), 'picture')}, split {data.split}: temperature {found.temperature:.4g}"
     yield f"  calibration error  {found.ece_before:.2%} before, {found.ece_after:.2%} after"
     yield f"  loss               {found.loss_before:.4f} before, {found.loss_after:.4f} after"
@@ -124,5 +124,10 @@ def _lines(found: Calibration, run: Path | None, data: Dataset, target: Path) ->
     yield from (f"    {one['coverage']:7.1%}  {one['accuracy']:.2%}" for one in found.coverage())
     yield f"  {target}"
     yield "  after is on the pictures that it was found on"
-    if run:
-        yield f"  on others: {command('evaluate', '--model', run, '--data', data.name, '--calibrated')}"
+    if not isinstance(model, Classifier):
+        weights = model.weights if isinstance(model, ModelRequest) else None
+        where = ("--weights", weights) if weights else ()
+        name = model_name(model)
+        out = () if target.parent == Path(name) else ("--out", target.parent)
+        words = ("evaluate", "--model", name, *where, "--data", data.name, "--calibrated", *out)
+        yield f"  on others: {command(*words)}"

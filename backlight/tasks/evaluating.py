@@ -24,7 +24,7 @@ from backlight.evaluate.registry import (
     measure,
 )
 from backlight.evaluate.slices import Slice, read_slices, require_values
-from backlight.evaluate.temperature import at_temperature, read_temperature
+from backlight.evaluate.temperature import at_temperature, find_temperature, read_temperature
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
 from backlight.report.comparison import comparison_section
@@ -39,6 +39,7 @@ from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
     Model,
+    ModelRequest,
     as_classifier,
     data_title,
     doubts_of,
@@ -62,7 +63,7 @@ class EvaluateRequest:
     """Which data set is looked at by which model, or by which two that are compared.
 
     `tta` averages over shifted and mirrored views, `slice` is `FILE.csv:column`, `table` also writes the table of
-    samples, `calibrated` takes the temperature that `calibrate` found for the run. `resume` goes on from the
+    samples, `calibrated` takes the temperature that `calibrate` found. `resume` goes on from the
     blocks that are finished in `out`, `force` begins anew. `metrics` are measured besides.
 
     >>> EvaluateRequest(DataRequest("photos/")).names
@@ -95,7 +96,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     A page goes into `out`; the result is a list of one or two `Evaluation`, or `MultilabelScores` where pictures have
     several labels each. Several processes share the work; only the
     main one tells. Interrupted, its finished blocks stay. Raises UsageError for more than two models and where
-    something is there already, and as `load`, `load_data`, `read_slices`, `read_temperature` and
+    something is there already, and as `load`, `load_data`, `read_slices`, `find_temperature` and
     `backlight.evaluate.evaluate` do.
 
     >>> import tempfile
@@ -109,12 +110,13 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
         raise UsageError(f"{len(request.models)} models", expected="one, or two that are compared")
     metrics = choose_evaluation_metrics(request.metrics)
     values = read_slices(request.slice) if request.slice else None
-    temperatures = [read_temperature(name) if request.calibrated else 1.0 for name in request.names]
     _check_new(request)
     pictures = request.data.load(*request.models, seed=request.seed)
     if values is not None:
         require_values(pictures.ids, values)
     classifiers = [named(as_classifier(one, request.seed), pictures) for one in request.models]
+    pairs = zip(request.models, classifiers)
+    temperatures = [_temperature(*pair, request.out) for pair in pairs] if request.calibrated else []
     if pictures.targets is not None:
         return _several(classifiers, pictures, request, progress)
     engine = make_engine(str(classifiers[0].device))
@@ -187,6 +189,14 @@ def _several(
         (*doubts_of(*classifiers), *told(pictures), *warnings),
         scores,
     )
+
+
+def _temperature(model: Model, classifier: Classifier, out: Path) -> float:
+    """Read the temperature of a run; of another model it lies beside its weights, or where `calibrate` was told to."""
+    weights = model.weights if isinstance(model, ModelRequest) else None
+    if weights is None and is_run(model_name(model)):
+        return read_temperature(model_name(model))
+    return find_temperature(classifier, [*([weights.parent] if weights else []), out])
 
 
 def _check_new(request: EvaluateRequest) -> None:

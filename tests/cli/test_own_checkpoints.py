@@ -82,12 +82,52 @@ def test_other_models_than_runs_are_calibrated_on_all_pictures_and_the_broken_on
     assert shares == sorted(set(shares))
 
 
-def test_a_temperature_is_asked_of_runs_only(backlight: CommandLine, messy: Path, saved: dict[str, Path]) -> None:
+def test_a_temperature_is_found_where_calibrate_left_it(
+    backlight: CommandLine, messy: Path, saved: dict[str, Path], tmp_path: Path
+) -> None:
     words = ["--model", "torchvision:resnet18", "--weights", saved["plain.pth"], "--size", 32, "--data", messy]
-    ran = backlight("evaluate", *words, "--calibrated")
+    ran = backlight("evaluate", *words, "--calibrated", "--out", tmp_path / "out")
     assert ran.status == 2
-    assert "expected the folder of a run" in ran.err
-    assert "try: backlight calibrate torchvision" not in ran.err
+    assert "calibration.json: does not exist" in ran.err
+    assert f"try: backlight calibrate MODEL --out {tmp_path / 'out'}" in ran.err
+    left = backlight("calibrate", *words, "--out", tmp_path / "out", "--json")
+    assert "--calibrated --out" in backlight("calibrate", *words, "--out", tmp_path / "out", "--force").out
+    for out in (tmp_path / "out", tmp_path / "other"):
+        # Found in --out, then beside the weights.
+        found = backlight("evaluate", *words, "--calibrated", "--out", out, "--json")
+        assert found.json["loss"] == pytest.approx(left.json["loss_after"], abs=1e-5)
+        shutil.copy(tmp_path / "out" / "calibration.json", tmp_path)
+    other = [*words[:3], tmp_path / "other.pth", *words[4:]]
+    torch.save(find_blueprint("torchvision:resnet18", 4).build(ModelShape(classes=3)).state_dict(), other[3])
+    ran = backlight("evaluate", *other, "--calibrated", "--out", tmp_path / "third")
+    assert ran.status == 2
+    assert "was found for other weights" in ran.err
+
+
+def test_predict_says_the_true_class_where_files_lie_in_folders_of_classes(
+    backlight: CommandLine, messy: Path, saved: dict[str, Path], tmp_path: Path
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(CLASSES))
+    words = ["--model", "torchvision:resnet18", "--weights", saved["plain.pth"], "--size", 32, "--labels", names]
+    ran = backlight("predict", messy, *words, "--json")
+    found = [one for one in ran.json if "error" not in one]
+    assert [one["true"] for one in found] == [Path(one["path"]).parent.name for one in found]
+    assert set(CLASSES) == {one["true"] for one in found}
+    assert "  (true: dog)" in backlight("predict", messy / "dog", *words).out
+    shutil.copy(messy / "dog" / "0.png", tmp_path / "alone.png")
+    ran = backlight("predict", messy, tmp_path / "alone.png", *words, "--json")
+    assert not any("true" in one for one in ran.json)
+
+
+def test_a_single_number_is_the_mean_of_every_channel(
+    backlight: CommandLine, messy: Path, saved: dict[str, Path]
+) -> None:
+    words = ["predict", messy / "dog" / "0.png", "--model", "torchvision:resnet18", "--weights", saved["plain.pth"]]
+    one = backlight(*words, "--size", 32, "--mean", "0.5", "--std", "0.25", "--json")
+    three = backlight(*words, "--size", 32, "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25", "--json")
+    assert one.status == 0, one.err
+    assert one.json == three.json
 
 
 def test_two_checkpoints_are_told_apart_by_their_files(
