@@ -13,6 +13,7 @@ calibration_error    `measure_calibration`, beside what chance shows; calibrator
 conformal            `conformal_sets`: sets of classes that hold the right one as often as promised
 unknown              `detect_unknown`: scores, by detectors, of activations; separation: AUROC with intervals
 weak_slices          `find_weak_slices`, confirmed on the other half; clusters and ranges: where they are looked for
+two_models           `compare_models`: a second model on the same pictures, picture by picture
 influence            `last_layer_influence`: which training pictures taught an answer
 concepts             `find_concepts`: parts that pictures of a class are sums of, weighed by the last layer
 """
@@ -39,6 +40,7 @@ from backlight.audit.probe import OutOfFold, Probe, fit_probe, out_of_fold
 from backlight.audit.registry import CHECKS
 from backlight.audit.running import Checked, run_checks
 from backlight.audit.separation import Separated, Separation, measure_separation
+from backlight.audit.two_models import Difference, ModelComparison, compare_models
 from backlight.audit.unknown import Unknown, detect_unknown
 from backlight.audit.weak_slices import SliceSearch, WeakSlice, find_weak_slices
 from backlight.core.faces import call_room
@@ -57,6 +59,7 @@ __all__ = [
     "Concepts",
     "ConformalSets",
     "DetectorCard",
+    "Difference",
     "DuplicateGroup",
     "Examined",
     "Finding",
@@ -66,6 +69,7 @@ __all__ = [
     "LinearHead",
     "Measured",
     "Neighbors",
+    "ModelComparison",
     "NotChecked",
     "OutOfFold",
     "Part",
@@ -77,6 +81,7 @@ __all__ = [
     "Unknown",
     "WeakSlice",
     "compare_calibrators",
+    "compare_models",
     "conformal_sets",
     "coverage_band",
     "detect_unknown",

@@ -49,7 +49,8 @@ class Part:
 class Examined:
     """Everything a check may look at; findings are pure functions of it and of the seed.
 
-    `train` is the data that the model was trained on and `against` data of the field, where they were given.
+    `train` is the data that the model was trained on and `against` data of the field, where they were given; `second`
+    is what was kept of the same pictures with a second model.
     Further passes over pictures (`dataset()`) are for checks of depth normal and deep; `folder` is where they may
     keep blocks, None where nothing is kept. `seen_labels` says how it is known that the model was trained on these very
     labels, empty where nothing says so; `groups` are values by picture, by name, such as the columns of a list.
@@ -70,6 +71,7 @@ class Examined:
     folder: Path | None = None
     seen_labels: str = ""
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    second: Kept | None = None
 
     @classmethod
     def of(
@@ -78,6 +80,7 @@ class Examined:
         *,
         train: Kept | None = None,
         against: Kept | None = None,
+        second: Kept | None = None,
         classifier: Classifier | None = None,
         data: Dataset | None = None,
         seed: int = 0,
@@ -85,7 +88,7 @@ class Examined:
     ) -> Examined:
         """Build one from what was kept, as tests do."""
         known, field = (None if one is None else Part(one) for one in (train, against))
-        return cls(Part(kept, data), classifier, known, field, seed, depth)
+        return cls(Part(kept, data), classifier, known, field, seed, depth, second=second)
 
     @property
     def kept(self) -> Kept:
@@ -116,6 +119,7 @@ class Examined:
             "head": self.kept.head is not None,
             "train": self.train is not None,
             "against": self.against is not None,
+            "second": self.second is not None,
             "pictures": self._has_pictures,
             "gradients": self._has_pictures and any(True for _ in self.classifier.module.parameters()),  # type: ignore[union-attr]
         }

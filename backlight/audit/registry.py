@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backlight.audit import accuracy, calibration, gravest, health, labels, sets, slices, splits
+from backlight.audit import accuracy, calibration, gravest, health, labels, sets, slices, splits, two_models
 from backlight.audit.card import SECTIONS, CheckCard
 from backlight.audit.examined import DEPTHS, Depth
 from backlight.core.errors import UsageError
@@ -18,6 +18,7 @@ _CARDS: tuple[CheckCard, ...] = (
     *calibration.CARDS,
     *sets.CARDS,
     *slices.CARDS,
+    *two_models.CARDS,
     *gravest.CARDS,
 )
 
