@@ -34,7 +34,11 @@ class Separation:
 
 @dataclass(frozen=True)
 class Separated:
-    """The threshold that accepts a share of the known pictures, and what each unknown set makes of it."""
+    """The threshold that accepts a share of the known pictures, and what each unknown set makes of it.
+
+    >>> Separated(0.5, (0.4, 0.6), {}).threshold
+    0.5
+    """
 
     threshold: float
     threshold_interval: tuple[float, float]
