@@ -211,7 +211,18 @@ def _choose(path: Path, sets: Mapping[tuple[str, ...], dict[str, Tensor]], wante
     usual = [keys for keys in plain if keys and all(key in _WRAPPERS for key in keys)]
     if usual:
         return min(usual, key=lambda keys: (_WRAPPERS.index(keys[0]), len(keys)))
-    return max(plain, key=lambda keys: sum(one.numel() for one in sets[keys].values()))
+    best = max(plain, key=lambda keys: sum(one.numel() for one in sets[keys].values()))
+    alike = [keys for keys in plain if _shapes(sets[keys]) == _shapes(sets[best]) and len(keys) == len(best)]
+    if len(alike) > 1:
+        names = [".".join(keys) for keys in alike]
+        raise FileError(
+            path, f"holds several models: {', '.join(names)}", expected="one", hint=f"--weights {path}:{names[0]}"
+        )
+    return best
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: one.shape for name, one in tensors.items()}
 
 
 def _named(keys: tuple[str, ...], wanted: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,8 @@ from backlight.classifier.naming import distinct
 from backlight.core.errors import FileError
 from backlight.core.reading import read_bytes
 
+_WRAPPERS = ("id2label", "label2id", "class_to_idx", "class_names", "classes", "labels", "names")
+_NUMBERED = re.compile(r"(\d+)(?:\s*[,:;\t]\s*|\s+)(\S.*)")
 _LARGEST_FILE = 16 * 2**20  # bytes; 21,843 ImageNet names with their definitions take 3 MB
 
 
@@ -62,11 +65,12 @@ def _imagenet() -> tuple[tuple[str, str, str], ...]:
 
 
 def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Read class names: one per line, a JSON list, a JSON object of index to name or of name to index, or `id2label`.
+    """Read class names: one per line, a JSON list, or a JSON object of index to name or of name to index.
 
-    The last is the configuration of a published model, whose other entries are passed over.
+    Lines may begin with the class's number, all of them or none. An object may hold the names among other entries, as
+    `id2label`, `class_to_idx`, `classes`, `labels` or `names`.
 
-    Raises FileError for a file that is missing, larger than 16 MiB, no UTF-8, or not such a list.
+    Raises FileError for a file that is missing, larger than 16 MiB, no UTF-8, YAML, or not such a list.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "labels.json"
@@ -74,11 +78,13 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     >>> read_labels(path)
     ('cat', 'dog')
     """
+    if Path(path).suffix.lower() in (".yaml", ".yml"):
+        raise FileError(path, "is YAML, which is not read", expected="labels, one per line, or JSON")
     text = _read_text(Path(path))
     if text.lstrip().startswith(("[", "{")):
         labels = _from_json(path, text)
     else:
-        labels = [line.strip() for line in text.rstrip().splitlines()]
+        labels = _without_numbers([line.strip() for line in text.rstrip().splitlines()])
     if not labels:
         raise FileError(path, "holds no labels", expected="one per line, or JSON")
     if "" in labels:
@@ -99,13 +105,22 @@ def _from_json(path: str | os.PathLike[str], text: str) -> list[str]:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FileError(path, f"is not valid JSON ({error})") from None
-    if isinstance(found, dict) and isinstance(found.get("id2label"), dict):
-        found = found["id2label"]
+    if isinstance(found, dict):
+        found = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), (dict, list))), found)
     if isinstance(found, dict):
         found = _in_order(path, found)
     if not all(isinstance(name, str) for name in found):
         raise FileError(path, "holds labels that are no text", expected='["cat", "dog"]')
     return [name.strip() for name in found]
+
+
+def _without_numbers(lines: list[str]) -> list[str]:
+    """Take the numbers off where every line begins with one and they are those of the classes, in any order."""
+    found = [_NUMBERED.fullmatch(line) for line in lines]
+    names = {int(one[1]): one[2] for one in found if one}
+    if sorted(names) != list(range(len(lines))):
+        return lines
+    return [names[index] for index in range(len(lines))]
 
 
 def _in_order(path: str | os.PathLike[str], found: dict[str, Any]) -> list[Any]:

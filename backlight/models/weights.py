@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from backlight.core.errors import ModelError
 from backlight.models.checkpoint import Checkpoint, is_average, some
 
-_COMPILED = "_orig_mod."
+# What torch puts into names around a part that is compiled, sharded or recomputed, wherever that part is.
+_MARKS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 _EXTRA_SHARE = 0.05
 
 
@@ -19,8 +20,9 @@ def fitted(checkpoint: Checkpoint, module: nn.Module) -> Checkpoint:
     """Return the checkpoint with names as `module` has them.
 
     The prefix under which most of the module's names are found (`model.`, `module.`, `net.backbone.`) is peeled off,
-    `_orig_mod.` wherever it stands; one that the module alone has is put before every name. What lies outside of it,
-    and a few tensors beside the module's own parts, such as the weights of a loss, are left out and listed.
+    and what torch puts around parts (`_orig_mod.`) wherever it stands; one that the module alone has is put before
+    every name. What lies outside of it, and a few tensors beside the module's own parts, such as the weights of a loss,
+    are left out and listed.
 
     Raises ModelError where two prefixes fit equally well, or the one asked for does not.
 
@@ -33,9 +35,10 @@ def fitted(checkpoint: Checkpoint, module: nn.Module) -> Checkpoint:
     """
     known = set(module.state_dict())
     tensors, peeled = checkpoint.tensors, list(checkpoint.peeled)
-    if not known & set(tensors) and any(_COMPILED in name for name in tensors):
-        tensors = {name.replace(_COMPILED, ""): one for name, one in tensors.items()}
-        peeled.append(_COMPILED)
+    for mark in _MARKS:
+        if any(mark in name for name in tensors) and not any(mark in name for name in known):
+            tensors = {name.replace(mark, ""): one for name, one in tensors.items()}
+            peeled.append(mark)
     matches = _matches(tensors, known)
     prefix, added = _choose(checkpoint, matches), ""
     if matches[prefix] < len(known) / 2:
@@ -187,14 +190,22 @@ def load_state(module: nn.Module, checkpoint: Checkpoint, *, new_head: int | Non
     # Checkpoints from before torch 0.4.1 have no such counters, and only training with momentum=None reads them.
     missing = [name for name in built if name not in tensors and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in tensors if name not in built]
-    differing = [
-        f"{name} {list(one.shape)} for {list(built[name].shape)}"
-        for name, one in tensors.items()
-        if name in built and one.shape != built[name].shape
+    both = [(name, one, built[name]) for name, one in tensors.items() if name in built]
+    differing = [f"{name} {list(one.shape)} for {list(own.shape)}" for name, one, own in both if one.shape != own.shape]
+    # Copied as they are, whole numbers of a quantized network would be taken for its weights.
+    other = [
+        f"{name} {str(one.dtype).removeprefix('torch.')}"
+        for name, one, own in both
+        if one.dim() and (one.is_complex(), one.is_floating_point()) != (own.is_complex(), own.is_floating_point())
     ]
     problems = [
         f"{kind} {len(names)}: {some(names)}"
-        for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", differing))
+        for kind, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", differing),
+            ("of another type", other),
+        )
         if names
     ]
     if problems:

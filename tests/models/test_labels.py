@@ -68,3 +68,34 @@ def test_size_is_bounded_and_a_missing_file_is_named(tmp_path: Path) -> None:
         read_labels(tmp_path / "huge.txt")
     with pytest.raises(FileError, match="does not exist"):
         read_labels(tmp_path / "missing.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("0 cat\n1 big dog\n2 owl\n", ("cat", "big dog", "owl")),
+        ("0: cat\n1: dog", ("cat", "dog")),
+        ("1,dog\n0,cat\n", ("cat", "dog")),
+        ("0\tcat\n1\tdog", ("cat", "dog")),
+        ("1 cat\n2 dog\n", ("1 cat", "2 dog")),
+        ("0 cat\ndog\n", ("0 cat", "dog")),
+        ("0\n1\n2\n", ("0", "1", "2")),
+        ("10 euros\n20 euros\n", ("10 euros", "20 euros")),
+        ('{"classes": ["cat", "dog"], "version": 2}', ("cat", "dog")),
+        ('{"names": {"0": "cat", "1": "dog"}, "nc": 2}', ("cat", "dog")),
+        ('{"class_to_idx": {"dog": 1, "cat": 0}}', ("cat", "dog")),
+        ('{"label2id": {"dog": 1, "cat": 0}, "id2label": {"0": "Cat", "1": "Dog"}}', ("Cat", "Dog")),
+        ('{"classes": 0, "labels": 1}', ("classes", "labels")),
+    ],
+)
+def test_lists_as_trainers_leave_them(tmp_path: Path, text: str, labels: tuple[str, ...]) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text(text, encoding="utf-8")
+    assert read_labels(path) == labels
+
+
+def test_yaml_is_refused_and_not_taken_for_lines(tmp_path: Path) -> None:
+    path = tmp_path / "data.yaml"
+    path.write_text("names:\n  0: cat\n  1: dog\n")
+    with pytest.raises(FileError, match="is YAML.*one per line, or JSON"):
+        read_labels(path)

@@ -343,3 +343,34 @@ def test_the_channels_of_weights_in_gray_are_those_of_the_model(tmp_path: Path) 
         assert same(found.module, gray.module)
     with pytest.raises(UsageError, match="a mean of 3 channels for weights of 1"):
         load("classic_cnn", weights=path, size=32, mean=[0.1, 0.2, 0.3], std=1.0)
+
+
+@pytest.mark.parametrize("mark", ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."])
+@pytest.mark.parametrize("where", [("", "{mark}"), ("3.", "3.{mark}"), ("1.", "{mark}1.{mark}")])
+def test_marks_around_a_part_are_taken_off_wherever_they_stand(mark: str, where: tuple[str, str]) -> None:
+    given, built = net(), net()
+    part, marked = where[0], where[1].format(mark=mark)
+    state = {
+        (marked + name.removeprefix(part) if name.startswith(part) else name): one
+        for name, one in given.state_dict().items()
+    }
+    found = fitted(Checkpoint(Path("a.pth"), state), built)
+    assert mark in found.peeled
+    assert same(load_state(built, found), given)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64])
+def test_numbers_of_another_kind_are_never_taken_for_weights(dtype: torch.dtype) -> None:
+    state = {
+        name: (100 * one).to(dtype) if one.is_floating_point() else one for name, one in net().state_dict().items()
+    }
+    with pytest.raises(ModelError, match="of another type 8: 0.weight (int8|complex64)"):
+        load_state(net(), Checkpoint(Path("a.pth"), state))
+
+
+def test_two_equal_models_under_keys_of_their_own_have_to_be_named(tmp_path: Path) -> None:
+    path, first, second = tmp_path / "both.pth", net(), net()
+    torch.save({"student": first.state_dict(), "teacher": second.state_dict(), "epoch": 3}, path)
+    with pytest.raises(FileError, match="several models: student, teacher.*both.pth:student"):
+        read_checkpoint(path)
+    assert same(load_state(net(), read_checkpoint(f"{path}:teacher")), second)
