@@ -46,7 +46,8 @@ def prepare_data(classifier: Classifier, data: Dataset) -> Dataset:
 def private_copy(classifier: Classifier, label_names: tuple[str, ...], engine: Engine) -> Classifier:
     """Copy what is trained onto a process's device; a classifier without labels gets those of its pictures.
 
-    Raises ModelError for a model without logits, and where no parameter requires a gradient.
+    Raises ModelError for a model without logits, where no parameter requires a gradient, and where the module's state
+    holds more than tensors.
 
     >>> import torch
     >>> from torch import nn
@@ -58,6 +59,12 @@ def private_copy(classifier: Classifier, label_names: tuple[str, ...], engine: E
     module = copy_of(classifier.module).to(engine.device)
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise ModelError(f"{classifier.name} has nothing to train", expected="parameters that require gradients")
+    odd = next((name for name, one in module.state_dict().items() if not isinstance(one, Tensor)), None)
+    if odd is not None:
+        raise ModelError(
+            f"the state of {classifier.name} holds {odd!r}, which is no tensor",
+            expected="a network without quantized layers, for training",
+        )
     return classifier.replace(module=module, labels=classifier.labels or label_names)
 
 

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from backlight.classifier import Classifier
 from backlight.classifier.returned import call_module, named_as_the_models
 from backlight.core.chunks import is_out_of_memory
-from backlight.core.errors import BacklightError
+from backlight.core.errors import BacklightError, ModelError
 from backlight.core.processes import Engine
 from backlight.core.random import Random, generator_seed
 from backlight.train.adversary import Adversary
@@ -140,13 +140,21 @@ class Trainer:
                 logits = self._logits(batch.images[part])
                 losses = batch.losses(logits, part, self.loss, self.class_weights)
                 loss = losses.sum() / batch.size
-                # Processes share the mean of their gradients, where the sum is wanted.
-                with named_as_the_models("asked for the gradient of its loss"):
-                    (loss * self.engine.world).backward()
+                self._differentiate(loss)
             total = total + loss.detach()
             hits = logits.detach().topk(min(5, logits.shape[1])).indices == batch.labels[part, None]
             correct, top5 = correct + hits[:, 0].sum(), top5 + hits.sum()
         return Outcome(total, correct, top5)
+
+    def _differentiate(self, loss: Tensor) -> None:
+        if not loss.requires_grad:
+            raise ModelError(
+                "the loss depends on no weight by gradients, so nothing can be learned",
+                expected="a model without detach(), no_grad, argmax or NumPy between weights and logits",
+            )
+        with named_as_the_models("asked for the gradient of its loss"):
+            # Processes share the mean of their gradients, where the sum is wanted.
+            (loss * self.engine.world).backward()
 
     def _can_halve(self, count: int) -> bool:
         """Whether the parts of a batch may become more: alone, and where they stay large enough."""
@@ -155,7 +163,10 @@ class Trainer:
     def _logits(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, self.autocast) if self.autocast else nullcontext():
             inputs = images if self.head else self.classifier.normalize(images)
-            output = call_module(self.network, inputs, width=self.classifier.head.width).values
+            width = self.classifier.head.width
+            output = call_module(self.network, inputs, width=width).values
+        if width is not None and output.shape[1] != width:
+            raise ModelError(f"the model returns {output.shape[1]} classes in training", expected=f"{width}, as before")
         return output if output.dtype == torch.float64 else output.float()
 
     def _gathered_only(self, last: bool) -> AbstractContextManager[object]:
