@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backlight.audit import accuracy, calibration, gravest, health, labels, sets, slices, splits, two_models
+from backlight.audit import (
+    accuracy,
+    calibration,
+    class_concepts,
+    gravest,
+    health,
+    labels,
+    sets,
+    slices,
+    splits,
+    two_models,
+)
 from backlight.audit.card import SECTIONS, CheckCard
 from backlight.audit.examined import DEPTHS, Depth
 from backlight.core.errors import UsageError
@@ -20,6 +31,7 @@ _CARDS: tuple[CheckCard, ...] = (
     *slices.CARDS,
     *two_models.CARDS,
     *gravest.CARDS,
+    *class_concepts.CARDS,
 )
 
 CHECKS = Registry("checks", "check", _CARDS, CheckCard)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from backlight.audit import CHECKS, Examined, look_once, run_checks
+from backlight.audit.class_concepts import crops_of
 from backlight.audit.concepts import factor, find_concepts
+from backlight.classifier import Classifier
 from backlight.core.errors import InputError
+from backlight.data import Dataset
 
 
 def planted(count: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -77,3 +84,54 @@ def test_features_that_are_no_sums_are_refused() -> None:
     with pytest.raises(InputError, match=r"shape \[3\]"):
         find_concepts(np.ones((9, 4)), np.ones(3))
     assert find_concepts(np.zeros((5, 4)), np.ones(4), count=2).error == 0
+
+
+def colored(side: int = 28) -> tuple[Classifier, Dataset]:
+    """Return pictures with a red or a green corner, and a model that looks at redness and greenness alone."""
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 60, (40, 3, side, side), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(40) % 2
+    for row, label in enumerate(labels.tolist()):
+        pictures[row, label, :9, :9] = 250
+    net = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    with torch.no_grad():
+        net[0].weight.copy_(torch.eye(3)[:, :, None, None])  # type: ignore[operator,union-attr]
+        net[0].bias.fill_(-0.3)  # type: ignore[operator,union-attr]
+        net[4].weight.copy_(torch.tensor([[9.0, -9.0, 0.0], [-9.0, 9.0, 0.0]]))  # type: ignore[operator,union-attr]
+        net[4].bias.zero_()  # type: ignore[operator,union-attr]
+    classifier = Classifier.from_module(net, size=side, mean=(0, 0, 0), std=(1, 1, 1), labels=("red", "green"))
+    return classifier, Dataset.of(pictures, labels, ("red", "green"))
+
+
+def test_a_class_that_hangs_on_one_patch_is_named_with_its_crops() -> None:
+    classifier, data = colored()
+    examined = replace(Examined(look_once(classifier, data), classifier), depth="deep")
+    assert examined.kept.right.all()
+    (found,) = run_checks(examined, [CHECKS["concepts"]]).findings
+    assert found.judgement == "look"
+    assert found.value is not None
+    assert found.value > 0.9
+    caption, strip = next(iter(found.images.items()))
+    assert strip.shape == (3, 8, 48)
+    channel = 0 if caption.startswith("red") else 1
+    assert strip[channel].mean() > 0.8 > 0.5 > strip[1 - channel].mean()
+    assert found.tables["Concepts"]["class"].count("red") == found.tables["Concepts"]["class"].count("green") > 1
+
+
+def test_concepts_wait_for_a_deep_audit_and_for_a_linear_head() -> None:
+    classifier, data = colored()
+    part = look_once(classifier, data)
+    told = run_checks(Examined(part, classifier), [CHECKS["concepts"]]).not_checked
+    assert told[0].why == "needs --depth deep"
+    headless = replace(part, kept=replace(part.kept, head=None))
+    told = run_checks(Examined(headless, classifier, depth="deep"), [CHECKS["concepts"]]).not_checked
+    assert "linear" in told[0].why
+
+
+def test_crops_cover_the_picture_in_order() -> None:
+    images = torch.arange(2 * 28 * 28).view(2, 1, 28, 28).float()
+    crops = crops_of(images)
+    assert crops.shape == (32, 1, 8, 8)
+    assert crops[0, 0, 0, 0] == images[0, 0, 0, 0]
+    assert crops[1, 0, 0, 0] == images[0, 0, 0, 6]
+    assert crops[16, 0, 0, 0] == images[1, 0, 0, 0]
