@@ -50,8 +50,7 @@ def lime(
         products, values = gather(draw, samples)
         penalty = torch.eye(count + 1, dtype=products.dtype, device=products.device) * ridge
         penalty[-1, -1] = 0
-        # The least-norm solution also where more coefficients are asked for than samples tell.
-        return torch.linalg.lstsq(products + penalty, values[:, None], driver="gelsd").solution[:count, 0]
+        return _least_squares(products + penalty, values)[:count]
 
     return _attribute(session, "lime", segments, samples, baseline, solve)
 
@@ -190,7 +189,14 @@ def _constrained(matrix: Tensor, target: Tensor, change: float) -> Tensor:
     system = torch.zeros(count + 1, count + 1, dtype=matrix.dtype)
     system[:count, :count], system[:count, count], system[count, :count] = matrix, 1, 1
     right = torch.cat([target, target.new_tensor([change])])
-    return torch.linalg.lstsq(system, right[:, None], driver="gelsd").solution[:count, 0]
+    return _least_squares(system, right)[:count]
+
+
+def _least_squares(matrix: Tensor, right: Tensor) -> Tensor:
+    """Return the least-norm solution, also where more is asked for than is told; NaN where a score was no number."""
+    if not bool(right.isfinite().all()):  # which the solver ends on
+        return torch.full_like(right, torch.nan)
+    return torch.linalg.lstsq(matrix, right[:, None], driver="gelsd").solution[:, 0]
 
 
 def _check(segments: int, samples: int) -> None:

@@ -151,3 +151,20 @@ def test_any_number_of_channels_and_a_single_superpixel(channels: int) -> None:
 def test_options_that_make_no_sense(spec: str) -> None:
     with pytest.raises(UsageError):
         explain(wrap(distinct_relu_net()), images(1), methods=[spec])
+
+
+@pytest.mark.parametrize("spec", ["lime:samples=20", "kernelshap:samples=20"])
+def test_a_score_that_is_no_number_makes_a_map_of_none_and_leaves_the_others_alone(spec: str) -> None:
+    class Bright(nn.Module):
+        def forward(self, shown: Tensor) -> Tensor:
+            mean = shown.mean((1, 2, 3))
+            return torch.stack([mean, -mean], 1).where(mean[:, None] < 0.6, torch.nan)
+
+    classifier = Classifier.from_module(Bright(), size=SIDE)
+    x = torch.stack([torch.full((3, SIDE, SIDE), 0.9), images(1)[0].float() * 0.5])
+    x[0, :, :, :8] = 0.8  # regions to hide
+    both = explain(classifier, x, 0, methods=[spec])[spec]
+    alone = explain(classifier, x[1:], 0, methods=[spec], random=Random(0, [1]))[spec]
+    assert both.attributions[0].isnan().all()
+    assert "some maps hold NaN or infinite values" in both.notes
+    assert torch.allclose(both.attributions[1], alone.attributions[0], atol=1e-6)
