@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backlight.audit.card import CheckCard
 from backlight.audit.examined import Depth, Examined
 from backlight.audit.finding import Finding, NotChecked
@@ -86,11 +88,25 @@ class Audit:
             }
         )
 
+    @cached_property
+    def per_class(self) -> dict[str, dict[str, Any]]:
+        """Return the pictures and the accuracy of each class, for gates by class; empty without labels."""
+        kept = self.examined.kept
+        if not kept.labeled:
+            return {}
+        counts = np.bincount(kept.labels, minlength=len(kept.label_names)).tolist()
+        right = np.bincount(kept.labels[kept.right], minlength=len(kept.label_names)).tolist()
+        return {
+            name: {"n": n, "accuracy": good / n if n else None}
+            for name, n, good in zip(kept.label_names, counts, right)
+        }
+
     @property
     def cost(self) -> dict[str, Any]:
         """Return how many pictures were looked at, and the seconds of the pass and of the checks."""
         examined = self.examined
-        pictures = sum(len(part) for part in (examined.kept, examined.train, examined.against) if part is not None)
+        parts = (examined.kept, examined.train, examined.against, examined.second)
+        pictures = sum(len(part) for part in parts if part is not None)
         return {
             "pictures": pictures,
             "pass_seconds": round(self.pass_seconds, 3),
@@ -99,13 +115,14 @@ class Audit:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Return `{"schema","n","depth","seed","findings","not_checked","cost","seconds"}`."""
+        """Return `{"schema","n","depth","seed","findings","per_class","not_checked","cost","seconds"}`."""
         return {
             "schema": SCHEMA,
             "n": len(self.examined.kept),
             "depth": self.examined.depth,
             "seed": self.examined.seed,
             "findings": [one.to_json() for one in self.findings],
+            "per_class": self.per_class,
             "lights": {light.name: light.judgement for light in self.lights},
             "not_checked": [one.to_json() for one in self.not_checked],
             "cost": self.cost,
@@ -119,6 +136,7 @@ def audit(
     *,
     train: Dataset | None = None,
     against: Dataset | None = None,
+    second: Classifier | None = None,
     depth: Depth = "normal",
     checks: Iterable[CheckCard] | None = None,
     seed: int = 0,
@@ -129,9 +147,10 @@ def audit(
 ) -> Audit:
     """Find out what can be trusted about a classifier and its data: one look at every picture, then every check.
 
-    `train` is the data that the model was trained on, `against` data of the field without labels or with them. The
-    passes are kept in `folder`, and read back by the next audit of the same model and pictures. `depth` is "quick"
-    (the pass alone), "normal" or "deep" (more passes); `checks` are all of `CHECKS` if left out.
+    `train` is the data that the model was trained on, `against` data of the field without labels or with them; a
+    `second` model looks at the same pictures and is compared with the first. The passes are kept in `folder`, and read
+    back by the next audit of the same model and pictures. `depth` is "quick" (the pass alone), "normal" or "deep" (more
+    passes); `checks` are all of `CHECKS` if left out.
 
     Raises UsageError for another depth, and as `look_once` does.
 
@@ -150,9 +169,12 @@ def audit(
         else look_once(classifier, one, batch_size=batch_size, folder=folder, engine=engine, progress=progress)
         for one in (data, train, against)
     ]
+    other = None
+    if second is not None:
+        other = look_once(second, data, batch_size=batch_size, folder=folder, engine=engine, progress=progress).kept
     looked = time.perf_counter()
     part, known, field = parts
     assert part is not None
-    examined = Examined(part, classifier, known, field, seed, depth, progress, folder)
+    examined = Examined(part, classifier, known, field, seed, depth, progress, folder, second=other)
     checked = run_checks(examined, checks)
     return Audit(examined, checked, looked - start, time.perf_counter() - looked)

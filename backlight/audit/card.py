@@ -65,7 +65,7 @@ SECTIONS = {
     "adversarial": SectionOf("Adversarial quick look", "robustness", "How little changes its answer?"),
     "unknown": SectionOf("Unknown inputs", "shift and unknown inputs", "Does it know what it does not know?"),
     "shift": SectionOf("Shift", "shift and unknown inputs", "Is the field like the data that it was measured on?"),
-    "second": SectionOf("Two models", "accuracy", "Is a second model better, and where?"),
+    "second": SectionOf("Two models", "", "Is a second model better, and where?"),
     "why": SectionOf("Why", "accuracy", "Where do its gravest errors come from?"),
 }
 """The sections of an audit in the order of the page."""

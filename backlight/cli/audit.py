@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import DATA_FORMS, ModelOptions, OutputOptions, PartOptions, RunOptions
+from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PairOptions, PartOptions, RunOptions
 from backlight.cli.output import given_command, run_task
 
 
 def audit(
     data: Annotated[str, typer.Option(help=DATA_FORMS)],
-    model: ModelOptions,
+    weights: PairOptions,
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    model: Annotated[list[str] | None, typer.Option(help="As elsewhere; given twice, the second is compared.")] = None,
     train: Annotated[str | None, typer.Option(help="The data that it was trained on: leaks, baselines.")] = None,
     against: Annotated[str | None, typer.Option(help="Data of the field: shift, unknown inputs.")] = None,
     depth: Annotated[str, typer.Option(help="quick: one look at each picture | normal | deep.")] = "normal",
@@ -33,9 +34,10 @@ def audit(
     # A split of the data is asked for by name; of other data sets it is the part that fits them.
     known = None if train is None else replace(wanted, data=train, split="train" if train == data else None)
     field = None if against is None else replace(wanted, data=against, split=None)
+    first, *others = weights.each(model or [DEFAULT_MODEL])
     request = AuditRequest(
         wanted,
-        model.request,
+        first,
         known,
         field,
         depth,
@@ -47,5 +49,6 @@ def audit(
         run.seed,
         run.batch_size,
         given_command(),
+        others[0] if others else None,
     )
     run_task(run, lambda progress: task(request, progress=progress))

@@ -46,6 +46,8 @@ _NAMED = 6  # findings by name on a line
 class AuditRequest:
     """Which classifier is audited on which data; `train` is what it was trained on, `against` data of the field.
 
+    A `second` model is compared with the first, picture by picture.
+
     `gate` is a file of gates that decide about the exit status. The pass of an earlier audit of the same model and
     pictures in `out` is read back, with or without `resume`, which goes on from one that was interrupted.
 
@@ -66,6 +68,7 @@ class AuditRequest:
     seed: int = 0
     batch_size: int = 32
     command: str = ""
+    second: Model | None = None
 
     @property
     def described(self) -> dict[str, Any]:
@@ -73,6 +76,7 @@ class AuditRequest:
         data = {name: _described(getattr(self, name)) for name in ("data", "train", "against")}
         described: dict[str, Any] = plain_json(
             {**data, "model": model_name(self.model), "depth": self.depth, "seed": self.seed}
+            | ({} if self.second is None else {"second": model_name(self.second)})
         )
         return described
 
@@ -104,12 +108,14 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
     gates = None if request.gate is None else read_gates(request.gate)
     folder = ResultFolder(request.out, "audit", shared_blocks=True)
     folder.check(request.described, resume=request.resume, force=request.force)
+    models = (request.model,) if request.second is None else (request.model, request.second)
     data, train, against = (
-        None if one is None else one.load(request.model, seed=request.seed)
+        None if one is None else one.load(*models, seed=request.seed)
         for one in (request.data, request.train, request.against)
     )
     assert data is not None
     classifier = named(as_classifier(request.model, request.seed), data)
+    second = None if request.second is None else named(as_classifier(request.second, request.seed), data)
     engine = make_engine(str(classifier.device))
     with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
         found = audit_classifier(
@@ -117,6 +123,7 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
             data,
             train=train,
             against=against,
+            second=second,
             depth=depth,
             seed=request.seed,
             batch_size=request.batch_size,
@@ -134,6 +141,8 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
         "table": str(folder.table),
         "command": request.command,
     }
+    if second is not None:
+        document["second"] = with_model(second, {})
     verdict = None if gates is None else _judged(document, gates, folder)
     document |= {"gates": [] if verdict is None else verdict.to_json()["gates"]}
     document["seconds"] = round(time.perf_counter() - start, 3)

@@ -141,6 +141,22 @@ def test_audit(model: Classifier, out: Path, tmp_path: Path, capsys: pytest.Capt
     assert (out / "audit-tables" / "worst-class-by-class.csv").exists() or "worst_class" not in found
 
 
+def test_audit_of_two_models(model: Classifier, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tasks.DataRequest(load_data(DATA, split="all"))
+    request = tasks.AuditRequest(data, model, depth="quick", out=out, second=model)
+    outcome = check(tasks.audit(request), capsys)
+    found = {one["name"]: one for one in outcome.document["findings"]}
+    assert found["second_model_accuracy"]["value"] == 0.0
+    assert "second" not in {one["section"] for one in outcome.document["findings"] if one["judgement"] != "good"}
+    assert outcome.document["second"]["model"]["name"] == "small"
+    gate = out / "gate.toml"
+    gate.write_text('[[gate]]\nmetric = "accuracy"\nby = "class"\nmin = 0\n'
+                    '[[gate]]\nmetric = "accuracy"\nagainst = "baseline"\nmax_drop = 0\n')  # fmt: skip
+    asked = tasks.check(tasks.CheckRequest(out / "audit.json", gate, out / "audit.json"))
+    assert [len(one["parts"]) for one in asked.document["gates"] if "parts" in one] == [3]
+    assert asked.document["gates"][1]["against"]["test"] == "McNemar's exact test"
+
+
 @pytest.mark.parametrize(
     ("what", "subjects"), [("class", ("circle", "square")), ("feature", ("0:1",)), ("invert", ()), ("dream", ())]
 )
