@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup check test test-slow test-processors mutants torture bench report docs clean
+.PHONY: setup check test test-slow test-processors mutants torture bench report audit docs clean
 
 setup: $(READY)
 
@@ -41,6 +41,13 @@ test-processors: setup
 
 bench: setup
 	for file in core explain attack visualize layers train; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+
+# A small data set with planted faults, drawn, a network trained on it, and the page that finds them.
+AUDIT := backlight-out/audit-demo
+audit: setup
+	rm -rf $(AUDIT)
+	$(BIN)/python examples/audit_demo.py $(AUDIT)
+	$(BIN)/backlight audit --model $(AUDIT)/model --data $(AUDIT)/data --train $(AUDIT)/data --out $(AUDIT)/page
 
 report: setup
 	$(BIN)/backlight report --out report.html --force
