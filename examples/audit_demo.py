@@ -35,7 +35,7 @@ from backlight.models.sidecar import write_passport
 CLASSES, SIZE, INPUT = 6, 64, 32
 TRAIN, TEST, DUPLICATES = 1500, 480, 12
 WRONG, DARK, TIMES = 0.05, 0.125, 3.0
-CLOUDS = 0.25
+CLOUDS = 0.2
 MARKED, MARK, ORANGE = "star", 10, (1.0, 0.55, 0.0)
 
 
@@ -128,7 +128,7 @@ def overconfident(classifier: Classifier, folder: Path) -> None:
     write_passport(classifier, folder, force=True)
 
 
-def make(folder: Path, epochs: int = 6) -> Mapping[str, list[str]]:
+def make(folder: Path, epochs: int = 10) -> Mapping[str, list[str]]:
     """Make the data, the model and the list of what is planted, below a folder."""
     planted = plant(folder / "data")
     overconfident(train(folder / "data", folder / "run", epochs), folder / "model")

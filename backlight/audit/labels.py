@@ -60,7 +60,7 @@ def check_labels(examined: Examined) -> Iterator[Finding]:
     sentence = (
         f"About {share:.1%} of the labels are wrong: so many does {opinion.of} contradict among the {len(surest):,} "
         f"pictures that it is surest of. {counted(len(suspects.rows), 'picture')} "
-        f"{'is' if len(suspects.rows) == 1 else 'are'} worth a look; about half of such flags are real."
+        f"{'is' if len(suspects.rows) == 1 else 'are'} worth a look; pictures that are hard to tell are flagged too."
     )
     if seen := _seen(examined):
         sentence += f" The features have seen these labels ({seen}), so fewer errors are found than there are."

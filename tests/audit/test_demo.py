@@ -58,7 +58,7 @@ def test_the_page_names_each_planted_fault(demo: ModuleType, tmp_path: Path) -> 
     assert shown("label_errors", "wrong_labels") > 0.8
     assert findings["leaked_pictures"]["judgement"] == "bad"
     copies = {one for one in findings["leaked_pictures"]["pictures"] if one.startswith("train/")}
-    assert sum("copy-" in one for one in copies) >= 0.8 * min(len(copies), demo.DUPLICATES)
+    assert sum("copy-" in one for one in copies) >= demo.DUPLICATES * 2 / 3
     assert findings["dark_pictures"]["value"] == pytest.approx(len(planted["weak_slice"]) / demo.TEST, abs=0.01)
     assert findings["weak_slices"]["judgement"] == "bad"
     assert shown("weak_slices", "weak_slice") > 0.8
