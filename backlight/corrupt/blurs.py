@@ -141,7 +141,7 @@ def to_levels(images: Tensor) -> Tensor:
     tensor([127., 255.])
     """
     # A float just below a whole level means that level.
-    return (images.clamp(0, 1) * 255 + 1e-3).floor() / 255
+    return images.clamp(0, 1).mul_(255).add_(1e-3).floor_().div_(255)
 
 
 def _shuffled(random: Random, height: int, width: int, reach: int) -> Tensor:

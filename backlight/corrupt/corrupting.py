@@ -53,7 +53,7 @@ _VALUES = 2**19  # so many at once stay in the processor's cache
 
 
 def _corrupt(images: Tensor, card: CorruptionCard, constants: Constants, random: Random) -> Tensor:
-    pictures = (images.detach().clamp(0, 1) * 255).round().float().cpu() / 255
+    pictures = images.detach().clamp(0, 1).mul_(255).round_().float().cpu().div_(255)
     if card.colored and images.shape[1] == 1:
         pictures = pictures.expand(-1, 3, -1, -1)
     corrupted = card.function(pictures, constants, random)

@@ -46,17 +46,17 @@ def _box_matrix(count: int, wanted: int) -> Tensor:
 
 def jpeg(images: Tensor, constants: Constants, random: Random) -> Tensor:
     """Compress with the quality `constants[0]` and read back."""
-    pixels = (images * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    pixels = (images * 255).round_().byte().permute(0, 2, 3, 1).contiguous().numpy()
     read = [_through_jpeg(one, int(constants[0])) for one in pixels]
-    return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).float().div_(255)
 
 
 def _through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
-    grey = pixels.shape[2] == 1
-    stream = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if grey else pixels).save(stream, "JPEG", quality=quality)
-    stream.seek(0)
-    return np.asarray(Image.open(stream)).reshape(pixels.shape)
+    picture, stream = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), io.BytesIO()
+    picture.save(stream, "JPEG", quality=quality)
+    # The decoder itself: what `Image.open` does to find out what a file is takes as long on small pictures.
+    read = Image.frombytes(picture.mode, picture.size, stream.getvalue(), "jpeg", picture.mode, "")
+    return np.asarray(read).reshape(pixels.shape)
 
 
 def elastic(images: Tensor, constants: Constants, random: Random) -> Tensor:
