@@ -39,6 +39,29 @@ def load_peer() -> Callable[..., np.ndarray]:
     return corrupt
 
 
+def published_elastic(image: np.ndarray, severity: int) -> np.ndarray:
+    """Deform a picture uint8 [H,W,3] by the code of ImageNet-C: the peer has made its own, without bending corners."""
+    import cv2
+
+    lengths = [(2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02)]
+    alpha, sigma, jitter = (244 * one for one in lengths[severity - 1])
+    height, width, drawn = *image.shape[:2], np.random.default_rng()
+    center, square = np.float32([height, width]) // 2, min(height, width) // 3
+    corners = np.float32([center + square, [center[0] + square, center[1] - square], center - square])
+    moved = corners + drawn.uniform(-jitter, jitter, corners.shape).astype(np.float32)
+    bent = cv2.warpAffine(
+        image / 255.0, cv2.getAffineTransform(corners, moved), (width, height), borderMode=cv2.BORDER_REFLECT_101
+    )
+    down, across = (
+        filters.gaussian(drawn.uniform(-1, 1, (height, width)), sigma, mode="reflect", truncate=3) * alpha
+        for _ in range(2)
+    )
+    rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    places = [rows + down, columns + across]
+    found = [ndimage.map_coordinates(bent[:, :, one], places, order=1, mode="reflect") for one in range(3)]
+    return np.uint8(np.clip(np.stack(found, 2), 0, 1) * 255)
+
+
 def folder() -> Path:
     """Return where the peer lies, and its photographs of frost in `frost/`."""
     spec = find_spec("imagecorruptions")

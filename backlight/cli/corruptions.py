@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PartOptions, RunOptions, WeightOptions
+from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PairOptions, PartOptions, RunOptions
 from backlight.cli.output import ending, run_task
-from backlight.core.errors import UsageError
 
 
 def corruptions(
-    data: Annotated[str, typer.Option(help=DATA_FORMS)],
-    weights: WeightOptions,
+    data: Annotated[str, typer.Option(help=f"{DATA_FORMS} | CIFAR-10-C or ImageNet-C as published.")],
+    weights: PairOptions,
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
@@ -22,8 +21,15 @@ def corruptions(
         list[str] | None, typer.Option(help="As elsewhere; given twice, the second is compared with the first.")
     ] = None,
     kinds: Annotated[
-        str, typer.Option(help="published (the fifteen) | all | noise | blur | weather | digital | NAME, with commas.")
+        str,
+        typer.Option(
+            help="published (the fifteen) | all | noise | blur | weather | digital | NAME, with commas; none, for "
+            "--stability alone."
+        ),
     ] = "published",
+    clean: Annotated[
+        str | None, typer.Option(help="DATA before it was corrupted, where --data is CIFAR-10-C or ImageNet-C.")
+    ] = None,
     severities: Annotated[str, typer.Option(help="1-5, or some: 1,3,5.")] = "1-5",
     stability: Annotated[bool, typer.Option("--stability", help="Also small shifts, turns, zooms, light.")] = False,
     frost: Annotated[Path | None, typer.Option(help="Folder of photographs of frost.")] = None,
@@ -31,16 +37,14 @@ def corruptions(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the blocks in --out.")] = False,
 ) -> None:
     """Describe how a classifier fares under noise, blur, weather, compression and small shifts."""
-    from backlight.tasks.corrupting import CorruptionsRequest
     from backlight.tasks.corrupting import corruptions as task
+    from backlight.tasks.corruption_request import CorruptionsRequest
 
-    names = model or [DEFAULT_MODEL]
-    if len(names) > 2:
-        raise UsageError(f"{len(names)} models", expected="one, or two that are compared")
+    first, *second = weights.each(model or [DEFAULT_MODEL])
     request = CorruptionsRequest(
         part.of(data),
-        weights.of(names[0]),
-        weights.of(names[1]) if len(names) == 2 else None,
+        first,
+        second[0] if second else None,
         kinds,
         severities,
         stability,
@@ -48,5 +52,6 @@ def corruptions(
         not no_pictures,
         resume,
         *ending(output, run),
+        clean,
     )
     run_task(run, lambda progress: task(request, progress=progress))

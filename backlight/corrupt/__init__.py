@@ -4,8 +4,10 @@ corrupting   `corrupt`: one kind at one severity, keyed by picture; severities: 
 registry     every kind by name: noise, blurs, weather, spatter, colors, digital; filters: what they share
 shifts       small changes that people hardly see, for stability
 augmenting   corruptions in training (augmix)
-evaluating   `evaluate_corruptions`: a `request` in, a `study` out; alexnet: by what errors are weighed
-comparing    two models under the same corruptions; stored: corrupted pictures as a data set
+evaluating   `evaluate_corruptions`: a `request` in, a `study` of `results` out; alexnet: by what errors are weighed
+comparing    two models under the same corruptions
+published    `read_stored`: CIFAR-10-C, ImageNet-C and the like as data; layouts: where they keep what
+converted    a data set that is corrupted as it is read, to be written as files
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from backlight.corrupt.registry import CORRUPTIONS, CorruptionCard
 if TYPE_CHECKING:
     from backlight.corrupt.comparing import compare_studies
     from backlight.corrupt.evaluating import evaluate_corruptions
+    from backlight.corrupt.published import read_stored
     from backlight.corrupt.request import CorruptionRequest
     from backlight.corrupt.study import CorruptionStudy
 
@@ -28,6 +31,7 @@ _HOMES = {
     "CorruptionStudy": "backlight.corrupt.study",
     "compare_studies": "backlight.corrupt.comparing",
     "evaluate_corruptions": "backlight.corrupt.evaluating",
+    "read_stored": "backlight.corrupt.published",
 }
 
 __all__ = [
@@ -38,6 +42,7 @@ __all__ = [
     "compare_studies",
     "corrupt",
     "evaluate_corruptions",
+    "read_stored",
 ]
 
 

@@ -59,16 +59,15 @@ def compare_studies(first: CorruptionStudy, second: CorruptionStudy) -> dict[str
     if first.request.names != second.request.names or first.request.severities != second.request.severities:
         raise DataError("other kinds or severities", expected="two studies of the same corruptions")
     aligned = CorruptionStudy(second.table.at(first.table.ids, exact=True), second.request, second.labels)
-    pairs = {"clean": (_clean(first), _clean(aligned))}
+    pairs = {}
+    if first.clean is not None and aligned.clean is not None:
+        pairs["clean"] = first.clean.astype(float), aligned.clean.astype(float)
     for name in first.request.names:
         pairs[name] = first.right(name).mean(1), aligned.right(name).mean(1)
     counted = [one.name for one in first.counted]
-    pairs["mean"] = tuple(np.mean([pairs[name][place] for name in counted], axis=0) for place in (0, 1))
+    if counted:
+        pairs["mean"] = tuple(np.mean([pairs[name][place] for name in counted], axis=0) for place in (0, 1))
     return {name: _difference(name, *pair) for name, pair in pairs.items()}
-
-
-def _clean(study: CorruptionStudy) -> np.ndarray:
-    return np.asarray(study.table["label"] == study.table["prediction"], dtype=float)
 
 
 def _difference(name: str, first: np.ndarray, second: np.ndarray) -> PairedDifference:

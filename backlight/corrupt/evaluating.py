@@ -19,10 +19,11 @@ from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.core.random import Random, Seed
 from backlight.corrupt import corrupt
-from backlight.corrupt.request import CorruptionRequest
+from backlight.corrupt.registry import CorruptionCard
+from backlight.corrupt.request import CorruptionRequest, view_name
 from backlight.corrupt.shifts import SHIFTS, Shift
 from backlight.corrupt.study import CorruptionStudy
-from backlight.data.dataset import Dataset
+from backlight.data.dataset import Batch, Dataset
 from backlight.evaluate.samples import check_one_class, match_labels
 from backlight.images.resize import Resize
 from backlight.sweep import Part, Task, sweep
@@ -46,8 +47,9 @@ def evaluate_corruptions(
     """Look at every picture of a data set as it is, under every corruption, and after small shifts where asked.
 
     Corruptions act on pictures at the model's input size; each is keyed by (seed, kind, severity, id), so that a
-    picture's result depends on no other. Labels may be missing where only stability is asked for. Finished blocks
-    are kept in the folder `cache`, and the next run of the same evaluation goes on from them.
+    picture's result depends on no other. Those of a request for `stored` ones are the data's views (`read_stored`).
+    Labels may be missing where only stability is asked for. Finished blocks are kept in the folder `cache`, and the
+    next run of the same evaluation goes on from them.
 
     Raises DataError for unlabeled data with kinds, and for labels that the classifier does not know.
 
@@ -61,10 +63,11 @@ def evaluate_corruptions(
     """
     start = time.perf_counter()
     request = request or CorruptionRequest.of()
-    if not data.labeled:
-        raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
+    if request.kinds and not data.labeled:
+        hint = "--kinds none --stability needs no labels"
+        raise DataError(f"{data.name} has pictures without labels", expected="all labeled", hint=hint)
     check_one_class(classifier, data)
-    seen = match_labels(classifier, data).with_channels(classifier.channels)
+    seen = (match_labels(classifier, data) if data.labeled else data).with_channels(classifier.channels)
     looker = _Looker(classifier.fast(), classifier.resize, request, seed)
     shape = _shape(classifier, seen)
     task = Task(
@@ -115,27 +118,47 @@ class _Looker:
         tables: list[Table] = []
         failed: list[Failure] = []
         for batch in sized.batches(_BATCH):
-            failed += batch.failed
-            if len(batch.ids):
-                tables.append(self._batch(data, batch.images, batch.labels, batch.ids))
+            table, lost = self._batch(data, sized, batch) if len(batch.ids) else (None, {})
+            if table is not None and len(table):
+                tables.append(table)
+            failed += [*batch.failed, *lost.values()]
             advance(len(batch.ids) + len(batch.failed))
         return Part(Table.merge(tables) if tables else Table.of(id=[]), failed=tuple(failed))
 
-    def _batch(self, data: Dataset, images: Tensor, labels: Tensor, ids: list[str]) -> Table:
-        random = Random(self.seed, ids)
-        clean = self._answer(images)
-        columns: dict[str, object] = {"id": ids, "label": labels}
-        columns |= {"prediction": clean.prediction, "confidence": clean.confidence}
+    def _batch(self, data: Dataset, sized: Dataset, batch: Batch) -> tuple[Table, dict[str, Failure]]:
+        """Tabulate some pictures, without those of which a stored view cannot be read, which are named."""
+        columns: dict[str, object] = {"id": batch.ids, "label": batch.labels}
+        lost: dict[str, Failure] = {}
+        if self.request.clean:
+            clean = self._answer(batch.images)
+            columns |= {"prediction": clean.prediction, "confidence": clean.confidence}
         for card in self.request.kinds:
-            answers = [
-                self._answer(corrupt(images, card, one, random=random, table=self.request.table))
-                for one in self.request.severities
-            ]
+            answers = []
+            for severity in self.request.severities:
+                images, failed = self._corrupted(sized, batch, card, severity)
+                lost |= failed
+                answers.append(self._answer(images))
             columns[f"{card.name}.prediction"] = torch.stack([one.prediction for one in answers], 1)
             columns[f"{card.name}.confidence"] = torch.stack([one.confidence for one in answers], 1)
         if self.request.stability:
-            columns |= self._stability(data, images, ids, clean)
-        return Table.of(columns)
+            columns |= self._stability(data, batch.images, batch.ids, clean)
+        found = Table.of(columns)
+        return (found.where([one not in lost for one in batch.ids]) if lost else found), lost
+
+    def _corrupted(
+        self, sized: Dataset, batch: Batch, card: CorruptionCard, severity: int
+    ) -> tuple[Tensor, dict[str, Failure]]:
+        """Return a batch under a kind at a severity, and the pictures whose place is black as they cannot be read."""
+        if not self.request.stored:
+            random = Random(self.seed, batch.ids)
+            return corrupt(batch.images, card, severity, random=random, table=self.request.table), {}
+        name = view_name(card.name, severity)
+        found = next(sized.view(name).take(batch.rows).batches(len(batch.rows)))
+        if not found.failed:
+            return found.images, {}
+        images = batch.images.new_zeros(len(batch.rows), *(found.images if len(found.ids) else batch.images).shape[1:])
+        images[found.rows] = found.images
+        return images, {one.path: Failure(one.path, f"{name}: {one.error}") for one in found.failed}
 
     def _stability(self, data: Dataset, images: Tensor, ids: list[str], clean: _Answer) -> dict[str, Tensor]:
         random = Random(self.seed, ids)
@@ -165,7 +188,8 @@ class _Looker:
 
 def _undefined(table: Table, request: CorruptionRequest) -> Iterator[Failure]:
     """Name the pictures that have no well-defined prediction, as they are or corrupted."""
-    looks = [table["prediction"][:, None], *(table[f"{name}.prediction"] for name in request.names)]
+    clean = [table["prediction"][:, None]] if request.clean else []
+    looks = [*clean, *(table[f"{name}.prediction"] for name in request.names)]
     for row, count in enumerate((np.concatenate(looks, axis=1) < 0).sum(1).tolist()):
         if count:
             yield Failure(table.ids[row], f"no well-defined prediction in {count} of {request.looks} looks")
@@ -195,10 +219,3 @@ def other_resizes(resize: Resize | None) -> dict[str, list[Resize]]:
         "resize_method": [replace(resize, interpolation=one) for one in methods],
         "crop": [replace(resize, shorter_side=one) for one in crops if one != shorter],
     }
-
-
-def shift_amounts(request: CorruptionRequest, size: tuple[int, int]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the names of small changes with their amounts in words."""
-    if request.stability:
-        for shift in SHIFTS.values():
-            yield shift.name, tuple(f"{amount:g} {shift.unit}" for amount in shift.amounts_for(min(size)))

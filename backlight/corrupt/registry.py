@@ -90,6 +90,10 @@ FIFTEEN = (
 )
 """The kinds of the mean corruption error, in the order of publications."""
 
+PUBLISHED_NAMES = {"elastic": "elastic_transform", "jpeg": "jpeg_compression"}
+"""What kinds are called in published sets where they have a shorter name here."""
+_OURS = {published: name for name, published in PUBLISHED_NAMES.items()}
+
 
 def frost_card(function: Corruption) -> CorruptionCard:
     """Return the card of `frost`, which needs photographs: see `weather.frost_of`."""
@@ -99,6 +103,8 @@ def frost_card(function: Corruption) -> CorruptionCard:
 def corruption_of(kind: str | CorruptionCard | Corruption) -> CorruptionCard:
     """Find a corruption by name, hyphen and underscore alike, as `file.py:function`, of a function, or as it is.
 
+    Published names of files, such as `jpeg_compression`, are known too.
+
     Raises UsageError that lists the nearest names; for `frost` it says what is needed.
 
     >>> corruption_of("zoom-blur").group
@@ -106,4 +112,19 @@ def corruption_of(kind: str | CorruptionCard | Corruption) -> CorruptionCard:
     """
     if kind == "frost":
         raise UsageError("frost needs photographs of frost", hint="--frost FOLDER, or frost_like, which is drawn")
-    return CORRUPTIONS.find(kind)
+    return CORRUPTIONS.find(_OURS.get(kind.replace("-", "_"), kind) if isinstance(kind, str) else kind)
+
+
+def stored_card(kind: str) -> CorruptionCard:
+    """Return the card of a kind whose pictures are stored: frost is frost there, and unknown kinds count for nothing.
+
+    >>> stored_card("frost").counted, stored_card("rain").group
+    (True, 'own')
+    """
+    if kind == "frost":
+        return frost_card(_stored)
+    return CORRUPTIONS.built_in.get(kind) or _own(kind, _stored)
+
+
+def _stored(images: Tensor, constants: Constants, random: Random) -> Tensor:
+    raise UsageError("pictures that are stored are not corrupted again", expected="a kind that is made here")

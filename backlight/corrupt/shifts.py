@@ -17,7 +17,7 @@ Change = Callable[[Tensor, float, Random], Tensor]
 
 @dataclass(frozen=True)
 class Shift:
-    """A small change: its amounts, what they count, and whether the amount is in pixels of the picture.
+    """A small change: its amounts, how one is told, and whether it is in pixels of the picture.
 
     >>> SHIFTS["translate"].amounts_for(32)
     (1, 3)
@@ -26,7 +26,7 @@ class Shift:
     name: str
     change: Change
     amounts: tuple[float, ...]
-    unit: str
+    words: str
     pixels: bool = False
 
     def amounts_for(self, side: int) -> tuple[float, ...]:
@@ -87,12 +87,12 @@ def _warp(images: Tensor, angles: Tensor, factor: Tensor, down: Tensor, across: 
 SHIFTS: Mapping[str, Shift] = {
     one.name: one
     for one in (
-        Shift("shift", shift_by_one, (1,), "pixel"),
-        Shift("translate", translate, (1, 3, 10, 30), "pixels", pixels=True),
-        Shift("rotate", rotate, (1, 2.5, 5), "degrees"),
-        Shift("scale", scale, (0.03, 0.1), "of the size"),
-        Shift("brightness", brighten, (0.05, 0.1), "of the range"),
-        Shift("jpeg", compress, (90, 75, 50), "quality"),
+        Shift("shift", shift_by_one, (1,), "{:g} px"),
+        Shift("translate", translate, (1, 3, 10, 30), "{:g} px", pixels=True),
+        Shift("rotate", rotate, (1, 2.5, 5), "{:g} degrees"),
+        Shift("scale", scale, (0.03, 0.1), "{:.0%} of the size"),
+        Shift("brightness", brighten, (0.05, 0.1), "{:.0%} of the range"),
+        Shift("jpeg", compress, (90, 75, 50), "quality {:g}"),
     )
 }
 """Every small change of pictures at the input size; how a photograph is resized to it is changed when it is read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,8 @@ from backlight.core.errors import DataError, Failure
 from backlight.corrupt.alexnet import ALEXNET_ACCURACY
 from backlight.corrupt.registry import FIFTEEN
 from backlight.corrupt.request import GROUPS, CorruptionRequest
+from backlight.corrupt.results import KindResult, StabilityResult, mean_corruption_error
+from backlight.corrupt.severities import table_for
 from backlight.corrupt.shifts import SHIFTS
 from backlight.evaluate.calibration import reliability
 from backlight.table import Table
@@ -23,65 +24,12 @@ _IMAGENET = 1000, "tench", "toilet tissue"
 
 
 @dataclass(frozen=True)
-class KindResult:
-    """One kind: accuracy, its 95 % intervals, mean confidence and calibration error, a value per severity.
-
-    >>> KindResult("fog", "weather", True, (1,), (0.5,), ((0.1, 0.9),), (0.7,), (0.2,)).mean
-    0.5
-    """
-
-    name: str
-    group: str
-    counted: bool
-    severities: tuple[int, ...]
-    accuracy: tuple[float, ...]
-    interval: tuple[tuple[float, float], ...]
-    confidence: tuple[float, ...]
-    ece: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Return the mean accuracy over the severities."""
-        return float(np.mean(self.accuracy))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return `{"accuracy","interval","group","confidence","ece","counted"}`."""
-        lists = {name: list(getattr(self, name)) for name in ("accuracy", "confidence", "ece")}
-        return {**lists, "interval": [list(one) for one in self.interval], "group": self.group, "counted": self.counted}
-
-
-@dataclass(frozen=True)
-class StabilityResult:
-    """One small change: the share of changed answers with its interval, overall and by amount, and how far
-    the probability of the answer moved.
-
-    >>> StabilityResult("rotate", 0.1, (0.05, 0.2), (0.05, 0.15), 0.03).flip_share
-    0.1
-    """
-
-    name: str
-    flip_share: float
-    interval: tuple[float, float]
-    by_amount: tuple[float, ...]
-    change: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return `{"flip_share","interval","by_amount","mean_change"}`."""
-        return {
-            "flip_share": self.flip_share,
-            "interval": list(self.interval),
-            "by_amount": list(self.by_amount),
-            "mean_change": self.change,
-        }
-
-
-@dataclass(frozen=True)
 class CorruptionStudy(Displayed):
     """A table with one row per picture: what was said of it clean, under each corruption and after each shift.
 
     Columns: `id`, `label`, `prediction`, `confidence`; for each kind `KIND.prediction` and `KIND.confidence`, a list
-    over the severities; `stability.NAME.prediction` and `.change`, a list over the amounts. `size` is the height and
-    width of the pictures that were corrupted.
+    over the severities; `stability.NAME.prediction` and `.change`, a list over the amounts. Without clean pictures
+    the first two predictions are missing. `size` is the height and width of the pictures that were corrupted.
 
     >>> table = Table.of(
     ...     {"id": ["a", "b"], "label": [0, 1], "prediction": [0, 1], "confidence": [0.9, 0.8],
@@ -100,10 +48,23 @@ class CorruptionStudy(Displayed):
     size: tuple[int, ...] = (224, 224)
     seconds: float = 0.0
 
+    @cached_property
+    def clean(self) -> np.ndarray | None:
+        """Return whether each picture is right without corruption, bool `[N]`; None where that is not known."""
+        labels = self.table["label"]
+        if not self.request.clean or bool((labels < 0).any()):
+            return None
+        return np.asarray(labels == self.table["prediction"])
+
     @property
-    def clean_accuracy(self) -> float:
-        """Return the share of pictures that are right without corruption."""
-        return float((self.table["label"] == self.table["prediction"]).mean())
+    def clean_accuracy(self) -> float | None:
+        """Return the share of pictures that are right without corruption, None where that is not known."""
+        return None if self.clean is None else float(self.clean.mean())
+
+    @property
+    def reference(self) -> float:
+        """Return the accuracy from which losses are counted: the clean one, or 1 where it is not known."""
+        return 1.0 if self.clean_accuracy is None else self.clean_accuracy
 
     @cached_property
     def kinds(self) -> dict[str, KindResult]:
@@ -154,6 +115,11 @@ class CorruptionStudy(Displayed):
         return {name: float(np.mean(found[name])) for name in order}
 
     @property
+    def constants(self) -> str:
+        """Return whose severities these are: the table `photograph` or `small`, or `stored` where others chose."""
+        return "stored" if self.request.stored else self.request.table or table_for(*self.size)
+
+    @property
     def is_imagenet(self) -> bool:
         """Whether the classes are the thousand of ImageNet, by which published errors are weighed."""
         count, first, last = _IMAGENET
@@ -189,6 +155,15 @@ class CorruptionStudy(Displayed):
         # Pictures that have the input size already are not resized: nothing was tried.
         return {name: one for name, one in found.items() if one.change != 0 or name in SHIFTS}
 
+    @property
+    def amounts(self) -> dict[str, tuple[str, ...]]:
+        """Return in words by how much pictures were changed, by kind of change that counts it."""
+        side = min(self.size)
+        return {
+            name: tuple(shift.words.format(amount) for amount in shift.amounts_for(side))
+            for name, shift in SHIFTS.items()
+        }
+
     def _stable(self, name: str) -> StabilityResult:
         before, after = self.table["prediction"][:, None], np.asarray(self.table[f"stability.{name}.prediction"])
         flipped = (after != before) | (after < 0)  # where there is no prediction none stays
@@ -202,9 +177,12 @@ class CorruptionStudy(Displayed):
 
     @cached_property
     def per_class(self) -> dict[str, tuple[int, float, float]]:
-        """Return number of pictures, clean accuracy and mean corrupted accuracy of each class, steepest fall first."""
+        """Return number of pictures, accuracy as they are and corrupted of each class, steepest fall first.
+
+        Where clean accuracy is not known, 1 stands for it.
+        """
         labels = self.table["label"]
-        clean = labels == self.table["prediction"]
+        clean = np.ones(len(labels)) if self.clean is None else self.clean
         corrupted = np.mean([self.right(one.name).mean(1) for one in self.counted], axis=0)
         found = {
             self.labels[k]: (
@@ -218,7 +196,7 @@ class CorruptionStudy(Displayed):
 
     def worst_pictures(self, count: int = 12) -> list[tuple[str, int, int]]:
         """Return pictures right when clean that fell most often: id, corruptions that felled it, corruptions tried."""
-        clean = self.table["label"] == self.table["prediction"]
+        clean = np.ones(len(self.table)) if self.clean is None else self.clean
         looks = np.concatenate([self.right(one.name) for one in self.counted], axis=1)
         fallen = (~looks).sum(1)
         rows = sorted(np.flatnonzero(clean).tolist(), key=lambda row: (-fallen[row], row))[:count]
@@ -227,23 +205,24 @@ class CorruptionStudy(Displayed):
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `corruptions`."""
         published = [one for one in self.counted if one.name in FIFTEEN]
-        right = int((self.table["label"] == self.table["prediction"]).sum())
+        known = self.clean is not None
         return {
             "n": len(self.table),
             "split": self.split,
             "clean_accuracy": self.clean_accuracy,
-            "clean_interval": list(wilson(right, len(self.table))),
+            "clean_interval": None if self.clean is None else list(wilson(int(self.clean.sum()), len(self.table))),
             "mean_accuracy": self.mean_accuracy if self.kinds else None,
             "counted": [one.name for one in self.counted],
             "mce": self.mce if self.kinds else None,
             "mce_kinds": f"{len(published)} of {len(FIFTEEN)}",
             "severities": list(self.request.severities),
             "size": list(self.size),
+            "constants": self.constants,
             "groups": self.groups,
             "kinds": {name: one.to_json() for name, one in self.kinds.items()},
             "stability": {name: one.to_json() for name, one in self.stability.items()},
             "per_class": {
-                name: {"n": n, "clean": clean, "corrupted": corrupted}
+                name: {"n": n, "clean": clean if known else None, "corrupted": corrupted}
                 for name, (n, clean, corrupted) in (self.per_class.items() if self.kinds else ())
             },
             "seconds": round(self.seconds, 3),
@@ -252,22 +231,3 @@ class CorruptionStudy(Displayed):
 
 def _is_stability(name: str) -> bool:
     return name.startswith("stability.") and name.endswith(".prediction")
-
-
-def mean_corruption_error(kinds: Mapping[str, KindResult], base: Mapping[str, tuple[float, ...]]) -> float | None:
-    """Return the mean over kinds of summed errors as a percentage of a base model's (Hendrycks and Dietterich 2019).
-
-    Only published kinds that both have count; None where there is none, or where the base makes no error.
-
-    >>> one = KindResult("fog", "weather", True, (1, 2), (0.5, 0.3), ((0, 1), (0, 1)), (0.5, 0.5), (0.0, 0.0))
-    >>> mean_corruption_error({"fog": one}, {"fog": (0.4, 0.2)})
-    85.7...
-    """
-    ratios = []
-    for name, one in kinds.items():
-        if one.counted and name in base:
-            errors = sum(1 - value for value in base[name])
-            if errors <= 0:
-                return None
-            ratios.append(100 * sum(1 - value for value in one.accuracy) / errors)
-    return float(np.mean(ratios)) if ratios else None

@@ -45,7 +45,8 @@ class Dataset(Displayed):
     """Hold pictures with ids, labels int64 [N] and label names; -1 is the label of an unlabeled picture.
 
     Pictures that may have several labels have `targets`, bool [N,classes], and -1 as their label. `masks` holds
-    pictures of 0 and 1 by name ("object", "patch") where they are known. `failed` names files that were found broken
+    pictures of 0 and 1 by name ("object", "patch") where they are known, `views` other pictures of the same things,
+    such as stored corruptions ("fog/3"). `failed` names files that were found broken
     and left out, `notes` tells in sentences what else was. `split` says which part of the data this is, and `reason`
     why it is that one. Raises `DataError` when lengths differ, ids repeat or labels lie outside of the names.
 
@@ -66,6 +67,7 @@ class Dataset(Displayed):
     targets: Tensor | None = None
     reason: str = ""
     notes: tuple[str, ...] = ()
+    views: Mapping[str, PictureSource] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = (len(self.pictures), len(self.ids), len(self.labels))
@@ -133,6 +135,18 @@ class Dataset(Displayed):
             raise DataError(f"no mask {name!r}", expected=f"one of {sorted(self.masks)}")
         return self.masks[name].read(self._rows(rows).tolist())[:, 0].bool()
 
+    def view(self, name: str) -> Dataset:
+        """Return the same things with their other pictures of that name; raises `DataError` when there are none.
+
+        >>> from backlight.data.pictures import Memory
+        >>> dark, light = (torch.full((2, 3, 4, 4), one, dtype=torch.uint8) for one in (10, 90))
+        >>> int(replace(Dataset.of(dark), views={"light": Memory(light)}).take([1]).view("light").read([0]).max())
+        90
+        """
+        if name not in self.views:
+            raise DataError(f"no view {name!r} of {self.name}", expected=f"one of {sorted(self.views)}")
+        return replace(self, pictures=self.views[name], views={}, masks={})
+
     def __getitem__(self, rows: Rows) -> Batch:
         """Return these rows as a batch; raises `FileError` for a broken picture."""
         wanted = self._rows(rows)
@@ -150,8 +164,9 @@ class Dataset(Displayed):
         chosen = tuple(self.ids[row] for row in wanted.tolist())
         masks = {name: select(mask, wanted) for name, mask in self.masks.items()}
         targets = None if self.targets is None else self.targets[wanted]
-        pictures = select(self.pictures, wanted)
-        return replace(self, pictures=pictures, ids=chosen, labels=self.labels[wanted], masks=masks, targets=targets)
+        views = {name: select(view, wanted) for name, view in self.views.items()}
+        pictures, labels = select(self.pictures, wanted), self.labels[wanted]
+        return replace(self, pictures=pictures, ids=chosen, labels=labels, masks=masks, targets=targets, views=views)
 
     def limited(self, count: int | None) -> Dataset:
         """Keep at most `count` pictures, spread evenly, so that data sorted by class keeps all its classes.
@@ -205,7 +220,7 @@ class Dataset(Displayed):
 
     def resized(self, resize: Resize) -> Dataset:
         """Bring every picture to a classifier's input size by its own rule; masks stay as they are."""
-        return replace(self, pictures=fitted(self.pictures, resize))
+        return self._fitted(resize, None)
 
     def with_channels(self, channels: int) -> Dataset:
         """Bring every picture to a classifier's channels: 1 is luminance (ITU-R 601), 3 is RGB, grey repeated.
@@ -215,7 +230,11 @@ class Dataset(Displayed):
         >>> Dataset.of(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)).with_channels(1).read([0]).shape
         torch.Size([1, 1, 4, 4])
         """
-        return replace(self, pictures=fitted(self.pictures, channels=channels))
+        return self._fitted(None, channels)
+
+    def _fitted(self, resize: Resize | None, channels: int | None) -> Dataset:
+        views = {name: fitted(view, resize, channels) for name, view in self.views.items()}
+        return replace(self, pictures=fitted(self.pictures, resize, channels), views=views)
 
     def in_memory(self, progress: Progress | None = None) -> Dataset:
         """Decode everything once into one tensor; broken pictures are left out and named in `failed`."""

@@ -178,6 +178,7 @@ def join(parts: Sequence[Dataset]) -> Dataset:
         ids=tuple(key for part in parts for key in part.ids),
         labels=torch.cat([part.labels for part in parts]),
         masks={},
+        views={},
         failed=tuple(dict.fromkeys(failure for part in parts for failure in part.failed)),
         targets=None if first.targets is None else torch.cat([_targets(part) for part in parts]),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),

@@ -12,19 +12,31 @@ from backlight.core.random import Random
 from backlight.corrupt import corrupt
 from backlight.corrupt.comparing import PairedDifference
 from backlight.corrupt.registry import FIFTEEN, CorruptionCard
-from backlight.corrupt.study import CorruptionStudy, KindResult
+from backlight.corrupt.request import CorruptionRequest, view_name
+from backlight.corrupt.results import KindResult
+from backlight.corrupt.study import CorruptionStudy
 from backlight.data.dataset import Dataset
 from backlight.images import to_picture
 from backlight.images.picture import to_floats
 from backlight.page.charts import Line, line_chart
 from backlight.page.embed import photograph_uri
 from backlight.page.sections import Section, percent
-from backlight.report.corruption_advice import advice, clearly_worst
+from backlight.report.corruption_advice import Weakness, augmentation, clearly_worst, steadier, weak_groups
 from backlight.report.fill import fill
 from backlight.report.gallery import read_thumbnails
 
 _SHOWN = 160  # pixels of a corrupted photograph on the page
 _CLASSES = 8
+
+
+@dataclass(frozen=True)
+class WorstKind:
+    """One of the kinds that hurt most: what it costs, what answers it, and its picture at a middle severity."""
+
+    found: KindResult
+    weakness: Weakness
+    severity: int
+    picture: str
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class KindCell:
     pictures: tuple[tuple[int, str], ...]
     chart: Markup
     mean: float
-    rows: tuple[tuple[int, float, tuple[float, float], float], ...]
+    rows: tuple[tuple[int, float, tuple[float, float], float, float], ...]
     counted: bool
 
 
@@ -52,53 +64,92 @@ def corruptions_section(
 
     Without `data`, or with `pictures` false, it holds numbers only; `compared` are differences to a second model.
     """
-    sample = _photograph(study, data) if pictures and data is not None else None
+    example = _example(study, data) if pictures and data is not None else None
+    stability = sorted(study.stability.values(), key=lambda one: -one.flip_share)
     facts = {
         "study": study,
         "data": name,
         "clean": study.clean_accuracy,
-        "worst": clearly_worst(study),
-        "advice": advice(study),
-        "groups": study.groups,
-        "cells": [_cell(card, study.kinds[card.name], study, sample) for card in study.request.kinds],
+        "answer": augmentation([one.name for one, _ in clearly_worst(study)]),
+        "worst": _worst(study, example),
+        "shown_clean": "" if example is None or study.clean is None else _embedded(example.clean),
+        "groups": [(name, mean, weak_groups(study)[name]) for name, mean in study.groups.items()],
+        "cells": [_cell(card, study.kinds[card.name], study, example) for card in study.request.kinds],
         "missing": [kind for kind in FIFTEEN if kind not in study.kinds],
         "knows": _knows(study),
         "classes": _classes(study),
-        "stability": sorted(study.stability.values(), key=lambda one: -one.flip_share),
+        "stability": stability,
+        "amounts": study.amounts,
+        "steadier": next((steadier(one.name) for one in stability), ""),
         "compared": list((compared or {}).values()),
         "fallen": _fallen(study, data if pictures else None),
     }
     return Section("corruptions", "Noise, blur, weather and compression", fill("corruptions.html", facts))
 
 
-def _photograph(study: CorruptionStudy, data: Dataset) -> Tensor | None:
-    """Return the first picture that is right, surest first, at the input size: [1,C,H,W]."""
-    right = study.table.where(study.table["label"] == study.table["prediction"])
-    shown = (right if len(right) else study.table).sort("confidence", descending=True)
+@dataclass(frozen=True)
+class _Example:
+    """One picture of the data as the model sees it, which the page shows under every corruption."""
+
+    data: Dataset
+    request: CorruptionRequest
+
+    @property
+    def clean(self) -> Tensor:
+        """Return it as it is, [C,H,W]; where nobody has it as it was, as the data have it."""
+        return to_floats(self.data.readable([0])[1][0])
+
+    def under(self, card: CorruptionCard, severity: int) -> Tensor:
+        """Return it under a kind at a severity, [C,H,W]."""
+        if self.request.stored:
+            return to_floats(self.data.view(view_name(card.name, severity)).readable([0])[1][0])
+        return corrupt(self.clean[None], card, severity, random=Random(0, ["page"]), table=self.request.table)[0]
+
+
+def _example(study: CorruptionStudy, data: Dataset) -> _Example | None:
+    """Choose the first picture that is right, surest first, and can be read."""
+    table = study.table
+    if study.clean is not None:
+        table = (table.where(study.clean) if study.clean.any() else table).sort("confidence", descending=True)
     places = {one: row for row, one in enumerate(data.ids)}
-    for one in shown.head(5).ids:
-        if one in places:
-            images = data.take([places[one]]).readable([0])[1]
-            if len(images):
-                return to_floats(images[0])[None]
+    for one in table.head(5).ids:
+        if one in places and len(data.readable([places[one]])[1]):
+            return _Example(data.take([places[one]]), study.request)
     return None
 
 
-def _cell(card: CorruptionCard, found: KindResult, study: CorruptionStudy, sample: Tensor | None) -> KindCell:
-    points = ((0.0, study.clean_accuracy), *((float(s), a) for s, a in zip(found.severities, found.accuracy)))
-    band = ((study.clean_accuracy,) * 2, *found.interval)
-    sure = ((0.0, float(study.table["confidence"].mean())), *zip(map(float, found.severities), found.confidence))
-    lines = [Line(points, "accuracy", band=band), Line(tuple(sure), "confidence", dashed=True)]
+def _worst(study: CorruptionStudy, example: _Example | None) -> list[WorstKind]:
+    cards = {card.name: card for card in study.request.kinds}
+    middle = study.request.severities[len(study.request.severities) // 2]
+    return [
+        WorstKind(
+            found, weakness, middle, "" if example is None else _embedded(example.under(cards[found.name], middle))
+        )
+        for found, weakness in clearly_worst(study)
+    ]
+
+
+def _cell(card: CorruptionCard, found: KindResult, study: CorruptionStudy, example: _Example | None) -> KindCell:
+    severities, accuracy = list(map(float, found.severities)), [*found.accuracy]
+    band, sure = [*found.interval], [*found.confidence]
+    if study.clean_accuracy is not None:
+        severities.insert(0, 0.0)
+        accuracy.insert(0, study.clean_accuracy)
+        band.insert(0, (study.clean_accuracy, study.clean_accuracy))
+        sure.insert(0, float(study.table["confidence"].mean()))
+    lines = [
+        Line(tuple(zip(severities, accuracy)), "accuracy", band=tuple(band)),
+        Line(tuple(zip(severities, sure)), "confidence", dashed=True),
+    ]
     chart = line_chart(
         lines, alt=f"Accuracy under {card.name} by severity", x_label="severity (0: clean)", x_text=lambda x: f"{x:.0f}"
     )
-    shown = () if sample is None else tuple((s, _embedded(sample, card, s)) for s in found.severities)
-    rows = tuple(zip(found.severities, found.accuracy, found.interval, found.confidence))
+    shown = () if example is None else tuple((s, _embedded(example.under(card, s))) for s in found.severities)
+    rows = tuple(zip(found.severities, found.accuracy, found.interval, found.confidence, found.ece))
     return KindCell(card.name.replace("_", " "), card.group, shown, chart, found.mean, rows, found.counted)
 
 
-def _embedded(sample: Tensor, card: CorruptionCard, severity: int) -> str:
-    image = corrupt(sample, card, severity, random=Random(0, ["page"]))[0]
+def _embedded(image: Tensor) -> str:
     return photograph_uri(to_picture(image), _SHOWN)
 
 

@@ -107,8 +107,11 @@ class Block:
 
     @cached_property
     def content(self) -> str:
-        """Return the fingerprint of ids, labels, masks and pictures."""
+        """Return the fingerprint of ids, labels, pictures and what goes with them."""
         rows = range(len(self))
-        masks = sorted((name, stamps(mask, rows)) for name, mask in self.data.masks.items())
-        told = (self.ids, self.data.labels, self.data.label_names, stamps(self.data.pictures, rows), masks)
+        masks, views = (
+            sorted((name, stamps(one, rows)) for name, one in several.items())
+            for several in (self.data.masks, self.data.views)
+        )
+        told = (self.ids, self.data.labels, self.data.label_names, stamps(self.data.pictures, rows), masks, views)
         return fingerprint(told)

@@ -3,93 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 from backlight.classifier import Classifier
 from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.corrupt.comparing import PairedDifference, compare_studies
 from backlight.corrupt.evaluating import evaluate_corruptions
-from backlight.corrupt.registry import CorruptionCard, frost_card
-from backlight.corrupt.request import CorruptionRequest
 from backlight.corrupt.study import CorruptionStudy
-from backlight.corrupt.weather import frost_of
 from backlight.data import Dataset
-from backlight.images import find_pictures, open_picture, to_tensor
 from backlight.report import Options
 from backlight.report.corruptions import corruptions_section
 from backlight.sweep.parts import holds_parts
+from backlight.tasks.corruption_request import CorruptionsRequest
 from backlight.tasks.loading import (
-    DEFAULT_MODEL,
-    DataRequest,
-    Model,
     as_classifier,
     data_title,
     doubts_of,
     measured_by,
-    model_name,
+    told,
     with_model,
 )
 from backlight.tasks.outcome import Outcome, keeping, plain_json
 from backlight.tasks.result_folder import ResultFolder
-
-
-@dataclass(frozen=True)
-class CorruptionsRequest:
-    """Which data set is corrupted and how: kinds and severities as `CorruptionRequest.of` reads them.
-
-    A `second` model is compared with the first, picture by picture.
-
-    `frost` is a folder of photographs of frost, without which a drawn likeness stands in. `resume` goes on from the
-    blocks that are finished in `out`.
-
-    >>> CorruptionsRequest(DataRequest("shapes"), kinds="fog").asked.names
-    ('fog',)
-    """
-
-    data: DataRequest
-    model: Model = DEFAULT_MODEL
-    second: Model | None = None
-    kinds: str = "published"
-    severities: str = "1-5"
-    stability: bool = False
-    frost: Path | None = None
-    pictures: bool = True
-    resume: bool = False
-    out: Path = Path("backlight-out")
-    force: bool = False
-    seed: int = 0
-    command: str = ""
-
-    @cached_property
-    def asked(self) -> CorruptionRequest:
-        """Return what is asked for; raises UsageError for what there is not, FileError for broken photographs."""
-        return CorruptionRequest.of(
-            self.kinds, severities=self.severities, stability=self.stability, frost=_frost(self.frost)
-        )
-
-    @property
-    def described(self) -> dict[str, Any]:
-        """Describe what the evaluation is of, to tell one from another."""
-        second = None if self.second is None else model_name(self.second)
-        where = {
-            "second": second,
-            "data": self.data.name,
-            "split": self.data.split,
-            "limit": self.data.limit,
-            "seed": self.seed,
-        }
-        described: dict[str, Any] = plain_json({**self.asked.describe(), "model": model_name(self.model), **where})
-        return described
-
-
-def _frost(folder: Path | None) -> CorruptionCard | None:
-    if folder is None:
-        return None
-    return frost_card(frost_of([to_tensor(open_picture(path)) for path in find_pictures([folder])]))
 
 
 def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None) -> Outcome:
@@ -99,7 +35,9 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
     stay. Raises UsageError where something is there already, and as `load`, `load_data` and `evaluate_corruptions`.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from backlight import load
+    >>> from backlight.tasks import DataRequest
     >>> data, model = DataRequest("shapes:n=4,size=32,classes=10", "all"), load("classic_cnn", random=True)
     >>> model.labels = ()
     >>> request = CorruptionsRequest(data, model, kinds="fog", severities="1", out=Path(tempfile.mkdtemp()))
@@ -107,8 +45,8 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
     4
     """
     folder = ResultFolder(request.out, "corruptions")
-    folder.check(request.described, resume=request.resume, force=request.force)
-    pictures = request.data.load()
+    pictures, asked = request.load()
+    folder.check(request.described(asked), resume=request.resume, force=request.force)
     classifier = as_classifier(request.model, request.seed)
     engine = make_engine(str(classifier.device))
     if engine.is_main and request.force and not request.resume:
@@ -117,7 +55,7 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
     look = partial(
         evaluate_corruptions,
         data=pictures,
-        request=request.asked,
+        request=asked,
         seed=request.seed,
         cache=folder.blocks,
         engine=engine,
@@ -152,7 +90,7 @@ def _outcome(
         classifier,
         found.table,
         found.labels,
-        document | {"request": request.described},
+        document | {"request": request.described(found.request)},
         [corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures, compared=compared)],
         failed=found.failed,
         options=Options(
@@ -164,7 +102,7 @@ def _outcome(
         (*measured_by(classifier), *_lines(found), *_compared(compared), str(folder.page)),
         files,
         found.failed,
-        doubts_of(classifier),
+        (*doubts_of(classifier), *told(pictures)),
         found,
     )
 
@@ -178,12 +116,14 @@ def _compared(found: Mapping[str, PairedDifference]) -> Iterator[str]:
 
 def _lines(found: CorruptionStudy) -> Iterator[str]:
     yield f"{len(found.table)} pictures, split {found.split}, {found.seconds:.1f} s"
-    yield f"  clean accuracy      {found.clean_accuracy:.2%}"
+    if found.clean_accuracy is not None:
+        yield f"  clean accuracy      {found.clean_accuracy:.2%}"
     if found.kinds:
         yield f"  mean under {len(found.counted)} kinds  {found.mean_accuracy:.2%}"
     if found.mce is not None:
         yield f"  mean corruption error {found.mce:.1f} % of AlexNet's, {len(found.counted)} of 15 kinds"
-    yield f"  {'severity':<18}" + "".join(f"{one:>8}" for one in found.request.severities)
+    if found.kinds:
+        yield f"  {'severity':<18}" + "".join(f"{one:>8}" for one in found.request.severities)
     for one in found.kinds.values():
         counted = "" if one.counted else "  not counted"
         yield f"  {one.name:<18}" + "".join(f"{value:>8.1%}" for value in one.accuracy) + counted

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backlight.core.errors import counted
 from backlight.core.progress import Progress
-from backlight.corrupt.stored import corrupted, parse_corruption
+from backlight.corrupt.converted import corrupted, parse_corruption
 from backlight.data import load_splits
 from backlight.data.convert import convert_data as convert_splits
 from backlight.data.inspect import Inspection, contact_sheet

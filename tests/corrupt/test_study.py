@@ -9,7 +9,8 @@ from backlight.core.errors import DataError, UsageError
 from backlight.corrupt.alexnet import ALEXNET_ACCURACY
 from backlight.corrupt.registry import FIFTEEN, frost_card
 from backlight.corrupt.request import CorruptionRequest
-from backlight.corrupt.study import CorruptionStudy, KindResult, mean_corruption_error
+from backlight.corrupt.results import KindResult, mean_corruption_error
+from backlight.corrupt.study import CorruptionStudy
 from backlight.table import Table
 from backlight.table.statistics import wilson
 

@@ -10,7 +10,7 @@ import torch
 from backlight.core.errors import UsageError
 from backlight.core.random import Random
 from backlight.corrupt import corrupt
-from backlight.corrupt.stored import corrupted, parse_corruption
+from backlight.corrupt.converted import corrupted, parse_corruption
 from backlight.data import load_splits
 from backlight.data.dataset import Dataset
 from backlight.tasks.data_sets import ConvertDataRequest, convert_data
