@@ -17,7 +17,7 @@ _HEADER = ("run", "pictures", "epochs", "the best", "val accuracy", "test accura
 
 
 def write(folder: Path) -> None:
-    """Write `measured/` below `folder`: a table and a picture of curves per group of runs, and one on robustness."""
+    """Write `measured/` below `folder`: a table and a picture of curves per group of runs, and tables on robustness."""
     target = folder / "measured"
     target.mkdir(exist_ok=True)
     for group, names in CURVES.items():
@@ -25,6 +25,7 @@ def write(folder: Path) -> None:
         (target / f"{group}.inc").write_text(_table([_HEADER, *map(_row, runs.values())]), encoding="utf-8")
         draw_curves({name: read_log(RESULTS / f"{name}.jsonl") for name in runs}, target / f"{group}.svg")
     (target / "robust.inc").write_text(_table(_robust_rows("default", "adversarial")), encoding="utf-8")
+    (target / "corrupted.inc").write_text(_table(_corrupted_rows("plain-8", "augmix-8")), encoding="utf-8")
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -53,6 +54,19 @@ def _robust_rows(before: str, after: str) -> list[tuple[str, ...]]:
         if result:
             robust, minutes = result["robust"], result["seconds"] / 60
             cells = _percent(robust["clean"]), _percent(robust["pgd20"]), f"{robust['n']:,}", f"{minutes:.0f}"
+            rows.append((f"{label} (``{name}``)", *cells))
+    return rows
+
+
+def _corrupted_rows(before: str, after: str) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        ("trained", "clean accuracy", "mean accuracy corrupted", "accuracy under PGD-20, 8/255")
+    ]
+    for name, label in ((before, "plainly"), (after, "with ``--augment augmix``")):
+        result = _read(name)
+        if result:
+            corrupted, robust = result["corrupted"], result["robust"]
+            cells = _percent(corrupted["clean"]), _percent(corrupted["mean"]), _percent(robust["pgd20"])
             rows.append((f"{label} (``{name}``)", *cells))
     return rows
 

@@ -76,13 +76,13 @@ def corruptions_section(
         "groups": [(name, mean, weak_groups(study)[name]) for name, mean in study.groups.items()],
         "cells": [_cell(card, study.kinds[card.name], study, example) for card in study.request.kinds],
         "missing": [kind for kind in FIFTEEN if kind not in study.kinds],
-        "knows": _knows(study),
-        "classes": _classes(study),
+        "knows": _knows(study) if study.kinds else [],
+        "classes": _classes(study) if study.kinds else [],
         "stability": stability,
         "amounts": study.amounts,
         "steadier": next((steadier(one.name) for one in stability), ""),
         "compared": list((compared or {}).values()),
-        "fallen": _fallen(study, data if pictures else None),
+        "fallen": _fallen(study, data if pictures and study.kinds else None),
     }
     return Section("corruptions", "Noise, blur, weather and compression", fill("corruptions.html", facts))
 
