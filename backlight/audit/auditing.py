@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -144,13 +144,17 @@ def audit(
     folder: Path | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
+    seen_labels: str = "",
+    groups: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Audit:
     """Find out what can be trusted about a classifier and its data: one look at every picture, then every check.
 
     `train` is the data that the model was trained on, `against` data of the field without labels or with them; a
     `second` model looks at the same pictures and is compared with the first. The passes are kept in `folder`, and read
     back by the next audit of the same model and pictures. `depth` is "quick" (the pass alone), "normal" or "deep" (more
-    passes); `checks` are all of `CHECKS` if left out.
+    passes); `checks` are all of `CHECKS` if left out. `seen_labels` says how it is known that the model was trained on
+    these very labels, empty where nothing says so; `groups` are values by id, by name: slices beside those that are
+    looked for.
 
     Raises UsageError for another depth, and as `look_once` does.
 
@@ -175,6 +179,8 @@ def audit(
     looked = time.perf_counter()
     part, known, field = parts
     assert part is not None
-    examined = Examined(part, classifier, known, field, seed, depth, progress, folder, second=other)
+    examined = Examined(
+        part, classifier, known, field, seed, depth, progress, folder, seen_labels, groups or {}, second=other
+    )
     checked = run_checks(examined, checks)
     return Audit(examined, checked, looked - start, time.perf_counter() - looked)

@@ -49,7 +49,7 @@ def check_labels(examined: Examined) -> Iterator[Finding]:
     kept = examined.kept
     opinion = _opinion(examined)
     if opinion is None:
-        yield not_judged("label_errors", "labels", _too_few(kept), len(kept))
+        yield not_judged("label_errors", "labels", _too_few(examined), len(kept))
         return
     rows = np.flatnonzero(opinion.judged)
     probabilities, given = opinion.probabilities[rows], kept.labels[rows]
@@ -109,12 +109,13 @@ def _opinion(examined: Examined) -> _Opinion | None:
     return _Opinion(kept.probabilities, kept.defined, "the model")
 
 
-def _too_few(kept: Kept) -> str:
+def _too_few(examined: Examined) -> str:
+    kept, seen = examined.kept, _seen(examined)
     occurring = len(np.unique(kept.labels))
-    return (
-        f"{counted(len(kept), 'picture')} of {counted(occurring, 'class')}, too few of most classes for a probe, "
-        "and the model itself has seen these labels or is not defined"
-    )
+    found = f"{counted(len(kept), 'picture')} of {counted(occurring, 'class')}"
+    if seen and len(kept) >= _LEAST:
+        return f"{found} are too few of most classes for a probe, and of the model itself nothing follows ({seen})"
+    return f"{found}: at least {_LEAST} with a prediction would tell something"
 
 
 def _seen(examined: Examined) -> str:

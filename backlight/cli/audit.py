@@ -22,6 +22,7 @@ def audit(
     train: Annotated[str | None, typer.Option(help="The data that it was trained on: leaks, baselines.")] = None,
     against: Annotated[str | None, typer.Option(help="Data of the field: shift, unknown inputs.")] = None,
     depth: Annotated[str, typer.Option(help="quick: one look at each picture | normal | deep.")] = "normal",
+    slice_: Annotated[list[str] | None, typer.Option("--slice", help="FILE.csv:column: tried as weak slices.")] = None,
     gate: Annotated[Path | None, typer.Option(help="TOML with rows [[gate]] that decide the exit status.")] = None,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="A page of numbers only.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the blocks in --out.")] = False,
@@ -50,5 +51,6 @@ def audit(
         run.batch_size,
         given_command(),
         others[0] if others else None,
+        tuple(slice_ or ()),
     )
     run_task(run, lambda progress: task(request, progress=progress))

@@ -18,6 +18,8 @@ from backlight.core.errors import counted
 from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
+from backlight.data.trained import trained_on
+from backlight.evaluate.slices import read_slices, require_values
 from backlight.gate import Gate, Verdict, check, read_gates
 from backlight.gate.result import Result
 from backlight.report import Options
@@ -46,7 +48,8 @@ _NAMED = 6  # findings by name on a line
 class AuditRequest:
     """Which classifier is audited on which data; `train` is what it was trained on, `against` data of the field.
 
-    A `second` model is compared with the first, picture by picture.
+    A `second` model is compared with the first, picture by picture. `slices` are columns of lists, `FILE.csv:column`,
+    whose values are tried as weak slices.
 
     `gate` is a file of gates that decide about the exit status. The pass of an earlier audit of the same model and
     pictures in `out` is read back, with or without `resume`, which goes on from one that was interrupted.
@@ -69,13 +72,14 @@ class AuditRequest:
     batch_size: int = 32
     command: str = ""
     second: Model | None = None
+    slices: tuple[str, ...] = ()
 
     @property
     def described(self) -> dict[str, Any]:
         """Describe what the audit is of, to tell one from another."""
         data = {name: _described(getattr(self, name)) for name in ("data", "train", "against")}
         described: dict[str, Any] = plain_json(
-            {**data, "model": model_name(self.model), "depth": self.depth, "seed": self.seed}
+            {**data, "model": model_name(self.model), "depth": self.depth, "seed": self.seed, "slices": self.slices}
             | ({} if self.second is None else {"second": model_name(self.second)})
         )
         return described
@@ -114,6 +118,9 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
         for one in (request.data, request.train, request.against)
     )
     assert data is not None
+    groups = {Path(column).name: read_slices(column) for column in request.slices}
+    for values in groups.values():
+        require_values(data.ids, values)
     classifier = named(as_classifier(request.model, request.seed), data)
     second = None if request.second is None else named(as_classifier(request.second, request.seed), data)
     engine = make_engine(str(classifier.device))
@@ -130,6 +137,8 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
             folder=folder.blocks,
             engine=engine,
             progress=progress if engine.is_main else None,
+            seen_labels=_seen_labels(request, data),
+            groups=groups,
         )
     if not engine.is_main:
         return Outcome(result=found)
@@ -177,6 +186,14 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
 
 def _judged(document: dict[str, Any], gates: tuple[Gate, ...], folder: ResultFolder) -> Verdict:
     return check(Result(plain_json(document), str(folder.document), folder.out), gates)
+
+
+def _seen_labels(request: AuditRequest, data: Dataset) -> str:
+    """Say that the model is a run that was trained on these pictures, empty where it is none or they are its test."""
+    known = trained_on(model_name(request.model))
+    if known is None or data.split == "test" or not known.matches(data.name, data.fingerprint):
+        return ""
+    return "the run was trained on them" if data.split == "train" else "the run was trained on some of them"
 
 
 def _about(data: Dataset) -> dict[str, Any]:
