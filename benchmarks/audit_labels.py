@@ -74,7 +74,7 @@ def flipped_labels(features: np.ndarray, labels: np.ndarray) -> Iterator[Figure]
         probabilities = out_of_fold(features, given, seed=seed).probabilities
         found = find_label_errors(probabilities, given, seed=seed)
         suspects = np.argsort(found.quality, kind="stable")[: 2 * wrong.sum()]
-        recalls.append(wrong[suspects].sum() / wrong.sum())
+        recalls.append(float(wrong[suspects].sum() / wrong.sum()))
         theirs = average_precision(wrong, -get_label_quality_scores(given, probabilities))
         ratios.append(average_precision(wrong, -found.quality) / theirs)
         shares.append(estimate_label_noise(probabilities, given)[0])
@@ -118,7 +118,7 @@ def promises(splits: int) -> Iterator[Figure]:
         labels = (p.cumsum(1) > rng.random((4000, 1))).argmax(1)
         sets = conformal_sets(p[:500], labels[:500], p[500:], score="lac", never_empty=False, seed=seed)
         low, high = coverage_band(500, 0.1, tested=3500, confidence=0.99)
-        inside += low <= sets.covers(labels[500:]).mean() <= high
+        inside += bool(low <= sets.covers(labels[500:]).mean() <= high)
         if seed < SEEDS:
             temperatures.append(compare_calibrators(2 * logits, labels, seed=seed).fitted["temperature"].temperature)
     yield at_least("conformal: coverage inside its band", inside, splits, unit=f"of {splits}", n=3500)
