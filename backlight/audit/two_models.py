@@ -162,7 +162,7 @@ def check_two_models(examined: Examined) -> Iterator[Finding]:
     yield _accuracy(found)
     for name, title, differences in (("classes", "class", found.classes), ("kinds", "kind", found.kinds)):
         if differences:
-            yield _several(f"second_model_{name}", title, differences, len(found.first))
+            yield _several(f"second_model_{name}", title, differences)
     if found.calibration is not None:
         yield _calibrated(found.calibration)
 
@@ -172,7 +172,7 @@ def _accuracy(found: ModelComparison) -> Finding:
     only = {name: int(mask.sum()) for name, mask in _only(found).items()}
     sentence = (
         f"The second model is right on {one.second:.1%}, the first on {one.first:.1%}: {_points(one)}"
-        f"{'' if one.p < _LEVEL else ', which may be chance'} (p = {one.p:.2g}). "
+        f"{_chance(one)}. "
         f"{counted(only['second'], 'picture')} only the second gets right, {only['first']} only the first."
     )
     better = one.p < _LEVEL and one.difference > 0
@@ -206,7 +206,7 @@ def _said(kept: Kept, row: int) -> str:
     return kept.label_names[number] if number >= 0 else "no prediction"
 
 
-def _several(name: str, title: str, differences: Sequence[Difference], count: int) -> Finding:
+def _several(name: str, title: str, differences: Sequence[Difference]) -> Finding:
     apart = clear(differences)
     plural = {"class": "classes", "kind": "kinds of pictures"}[title]
     named = ", ".join(f"{one.name} ({100 * one.difference:+.0f} points)" for one in apart[:5])
@@ -216,7 +216,7 @@ def _several(name: str, title: str, differences: Sequence[Difference], count: in
     judgement: Judgement = "look" if apart else "good"
     table = _table(title, sorted(differences, key=lambda one: one.difference))
     return Finding(
-        name, SECTION, float(len(apart)), None, count, judgement, some if apart else none, unit="number",
+        name, SECTION, float(len(apart)), None, len(differences), judgement, some if apart else none, unit="number",
         tables={f"Accuracy by {title}, second minus first": table},
     )  # fmt: skip
 
@@ -237,10 +237,15 @@ def _table(title: str, differences: Sequence[Difference]) -> Columns:
 def _calibrated(one: Difference) -> Finding:
     sentence = (
         f"The calibration error of the second model is {one.second:.1%}, of the first {one.first:.1%}: {_points(one)}"
-        f"{'' if one.p < _LEVEL else ', which may be chance'} (p = {one.p:.2g})."
+        f"{_chance(one)}."
     )
     judgement: Judgement = "good" if one.p >= _LEVEL else "look"
     return Finding("second_model_calibration", SECTION, one.difference, one.interval, one.n, judgement, sentence)
+
+
+def _chance(one: Difference) -> str:
+    p = "p < 0.001" if one.p < 0.001 else f"p = {one.p:.2g}"
+    return f", {p}" if one.p < _LEVEL else f", which may be chance ({p})"
 
 
 def _points(one: Difference) -> str:
