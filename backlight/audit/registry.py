@@ -8,6 +8,8 @@ from backlight.audit import (
     accuracy,
     calibration,
     class_concepts,
+    field_labels,
+    field_shift,
     gravest,
     health,
     labels,
@@ -15,6 +17,7 @@ from backlight.audit import (
     slices,
     splits,
     two_models,
+    unknown_inputs,
 )
 from backlight.audit.card import SECTIONS, CheckCard
 from backlight.audit.examined import DEPTHS, Depth
@@ -32,6 +35,9 @@ _CARDS: tuple[CheckCard, ...] = (
     *two_models.CARDS,
     *gravest.CARDS,
     *class_concepts.CARDS,
+    *unknown_inputs.CARDS,
+    *field_shift.CARDS,
+    *field_labels.CARDS,
 )
 
 CHECKS = Registry("checks", "check", _CARDS, CheckCard)
