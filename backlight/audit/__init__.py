@@ -120,3 +120,5 @@ __all__ = [
     "tell_apart",
     "temperature_interval",
 ]
+
+call_room(__name__, "audit")

@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from backlight.audit import CHECKS, SECTIONS, CheckCard, Examined, Kept, LinearHead, Part
 from backlight.audit.kept import HEALTH, PROPERTIES
+from backlight.classifier import Classifier
 from backlight.core.random import Random
 from backlight.data import Dataset
-from backlight.testing.setting import global_seed, require, small_classifier
+from backlight.testing.setting import global_seed, require
 
 _COUNT, _CLASSES, _WIDTH, _SIDE = 60, 4, 12, 16
+_NAMES = ("circle", "square", "triangle", "star")
 
 
 def check_check(check: str | CheckCard) -> None:
@@ -52,25 +55,37 @@ def small_audit() -> Examined:
     """
     part = _part("data")
     second = replace(part.kept, logits=np.roll(part.kept.logits, 1, axis=0))
-    return Examined(part, small_classifier(), _part("train"), _part("against"), second=second)
+    return Examined(part, _classifier(), _part("train"), _part("against"), second=second)
+
+
+def _classifier() -> Classifier:
+    """Build a model with as many features and the last layer that the parts tell of."""
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(_WIDTH, _CLASSES))
+    with torch.no_grad():
+        net[2].weight.copy_(torch.from_numpy(_centers() / 2))
+        net[2].bias.zero_()
+    return Classifier.from_module(net, size=_SIDE, mean=(0.0,) * 3, std=(1.0,) * 3, labels=_NAMES)
+
+
+def _centers() -> np.ndarray:
+    return 3 * np.eye(_CLASSES, _WIDTH, dtype=np.float32)
 
 
 def _part(name: str) -> Part:
     ids = [f"{name}-{row}" for row in range(_COUNT)]
     random = Random(("check", name), ids)
     labels = random.integer(_CLASSES, stream="label").numpy()
-    centers = 3 * np.eye(_CLASSES, _WIDTH, dtype=np.float32)
+    centers = _centers()
     features = centers[labels] + random.normal(_WIDTH, stream="features").numpy()
     head = LinearHead(centers / 2, np.zeros(_CLASSES, np.float32))
-    names = ("circle", "square", "triangle", "star")
     drawn = random.uniform(len(PROPERTIES) + len(HEALTH), stream="properties").numpy()
     more: dict[str, Any] = dict(zip((*PROPERTIES, *HEALTH), drawn.T))
     half = features.astype(np.float16)
     kept = Kept.of(
-        head.logits(half), labels=labels, label_names=names, features=half, ids=ids, head=head, name=name, **more
+        head.logits(half), labels=labels, label_names=_NAMES, features=half, ids=ids, head=head, name=name, **more
     )
     pixels = random.integer(256, 3, _SIDE, _SIDE, stream="pixels").to(torch.uint8)
-    return Part(kept, Dataset.of(pixels, torch.from_numpy(labels), names, ids))
+    return Part(kept, Dataset.of(pixels, torch.from_numpy(labels), _NAMES, ids))
 
 
 def _copied(examined: Examined) -> list[bytes]:
