@@ -52,6 +52,11 @@ def tell_apart(
     arXiv:1810.11953; Lopez-Paz and Oquab 2017, arXiv:1610.06545.
 
     Raises InputError for other shapes, and for sets of fewer than ten pictures.
+
+    >>> second = np.zeros((20, 2))
+    >>> second[3] = 9  # one picture that is nothing like the others
+    >>> int(tell_apart(np.zeros((20, 2)), second).telling[0])
+    3
     """
     first, second = read_matrix(first), read_matrix(second)
     if first.shape[1] != second.shape[1] or min(len(first), len(second)) < 10:

@@ -47,6 +47,10 @@ def estimate_accuracy(
     al. 2022, arXiv:2201.04234; mean confidence, Hendrycks and Gimpel 2017, arXiv:1610.02136.
 
     Raises InputError for what are no probabilities or labels.
+
+    >>> sure = np.array([[0.9, 0.1], [0.6, 0.4]])
+    >>> estimate_accuracy(sure, [0, 0], sure).thresholded
+    1.0
     """
     known, elsewhere = read_probabilities(probabilities), read_probabilities(others)
     if known.shape[1] != elsewhere.shape[1]:
