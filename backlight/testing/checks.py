@@ -60,10 +60,11 @@ def small_audit() -> Examined:
 
 def _classifier() -> Classifier:
     """Build a model with as many features and the last layer that the parts tell of."""
-    net = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(_WIDTH, _CLASSES))
+    last = nn.Linear(_WIDTH, _CLASSES)
     with torch.no_grad():
-        net[2].weight.copy_(torch.from_numpy(_centers() / 2))
-        net[2].bias.zero_()
+        last.weight.copy_(torch.from_numpy(_centers() / 2))
+        last.bias.zero_()
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), last)
     return Classifier.from_module(net, size=_SIDE, mean=(0.0,) * 3, std=(1.0,) * 3, labels=_NAMES)
 
 

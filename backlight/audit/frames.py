@@ -1,0 +1,58 @@
+"""Pictures without what stands beside the thing, or with that alone: frame blurred, frame kept."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from backlight.images.blur import gaussian_blur
+
+FRAME = 0.15
+"""The frame is the outer 15 % of each side: 51 % of the area."""
+
+
+def frame_mask(height: int, width: int, share: float = FRAME) -> Tensor:
+    """Return where the frame is, bool `[H,W]`, one pixel wide at least.
+
+    >>> int(frame_mask(10, 10, 0.1).sum())
+    36
+    """
+    high, wide = max(1, round(share * height)), max(1, round(share * width))
+    mask = torch.ones(height, width, dtype=torch.bool)
+    mask[high : height - high, wide : width - wide] = False
+    return mask
+
+
+def corner_mask(height: int, width: int, share: float = FRAME) -> Tensor:
+    """Return where the four corners of the frame are, bool `[H,W]`.
+
+    >>> int(corner_mask(10, 10, 0.1).sum())
+    4
+    """
+    high, wide = max(1, round(share * height)), max(1, round(share * width))
+    rows, columns = torch.zeros(height, 1, dtype=torch.bool), torch.zeros(1, width, dtype=torch.bool)
+    rows[:high] = rows[height - high :] = True
+    columns[:, :wide] = columns[:, width - wide :] = True
+    return rows & columns
+
+
+def blur_frame(images: Tensor) -> Tensor:
+    """Blur the frame of pictures `[A,C,H,W]` beyond recognition, and leave the inside as it is.
+
+    >>> images = torch.rand(1, 3, 20, 20)
+    >>> bool((blur_frame(images)[:, :, 5:-5, 5:-5] == images[:, :, 5:-5, 5:-5]).all())
+    True
+    """
+    height, width = images.shape[2:]
+    soft = gaussian_blur(images, min(height, width) / 8)
+    return torch.where(frame_mask(height, width).to(images.device), soft, images)
+
+
+def keep_frame(images: Tensor) -> Tensor:
+    """Keep the frame of pictures `[A,C,H,W]`, and make the inside grey, as bright as the picture on average.
+
+    >>> keep_frame(torch.zeros(1, 3, 20, 20)).shape
+    torch.Size([1, 3, 20, 20])
+    """
+    grey = images.mean((1, 2, 3), keepdim=True).expand_as(images)
+    return torch.where(frame_mask(*images.shape[2:]).to(images.device), images, grey)

@@ -1,0 +1,152 @@
+"""Quick looks at robustness: a few corruptions, small shifts, and the smallest changes that fool."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from backlight.attack import RobustnessRequest, evaluate_robustness
+from backlight.attack.curve import SIZES
+from backlight.audit.card import CheckCard
+from backlight.audit.examined import Examined
+from backlight.audit.finding import Finding, Judgement, Shown, judge
+from backlight.audit.shift import choose_rows
+from backlight.corrupt import CorruptionRequest, evaluate_corruptions
+from backlight.page.charts import Line, line_chart
+
+_KINDS, _SEVERITY = "gaussian_noise,defocus_blur,contrast,jpeg", 3
+_PICTURES = {"quick": 50, "normal": 100, "deep": 300}
+_ATTACKED, _LARGE, _FEW = 64, 64, 16
+
+
+def check_corruptions(examined: Examined) -> Iterator[Finding]:
+    """Measure accuracy under a few corruptions, and how often small shifts change the answer."""
+    rows = choose_rows(len(examined.kept), _PICTURES[examined.depth], ids=examined.kept.ids, seed=examined.seed)
+    classifier, data = examined.dataset(torch.from_numpy(rows))
+    request = CorruptionRequest.of(_KINDS, severities=(_SEVERITY,), stability=True)
+    study = evaluate_corruptions(classifier, data, request, seed=examined.seed, cache=examined.folder)
+    low, high = np.mean([one.interval[0] for one in study.kinds.values()], axis=0).tolist()
+    drop = (study.clean_accuracy - high, study.clean_accuracy - low)
+    worst = min(study.kinds.values(), key=lambda one: one.mean)
+    sentence = (
+        f"Quick look at {len(study.kinds)} of 19 kinds, at severity {_SEVERITY}, on {len(rows)} pictures: "
+        f"{study.mean_accuracy:.1%} are right instead of {study.clean_accuracy:.1%}; {worst.name} is worst, "
+        f"with {worst.mean:.1%}."
+    )
+    table: dict[str, list[object]] = {
+        "kind": list(study.kinds),
+        "accuracy": [one.mean for one in study.kinds.values()],
+        "low": [one.interval[0][0] for one in study.kinds.values()],
+        "high": [one.interval[0][1] for one in study.kinds.values()],
+    }
+    yield Finding(
+        "corruption_accuracy",
+        "stability",
+        study.mean_accuracy,
+        (low, high),
+        len(rows),
+        judge(drop, look=0.1, bad=0.4),
+        sentence,
+        tuple(Shown(name) for name, *_ in study.worst_pictures(6)),
+        next="backlight corruptions --data DATA --stability looks at all kinds and severities.",
+        tables={"Corruptions": table},
+    )
+    shifts = study.stability
+    if shifts:
+        name, most = max(shifts.items(), key=lambda pair: pair[1].flip_share)
+        yield Finding(
+            "stability",
+            "stability",
+            most.flip_share,
+            most.interval,
+            len(rows),
+            judge(most.interval, look=0.1, bad=0.3),
+            f"Of the small shifts, {name} changes the answer most often: in {most.flip_share:.1%} of looks.",
+            tables={
+                "Small shifts": {
+                    "shift": list(shifts),
+                    "changed answers": [one.flip_share for one in shifts.values()],
+                }
+            },
+        )
+
+
+def check_adversarial(examined: Examined) -> Iterator[Finding]:
+    """Look for the smallest changes that fool, at most 64 pictures, and for signs of masked gradients."""
+    classifier, _ = examined.dataset()
+    large = examined.depth != "deep" and (classifier.size is None or min(classifier.size) > _LARGE)
+    rows = choose_rows(len(examined.kept), _FEW if large else _ATTACKED, ids=examined.kept.ids, seed=examined.seed)
+    _, data = examined.dataset(torch.from_numpy(rows))
+    request = RobustnessRequest("ddn", norm="l2", options={"steps": 50})
+    found = evaluate_robustness(classifier, data, request, seed=examined.seed, cache=examined.folder)
+    far = np.array(list((found.smallest or {}).values()))
+    median = found.median_smallest
+    if median is None or not len(far):
+        return
+    sizes = SIZES["l2"]
+    accuracy = [float((far > size).mean()) for size in sizes]
+    # The smallest changes end where the margin is zero, so that one is undecided there is no sign of anything.
+    doubts = [one for one in found.verdicts if one.name != "undecided"]
+    words = f"the median is {median:.3g} in l2" if math.isfinite(median) else "for most there is none"
+    sentence = f"Quick look for the smallest change that fools, on {len(rows)} pictures: {words}; " + (
+        f"signs of trouble: {'; '.join(one.found for one in doubts)}." if doubts else "no sign of masked gradients."
+    )
+    judgement: Judgement = "look" if doubts or median < 0.25 else "good"
+    right = np.sort(far[far > 0])
+    interval = _median_interval(right) if len(right) else None
+    curve = line_chart(
+        [Line(tuple(zip(sizes, accuracy)))],
+        alt="Accuracy over eps in l2",
+        x_label="eps, l2",
+        x_text=lambda eps: f"{eps:g}",
+    )
+    yield Finding(
+        "smallest_change",
+        "adversarial",
+        median if math.isfinite(median) else None,
+        interval,
+        len(rows),
+        judgement,
+        sentence,
+        next="backlight robustness --data DATA --attack autoattack --mode audited measures it in full.",
+        unit="number",
+        tables={
+            "Accuracy over eps": {"eps": list(sizes), "accuracy": accuracy},
+            "Doubts": {"what": [one.name for one in doubts], "remedy": [one.remedy for one in doubts]},
+        },
+        charts={"Accuracy over eps in l2": curve},
+    )
+
+
+def _median_interval(ordered: np.ndarray) -> tuple[float, float] | None:
+    """Return the 95 % interval of the median by order statistics; None where it is not finite."""
+    half = 0.98 * len(ordered) ** 0.5
+    low, high = max(0, math.floor(len(ordered) / 2 - half)), min(len(ordered) - 1, math.ceil(len(ordered) / 2 + half))
+    ends = float(ordered[low]), float(ordered[high])
+    return ends if all(map(math.isfinite, ends)) else None
+
+
+_LABELED = frozenset({"pictures", "labels"})
+CARDS = (
+    CheckCard(
+        "corruption_accuracy",
+        "stability",
+        check_corruptions,
+        depth="normal",
+        needs=_LABELED,
+        reference="Hendrycks and Dietterich, 2019, arXiv:1903.12261",
+        avoid="as the mean corruption error: few kinds, one severity, few pictures",
+    ),
+    CheckCard(
+        "smallest_change",
+        "adversarial",
+        check_adversarial,
+        depth="normal",
+        needs=_LABELED | {"gradients"},
+        reference="Rony et al., 2019, arXiv:1811.09600",
+        avoid="as a measure of robustness: one attack, few pictures",
+    ),
+)

@@ -1,0 +1,96 @@
+"""Shortcuts: a patch in the corner is named by its class, and without one everything is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from backlight.audit import Examined, Finding, Kept, run_checks
+from backlight.audit.frames import blur_frame, corner_mask, frame_mask, keep_frame
+from backlight.audit.passing import look_once
+from backlight.audit.property_labels import CARDS as PROPERTY_CARDS
+from backlight.audit.shortcuts import CARDS, told_by
+from backlight.data.dataset import Dataset
+from backlight.data.shapes import Shapes
+from tests.audit.nets import train_on
+
+EVERY = (*CARDS, *PROPERTY_CARDS)
+SHAPES = Shapes(n=900, size=32, classes=4)
+
+
+def patched(images: Tensor, labels: Tensor, label: int) -> Tensor:
+    """Put a red patch into a corner of the pictures of one class."""
+    found = images.clone()
+    rows = (labels == label).nonzero()[:, 0]
+    found[rows, :, 1:5, 1:5] = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None]
+    return found
+
+
+def examine(images: Tensor, labels: Tensor, names: tuple[str, ...], seed: int = 0) -> Mapping[str, Finding]:
+    """Train on half of the pictures and look for shortcuts on the other half."""
+    half = len(images) // 2
+    classifier = train_on(images[:half], labels[:half], names, seed=seed, steps=150)
+    data = Dataset.of(images[half:], labels[half:], names)
+    examined = Examined(look_once(classifier, data), classifier, seed=seed)
+    return {one.name: one for one in run_checks(examined, EVERY).findings}
+
+
+def test_a_patch_on_one_class_is_named() -> None:
+    drawn = SHAPES.draw(torch.arange(900))
+    found = examine(patched(drawn.images, drawn.labels, 2), drawn.labels, SHAPES.label_names)
+    frame = found["frame_alone"]
+    assert frame.judgement in ("look", "bad")
+    assert f"tells {SHAPES.label_names[2]}" in frame.sentence
+    assert found["frame_blurred"].value is not None
+    assert found["frame_blurred"].value > 0.05
+
+
+def test_a_patch_in_the_hue_of_every_class_is_named() -> None:
+    shapes = Shapes(n=900, size=32, classes=3, shortcut=1.0)
+    drawn = shapes.draw(torch.arange(900))
+    found = examine(drawn.images, drawn.labels, shapes.label_names)
+    assert found["frame_alone"].judgement == "bad"
+    assert found["frame_blurred"].judgement == "bad"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_a_shortcut_everything_is_silent(seed: int) -> None:
+    shapes = Shapes(n=900, size=32, classes=4, seed=seed)
+    drawn = shapes.draw(torch.arange(900))
+    found = examine(drawn.images, drawn.labels, shapes.label_names, seed)
+    told = {name: (one.judgement, one.sentence) for name, one in found.items() if one.judgement != "good"}
+    assert told == {}
+
+
+def test_properties_that_give_the_label_away_are_seen_and_chance_is_silent() -> None:
+    for seed in range(5):
+        draw = np.random.default_rng(seed)
+        labels = np.arange(300) % 3
+        noise = {"brightness": draw.normal(size=300), "hue": draw.normal(size=300), "size": np.full(300, 32.0)}
+        silent = run_checks(Examined.of(Kept.of(np.eye(3)[labels], labels=labels, **noise)), EVERY).findings
+        assert [one.judgement for one in silent] == ["good"]
+        ring = {**noise, "hue": np.abs(labels - 1) + 0.1 * draw.normal(size=300)}  # not monotone in the class
+        (loud,) = run_checks(Examined.of(Kept.of(np.eye(3)[labels], labels=labels, **ring)), EVERY).findings
+        assert loud.judgement in ("look", "bad")
+
+
+def test_a_constant_answer_tells_nothing_however_often_it_is_right() -> None:
+    labels = np.repeat([0, 1], [90, 10])
+    assert not any(one.is_told for one in told_by(labels, np.zeros(100, int), 2))
+    assert told_by(labels, labels, 2)[0].is_told
+
+
+def test_masks_and_views_change_what_they_say() -> None:
+    assert float(frame_mask(100, 60).double().mean()) == pytest.approx(0.51)
+    assert float(corner_mask(100, 60).double().mean()) == pytest.approx(0.09)
+    images = torch.rand(2, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+    inside = (slice(None), slice(None), slice(3, 17), slice(3, 17))
+    assert torch.equal(blur_frame(images)[inside], images[inside])
+    assert not torch.equal(blur_frame(images)[:, :, 0], images[:, :, 0])
+    alone = keep_frame(images)
+    assert torch.equal(alone[:, :, :3], images[:, :, :3])
+    assert float(alone[0][:, 3:17, 3:17].std()) < 1e-6
