@@ -47,8 +47,9 @@ def read_picture_list(path: Path) -> PictureList:
 
     Paths are relative to the list's folder or to a folder beside it, whichever holds the most of them; absolute ones
     and those that lead up are followed, since the list was named by whoever reads it. A path without a suffix is tried
-    with those of pictures. A label may hold several, with a semicolon between them, stand in several columns, or be
-    marked by 0 and 1 in a column per class; a picture that occurs in several rows has the labels of all of them.
+    with those of pictures, a suffix in capitals and in small letters, and backslashes as Windows means them. A label
+    may hold several, with a semicolon between them, stand in several columns, or be marked by 0 and 1 in a column per
+    class; a picture that occurs in several rows has the labels of all of them.
 
     Raises FileError for rows that do not fit, and where every picture is missing.
     """
@@ -173,16 +174,22 @@ def _base(path: Path, names: list[str]) -> Path:
 
 
 def _find(bases: list[Path], name: str) -> Path | None:
-    """Find the file of an entry, as it is written or with the suffix of a picture."""
+    """Find the file of an entry: as it is written, as Windows writes paths, or with the suffix of a picture."""
     for base in bases:
-        for candidate in map(partial(os.path.join, base), (name, *(name + suffix for suffix in _suffixes(name)))):
+        for candidate in map(partial(os.path.join, base), _spellings(name)):
             if os.path.lexists(candidate) and not os.path.isdir(candidate):
                 return Path(candidate)
     return None
 
 
-def _suffixes(name: str) -> Iterator[str]:
-    if plain(os.path.splitext(name)[1]) not in READABLE:
+def _spellings(name: str) -> Iterator[str]:
+    yield name
+    if "\\" in name:
+        yield from _spellings(name.replace("\\", "/"))
+    stem, suffix = os.path.splitext(name)
+    if plain(suffix) in READABLE:
+        yield from (stem + other for other in (suffix.lower(), suffix.upper()) if other != suffix)
+    else:
         for suffix in READABLE:
-            yield suffix
-            yield suffix.upper()
+            yield name + suffix
+            yield name + suffix.upper()

@@ -179,3 +179,13 @@ def test_labels_of_several_parts_have_one_numbering(tmp_path):
     data = load_data(tmp_path / "list.csv")
     assert (data.split, data.label_names) == ("test", ("cat", "dog", "owl"))
     assert np.array_equal(data.targets.int().numpy(), [[0, 0, 1], [1, 0, 1]])
+
+
+@pytest.mark.parametrize("written", ["photos\\0.png", "photos/0.PNG", ".\\photos\\0.PNG", "photos\\0"])
+def test_paths_as_windows_writes_them(tmp_path, written):
+    write_folder(tmp_path, {"photos": 2})
+    (tmp_path / "list.csv").write_text(f"path,label\n{written},a\nphotos/1.png,b\n")
+    data = load_data(tmp_path / "list.csv", split="all")
+    assert data.ids[0] == written
+    assert (len(data), data.failed) == (2, ())
+    assert torch.equal(data.read([0]), load_data(tmp_path / "photos", split="all").read([0]))
