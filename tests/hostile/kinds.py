@@ -23,6 +23,7 @@ from tests.hostile.models import (
     Unnamed,
     bright,
     broken,
+    dropped,
     empty_parameter,
     half_on_meta,
     hooked,
@@ -33,7 +34,6 @@ from tests.hostile.models import (
     slow,
     small_net,
     wants_a_leaf,
-    with_dropout,
 )  # fmt: skip
 
 LABELS = ("circle", "square", "triangle")
@@ -134,7 +134,7 @@ KINDS: dict[str, Kind] = {
     "answers that change with a counter": Kind(lambda: Counting(lambda k, z: z + k * RANGE, buffer=True)),
     "answers that change between calls": Kind(lambda: Counting(lambda k, z: z + k * RANGE, buffer=False)),
     "writes its own weights": Kind(Drifting),
-    "dropout always on": Kind(with_dropout),
+    "dropout always on": before(dropped),
     "noise of the global generator": changed(lambda x, z: z + 0.1 * torch.rand_like(z)),
     "seeds the global generator": changed(seeding),
     "BatchNorm by batch": Kind(lambda: small_net(track_running_stats=False)),
