@@ -13,7 +13,7 @@ from backlight.audit.finding import Finding, Shown, judge
 from backlight.audit.kept import Kept
 from backlight.audit.neighbors import find_neighbors
 from backlight.audit.probe import fit_probe
-from backlight.core.errors import counted
+from backlight.audit.words import pictures
 from backlight.evaluate.confusion import Confusion
 from backlight.evaluate.metrics import most_confused, per_class, rank_of
 from backlight.page.charts import bar_chart, interval_chart
@@ -30,7 +30,7 @@ def check_accuracy(examined: Examined) -> Iterator[Finding]:
     count, right = len(kept), int(kept.right.sum())
     interval = wilson(right, count)
     common, share = _commonest(kept)
-    words = f"{right:,} of {counted(count, 'picture')} are right ({percent(right / count)})"
+    words = f"{right:,} of {pictures(count)} are right ({percent(right / count)})"
     worse = interval[1] < share
     judged = "not judged" if count < _FEW else "bad" if worse else "look" if interval[0] <= share else "good"
     against = f"; always saying {common} would be right in {percent(share)}."
@@ -40,7 +40,7 @@ def check_accuracy(examined: Examined) -> Iterator[Finding]:
         yield _undefined(kept, undefined)
     if len(kept.label_names) > _TOP:
         among = int((rank_of(kept.logits, kept.labels) < _TOP).sum())
-        sentence = f"The right class is among the five likeliest of {among:,} of {counted(count, 'picture')}."
+        sentence = f"The right class is among the five likeliest of {among:,} of {pictures(count)}."
         yield Finding("top5", "accuracy", among / count, wilson(among, count), count, "good", sentence)
 
 
@@ -53,7 +53,7 @@ def _undefined(kept: Kept, number: int) -> Finding:
         wilson(number, len(kept)),
         len(kept),
         "bad",
-        f"For {counted(number, 'picture')} the model returns no number, so there is no prediction.",
+        f"For {pictures(number)} the model returns no number, so there is no prediction.",
         tuple(Shown(kept.ids[row]) for row in rows),
         "Look for a division by zero or an overflow in the network.",
         gain=number / len(kept),
@@ -95,7 +95,7 @@ def check_baselines(examined: Examined) -> Iterator[Finding]:
         judged,
         sentence,
         next="Its last layer wastes what its features know: fit it anew (backlight train --freeze -1)."
-        if judged in ("look", "bad") and best == "a linear probe"
+        if judged in ("look", "bad") and best != "the commonest class"
         else "",
         tables={"Accuracy of simple answers": {"answer": names, "accuracy": values}},
         charts={"Accuracy of simple answers": bar_chart(list(zip(names, values)), alt="Accuracy of simple answers")},
@@ -143,7 +143,7 @@ def check_classes(examined: Examined) -> Iterator[Finding]:
     others = (int(counts.right.sum()) - right) / (len(kept) - total)
     judged = judge(interval, look=others, bad=others / 2)
     name = kept.label_names[worst]
-    sentence = f"{name} is right least often: {right:,} of {counted(total, 'picture')}, all others in {percent(others)}"
+    sentence = f"{name} is right least often: {right:,} of {pictures(total)}, all others in {percent(others)}"
     sentence += "." if judged != "good" else "; with so many classes chance explains that."
     wrong = np.flatnonzero((kept.labels == worst) & ~kept.right)
     wrong = wrong[np.argsort(-kept.confidence[wrong], kind="stable")][:_WORST]
@@ -203,7 +203,7 @@ def check_confusions(examined: Examined) -> Iterator[Finding]:
     first, total = pairs[0], int(counts.totals[kept.label_names.index(pairs[0].true)])
     interval = wilson(first.count, total, 1 - 0.05 / len(counts.wrong))
     judged = judge(interval, look=0.1, bad=0.3)
-    sentence = f"{first.true} is taken for {first.predicted} most often: {first.count:,} of {counted(total, 'picture')}"
+    sentence = f"{first.true} is taken for {first.predicted} most often: {first.count:,} of {pictures(total)}"
     shown = []
     for place, pair in enumerate(pairs[:_PAIRS]):
         true, other = kept.label_names.index(pair.true), kept.label_names.index(pair.predicted)

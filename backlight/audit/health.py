@@ -12,6 +12,7 @@ from backlight.audit.duplicates import DuplicateGroup, duplicates_of
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, Shown, judge
 from backlight.audit.kept import Kept
+from backlight.audit.words import pictures
 from backlight.core.errors import counted
 from backlight.page.charts import bar_chart
 from backlight.table.statistics import wilson
@@ -116,7 +117,7 @@ def check_pictures(examined: Examined) -> Iterator[Finding]:
         interval,
         count,
         "good" if not broken else "bad" if interval[0] > LOOK else "look",
-        f"{broken:,} of {counted(count, 'picture')} cannot be read." if broken else "Every picture can be read.",
+        f"{broken:,} of {pictures(count)} cannot be read." if broken else "Every picture can be read.",
         next="Mend or delete the files that the table names." if broken else "",
         gain=broken / count,
         tables={
@@ -140,7 +141,7 @@ def _odd(name: str, rule: HealthRule, kept: Kept) -> Finding:
     rows = np.flatnonzero(odd)
     order = np.argsort(-column[rows] if rule.show.startswith("-") else column[rows], kind="stable")
     worst = rows[order]
-    words = f"{number:,} of {counted(count, 'picture')} {'is' if number == 1 else 'are'} {rule.words}."
+    words = f"{number:,} of {pictures(count)} {'is' if number == 1 else 'are'} {rule.words}."
     shown = rule.show.removeprefix("-")
     return Finding(
         name,
@@ -149,7 +150,7 @@ def _odd(name: str, rule: HealthRule, kept: Kept) -> Finding:
         interval,
         count,
         judge(interval, look=LOOK, bad=rule.bad),
-        words if number else f"None of {counted(count, 'picture')} is {rule.words}.",
+        words if number else f"None of {pictures(count)} is {rule.words}.",
         tuple(Shown(kept.ids[row], class_of(kept, row)) for row in worst[:_SHOWN]),
         rule.next if number else "",
         tables={"Pictures": {"id": [kept.ids[row] for row in worst], shown: column[worst].tolist()}} if number else {},
@@ -164,9 +165,9 @@ def check_balance(examined: Examined) -> Iterator[Finding]:
     ratio = float(present.max() / present.min())
     most, least = int(counts.argmax()), int(np.where(counts > 0, counts, np.iinfo(np.int64).max).argmin())
     absent = int((counts == 0).sum())
-    sentence = f"Each class that occurs has {counted(int(counts[most]), 'picture')}"
+    sentence = f"Each class that occurs has {pictures(int(counts[most]))}"
     if ratio > 1:
-        sentence = f"The commonest class, {kept.label_names[most]}, has {counted(int(counts[most]), 'picture')}"
+        sentence = f"The commonest class, {kept.label_names[most]}, has {pictures(int(counts[most]))}"
         sentence += f", the rarest, {kept.label_names[least]}, {int(counts[least]):,}"
     sentence += f"; {counted(absent, 'class')} of the model {'has' if absent == 1 else 'have'} none." if absent else "."
     order = np.argsort(-counts, kind="stable")
@@ -206,9 +207,7 @@ def _copies(name: str, words: str, groups: list[DuplicateGroup], kept: Kept) -> 
     copies, count = sum(group.copies for group in groups), len(kept)
     interval = wilson(copies, count)
     torn = [group for group in groups if len({int(kept.labels[row]) for row in group.rows} - {-1}) > 1]
-    sentence = (
-        f"{copies:,} of {counted(count, 'picture')} are {words} of others" if copies else f"No picture has {words}"
-    )
+    sentence = f"{copies:,} of {pictures(count)} are {words} of others" if copies else f"No picture has {words}"
     sentence += (
         f"; {counted(len(torn), 'group')} of them {'has' if len(torn) == 1 else 'have'} several labels."
         if torn

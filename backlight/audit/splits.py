@@ -14,6 +14,7 @@ from backlight.audit.examined import Examined, Part
 from backlight.audit.finding import Finding, Shown
 from backlight.audit.health import class_of, group_table, located
 from backlight.audit.kept import Kept
+from backlight.audit.words import pictures
 from backlight.core.errors import counted
 from backlight.core.random import Random
 from backlight.table.statistics import wilson
@@ -32,7 +33,7 @@ def check_leaks(examined: Examined) -> Iterator[Finding]:
     torn = sum(1 for group in groups if len({class_of(*located(row, [kept, train])) for row in group.rows} - {""}) > 1)
     sentence = f"No picture is known from {train.name}, exactly or nearly."
     if len(leaked):
-        sentence = f"{len(leaked):,} of {counted(len(kept), 'picture')} are in the training data too, exactly or nearly"
+        sentence = f"{len(leaked):,} of {pictures(len(kept))} are in the training data too, exactly or nearly"
         sentence += (
             f"; {counted(torn, 'group')} of copies {'has' if torn == 1 else 'have'} other labels there."
             if torn

@@ -1,0 +1,149 @@
+"""Data health: every planted fault is found and shown, and a healthy set is left alone."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFilter, ImageOps
+from torch import nn
+
+from backlight import Classifier, load_data
+from backlight.audit import Examined, Finding, Kept, run_checks
+from backlight.audit.duplicates import DuplicateGroup, find_near_duplicates
+from backlight.audit.health import CARDS
+from backlight.audit.passing import look_once
+from backlight.core.errors import InputError
+from backlight.data.duplicates import take_print
+from backlight.images import to_levels
+
+ODD = {
+    "dark_pictures": lambda one: Image.fromarray((np.asarray(one) * 0.2).astype(np.uint8)),
+    "light_pictures": lambda one: Image.new("RGB", one.size, (253, 254, 255)),
+    "blurred_pictures": lambda one: ImageOps.autocontrast(one.filter(ImageFilter.GaussianBlur(16))),
+    "odd_aspect": lambda one: one.resize((240, 60)),
+    "odd_size": lambda one: one.resize((900, 900)),
+    "grey_pictures": lambda one: one.convert("L"),
+    "empty_pictures": lambda one: Image.new("RGB", one.size, (90, 40, 160)),
+}
+
+
+def draw(count: int, seed: int = 0) -> list[Image.Image]:
+    """Draw noise as nature's, whose waves are the weaker the shorter they are: no two look alike."""
+    random = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(150)[:, None], np.fft.rfftfreq(150)[None, :])
+    falling = np.where(frequency > 0, np.maximum(frequency, 1 / 150) ** -1.2, 0)[..., None]
+    found = []
+    for _ in range(count):
+        waves = random.normal(size=(150, 76, 3)) + 1j * random.normal(size=(150, 76, 3))
+        values = np.fft.irfft2(waves * falling, s=(150, 150), axes=(0, 1))
+        scaled = 128 + 45 * (values - values.mean()) / values.std()
+        found.append(Image.fromarray(scaled.clip(0, 255).astype(np.uint8)))
+    return found
+
+
+def look(folder: Path, pictures: list[Image.Image], name: str = "cat") -> Kept:
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    for place, one in enumerate(pictures):
+        one.save(folder / name / f"{place:04d}.png")
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    return look_once(Classifier.from_module(net, size=24, labels=["cat", "dog"]), load_data(str(folder))).kept
+
+
+def findings(kept: Kept) -> dict[str, Finding]:
+    return {one.name: one for one in run_checks(Examined.of(kept), CARDS).findings}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_planted_pictures_are_found_and_shown(tmp_path: Path, name: str) -> None:
+    pictures = draw(60)
+    planted = [3, 17, 29, 41, 48, 55]
+    for place in planted:
+        pictures[place] = ODD[name](pictures[place])
+    found = findings(look(tmp_path, pictures))
+    expected = {f"cat/{place:04d}.png" for place in planted}
+    assert {one.id for one in found[name].pictures} == expected
+    assert found[name].value == pytest.approx(0.1)
+    assert found[name].judgement == "look"
+    assert found[name].next
+
+
+def test_a_healthy_set_is_left_alone(tmp_path: Path) -> None:
+    found = findings(look(tmp_path, draw(60)))
+    assert {name: one.judgement for name, one in found.items() if one.judgement != "good"} == {}
+    assert sum(len(one.pictures) for one in found.values()) <= 2
+
+
+def test_a_set_of_grey_pictures_is_not_odd(tmp_path: Path) -> None:
+    assert findings(look(tmp_path, [one.convert("L") for one in draw(20)]))["grey_pictures"].value == 0
+
+
+def test_broken_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "no.png").write_bytes(b"nothing")
+    found = findings(look(tmp_path, draw(9)))["broken_pictures"]
+    assert (found.value, found.judgement) == (pytest.approx(0.1), "bad")
+    assert found.tables["Files that cannot be read"]["file"] == ["cat/no.png"]
+
+
+def test_copies_within_a_set(tmp_path: Path) -> None:
+    pictures = draw(40)
+    pictures += [pictures[5], encoded(pictures[9], 70)]
+    kept = look(tmp_path, pictures)
+    found = findings(kept)
+    assert [one.id for one in found["exact_duplicates"].pictures] == ["cat/0005.png", "cat/0040.png"]
+    assert [one.id for one in found["near_duplicates"].pictures] == ["cat/0009.png", "cat/0041.png"]
+    assert found["exact_duplicates"].value == pytest.approx(1 / 42)
+
+
+def test_copies_with_two_labels_are_worth_a_look() -> None:
+    kept = Kept.of(np.zeros((400, 2)), labels=[0] * 400)
+    prints = {name: getattr(kept, name)[np.r_[0:400, 7]] for name in ("hashes", "digests", "thumbnails")}
+    found = []
+    for label in (0, 1):
+        twice = Kept.of(np.zeros((401, 2)), labels=[0] * 400 + [label], **prints)
+        found += [one for one in run_checks(Examined.of(twice), [CARDS[2]]).findings if one.name == "exact_duplicates"]
+    assert [one.judgement for one in found] == ["good", "look"]
+    assert "several labels" in found[1].sentence
+
+
+@pytest.mark.parametrize(("counts", "judgement"), [((50, 40), "good"), ((60, 5), "look"), ((500, 4), "bad")])
+def test_class_balance(counts: tuple[int, int], judgement: str) -> None:
+    labels = np.repeat([0, 2], counts)
+    kept = Kept.of(np.zeros((len(labels), 3)), labels=labels, label_names=["cat", "owl", "dog"])
+    (found,) = run_checks(Examined.of(kept), [CARDS[1]]).findings
+    assert found.value == counts[0] / counts[1]
+    assert found.judgement == judgement
+    assert "1 class of the model has none" in found.sentence
+
+
+def encoded(picture: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
+
+
+def test_near_duplicates_of_arrays() -> None:
+    random = np.random.default_rng(0)
+    thumbnails = random.integers(0, 255, (50, 256), dtype=np.uint8)
+    hashes = random.integers(0, 2**63, 50, dtype=np.uint64)
+    thumbnails[40], hashes[40] = thumbnails[3], hashes[3]
+    assert find_near_duplicates(hashes, thumbnails) == [DuplicateGroup((3, 40), False)]
+    assert find_near_duplicates(hashes[:1], thumbnails[:1]) == []
+    with pytest.raises(InputError, match="thumbnails"):
+        find_near_duplicates(hashes, torch.zeros(50, 64))
+
+
+def test_features_decide_where_thumbnails_leave_doubt() -> None:
+    random = np.random.default_rng(1)
+    prints = [take_print(to_levels(one)) for one in draw(30)]
+    thumbnails = np.stack([one.thumbnail for one in prints])
+    thumbnails[20] = (0.75 * thumbnails[4] + 0.25 * thumbnails[9]).astype(np.uint8)  # they correlate by .943
+    hashes = np.array([one.hash for one in prints], dtype=np.uint64)
+    features = random.normal(size=(30, 16))
+    assert find_near_duplicates(hashes, thumbnails, features=features) == []
+    features[20] = features[4] + 1e-4
+    assert find_near_duplicates(hashes, thumbnails, features=features) == [DuplicateGroup((4, 20), False)]
