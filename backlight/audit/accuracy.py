@@ -112,7 +112,7 @@ def _baselines(examined: Examined) -> Iterator[tuple[str, np.ndarray]]:
     if source is None:
         nearest = examined.neighbors.rows[:, 0]
         yield "the nearest neighbor", np.where(nearest >= 0, kept.labels[nearest], -1)
-        if len(np.unique(kept.labels)) > 1 and _mostly_twice(kept.labels):
+        if examined.probed is not None:
             yield "a linear probe", examined.probed.probabilities.argmax(1)
         return
     nearest = find_neighbors(kept.features, source.features, 1).rows[:, 0]
@@ -120,11 +120,6 @@ def _baselines(examined: Examined) -> Iterator[tuple[str, np.ndarray]]:
     if len(np.unique(source.labels)) > 1:
         probe = fit_probe(source.features, source.labels, classes=len(kept.label_names), ids=source.ids)
         yield "a linear probe", probe.probabilities(kept.features).argmax(1)
-
-
-def _mostly_twice(labels: np.ndarray) -> bool:
-    """Whether most pictures have another one of their class, without which no probe can know it."""
-    return float((np.bincount(labels)[labels] > 1).mean()) > 0.5
 
 
 def check_classes(examined: Examined) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,9 @@ from backlight.data.dataset import Dataset
 
 Depth = Literal["quick", "normal", "deep"]
 NEIGHBORS = 10
+_FOLDS, _LEAST = 5, 30
+_MOST_WORK = 5e12  # multiply-adds that a probe may take below depth deep: about a minute of one core
+_STEPS = 60  # passes over the features that a probe takes, about
 DEPTHS: tuple[Depth, ...] = ("quick", "normal", "deep")
 
 
@@ -135,13 +138,23 @@ class Examined:
         return find_neighbors(self.kept.features, self.kept.features, NEIGHBORS, own=np.arange(len(self.kept)))
 
     @cached_property
-    def probed(self) -> OutOfFold:
+    def probed(self) -> OutOfFold | None:
         """Return what linear probes say of pictures that they were not fitted on; they are fitted once for all checks.
 
-        Raises InputError where there are fewer than two classes.
+        None where there are fewer than 30 pictures, where most have fewer than five of their class, and where fitting
+        would take more than about a minute below depth deep.
         """
         kept = self.kept
-        return out_of_fold(kept.features, kept.labels, classes=len(kept.label_names), ids=kept.ids, seed=self.seed)
+        # Only classes that occur are columns: a model of thousands may be looked at on pictures of ten.
+        classes, labels, counts = np.unique(kept.labels, return_inverse=True, return_counts=True)
+        work = kept.features.size * len(classes) * _STEPS * (_FOLDS + 1)
+        enough = len(kept) >= _LEAST and len(classes) > 1 and (counts[labels] >= _FOLDS).mean() >= 0.5
+        if not enough or not kept.labeled or (work > _MOST_WORK and self.depth != "deep"):
+            return None
+        found = out_of_fold(kept.features, labels, folds=_FOLDS, ids=kept.ids, seed=self.seed)
+        probabilities = np.zeros((len(kept), len(kept.label_names)), np.float32)
+        probabilities[:, classes] = found.probabilities
+        return replace(found, probabilities=probabilities)
 
     def of_source(self, source: Source) -> Part | None:
         """Return the data set that a picture's `source` names."""

@@ -14,13 +14,10 @@ from backlight.audit.finding import Finding, Shown, judge, not_judged
 from backlight.audit.kept import Kept
 from backlight.audit.label_errors import estimate_label_noise, find_label_errors
 from backlight.audit.neighbors import find_neighbors
-from backlight.audit.probe import out_of_fold
 from backlight.core.errors import counted
 
-_FOLDS, _NEIGHBORS, _SHOWN = 5, 10, 24
+_NEIGHBORS, _SHOWN = 10, 24
 _LEAST = 30  # pictures: of fewer, a third says nothing
-_MOST_WORK = 5e12  # multiply-adds that a probe may take below depth deep: about a minute of one core
-_STEPS = 60  # passes over the features that a probe takes, about
 _LOOK, _BAD = 0.01, 0.05  # ten benchmarks have 3.3 % on average (Northcutt, Athalye and Mueller 2021)
 
 
@@ -94,16 +91,8 @@ def check_labels(examined: Examined) -> Iterator[Finding]:
 def _opinion(examined: Examined) -> _Opinion | None:
     """Return a probe's probabilities, or the model's own where a probe has too few pictures or too much work."""
     kept = examined.kept
-    counts = np.bincount(kept.labels, minlength=len(kept.label_names))
-    work = kept.features.size * (counts > 0).sum() * _STEPS * (_FOLDS + 1)
-    enough = len(kept) >= _LEAST and (counts > 0).sum() > 1 and (counts[kept.labels] >= _FOLDS).mean() >= 0.5
-    if enough and (work <= _MOST_WORK or examined.depth == "deep"):
-        # Only classes that occur are columns: a model of thousands may be looked at on pictures of ten.
-        classes, labels = np.unique(kept.labels, return_inverse=True)
-        found = out_of_fold(kept.features, labels, folds=_FOLDS, ids=kept.ids, seed=examined.seed)
-        probabilities = np.zeros((len(kept), len(kept.label_names)), np.float32)
-        probabilities[:, classes] = found.probabilities
-        return _Opinion(probabilities, found.seen, "a linear probe")
+    if examined.probed is not None:
+        return _Opinion(examined.probed.probabilities, examined.probed.seen, "a linear probe")
     if kept.defined.sum() < _LEAST or _seen(examined):
         return None
     return _Opinion(kept.probabilities, kept.defined, "the model")

@@ -45,6 +45,8 @@ class Page:
     """What stands above it all; left out for what a page about a classifier says."""
     about: tuple[tuple[str, str], ...] = ()
     """What was done to what, and when: names with words, below the title."""
+    lead: Section | None = None
+    """What comes before all that: the answer, for a page that has one."""
 
     def html(self) -> str:
         """Assemble the document; a content security policy forbids whatever is not in it."""
@@ -87,7 +89,7 @@ def write_page(
 
 def _terms(page: Page) -> dict[str, str]:
     """List the terms that the page's sections explain, in the glossary's order."""
-    sections = [*page.pictures, *page.others, *([page.glance] if page.glance else [])]
+    sections = [*page.pictures, *page.others, *(one for one in (page.lead, page.glance) if one)]
     used = {name for section in sections for name in re.findall(r'data-term="([^"]+)"', section.html)}
     if page.model:
         used.add("classifier")
@@ -99,7 +101,8 @@ def _contents(page: Page, terms: Mapping[str, str]) -> Sequence[tuple[str, str]]
     glance = [(page.glance.anchor, page.glance.title)] if page.glance else []
     skipped = [("skipped", "Skipped files")] if page.failed else []
     others = [(one.anchor, one.title) for one in page.others]
-    return [*glance, *pictures, *others, *skipped, *([("terms", "Terms")] if terms else [])]
+    lead = [(page.lead.anchor, page.lead.title)] if page.lead else []
+    return [*lead, *glance, *pictures, *others, *skipped, *([("terms", "Terms")] if terms else [])]
 
 
 def _asset(name: str) -> str:

@@ -31,7 +31,7 @@ _MOST_PICTURES, _MOST_BYTES = 400, 3_000_000
 
 @dataclass(frozen=True)
 class AuditFacts:
-    """What the page says of the audit besides its findings: names, fingerprints, the command, gates.
+    """What the page says of the audit besides its findings: names, fingerprints, cost, gates.
 
     `facts` are names with words, in the order of the page; `gates` are sentences of a gate file with whether each
     holds, None where that could not be judged.

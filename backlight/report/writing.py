@@ -31,6 +31,7 @@ class Options:
     """What goes into a report; `pictures` false makes a page of numbers only, `command` is shown on the page.
 
     `title` stands above it all; left out, it is that of a page of pictures. `data` says what was looked at.
+    `leads` puts the first of the sections right below the title: the answer, for a page that has one.
 
     >>> Options().methods
     ('saliency', 'gradcam', 'guided_backprop', 'guided_gradcam')
@@ -44,6 +45,7 @@ class Options:
     command: str = ""
     title: str = ""
     data: str = ""
+    leads: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,11 +192,12 @@ class _Draft:
             self.classifier.title,
             self._glance(),
             tuple(self.pictures),
-            (*self.sections, self.model),
+            (*self.sections[1 if self.options.leads else 0 :], self.model),
             tuple(Failure(self.names.get(Path(one.path), one.path), one.error) for one in self.failed),
             left,
             self.seconds,
             self.options.title,
             self.about,
+            self.sections[0] if self.options.leads else None,
         )
         write_text(self.target, page.html())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +158,7 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
     written = write_exports(found.findings, exports)
     facts = AuditFacts(
         data_title(data),
-        _facts(found, classifier, parts, request, document["seconds"]),
+        _facts(found, parts, document["seconds"]),
         [] if verdict is None else [(one.passed, one.sentence) for one in verdict.judged],
         f"the folder {exports.name}/" if written else "",
         request.pictures,
@@ -171,7 +170,9 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
         document,
         audit_sections(found, facts),
         failed=found.failed,
-        options=Options(command=request.command, title=f"Audit of {classifier.name} on {facts.data}"),
+        options=Options(
+            command=request.command, title=f"Audit of {classifier.title} on {facts.data}", data=facts.data, leads=True
+        ),
     )
     return Outcome(
         plain_json(document),
@@ -200,26 +201,19 @@ def _about(data: Dataset) -> dict[str, Any]:
     return {"name": data.name, "split": data.split, "n": len(data), "fingerprint": data.fingerprint()}
 
 
-def _facts(
-    found: Audit, classifier: Classifier, parts: dict[str, Dataset | None], request: AuditRequest, seconds: float
-) -> dict[str, str]:
+def _facts(found: Audit, parts: dict[str, Dataset | None], seconds: float) -> dict[str, str]:
     titles = {"data": "data", "train": "training data", "against": "data of the field"}
-    passport = classifier.passport
     about = {
         titles[name]: f"{data_title(one)}, {counted(len(one), 'picture')}, fingerprint {one.fingerprint()}"
         for name, one in parts.items()
         if one is not None
     }
     cost = found.cost
+    passes = f"{cost['pictures']:,} pictures in one pass of {cost['pass_seconds']:.0f} s"
     return {
-        "model": f"{passport.name}, weights {passport.weights}",
-        "input": passport.describe(),
         **about,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "cost": f"{cost['pictures']:,} pictures in one pass of {cost['pass_seconds']:.0f} s, "
-        f"checks {cost['check_seconds']:.0f} s, {seconds:.0f} s in all",
+        "cost": f"{passes}, checks {cost['check_seconds']:.0f} s, {seconds:.0f} s in all",
         "depth, seed": f"{found.examined.depth}, {found.examined.seed}",
-        **({"command": request.command} if request.command else {}),
     }
 
 
@@ -227,7 +221,7 @@ def _lines(found: Audit, classifier: Classifier, data: str, folder: ResultFolder
     numbers = ", ".join(f"{count} {judgement}" for judgement, count in counts(found.findings).items() if count)
     absent = f"; {counted(len(found.not_checked), 'check')} left out" if found.not_checked else ""
     pictures = counted(len(found.examined.kept), "picture")
-    yield f"{classifier.name} on {data}, {pictures}: {numbers or 'no finding'}{absent}"
+    yield f"{classifier.title} on {data}, {pictures}: {numbers or 'no finding'}{absent}"
     told_of = []
     for judgement in ("bad", "look"):
         own = [one for one in found.findings if one.judgement == judgement]
