@@ -23,9 +23,7 @@ from backlight.images import to_levels
 ODD = {
     "dark_pictures": lambda one: Image.fromarray((np.asarray(one) * 0.2).astype(np.uint8)),
     "light_pictures": lambda one: Image.new("RGB", one.size, (253, 254, 255)),
-    "blurred_pictures": lambda one: ImageOps.autocontrast(
-        one.resize((3, 3)).resize(one.size, Image.Resampling.BICUBIC)
-    ),
+    "blurred_pictures": lambda one: Image.linear_gradient("L").resize(one.size).convert("RGB"),
     "odd_aspect": lambda one: one.resize((240, 60)),
     "odd_size": lambda one: one.resize((900, 900)),
     "grey_pictures": lambda one: one.convert("L"),
