@@ -20,11 +20,12 @@ from backlight.core.errors import InputError
 from backlight.data.duplicates import take_print
 from backlight.images import to_levels
 
-RAMP = np.add.outer(np.arange(150), 0.7 * np.arange(150)).astype(np.uint8)
+# Bright in the middle and black at the border, where the rule's edge filter leaves pixels as they are.
+SOFT = Image.fromarray(255 - np.asarray(Image.radial_gradient("L"))).resize((150, 150))
 ODD = {
     "dark_pictures": lambda one: Image.fromarray((np.asarray(one) * 0.2).astype(np.uint8)),
     "light_pictures": lambda one: Image.new("RGB", one.size, (253, 254, 255)),
-    "blurred_pictures": lambda one: Image.fromarray(RAMP),
+    "blurred_pictures": lambda one: SOFT,
     "odd_aspect": lambda one: one.resize((240, 60)),
     "odd_size": lambda one: one.resize((900, 900)),
     "grey_pictures": lambda one: one.convert("L"),
