@@ -27,7 +27,7 @@ def test_three_kills_lose_leave_and_change_nothing(verb: str, tmp_path: Path) ->
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     assert [(one["kind"], one["wrong"]) for one in lines if one["wrong"]] == []
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {"SIGKILL", "SIGTERM", "SIGINT", "a read-only folder", "two at once"} <= {one["kind"] for one in lines}
+    assert {"SIGKILL", "SIGTERM", "SIGINT", "a folder that vanishes", "two at once"} <= {one["kind"] for one in lines}
 
 
 def files(folder: Path, **content: str) -> dict[str, bytes]:

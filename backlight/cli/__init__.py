@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sys
 import warnings
+from typing import NoReturn
+
+_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 def main() -> None:
     """Run the command line and leave with its exit status: 0 done, 1 some inputs failed, 2 wrong use.
 
-    A request to terminate ends it as Ctrl-C does: what was finished is on disk.
+    A request to terminate ends it as Ctrl-C does: what was finished is on disk. A disk that takes nothing more, even of
+    what is printed, ends it in one sentence.
     """
-    from backlight.cli.app import app
-    from backlight.cli.output import warn
     from backlight.core.errors import BacklightError, in_one_line
     from backlight.core.interrupt import terminated_as_interrupted
     from backlight.core.outermost import claim_outermost
@@ -21,10 +26,29 @@ def main() -> None:
     claim_outermost()
     try:
         with terminated_as_interrupted():
+            from backlight.cli.app import app
+
             app(prog_name="backlight")
     except BacklightError as error:
-        warn(f"backlight: {error}")
-        sys.exit(2)
+        _leave(f"backlight: {error}", 2)
+    except OSError as error:
+        if error.errno not in _DISK_REFUSES:
+            raise
+        _drop_output()
+        _leave(f"backlight: {error.filename or 'standard output'}: cannot be written: {error.strerror}", 2)
     except KeyboardInterrupt:
-        warn("backlight: interrupted; what was finished is on disk")
-        sys.exit(130)
+        _leave("backlight: interrupted; what was finished is on disk", 130)
+
+
+def _leave(text: str, status: int) -> NoReturn:
+    from backlight.cli.output import warn
+
+    with contextlib.suppress(OSError):  # where standard error takes nothing either, the status says it alone
+        warn(text)
+    sys.exit(status)
+
+
+def _drop_output() -> None:
+    """Lead standard output nowhere: what it could not take would fail once more when the process ends."""
+    with contextlib.suppress(OSError):  # a stream of the program's own, which is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -25,6 +25,7 @@ _HOLDER = record({"host": text(), "process": whole(), "since": text()})
 def held(path: Path, thing: object, doing: str) -> Iterator[None]:
     """Hold a thing for the block, by a lock file at `path` that says who does; it is gone afterwards.
 
+    So is its folder where that was made for nothing.
     The lock belongs to the open file, so the system lets go of it when its process ends, in whatever way.
 
     Raises UsageError that names the holder where another process, or another block in this one, holds it; `doing` is
@@ -38,8 +39,10 @@ def held(path: Path, thing: object, doing: str) -> Iterator[None]:
     ...
     backlight.core.errors.UsageError: photos.npz is being written by process ... on ... since ...
     """
+    folder = path.parent
+    made = not folder.exists()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         descriptor = lock_file(path)
     except BlockingIOError:
         raise _refusal(path, thing, doing) from None
@@ -52,6 +55,8 @@ def held(path: Path, thing: object, doing: str) -> Iterator[None]:
         # Gone before it is let go: whoever opens it later opens another file.
         path.unlink(missing_ok=True)
         os.close(descriptor)
+        if made and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def lock_file(path: Path, flags: int = os.O_CREAT) -> int:

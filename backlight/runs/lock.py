@@ -16,7 +16,7 @@ NAME = "lock.json"
 def run_lock(folder: Path) -> Iterator[None]:
     """Hold a run's folder for the block; what killed processes left there half written is deleted first.
 
-    A folder that was made for nothing is removed again. Raises as `held` does.
+    Raises as `held` does.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -26,11 +26,6 @@ def run_lock(folder: Path) -> Iterator[None]:
     ...
     backlight.core.errors.UsageError: ... is being trained in by process ... on ... since ...
     """
-    made = not folder.exists()
-    try:
-        with held(folder / NAME, folder, "trained in"):
-            sweep_folder(folder)
-            yield
-    finally:
-        if made and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    with held(folder / NAME, folder, "trained in"):
+        sweep_folder(folder)
+        yield

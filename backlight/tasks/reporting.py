@@ -9,6 +9,7 @@ from pathlib import Path
 from backlight.classifier import Classifier
 from backlight.core.errors import Failure
 from backlight.core.files import require_new
+from backlight.core.locks import held, hidden_beside
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.evaluate import evaluate
@@ -88,6 +89,12 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
     for one in request.methods:
         method(one)  # wrong names are told before a model is loaded
     page = require_new(request.page, request.force)
+    # Two that write one page would show what one of them does, now the one and now the other.
+    with held(hidden_beside(page, "lock", ".lock"), page, "written"):
+        return _report(request, require_new(page, request.force), progress)
+
+
+def _report(request: ReportRequest, page: Path, progress: Progress | None) -> Outcome:
     paths = _pictures(request)
     classifier = as_classifier(request.model, request.seed)
     data = None if request.data is None else request.data.load(request.model, seed=request.seed)

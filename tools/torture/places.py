@@ -16,7 +16,6 @@ from tools.torture.processes import Ended, Run
 from tools.torture.trials import Alone, Bench, Trial, compare, go_on
 from tools.torture.verbs import Verb
 
-NOBODY = 65534
 _PAGE = 4096
 
 
@@ -106,12 +105,18 @@ def _large(bench: Bench, alone: Alone, share: float) -> Iterator[tuple[Prepare, 
 
 @contextmanager
 def _read_only(bench: Bench, alone: Alone) -> Iterator[tuple[Prepare, Spoil]]:
-    """Allow nobody to write into the folder; whoever is root becomes nobody, as root may write everywhere."""
-    bench.here.chmod(0o555)
+    """Allow nobody to write into the folder; root, who may write everywhere, gets a disk that takes no writes."""
+    if os.geteuid() == 0:
+        mount(bench.here, _PAGE, "ro")
+    else:
+        bench.here.chmod(0o555)
     try:
-        yield partial(os.setuid, NOBODY) if os.geteuid() == 0 else int, int
+        yield int, int
     finally:
-        bench.here.chmod(0o755)
+        if os.geteuid() == 0:
+            unmount(bench.here)
+        else:
+            bench.here.chmod(0o755)
 
 
 @contextmanager
@@ -120,9 +125,10 @@ def _vanishing(bench: Bench, alone: Alone) -> Iterator[tuple[Prepare, Spoil]]:
     yield int, partial(shutil.rmtree, bench.here, ignore_errors=True)
 
 
-def mount(folder: Path, size: int) -> None:
+def mount(folder: Path, size: int, access: str = "rw") -> None:
     """Mount a disk in memory."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True, capture_output=True)
+    options = f"size={size},{access}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True, capture_output=True)
 
 
 def unmount(folder: Path) -> None:
@@ -140,14 +146,14 @@ def may_mount(folder: Path) -> bool:
     return True
 
 
-PLACES = (
-    Place("files of 4 kB at most", partial(_large, share=0.0)),
-    Place("files half as large", partial(_large, share=0.5)),
-    Place("a read-only folder", _read_only),
-    Place("a folder that vanishes", _vanishing),
-)
-DISKS = (
-    Place("a disk that is full at once", partial(_full, share=0.0)),
-    Place("a disk half as large", partial(_full, share=0.5)),
-)
-"""Those that need `may_mount`."""
+def places(folder: Path) -> tuple[Place, ...]:
+    """Return the places that this user can make in a folder."""
+    disks, read_only = may_mount(folder), Place("a read-only folder", _read_only)
+    return (
+        Place("files of 4 kB at most", partial(_large, share=0.0)),
+        Place("files half as large", partial(_large, share=0.5)),
+        Place("a folder that vanishes", _vanishing),
+        *((read_only,) if disks or os.geteuid() else ()),
+        *((Place("a disk that is full at once", partial(_full, share=0.0)),) if disks else ()),
+        *((Place("a disk half as large", partial(_full, share=0.5)),) if disks else ()),
+    )

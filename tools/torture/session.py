@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tools.torture.places import DISKS, PLACES, may_mount, try_place, try_two
+from tools.torture.places import places, try_place, try_two
 from tools.torture.trials import Alone, Bench, Trial, kill
 from tools.torture.verbs import Verb, make_inputs
 
@@ -44,7 +44,7 @@ class _Session:
         self.done = {(kind, number) for name, kind, number in done if name == verb.name}
         self.known: dict[int, Alone] = {}
         bench.clear()
-        self.places = (*PLACES, *(DISKS if may_mount(bench.here) else ()))
+        self.places = places(bench.here)
 
     def trials(self) -> Iterator[Trial]:
         for number in range(self.asked.kills):
