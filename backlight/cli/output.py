@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from backlight.core.escaping import json_text, printable, shell_command
 from backlight.core.progress import Progress, terminal_progress
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def run_task(
             warn(kept)
         if getattr(interrupt, "resumable", False):
             words = [word for word in sys.argv[1:] if word not in (*resume_without, "--resume")]
-            warn(f"resume with: {shlex.join(['backlight', *words, '--resume'])}")
+            warn(f"resume with: {shell_command(['backlight', *words, '--resume'])}")
         raise
     deliver(outcome, as_json=shown.json)
 
@@ -69,16 +68,7 @@ def warn(text: str) -> None:
 
 def emit(document: Any) -> None:
     """Print one JSON document."""
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
-
-
-def printable(text: str) -> str:
-    r"""Escape what is no letter, sign or space: names from outside may hold commands to the terminal, or new lines.
-
-    >>> printable("größe \x1b[31m\n")
-    'größe \\x1b[31m\\n'
-    """
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    typer.echo(json_text(document))
 
 
 def ending(output: OutputOptions, run: PrintOptions) -> tuple[Path, bool, int, str]:
@@ -88,4 +78,4 @@ def ending(output: OutputOptions, run: PrintOptions) -> tuple[Path, bool, int, s
 
 def given_command() -> str:
     """Write the command that was given, for the page that it makes."""
-    return shlex.join(["backlight", *sys.argv[1:]])
+    return shell_command(["backlight", *sys.argv[1:]])

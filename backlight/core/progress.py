@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from backlight.core.escaping import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -61,7 +63,7 @@ class TerminalProgress:
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
-        self._tasks.append(self._bar.add_task(description, total=total, note=""))
+        self._tasks.append(self._bar.add_task(printable(description), total=total, note=""))
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Report `count` more items as finished, with a few words about them."""
@@ -69,12 +71,12 @@ class TerminalProgress:
             return
         self._bar.advance(self._tasks[-1], count)
         if note:
-            self._bar.update(self._tasks[-1], note=note)
+            self._bar.update(self._tasks[-1], note=printable(note))
 
     def announce(self, text: str) -> None:
         """Say a sentence that stays above the bar."""
         if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False)
+            self._bar.console.print(printable(text), markup=False, highlight=False)
 
     def done(self) -> None:
         """End the innermost piece of work; the bar goes when the last one ends."""

@@ -98,7 +98,7 @@ def _write_parquet(found: Mapping[str, Dataset], path: Path, advance: Advance) -
     fields = [("id", pa.string()), ("image", image), ("label", pa.int64())]
     schema = pa.schema(fields + ([] if "all" in found else [("split", pa.string())]), metadata=metadata)
     failed: list[Failure] = []
-    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    with atomic(path) as temporary, temporary.open("wb") as file, pq.ParquetWriter(file, schema) as writer:
         for part, data in found.items():
             for start in range(0, len(data), 256):
                 good, images, broken = data.readable(range(start, min(start + 256, len(data))))

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from backlight.core.errors import DataError, Failure, counted
+from backlight.core.escaping import as_text
 from backlight.data.dataset import Dataset
 from backlight.data.lists import read_picture_list
 from backlight.data.pictures import from_paths
@@ -92,7 +93,7 @@ def read_pictures(paths: Sequence[Path]) -> dict[str, Dataset]:
     """Take plain pictures, unlabeled; ids are their paths."""
     files = find_pictures(list(paths))
     labels = torch.full((len(files),), -1)
-    return {"all": Dataset(from_paths(files), tuple(path.as_posix() for path in files), labels)}
+    return {"all": Dataset(from_paths(files), tuple(map(as_text, files)), labels)}
 
 
 def class_folders(root: Path, *, follow_links: bool = False) -> list[Path]:
@@ -147,7 +148,7 @@ def _part(root: Path, folders: list[Path], follow_links: bool) -> Files:
         if searched[name].refused:
             raise DataError(f"{root}: class folder {name!r} holds no pictures{searched[name].refusals()}", hint=FOLLOW)
     pairs = [(path, name) for name, files in by_class.items() for path in files]
-    return Files([path for path, _ in pairs], [name for _, name in pairs], refused, notes)
+    return Files([path for path, _ in pairs], [as_text(name) for _, name in pairs], refused, notes)
 
 
 def _left_out(system: list[str], empty: list[str]) -> tuple[str, ...]:
@@ -187,7 +188,7 @@ def _datasets(root: Path, parts: dict[str, Files], refused: Mapping[Path, str]) 
     label_names, labels = number_labels(named, str(root)) if named else ((), {})
     made = {}
     for name, files in parts.items():
-        ids = tuple(path.relative_to(root).as_posix() for path in files.paths)
+        ids = tuple(as_text(path.relative_to(root)) for path in files.paths)
         numbers = torch.full((len(ids),), -1) if files.names is None else labels[name]
         links = sorted({**refused, **files.refused}.items())
         failed = tuple(Failure(path.relative_to(root).as_posix(), why) for path, why in links)

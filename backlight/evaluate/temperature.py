@@ -15,6 +15,7 @@ import torch
 
 from backlight.classifier import Classifier
 from backlight.core.errors import DataError, FileError, UsageError
+from backlight.core.escaping import json_text
 from backlight.core.files import write_text
 from backlight.evaluate.calibration import beyond, coverage_curve, fit_temperature, reliability
 from backlight.evaluate.metrics import mean_loss
@@ -125,7 +126,7 @@ def write_calibration(run: str | Path, document: Mapping[str, Any]) -> Path:
     """
     path = Path(run) / CALIBRATION
     whole = {**document, "weights": _fingerprint(Path(run))}
-    write_text(path, json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(whole) + "\n")
     return path
 
 

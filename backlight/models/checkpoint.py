@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from backlight.core.errors import FileError
+from backlight.core.tensors import read_tensors
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pth.tar")
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "network", "weights", "params")
@@ -130,10 +131,9 @@ def _is_safetensors(path: Path) -> bool:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        return read_tensors(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise FileError(path, f"is not a readable safetensors file ({error})") from error
 

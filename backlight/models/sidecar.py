@@ -10,6 +10,7 @@ from typing import Any
 from backlight.classifier import Classifier
 from backlight.classifier.passport import FIELDS
 from backlight.core.errors import FileError
+from backlight.core.escaping import json_text
 from backlight.core.files import require_new, write_text
 from backlight.models.stated import Stated
 
@@ -30,7 +31,7 @@ def write_passport(classifier: Classifier, folder: str | os.PathLike[str], *, fo
     (0.25, 0.25, 0.25)
     """
     target = require_new(Path(folder) / NAME, force)
-    write_text(target, json.dumps(classifier.passport.to_json(), indent=2, ensure_ascii=False) + "\n")
+    write_text(target, json_text(classifier.passport.to_json()) + "\n")
     return target
 
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from backlight.core.errors import Failure
 from backlight.core.files import write_text
 from backlight.page.glossary import GLOSSARY
-from backlight.page.sections import Section, render, shown_path
+from backlight.page.sections import Section, render
 
 # The first rule does not cover the last two.
 _POLICY = (
@@ -56,7 +56,7 @@ class Page:
             "page": self,
             "contents": _contents(self, terms),
             "terms": terms,
-            "failed": [(shown_path(one.path), one.error) for one in self.failed],
+            "failed": [(one.path, one.error) for one in self.failed],
             "script": Markup(script),
             "style": Markup(style),
             "policy": _POLICY.format(digest),

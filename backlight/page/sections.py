@@ -10,7 +10,6 @@ whose table has these columns.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from backlight.core.errors import UsageError, did_you_mean
+from backlight.core.escaping import visible
 from backlight.page.glossary import GLOSSARY
 from backlight.table import Table
 
@@ -63,13 +63,13 @@ class TableSection:
 
 
 def render(template: str, facts: Facts, package: str = "backlight.page") -> Markup:
-    """Fill a template of `package`, or of this one; every value is escaped unless it is Markup.
+    """Fill a template of `package`, or of this one; every value is escaped unless it is Markup, and `visible`.
 
     >>> "&lt;script&gt;" in render("skipped.html", {"failed": [("<script>", "not a picture")]})
     True
     """
     # Templates of installed packages only, escaped by jinja2 itself: its result is markup.
-    return Markup(_environment(package).get_template(template).render(facts))
+    return Markup(visible(_environment(package).get_template(template).render(facts)))
 
 
 @cache
@@ -134,12 +134,3 @@ def count(value: int) -> str:
         if value >= size:
             return f"{value / size:.3g} {word}"
     return f"{value:,}"
-
-
-def shown_path(path: str | os.PathLike[str]) -> str:
-    """Write a path as text, whatever bytes it holds.
-
-    >>> shown_path("cat.jpg")
-    'cat.jpg'
-    """
-    return os.fsencode(path).decode("utf-8", "replace")

@@ -17,7 +17,7 @@ from backlight.data.dataset import Dataset
 from backlight.images import to_floats, to_picture
 from backlight.images.render import normalize_map, overlay
 from backlight.page.embed import photograph_uri
-from backlight.page.sections import Section, number, percent, shown_path
+from backlight.page.sections import Section, number, percent
 from backlight.report.fill import fill
 from backlight.report.gallery import Captioned, Thumbnail, read_thumbnails
 
@@ -208,7 +208,7 @@ def _number(value: float, unit: str) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return number(value)
-    return "" if value is None else shown_path(value) if isinstance(value, str) else str(value)
+    return "" if value is None else str(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +254,7 @@ class _Gallery:
         thumbnail = self.thumbnails.get((one.source, one.id))
         if thumbnail is None:
             return []
-        name = shown_path(one.id)
+        name = one.id
         captioned = [Captioned(name, one.caption, thumbnail)]
         return captioned if one.map is None else [*captioned, Captioned(name, "what it looks at", self._mapped(one))]
 

@@ -9,7 +9,7 @@ from backlight.classifier.predictions import class_name
 from backlight.data.dataset import Dataset
 from backlight.evaluate.compare import Comparison, joint_labels
 from backlight.evaluate.evaluating import Evaluation
-from backlight.page.sections import Section, percent, shown_path
+from backlight.page.sections import Section, percent
 from backlight.report.fill import fill
 from backlight.report.gallery import Captioned, Thumbnail, read_thumbnails
 from backlight.table import Table
@@ -97,7 +97,7 @@ def _shown(
                 for name, (taken, sure) in zip(names, answers)
             )
             words = f"really {labels[row['label']]}; {', '.join(said)}"
-            yield Captioned(shown_path(row["id"]), words, thumbnails[row["id"]])
+            yield Captioned(row["id"], words, thumbnails[row["id"]])
 
 
 def _classes(first: Evaluation, second: Evaluation) -> list[tuple[str, int, float, float]]:

@@ -11,7 +11,7 @@ from backlight.classifier.predictions import class_name
 from backlight.data.dataset import Dataset
 from backlight.images import to_floats, to_picture
 from backlight.page.embed import exact_uri, photograph_uri
-from backlight.page.sections import percent, shown_path
+from backlight.page.sections import percent
 from backlight.report.picture import is_tiny
 from backlight.table import Table
 
@@ -93,7 +93,7 @@ def shown_rows(
         sure = f"{percent(float(row['confidence']))} sure"
         words = (f"{true}, {'rightly' if true == taken else f'taken for {taken}'}, {sure}") if told else sure
         if row["id"] in thumbnails:
-            shown.append(Captioned(shown_path(row["id"]), words, thumbnails[row["id"]]))
+            shown.append(Captioned(row["id"], words, thumbnails[row["id"]]))
     return tuple(shown)
 
 

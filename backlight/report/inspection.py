@@ -10,7 +10,7 @@ from backlight.core.errors import Failure
 from backlight.data.dataset import Dataset
 from backlight.data.inspect import Duplicates, Inspection
 from backlight.data.splits import Splits
-from backlight.page.sections import Section, shown_path
+from backlight.page.sections import Section
 from backlight.report.fill import fill
 from backlight.report.gallery import Captioned, Thumbnail, read_thumbnails
 
@@ -105,7 +105,7 @@ def _counted(found: Inspection, splits: Splits) -> dict[str, object]:
 
 
 def _broken(failed: Sequence[Failure]) -> dict[str, object]:
-    rows = [(shown_path(one.path), one.error) for one in failed[:_FAILED]]
+    rows = [(one.path, one.error) for one in failed[:_FAILED]]
     return {"rows": rows, "count": len(failed), "more": max(0, len(failed) - _FAILED)}
 
 
@@ -145,4 +145,4 @@ def _twice(group: Duplicates, thumbnails: dict[str, Thumbnail]) -> Twice:
 
 def _captioned(keys: Sequence[str], captions: Sequence[str], thumbnails: dict[str, Thumbnail]) -> tuple[Captioned, ...]:
     pairs = [(key, words) for key, words in zip(keys, captions) if key in thumbnails]
-    return tuple(Captioned(shown_path(key), words, thumbnails[key]) for key, words in pairs)
+    return tuple(Captioned(key, words, thumbnails[key]) for key, words in pairs)

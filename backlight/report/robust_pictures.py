@@ -11,7 +11,7 @@ from backlight.attack.checks import BESIDE
 from backlight.attack.extremes import Extremes, Pick
 from backlight.attack.robustness import Robustness
 from backlight.page.embed import exact_uri
-from backlight.page.sections import Facts, number, shown_path
+from backlight.page.sections import Facts, number
 from backlight.report.attacks import Attempt, Change
 from backlight.report.fill import fill
 from backlight.report.picture import AMPLIFICATION, Embed, fooling_facts, is_tiny
@@ -84,7 +84,7 @@ def _picture(found: Robustness, pictures: Extremes, label: int, name: str, kind:
         **fooling_facts(one, Embed(True), noise=False),
         "id": f"robust-{label}-{kind}",
         "kind": headings[kind],
-        "name": shown_path(name),
+        "name": name,
         "crop": exact_uri(one.original),
         "words": _words(found, row, None if known is None else known.get(name)),
     }

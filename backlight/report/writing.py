@@ -18,7 +18,7 @@ from backlight.core.progress import Progress
 from backlight.images.intake import read_batches
 from backlight.images.picture import Photograph
 from backlight.page.page import Page
-from backlight.page.sections import Section, shown_path
+from backlight.page.sections import Section
 from backlight.report.about import about
 from backlight.report.fill import fill
 from backlight.report.model import model_section
@@ -120,7 +120,7 @@ def names_of(paths: Sequence[str | os.PathLike[str]]) -> dict[Path, str]:
     """
     folders = {os.path.dirname(os.path.abspath(path)) for path in paths}
     shared = os.path.commonpath(folders) if folders else ""
-    return {Path(path): shown_path(os.path.relpath(os.path.abspath(path), shared)) for path in paths}
+    return {Path(path): os.path.relpath(os.path.abspath(path), shared) for path in paths}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -15,8 +14,10 @@ import torch
 from torch import nn
 
 from backlight.core.errors import FileError, UsageError
+from backlight.core.escaping import json_text
 from backlight.core.files import write_bytes, write_text
 from backlight.core.reading import open_regular, read_json
+from backlight.core.tensors import read_tensors
 
 FORMAT = 1
 _REPLACED = (
@@ -75,7 +76,7 @@ class RunFolder:
             stale.unlink()
         self.save_state(state)
         whole = {"format": FORMAT, **info, "versions": versions()}
-        write_text(self.path / "run.json", json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+        write_text(self.path / "run.json", json_text(whole) + "\n")
 
     @property
     def info(self) -> dict[str, Any]:
@@ -131,11 +132,10 @@ class RunFolder:
     def load_weights(self, name: str, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
         """Read the tensors of `NAME.safetensors`; raises FileError when there are none."""
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
 
         path = self.path / f"{name}.safetensors"
         try:
-            return load_file(path, str(device))
+            return read_tensors(path, device)
         except FileNotFoundError:
             raise FileError(path, "does not exist", hint="the run has not finished an epoch yet") from None
         except (SafetensorError, OSError) as error:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from backlight.core.errors import Failure, FileError, UsageError
 from backlight.core.files import write_bytes, write_text
+from backlight.core.tensors import read_tensors
 from backlight.sweep.claims import SUFFIX, claimed, read_claim
 from backlight.sweep.task import Block, Part
 from backlight.table import Table
@@ -131,13 +132,12 @@ class FolderParts:
 def read_part(path: Path, *, tensors: bool = True) -> Part:
     """Read a part by the path of its table; raises FileError for files that are none."""
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     table, beside = Table.read(path), path.with_suffix(".safetensors")
     try:
         noted = json.loads((table.arrow.schema.metadata or {})[_NOTED.encode()])
         failed = tuple(Failure(str(name), str(error)) for name, error in noted["failed"])
-        loaded = load_file(beside) if tensors and noted["tensors"] else {}
+        loaded = read_tensors(beside) if tensors and noted["tensors"] else {}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise FileError(path, f"is no finished block ({error})", hint="delete it and run again") from error
     return Part(table, loaded, failed)

@@ -70,8 +70,10 @@ class Table:
         import pyarrow.parquet as pq
 
         try:
-            known = None if columns is None else [*{"id", *columns} & set(pq.read_schema(path).names)]
-            return Table(pq.read_table(path, columns=known, partitioning=None))
+            # Opened here: Arrow takes no path that is not UTF-8.
+            with open(path, "rb") as file:
+                known = None if columns is None else [*{"id", *columns} & set(pq.read_schema(file).names)]
+                return Table(pq.read_table(file, columns=known, partitioning=None))
         except FileNotFoundError:
             raise FileError(path, "no such file") from None
         except (pa.ArrowException, OSError) as error:
@@ -223,7 +225,8 @@ class Table:
             raise FileError(target, f"unknown kind {target.suffix!r}", expected=" ".join(kinds))
         with atomic(target) as temporary:
             if target.suffix == ".parquet":
-                pq.write_table(self.arrow, temporary)
+                with temporary.open("wb") as file:
+                    pq.write_table(self.arrow, file)
             else:
                 Path(temporary).write_text(WRITERS[target.suffix](self), encoding="utf-8", newline="")
         return target

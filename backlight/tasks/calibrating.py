@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.classifier import Classifier
 from backlight.core.errors import DataError, UsageError, counted
+from backlight.core.escaping import json_text
 from backlight.core.files import require_new, write_text
 from backlight.core.progress import Progress
 from backlight.data import Dataset, load_data
@@ -92,7 +92,7 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
     if run:
         write_calibration(run, document)
     else:
-        text = json.dumps(document | {"weights": classifier.passport.weights}, indent=2, ensure_ascii=False)
+        text = json_text(document | {"weights": classifier.passport.weights})
         write_text(target, text + "\n")
     warnings = ["these are other pictures than those that the run was chosen on"] if run and not same else []
     warnings += [result.note] if result.note else []

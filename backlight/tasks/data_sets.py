@@ -17,7 +17,6 @@ from backlight.data.inspect import Inspection, contact_sheet
 from backlight.data.inspect import inspect_data as inspect_splits
 from backlight.images import Resize, write_png
 from backlight.page.page import write_page
-from backlight.page.sections import shown_path
 from backlight.report.about import about
 from backlight.report.inspection import inspection_sections
 from backlight.tasks.loading import data_title
@@ -60,7 +59,7 @@ def inspect_data(request: InspectDataRequest, *, progress: Progress | None = Non
     if sheet not in kept and len(found.table):
         write_png(sheet, contact_sheet(splits.whole))
     if page not in kept:
-        title = f"What {shown_path(splits.whole.name.rsplit('/', 1)[-1])} holds"
+        title = f"What {splits.whole.name.rsplit('/', 1)[-1]} holds"
         sections, name = inspection_sections(found, splits), data_title(splits.whole)
         write_page(page, sections, title=title, seconds=time.perf_counter() - start, about=about(data=name))
     files = tuple(path for path in (sheet, page) if path not in kept and path.exists())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from backlight.classifier import Classifier
 from backlight.classifier.returned import call_module
 from backlight.core.atomic import atomic
 from backlight.core.errors import ModelError, UsageError, did_you_mean
+from backlight.core.escaping import json_text
 from backlight.core.files import require_new
 from backlight.core.progress import Progress
 from backlight.core.random import Random
@@ -197,6 +197,7 @@ def _write_onnx(classifier: Classifier, images: Tensor, path: Path) -> None:
         onnx = importlib.import_module("onnx")
     except ImportError:
         raise ModelError("onnx is not installed", hint='pip install "backlight[export]"') from None
+    stream = io.BytesIO()  # the exporter takes no path that is not UTF-8
     try:
         with warnings.catch_warnings():
             # The newer exporter needs one more package; this one writes the same operators.
@@ -204,22 +205,20 @@ def _write_onnx(classifier: Classifier, images: Tensor, path: Path) -> None:
             torch.onnx.export(
                 Deployed(classifier),
                 (images,),
-                str(path),
+                stream,
                 dynamo=False,
                 input_names=["images"],
                 output_names=["logits"],
                 dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
             )
-    except OSError:
-        raise
     # Whatever the exporter meets that ONNX cannot say ends here, under many types.
     except Exception as error:
         raise ModelError(f"{classifier.name} cannot be written as ONNX: {str(error).splitlines()[0]}") from error
-    written = onnx.load(str(path))
+    written = onnx.load_from_string(stream.getvalue())
     inside = {"mean": [0.0] * classifier.channels, "std": [1.0] * classifier.channels}  # pictures go in as they are
-    document = json.dumps(classifier.passport.to_json() | inside, ensure_ascii=False)
+    document = json_text(classifier.passport.to_json() | inside, indent=None)
     written.metadata_props.add(key=ONNX_KEY, value=document)
-    onnx.save(written, str(path))
+    path.write_bytes(written.SerializeToString())
 
 
 def _read_onnx(classifier: Classifier, images: Tensor, path: Path) -> Tensor:

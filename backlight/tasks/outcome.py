@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from backlight.core.errors import Failure
+from backlight.core.escaping import shell_command
 
 ALL_DONE, SOME_FAILED, WRONG_USE, NOT_JUDGED, GATE_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -118,4 +118,4 @@ def command(*words: object) -> str:
     >>> command("evaluate", "--model", "first run")
     "backlight evaluate --model 'first run'"
     """
-    return shlex.join(["backlight", *map(str, words)])
+    return shell_command(["backlight", *words])

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from backlight.core.errors import UsageError
 from backlight.page.glossary import GLOSSARY
-from backlight.page.sections import percent, render, shown_path, term
+from backlight.page.sections import percent, render, term
 
 
 @given(st.floats(0, 1))
@@ -41,7 +41,8 @@ def test_every_term_has_a_sentence() -> None:
     assert all(re.fullmatch(r"[A-Z0-9].*[.]", text) for text in GLOSSARY.values())
 
 
-def test_names_that_are_no_text_can_be_shown() -> None:
-    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
-    assert shown_path(name) == "caf�.jpg"
-    shown_path(name).encode("utf-8")
+def test_names_that_are_no_text_or_reorder_it_can_be_shown() -> None:
+    markup = render("skipped.html", {"failed": [("caf\udce9\u202egpj.exe", "broken\x1b[31m")]})
+    assert "caf\\udce9\\u202egpj.exe" in markup
+    assert "broken\\x1b[31m" in markup
+    markup.encode("utf-8")

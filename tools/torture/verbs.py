@@ -64,7 +64,7 @@ VERBS = {
         Verb(
             "robustness",
             (
-                f"robustness {_DATA} {_MODEL} --limit 24 --attack autoattack --eps 1/255 --out out --json",
+                f"robustness {_DATA} {_MODEL} --limit 16 --attack autoattack --eps 1/255 --out out --json",
                 f"robustness {_DATA} {_MODEL} --attack pgd --steps 1,5 --eps 8/255 --curve --out out --json",
             ),
             ("out/robustness-blocks/*.parquet",),
