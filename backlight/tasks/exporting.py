@@ -205,7 +205,7 @@ def _write_onnx(classifier: Classifier, images: Tensor, path: Path) -> None:
             torch.onnx.export(
                 Deployed(classifier),
                 (images,),
-                stream,
+                stream,  # type: ignore[arg-type]  # in memory too, though it does not say so
                 dynamo=False,
                 input_names=["images"],
                 output_names=["logits"],
