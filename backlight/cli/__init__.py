@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import sys
 import warnings
 from typing import NoReturn
-
-_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 def main() -> None:
@@ -21,6 +17,7 @@ def main() -> None:
     from backlight.core.errors import BacklightError, in_one_line
     from backlight.core.interrupt import terminated_as_interrupted
     from backlight.core.outermost import claim_outermost
+    from backlight.core.refused import told_of_disk
 
     warnings.formatwarning = in_one_line
     claim_outermost()
@@ -32,10 +29,7 @@ def main() -> None:
     except BacklightError as error:
         _leave(f"backlight: {error}", 2)
     except OSError as error:
-        if error.errno not in _DISK_REFUSES:
-            raise
-        _drop_output()
-        _leave(f"backlight: {error.filename or 'standard output'}: cannot be written: {error.strerror}", 2)
+        _leave(f"backlight: {told_of_disk(error)}", 2)
     except KeyboardInterrupt:
         _leave("backlight: interrupted; what was finished is on disk", 130)
 
@@ -46,9 +40,3 @@ def _leave(text: str, status: int) -> NoReturn:
     with contextlib.suppress(OSError):  # where standard error takes nothing either, the status says it alone
         warn(text)
     sys.exit(status)
-
-
-def _drop_output() -> None:
-    """Lead standard output nowhere: what it could not take would fail once more when the process ends."""
-    with contextlib.suppress(OSError):  # a stream of the program's own, which is no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
