@@ -108,10 +108,10 @@ def require_fresh(blocks: Path, files: Iterable[Path]) -> None:
 
     >>> require_fresh(Path("no-such-blocks"), [Path("no-such-report.html")])
     """
-    if holds_parts(blocks):
-        raise UsageError(f"{blocks} holds finished blocks", hint="--resume to go on, --force to begin anew")
     for path in files:
         require_new(path)
+    if holds_parts(blocks):
+        raise UsageError(f"{blocks} holds finished blocks", hint="--resume to go on, --force to begin anew")
 
 
 def _read_request(path: Path) -> dict[str, Any]:
