@@ -109,7 +109,8 @@ def report(at: Setting) -> tasks.Outcome:
     return tasks.report(request)
 
 
-def evaluate(at: Setting) -> tasks.Outcome:
+def slices(at: Setting) -> str:
+    """Write a list with a column of values, and name the column."""
     column = at.names.word(5).replace(":", "")
     table = at.out("slices.csv")
     with table.open("w", newline="", encoding="utf-8") as file:
@@ -117,10 +118,28 @@ def evaluate(at: Setting) -> tasks.Outcome:
         rows.writerow(["path", column])
         paths = sorted(one.relative_to(at.data).as_posix() for one in at.data.rglob("*.png"))
         rows.writerows((path, at.names.word(place % 2)) for place, path in enumerate(paths))
+    return f"{table}:{column}"
+
+
+def evaluate(at: Setting) -> tasks.Outcome:
     request = tasks.EvaluateRequest(
-        at.asked, (at.classifier,), slice=f"{table}:{column}", out=at.out("evaluate"), command=at.names.word()
+        at.asked, (at.classifier,), slice=slices(at), out=at.out("evaluate"), command=at.names.word()
     )
     return tasks.evaluate(request)
+
+
+def audit(at: Setting) -> tasks.Outcome:
+    second = at.classifier.replace(module=network(1), name=at.names.word(8))
+    request = tasks.AuditRequest(
+        at.asked,
+        at.classifier,
+        second=second,
+        depth="quick",
+        slices=(slices(at),),
+        out=at.out("audit"),
+        command=at.names.word(),
+    )
+    return tasks.audit(request)
 
 
 def archive(at: Setting, name: str = "data.npz", **more: object) -> Path:
@@ -265,6 +284,7 @@ PAGES: dict[str, tuple[str, Callable[[Setting], tasks.Outcome]]] = {
     "style": ("made", style),
     "denoise": ("denoising", denoise),
     "data inspect": ("data_sets", inspect_data),
+    "audit": ("auditing", audit),
 }
 
 
