@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from backlight.audit import (
     accuracy,
+    attribution_share,
     calibration,
     class_concepts,
     field_labels,
@@ -39,6 +40,7 @@ _CARDS: tuple[CheckCard, ...] = (
     *gravest.CARDS,
     *class_concepts.CARDS,
     *shortcuts.CARDS,
+    *attribution_share.CARDS,
     *property_labels.CARDS,
     *quick_looks.CARDS,
     *unknown_inputs.CARDS,
