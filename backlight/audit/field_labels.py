@@ -16,7 +16,7 @@ from backlight.audit.label_shift import LabelShift, compare_shares, estimate_lab
 from backlight.core.errors import InputError
 from backlight.table.statistics import newcombe
 
-_LISTED = 20
+_LISTED, _MOST = 20, 20_000
 
 
 def check_label_shift(examined: Examined) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ def _label_sentence(
 
 def check_estimated_accuracy(examined: Examined) -> Iterator[Finding]:
     """Estimate the accuracy in the field from confidence alone, with a warning."""
-    first, second = both_sets(examined)
+    first, second = both_sets(examined, _MOST)
     found = estimate_accuracy(first.probabilities, first.labels, second.probabilities, seed=examined.seed)
     (low, high), (least, most) = found.thresholded_interval, found.confidence_interval
     sentence = (

@@ -11,7 +11,7 @@ from backlight.audit.domain import tell_apart
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, Shown
 from backlight.audit.kept import PROPERTIES, Kept
-from backlight.audit.shift import ColumnShift, compare_columns, measure_discrepancy
+from backlight.audit.shift import MOST_ROWS, ColumnShift, choose_rows, compare_columns, measure_discrepancy
 
 LEVEL = 0.005
 """The chance of an alarm of each of the five tests where nothing differs: 2.5 % together."""
@@ -20,11 +20,20 @@ _MOST_CLASSES, _SHOWN = 100, 12
 _FAR = 0.3  # of a Kolmogorov-Smirnov statistic, 0 to 1
 
 
-def both_sets(examined: Examined) -> tuple[Kept, Kept]:
-    """Return what was kept of the data and of the field, without pictures that have no well-defined prediction."""
+def both_sets(examined: Examined, most: int | None = None) -> tuple[Kept, Kept]:
+    """Return what was kept of the data and of the field, without pictures that have no well-defined prediction.
+
+    At most `most` of each, chosen by key. Nothing is copied where nothing is left out.
+    """
     assert examined.against is not None, "a check of shift needs 'against'"
-    first, second = examined.kept, examined.against
-    return first.take(first.defined), second.take(second.defined)
+    return _defined(examined.kept, most, examined.seed), _defined(examined.against, most, examined.seed)
+
+
+def _defined(kept: Kept, most: int | None, seed: int) -> Kept:
+    rows = np.flatnonzero(kept.defined)
+    if most is not None and len(rows) > most:
+        rows = rows[choose_rows(len(rows), most, ids=[kept.ids[row] for row in rows], seed=seed)]
+    return kept if len(rows) == len(kept) else kept.take(rows)
 
 
 def check_properties(examined: Examined) -> Iterator[Finding]:
@@ -41,7 +50,7 @@ def check_properties(examined: Examined) -> Iterator[Finding]:
 
 def check_predictions(examined: Examined) -> Iterator[Finding]:
     """Compare the probabilities that the model gives in both sets."""
-    first, second = both_sets(examined)
+    first, second = both_sets(examined, MOST_ROWS)
     mean = (first.probabilities.mean(0) + second.probabilities.mean(0)) / 2
     chosen = np.sort(np.argsort(-mean, kind="stable")[:_MOST_CLASSES])
     names = first.label_names
