@@ -235,11 +235,14 @@ def _copies(name: str, words: str, groups: list[DuplicateGroup], kept: Kept) -> 
 
 
 def group_table(groups: list[DuplicateGroup], parts: list[Kept]) -> dict[str, list[object]]:
-    """List the members of groups of duplicates, a row each; rows of groups count on from one data set to the next."""
+    """List the members of groups of duplicates, a row each; rows of groups count on from one data set to the next.
+
+    The second data set is the training; names of data sets are paths, which concern no reader.
+    """
     rows = [(place, *located(row, parts)) for place, group in enumerate(groups) for row in group.rows]
     return {
         "group": [place for place, _, _ in rows],
-        "data": [part.name for _, part, _ in rows],
+        "data": ["here" if part is parts[0] else "training" for _, part, _ in rows],
         "picture": [part.ids[row] for _, part, row in rows],
         "label": [class_of(part, row) for _, part, row in rows],
         "exact": [groups[place].exact for place, _, _ in rows],

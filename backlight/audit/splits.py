@@ -31,7 +31,7 @@ def check_leaks(examined: Examined) -> Iterator[Finding]:
     leaked = np.array([row for group in groups for row in group.rows if row < len(kept)], dtype=np.int64)
     interval = wilson(len(leaked), len(kept))
     torn = sum(1 for group in groups if len({class_of(*located(row, [kept, train])) for row in group.rows} - {""}) > 1)
-    sentence = f"No picture is known from {train.name}, exactly or nearly."
+    sentence = "No picture is in the training data too, exactly or nearly."
     if len(leaked):
         sentence = f"{len(leaked):,} of {pictures(len(kept))} are in the training data too, exactly or nearly"
         sentence += (

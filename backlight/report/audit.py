@@ -120,6 +120,7 @@ def _light(light: Light) -> dict[str, Any]:
         "judgement": light.judgement,
         "sentence": light.why if first is None else first.sentence,
         "anchor": "" if first is None else f"finding-{first.name}",
+        "title": "" if first is None else title_of(first.name).lower(),
         "value": "" if first is None else value_text(first),
         "interval": "" if first is None else interval_text(first),
         "others": [(f"finding-{one.name}", title_of(one.name), one.judgement) for one in light.others],

@@ -57,7 +57,7 @@ def test_planted_copies_across_parts_are_found(tmp_path: Path) -> None:
     here = {
         pair
         for pair, source in zip(found.tables["Pictures in both"]["picture"], found.tables["Pictures in both"]["data"])
-        if source == kept.name
+        if source == "here"
     }
     assert here == {f"cat/{3 * place:04d}.png" for place in range(20)}
     assert (found.value, found.judgement) == (pytest.approx(1 / 3), "bad")
