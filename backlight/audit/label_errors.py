@@ -13,6 +13,8 @@ from backlight.table.statistics import wilson
 _SLACK = 1e-6  # probabilities this close to a threshold reach it
 _NEVER = 2.0  # the threshold of a class without examples: no probability reaches it
 _DRAWS = 200
+SUREST = 1 / 5
+"""The share of rows among which a model is trusted to err little; of more of them, too many hard ones are."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,7 +164,7 @@ def _share(confident: np.ndarray, given: np.ndarray, classes: int, seed: Seed) -
 
 
 def estimate_label_noise(
-    probabilities: Array, labels: Array, *, surest: float = 1 / 3
+    probabilities: Array, labels: Array, *, surest: float = SUREST
 ) -> tuple[float, tuple[float, float], np.ndarray]:
     """Estimate the share of wrong labels where the model hardly errs: its 95 % Wilson interval, and the rows looked at.
 

@@ -17,7 +17,7 @@ from backlight.audit.neighbors import find_neighbors
 from backlight.core.errors import counted
 
 _NEIGHBORS, _SHOWN = 10, 24
-_LEAST = 30  # pictures: of fewer, a third says nothing
+_LEAST = 30  # pictures: of fewer, a fifth says nothing
 _LOOK, _BAD = 0.01, 0.05  # ten benchmarks have 3.3 % on average (Northcutt, Athalye and Mueller 2021)
 
 
@@ -76,7 +76,7 @@ def check_labels(examined: Examined) -> Iterator[Finding]:
             "Labels that are probably wrong": _columns(kept, suspects),
             "Estimates of the share of wrong labels": {
                 "estimate": [
-                    f"contradicted by {opinion.of}, surest third",
+                    f"contradicted by {opinion.of}, surest fifth",
                     "confident learning, all pictures",
                 ],
                 "share": [share, counts.share],

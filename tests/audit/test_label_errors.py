@@ -87,7 +87,7 @@ def test_flipped_labels_are_found_and_counted() -> None:
         assert flipped[most_doubtful].mean() * 2 > 0.8
         share, (low, high), rows = estimate_label_noise(probabilities, labels)
         assert low - 0.005 < 0.05 < high + 0.005
-        assert len(rows) == 667
+        assert len(rows) == 400
         assert low <= share <= high
 
 
