@@ -71,8 +71,8 @@ def claimed(path: Path) -> Iterator[bool]:
         yield True
     finally:
         ended.set()
-        beating.join()
         path.unlink(missing_ok=True)
+        beating.join()
 
 
 def read_claim(path: Path) -> Claim | None:
@@ -87,6 +87,15 @@ def read_claim(path: Path) -> Claim | None:
         # Not written to the end yet, or by a process that died while it wrote.
         return Claim("", 0, "", 0.0) if age < BEAT else None
     return claim if claim.alive(age) else None
+
+
+def sweep_claim(path: Path) -> None:
+    """Delete the claim of a process that is dead: where the work is done, nobody takes it over.
+
+    >>> sweep_claim(Path("no-such.claim"))
+    """
+    if path.exists() and read_claim(path) is None:
+        path.unlink(missing_ok=True)
 
 
 def _take(path: Path) -> bool:

@@ -15,7 +15,7 @@ from torch import Tensor
 from backlight.core.errors import Failure, FileError, UsageError
 from backlight.core.files import write_bytes, write_text
 from backlight.core.tensors import read_tensors
-from backlight.sweep.claims import SUFFIX, claimed, read_claim
+from backlight.sweep.claims import SUFFIX, claimed, read_claim, sweep_claim
 from backlight.sweep.task import Block, Part
 from backlight.table import Table
 
@@ -85,8 +85,12 @@ class FolderParts:
     tag: str = ""
 
     def has(self, block: Block) -> bool:
-        """Whether the part of a block is here."""
-        return self.path(block).is_file()
+        """Whether the part of a block is here; a claim that its process was killed with then goes."""
+        path = self.path(block)
+        found = path.is_file()
+        if found:
+            sweep_claim(path.with_suffix(SUFFIX))
+        return found
 
     def claim(self, block: Block) -> AbstractContextManager[bool]:
         """Keep other processes off a block; yield whether this one may work on it."""
@@ -123,6 +127,7 @@ class FolderParts:
                     time.sleep(WAIT)
                 elif not path.is_file():
                     write_text(path, json.dumps(choose(), indent=2) + "\n")
+        sweep_claim(path.with_suffix(SUFFIX))
         try:
             return dict(json.loads(path.read_text("utf-8")))
         except (OSError, ValueError, TypeError) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,21 @@ def test_what_a_killed_writer_left_goes_with_the_next_one(tmp_path: Path) -> Non
         folder.write(block, part())
     assert sorted(one.suffix for one in tmp_path.iterdir()) == [".parquet", ".safetensors"]
     assert not any(one.name.startswith(".") for one in tmp_path.iterdir())
+
+
+def test_a_claim_that_was_left_at_a_finished_block_goes(tmp_path: Path) -> None:
+    block, folder = Block(0, pictures(2)), FolderParts(tmp_path, "a")
+    folder.write(block, part())
+    folder.settle("plan", lambda: {"size": 2})
+    claims = [path.with_suffix(".claim") for path in tmp_path.iterdir() if path.suffix in (".parquet", ".json")]
+    for path in claims:
+        path.write_text(json.dumps({"host": socket.gethostname(), "process": 2**30, "began": "", "since": 0.0}))
+    folder.settle("plan", lambda: {"size": 2})
+    assert folder.has(block)
+    assert not any(path.exists() for path in claims)
+    with folder.claim(block):
+        assert folder.has(block)
+        assert folder.path(block).with_suffix(".claim").exists()
 
 
 def test_forgetting_deletes_parts_and_nothing_else(tmp_path: Path) -> None:
