@@ -92,13 +92,19 @@ def kill(bench: Bench, verb: Verb, alone: Alone, number: int, kills: int, seed: 
     """Kill a run at a moment of its own and go on; moments are spread over the whole of it."""
     kind = KINDS[number % len(KINDS)]
     share = (number + random.Random(f"{seed} {verb.name} {number}").random()) / kills
-    trial = Trial(verb.name, number, f"{kind.name}{' (plain)' if plain else ''}", round(share * alone.seconds, 3))
-    bench.clear()
-    run = Run(alone.words, bench.here, plain=plain)
-    ended = run.wait(trial.moment)
-    if ended is None:
-        run.send(kind)
-        ended = run.finish()
+    trial = Trial(verb.name, number, f"{kind.name}{' (plain)' if plain else ''}")
+    seconds = alone.seconds
+    for _ in range(MOST_RUNS):
+        trial.moment = round(share * seconds, 3)
+        bench.clear()
+        run = Run(alone.words, bench.here, plain=plain)
+        ended = run.wait(trial.moment)
+        if ended is None:
+            run.send(kind)
+            ended = run.finish()
+            break
+        seconds = ended.seconds  # the machine is less busy than it was: the moment came too late
+    assert ended is not None
     begun = bench.begun(verb)
     trial.ended = _how(ended)
     if ended.status == 0:
