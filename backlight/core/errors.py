@@ -58,6 +58,14 @@ class FileError(BacklightError):
         self.reason = found
         super().__init__(f"{self.path}: {found}", expected=expected, hint=hint)
 
+    def trying(self, hint: str) -> FileError:
+        """Return the same error with other advice.
+
+        >>> print(FileError("run.json", "is empty").trying("--force"))
+        run.json: is empty; try: --force
+        """
+        return FileError(self.path, self.reason, expected=self.expected, hint=hint)
+
 
 class DataError(BacklightError):
     """A data set's layout, labels or splits are not usable.

@@ -6,12 +6,16 @@ ends in one sentence with its path, never in a hang or a traceback.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from contextlib import suppress
+from typing import Any
 
 from backlight.core.errors import FileError
 from backlight.core.schema import Schema, require
@@ -20,12 +24,13 @@ TEXT_LIMIT = 256 * 2**20
 JSON_LIMIT = 64 * 2**20
 TOML_LIMIT = 2**20
 _SMALL, _GROWTH = 128 * 2**20, 20  # of an unpacked file: what always fits, and how often its size on disk
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 Name = str | os.PathLike[str]
 
 
-def open_regular(path: Name, *, limit: int | None = None, expected: str = "a file") -> BinaryIO:
+def open_regular(path: Name, *, limit: int | None = None, expected: str = "a file") -> io.BufferedReader:
     """Open a regular file of at most `limit` bytes for reading; links are followed.
 
     A pipe or a device is never waited for: it is opened without blocking, and what was opened is what is checked.
@@ -113,7 +118,16 @@ def read_json(path: Name, schema: Schema | None = None, *, limit: int = JSON_LIM
     ...
     backlight.core.errors.FileError: ...: step is -5; expected a whole number from 0
     """
-    return _parsed(path, json.loads, "JSON", schema, limit, expected)
+    return parse_json(read_text(path, limit=limit, expected=expected), path, schema, expected=expected)
+
+
+def parse_json(text: str | bytes, name: Name, schema: Schema | None = None, *, expected: str = "JSON") -> Any:
+    """Parse JSON that stood in the file `name`; raises FileError as `read_json` does.
+
+    >>> parse_json('{"std": 1}', "net.onnx")
+    {'std': 1}
+    """
+    return _parsed(text, _loaded, name, schema, "JSON", expected)
 
 
 def read_toml(path: Name, schema: Schema | None = None, *, limit: int = TOML_LIMIT, expected: str = "TOML") -> Any:
@@ -129,22 +143,68 @@ def read_toml(path: Name, schema: Schema | None = None, *, limit: int = TOML_LIM
     ...
     backlight.core.errors.FileError: ...: least is 'much'; expected a number
     """
-    return _parsed(path, tomllib.loads, "TOML", schema, limit, expected)
+    return _parsed(read_text(path, limit=limit, expected=expected), tomllib.loads, path, schema, "TOML", expected)
+
+
+def _loaded(text: str | bytes) -> Any:
+    value = json.loads(text)
+    if _ESCAPED_SURROGATE.search(text if isinstance(text, str) else text.decode()):
+        # Half of a pair is no text, but where it stands for a byte of a file's name.
+        json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    return value
 
 
 def _parsed(
-    path: Name, parse: Callable[[str], Any], kind: str, schema: Schema | None, limit: int, expected: str
+    text: Any, parse: Callable[[Any], Any], name: Name, schema: Schema | None, kind: str, expected: str
 ) -> Any:
-    text = read_text(path, limit=limit, expected=expected)
     try:
         value = parse(text)
     except RecursionError:
-        raise FileError(path, "is too deeply nested", expected=expected) from None
+        raise FileError(name, "is too deeply nested", expected=expected) from None
     except ValueError as error:
-        raise FileError(path, f"cannot be read as {kind} ({error})", expected=expected) from None
+        raise FileError(name, f"cannot be read as {kind} ({error})", expected=expected) from None
     if schema is not None:
-        require(path, value, schema)
+        require(name, value, schema)
     return value
+
+
+def read_json_lines(
+    path: Name, schema: Schema, *, limit: int = TEXT_LIMIT, expected: str = "lines of JSON"
+) -> list[Any]:
+    """Read a file with a JSON document on each line; a last line that was cut off in the middle is left out.
+
+    Raises FileError as `read_json` does, with the number of the line.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from backlight.core.schema import record, whole
+    >>> path = Path(tempfile.mkdtemp()) / "log.jsonl"
+    >>> _ = path.write_text('{"step": 9}\\n{"st')
+    >>> read_json_lines(path, record({"step": whole()}))
+    [{'step': 9}]
+    """
+    *whole, last = read_text(path, limit=limit, expected=expected).split("\n")
+    with suppress(FileError):
+        parse_json(last, path)
+        whole.append(last)
+    return [parse_json(one, f"{path}: line {number}", schema, expected=expected) for number, one in enumerate(whole, 1)]
+
+
+def digest(path: Name, kind: str, *, expected: str = "a file") -> str:
+    """Hash a regular file's bytes, as `hashlib.file_digest` does; raises FileError as `open_regular` does.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "a.bin"
+    >>> _ = path.write_bytes(b"12345")
+    >>> digest(path, "md5")
+    '827ccb0eea8a706c4c34a16891f84e7b'
+    """
+    try:
+        with open_regular(path, expected=expected) as stream:
+            return hashlib.file_digest(stream, kind).hexdigest()
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {_reason(error)}", expected=expected) from None
 
 
 def unpack_limit(stored: int) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from backlight.core.errors import FileError, did_you_mean
 
 _SHOWN = 60
+_HIGHEST, _LARGEST = 2**63 - 1, int(sys.float_info.max)
 
 
 class Fault(NamedTuple):
@@ -60,16 +62,17 @@ def record(
     return check
 
 
-def array(item: Schema, *, lowest: int = 0) -> Schema:
-    """Expect a list of at least `lowest` values that fit `item`.
+def array(item: Schema, *, lowest: int = 0, highest: int = _HIGHEST) -> Schema:
+    """Expect a list of `lowest` to `highest` values that fit `item`.
 
     >>> [fault.place for fault in array(whole())([1, -2])]
     ['[1]']
     """
 
     def check(value: Any) -> Iterator[Fault]:
-        if not isinstance(value, list | tuple) or len(value) < lowest:
-            yield Fault("", shown(value), "a list" + (f" of {lowest} or more" if lowest else ""))
+        if not isinstance(value, list | tuple) or not lowest <= len(value) <= highest:
+            most = f" to {highest}" if highest < _HIGHEST else " or more"
+            yield Fault("", shown(value), "a list" + (f" of {lowest}{most}" if lowest or highest < _HIGHEST else ""))
             return
         for place, one in enumerate(value):
             yield from _below(f"[{place}]", item(one))
@@ -77,24 +80,31 @@ def array(item: Schema, *, lowest: int = 0) -> Schema:
     return check
 
 
-def whole(low: int = 0, high: int | None = None) -> Schema:
-    """Expect a whole number from `low` to `high`.
+def whole(low: int = 0, high: int = _HIGHEST) -> Schema:
+    """Expect a whole number from `low` to `high`, which is what 64 bits hold where it is not said.
 
     >>> next(whole(1, 9)(0)).expected
     'a whole number from 1 to 9'
     """
-    expected = f"a whole number from {low}" + (f" to {high}" if high is not None else "")
-    return leaf(expected, lambda value: type(value) is int and low <= value and (high is None or value <= high))
+    expected = f"a whole number from {low}" + (f" to {high}" if high < _HIGHEST else "")
+    return leaf(expected, lambda value: type(value) is int and low <= value <= high)
 
 
-def number(low: float = -math.inf) -> Schema:
-    """Expect a number of at least `low`; infinity is one, "not a number" is none.
+def number(low: float = -math.inf, *, undefined: bool = False) -> Schema:
+    """Expect a number of at least `low`; infinity is one.
 
-    >>> list(number(0.0)(math.inf)), next(number()("1")).found
-    ([], "'1'")
+    What no float holds is none, nor is "not a number" unless `undefined` allows it.
+
+    >>> list(number(0.0)(math.inf)), next(number()("1")).found, list(number(undefined=True)(math.nan))
+    ([], "'1'", [])
     """
-    expected = "a number" + (f" from {low:g}" if low > -math.inf else "")
-    return leaf(expected, lambda value: type(value) in (int, float) and value >= low)
+
+    def holds(value: Any) -> bool:
+        if type(value) is float and math.isnan(value):
+            return undefined
+        return type(value) is float and value >= low or type(value) is int and low <= value and abs(value) <= _LARGEST
+
+    return leaf("a number" + (f" from {low:g}" if low > -math.inf else ""), holds)
 
 
 def text() -> Schema:
@@ -123,6 +133,24 @@ def nullable(schema: Schema) -> Schema:
     []
     """
     return lambda value: iter(()) if value is None else schema(value)
+
+
+def either(first: Schema, second: Schema) -> Schema:
+    """Expect what one of two schemas expects; where neither fits, the faults of the one that fits better are told.
+
+    >>> schema = either(whole(), array(whole()))
+    >>> [list(schema(value)) for value in (3, [3])], next(schema([-3])).place
+    ([[], []], '[0]')
+    """
+
+    def check(value: Any) -> Iterator[Fault]:
+        faults = [list(first(value)), list(second(value))]
+        if all(faults):
+            deeper = next((found for found in faults if found[0].place), None)
+            both = f"{faults[0][0].expected}, or {faults[1][0].expected}"
+            yield from deeper or [faults[0][0]._replace(expected=both)]
+
+    return check
 
 
 def leaf(expected: str, holds: Callable[[Any], bool]) -> Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,8 +57,8 @@ def split(text: str) -> tuple[Path, str]:
     'split'
     """
     place, _, name = text.rpartition(":")
-    path = Path(place).expanduser()
-    if not path.is_file():
+    path = Path(os.path.expanduser(place))
+    if not os.path.isfile(path):
         raise FileError(place, "does not exist", expected=FORM)
     return path, name
 

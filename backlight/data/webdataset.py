@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from backlight.core.errors import BacklightError, DataError, FileError
-from backlight.core.reading import open_regular
+from backlight.core.reading import open_regular, parse_json
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import from_encoded
@@ -111,10 +110,7 @@ def _add(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, samples:
 
 
 def _json_label(path: Path, name: str, text: str) -> str | int | None:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        raise FileError(path, f"{name} is not JSON") from None
+    content = parse_json(text, f"{path}: {name}")
     label = content.get("label") if isinstance(content, dict) else None
     return label if isinstance(label, str | int) and not isinstance(label, bool) else None
 

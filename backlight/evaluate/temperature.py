@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from backlight.classifier import Classifier
 from backlight.core.errors import DataError, FileError, UsageError
 from backlight.core.escaping import json_text
 from backlight.core.files import write_text
+from backlight.core.reading import digest, read_json
+from backlight.core.schema import leaf, nullable, record, text
 from backlight.evaluate.calibration import beyond, coverage_curve, fit_temperature, reliability
 from backlight.evaluate.metrics import mean_loss
 from backlight.evaluate.samples import tabulate
@@ -25,6 +27,8 @@ from backlight.table import Table
 CALIBRATION = "calibration.json"
 """The file in a run folder that holds what `calibrate` found."""
 
+_POSITIVE = leaf("a number above 0", lambda value: type(value) in (int, float) and 0 < value <= sys.float_info.max)
+_DOCUMENT = record({"temperature": _POSITIVE, "weights": nullable(text())})
 _COVERAGES = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
@@ -141,10 +145,10 @@ def read_temperature(run: str | Path) -> float:
     ...
     backlight.core.errors.UsageError: the temperature of torchvision:resnet18; expected the folder of a run
     """
-    if not Path(run).is_dir():
+    if not os.path.isdir(run):
         raise UsageError(f"the temperature of {run}", expected="the folder of a run")
     path = Path(run) / CALIBRATION
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise FileError(path, "does not exist", hint=f"backlight calibrate {run}")
     temperature, weights = _read(path)
     if weights != _fingerprint(Path(run)):
@@ -163,7 +167,7 @@ def find_temperature(classifier: Classifier, folders: Sequence[Path]) -> float:
     backlight.core.errors.FileError: nowhere/calibration.json: does not exist; try: backlight calibrate MODEL --out ...
     """
     paths = list(dict.fromkeys(folder / CALIBRATION for folder in folders))
-    there = [path for path in paths if path.is_file()]
+    there = [path for path in paths if os.path.lexists(path)]
     for path in there:
         temperature, weights = _read(path)
         if weights == classifier.passport.weights:
@@ -174,21 +178,10 @@ def find_temperature(classifier: Classifier, folders: Sequence[Path]) -> float:
     raise FileError(paths[-1], "does not exist", hint=hint)
 
 
-def _read(path: Path) -> tuple[float, object]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        temperature, weights = float(document["temperature"]), document["weights"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FileError(path, f"cannot be read ({error})", expected="what `backlight calibrate` wrote") from None
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise FileError(path, f"holds the temperature {temperature}", expected="a number above 0")
-    return temperature, weights
+def _read(path: Path) -> tuple[float, str | None]:
+    document = read_json(path, _DOCUMENT, expected="what `backlight calibrate` wrote")
+    return float(document["temperature"]), document["weights"]
 
 
 def _fingerprint(run: Path) -> str:
-    path = run / "best.safetensors"
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})", expected="the weights of a run") from None
+    return digest(run / "best.safetensors", "sha256", expected="the weights of a run")

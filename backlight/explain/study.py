@@ -17,11 +17,12 @@ from torch import Tensor
 from backlight import __version__
 from backlight.classifier import Classifier
 from backlight.core.display import Displayed
-from backlight.core.errors import Failure
+from backlight.core.errors import Failure, FileError
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.core.random import Random
 from backlight.core.user_code import code_of
+from backlight.data.arrays import load_arrays
 from backlight.data.dataset import Dataset
 from backlight.explain.attribution import Explanations
 from backlight.explain.averages import ClassAverages
@@ -78,8 +79,10 @@ class DataExplanations(Displayed):
         path = map_file(self.folder / MAPS, stem_of(name), method, "npz")
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as stored:
-            return torch.from_numpy(stored["heat"])
+        heat = load_arrays(path).get("heat")
+        if heat is None or heat.ndim != 2 or heat.dtype != np.float32:
+            raise FileError(path, "holds no map", expected="'heat', float32 [H,W]")
+        return torch.from_numpy(heat)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `explain --data`."""

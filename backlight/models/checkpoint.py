@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from backlight.core.errors import FileError
-from backlight.core.tensors import read_tensors
+from backlight.core.reading import open_regular
+from backlight.core.tensors import check_tensors, read_pickled, read_safetensors
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pth.tar")
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "network", "weights", "params")
 _DEPTH, _MAPPINGS = 6, 1000
-_LARGEST_FACTOR = 8  # tied weights count several times, but not without end
 _SHOWN = 6
+_TRUSTED = (
+    "where you trust it: torch.save(model.state_dict(), FILE) and --weights FILE, "
+    "or --model file.py:factory, a function of yours that loads and returns the model"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,7 @@ class Checkpoint:
     `others` more sets of weights in the file by their keys, such as an exponential moving average, and `wanted` the
     one that was asked for as `FILE:NAME`.
 
+    >>> import torch
     >>> Checkpoint(Path("best.pth"), {"fc.bias": torch.zeros(2)}, ("state_dict",)).peeled
     ('state_dict',)
     """
@@ -77,23 +81,21 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     Raises FileError for a missing or broken file, for one without tensors, and for tensors that no module has:
     sparse, quantized, nested, without values, or larger than what is stored.
 
-    >>> import tempfile
+    >>> import tempfile, torch
     >>> path = Path(tempfile.mkdtemp()) / "net.ckpt"
     >>> torch.save({"epoch": 3, "state_dict": torch.nn.Linear(2, 1).state_dict()}, path)
     >>> sorted(read_checkpoint(path).tensors)
     ['bias', 'weight']
     """
     target, wanted = _split(path)
-    if not target.is_file():
-        raise FileError(target, "does not exist" if not target.exists() else "is no file", expected="a file of weights")
-    found = _read_safetensors(target) if _is_safetensors(target) else _read_pickle(target)
+    found = read_safetensors(target) if _is_safetensors(target) else _read_pickle(target)
     sets = dict(_sets(found))
     if not sets:
         raise FileError(target, f"holds {_what(found)}", expected="a state dict of tensors, alone or inside other keys")
     place = _choose(target, sets, wanted)
     others = [name for keys in sets if keys != place and is_average(name := ".".join(keys))]
     tensors = sets[place]
-    _check(target, tensors)
+    check_tensors(target, tensors, target.stat().st_size)
     # A part that was asked for and is no key of the file may be a prefix of its names.
     prefix = wanted if wanted and not _named(place, wanted) else ""
     return Checkpoint(target, tensors, place, others=tuple(others), wanted=prefix)
@@ -112,76 +114,33 @@ def some(names: tuple[Any, ...] | list[Any]) -> str:
 def _split(path: str | os.PathLike[str]) -> tuple[Path, str]:
     target = Path(path)
     file, colon, wanted = str(target).rpartition(":")
-    try:
-        if colon and wanted and not target.exists() and Path(file).exists():
-            return Path(file), wanted
-    except OSError as error:  # a name that no file can have
-        raise FileError(path, f"cannot be read ({error.strerror})", expected="a file of weights") from None
+    if colon and wanted and not os.path.exists(target) and os.path.exists(file):
+        return Path(file), wanted
     return target, ""
 
 
 def _is_safetensors(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            start = file.read(9)
-    except OSError as error:
-        raise FileError(path, f"cannot be read: {error.strerror}") from error
+    with open_regular(path, expected="a file of weights") as file:
+        start = file.read(9)
     return path.suffix == ".safetensors" or (len(start) == 9 and start[8:] == b"{")
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-
-    try:
-        return read_tensors(path)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise FileError(path, f"is not a readable safetensors file ({error})") from error
-
-
 def _read_pickle(path: Path) -> Any:
-    _check_stored(path)
+    _refuse_programs(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _refusal(path, str(error)) from None
-    # Any other exception: a hostile or broken file decides which one the restricted unpickler ends with.
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FileError(
-            path, f"is not a readable checkpoint ({reason})", hint="save it anew as .safetensors"
-        ) from error
+        return read_pickled(path)
+    except FileError as error:
+        raise error.trying(_TRUSTED if "Python objects" in error.reason else "save it anew as .safetensors") from None
 
 
-def _check_stored(path: Path) -> None:
-    # torch.save stores without compression; a small file that unpacks to a huge one was not written by it.
-    if not zipfile.is_zipfile(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise FileError(path, f"is not a readable checkpoint ({error})") from error
-    unpacked = sum(entry.file_size for entry in entries)
-    if unpacked > 2 * path.stat().st_size:
-        raise FileError(path, f"unpacks to {unpacked} bytes", expected="a checkpoint as torch.save writes it")
-    names = {entry.filename.partition("/")[2] for entry in entries}
+def _refuse_programs(path: Path) -> None:
+    names: set[str] = set()
+    with open_regular(path) as stream, suppress(zipfile.BadZipFile, OSError, ValueError):
+        names = {entry.partition("/")[2] for entry in zipfile.ZipFile(stream).namelist()}
     if "constants.pkl" in names:
         raise FileError(path, "is a TorchScript program", hint=f"--model torchscript:{path}")
     if any(name.startswith("models/") for name in names):
         raise FileError(path, "is a program of torch.export", hint=f"--model exported:{path}")
-
-
-def _refusal(path: Path, reason: str) -> FileError:
-    named = re.search(r"GLOBAL ([\w.]+)", reason)
-    if named is None:
-        return FileError(path, "is not a readable checkpoint", expected="a state dict of tensors")
-    return FileError(
-        path,
-        f"holds Python objects ({named[1]}), which could run code and are not loaded",
-        expected="a state dict of tensors",
-        hint="where you trust it: torch.save(model.state_dict(), FILE) and --weights FILE, "
-        "or --model file.py:factory, a function of yours that loads and returns the model",
-    )
 
 
 def _sets(found: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
@@ -229,31 +188,6 @@ def _named(keys: tuple[str, ...], wanted: str) -> bool:
     if wanted.lower() == "ema":
         return is_average(".".join(keys))
     return any(wanted == key or wanted in re.split(r"[._\-]", key) for key in keys)
-
-
-def _check(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    stored = 0
-    for name, one in tensors.items():
-        kind = _unusable(one)
-        if kind:
-            raise FileError(path, f"{name[:100]} is {kind}", expected="plain tensors", hint="save a plain state dict")
-        stored += one.numel() * one.element_size()
-    if stored > _LARGEST_FACTOR * max(path.stat().st_size, 1):
-        raise FileError(path, f"has tensors of {stored} bytes", expected="as many as the file holds")
-
-
-def _unusable(one: Tensor) -> str:
-    if one.is_nested:
-        return "a nested tensor"
-    if one.is_quantized:
-        return "a quantized tensor"
-    if one.layout != torch.strided:
-        return "a sparse tensor"
-    if one.is_meta:
-        return "a tensor without values (on the device meta)"
-    if one.numel() * one.element_size() > one.untyped_storage().nbytes():
-        return f"an enlarged view of {one.untyped_storage().nbytes()} bytes"
-    return ""
 
 
 def _what(found: Any) -> str:

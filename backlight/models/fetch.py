@@ -17,7 +17,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from backlight.core.atomic import atomic
-from backlight.core.errors import ModelError
+from backlight.core.errors import ModelError, UsageError
+from backlight.core.grammar import shortened
 
 REACH_SECONDS = 2.0
 _READ_SECONDS = 10.0
@@ -30,11 +31,13 @@ OFFLINE_HINT = (
 def cached_hub_file(repository: str, names: Sequence[str]) -> Path | None:
     """Find the first of `names` of a Hugging Face repository (`ORG/NAME`, `ORG/NAME@revision`) in the local cache.
 
+    Raises UsageError for what can be no repository's name.
+
     >>> cached_hub_file("nobody/nothing", ["model.safetensors"]) is None
     True
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     name, _, revision = repository.partition("@")
     for filename in names:
@@ -42,6 +45,8 @@ def cached_hub_file(repository: str, names: Sequence[str]) -> Path | None:
             return Path(hf_hub_download(name, filename, revision=revision or None, local_files_only=True))
         except LocalEntryNotFoundError:
             continue
+        except (HFValidationError, OSError):  # too long for a name, of the hub or of a file
+            raise UsageError(f"{shortened(repository)} is no repository", expected="ORG/NAME") from None
     return None
 
 

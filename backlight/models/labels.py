@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -13,10 +12,10 @@ from typing import Any
 
 from backlight.classifier.naming import distinct
 from backlight.core.errors import FileError
-from backlight.core.reading import read_bytes
+from backlight.core.reading import parse_json, read_text
 
 _WRAPPERS = ("id2label", "label2id", "class_to_idx", "class_names", "classes", "labels", "names")
-_NUMBERED = re.compile(r"(\d+)(?:\s*[,:;\t]\s*|\s+)(\S.*)")
+_NUMBERED = re.compile(r"([0-9]{1,18})(?:\s*[,:;\t]\s*|\s+)(\S.*)")
 _LARGEST_FILE = 16 * 2**20  # bytes; 21,843 ImageNet names with their definitions take 3 MB
 
 
@@ -73,6 +72,7 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises FileError for a file that is missing, larger than 16 MiB, no UTF-8, YAML, or not such a list.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp()) / "labels.json"
     >>> _ = path.write_text('{"1": "dog", "0": "cat"}')
     >>> read_labels(path)
@@ -80,7 +80,7 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """
     if Path(path).suffix.lower() in (".yaml", ".yml"):
         raise FileError(path, "is YAML, which is not read", expected="labels, one per line, or JSON")
-    text = _read_text(Path(path))
+    text = read_text(path, limit=_LARGEST_FILE, expected="labels in UTF-8, one per line, or JSON")
     if text.lstrip().startswith(("[", "{")):
         labels = _from_json(path, text)
     else:
@@ -92,19 +92,8 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _read_text(path: Path) -> str:
-    data = read_bytes(path, limit=_LARGEST_FILE, expected="a file of labels")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FileError(path, "is not UTF-8 text", expected="labels, one per line, or JSON") from None
-
-
 def _from_json(path: str | os.PathLike[str], text: str) -> list[str]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FileError(path, f"is not valid JSON ({error})") from None
+    found = parse_json(text, path)
     if isinstance(found, dict):
         found = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), (dict, list))), found)
     if isinstance(found, dict):

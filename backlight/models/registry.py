@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from torch import nn
 
@@ -130,7 +129,7 @@ def _unknown(spec: str) -> UsageError:
         return UsageError(f"{spec!r} is a file of weights", hint=f"--model ARCHITECTURE --weights {shlex.quote(spec)}")
     if spec.endswith(".py"):
         return UsageError(f"{spec!r} names no function", expected="file.py:factory")
-    if Path(spec).is_dir():
+    if os.path.isdir(spec):
         return UsageError(
             f"the folder {spec!r} is no model",
             expected=forms,

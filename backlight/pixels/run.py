@@ -6,7 +6,6 @@ import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from backlight.core.errors import FileError
 from backlight.core.files import write_bytes
+from backlight.core.tensors import check_tensors, read_pickled
 from backlight.pixels.result import Result
 from backlight.pixels.rule import State
 
@@ -28,6 +28,7 @@ class Run:
     and going on need it, and hashing all images takes time.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from backlight.pixels import SGD, Pixels, distance, turns
     >>> images = torch.rand(2, 3, 4, 4)
     >>> problem = (None, distance(images, squared=True), Pixels(images), SGD(0.1))
@@ -84,13 +85,17 @@ class Run:
 
         Raises FileError when the file is missing, broken, or not a run.
         """
-        if not Path(path).is_file():
-            raise FileError(path, "there is no such file", expected="a run written by Run.save")
+        data = read_pickled(path, device, expected="a file written by Run.save")
         try:
-            data = torch.load(path, map_location=device, weights_only=True)
-            return cls._from_data(data)
-        except Exception as error:  # on foreign bytes the safe unpickler raises whatever it stumbles over
+            found = cls._from_data(data)
+        except Exception as error:  # what a foreign file holds decides which one it is
             raise FileError(path, "is not a saved run", expected="a file written by Run.save") from error
+        check_tensors(path, found._tensors(), os.path.getsize(path))
+        return found
+
+    def _tensors(self) -> dict[str, Tensor]:
+        result = {name: getattr(self.result, name) for name in Result.__dataclass_fields__}
+        return {**result, "rows": self.rows, "params": self.params, **self.state}
 
     @classmethod
     def _from_data(cls, data: Any) -> Run:

@@ -16,10 +16,12 @@ from torch import nn
 from backlight.core.errors import FileError, UsageError
 from backlight.core.escaping import json_text
 from backlight.core.files import write_bytes, write_text
-from backlight.core.reading import open_regular, read_json
-from backlight.core.tensors import read_tensors
+from backlight.core.reading import read_json
+from backlight.core.schema import record, shown, text
+from backlight.core.tensors import read_pickled, read_safetensors
 
 FORMAT = 1
+_INFO = record({}, {"versions": record({}, {"backlight": text()})})
 _REPLACED = (
     "state.pt",
     "log.jsonl",
@@ -37,10 +39,7 @@ def is_run(spec: str) -> bool:
     >>> is_run("no-such-folder")
     False
     """
-    try:
-        return (Path(spec) / "run.json").is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
+    return os.path.isfile(os.path.join(spec, "run.json"))
 
 
 class RunFolder:
@@ -84,13 +83,13 @@ class RunFolder:
         path = self.path / "run.json"
         if not os.path.lexists(path):
             raise FileError(self.path, "is no run folder: it has no run.json", hint="backlight train --out")
-        info = read_json(path, expected="the run.json of a run")
-        found = info.get("format") if isinstance(info, dict) else None
+        info = read_json(path, _INFO, expected="the run.json of a run")
+        found = info.get("format")
         if found != FORMAT:
-            by = info.get("versions", {}).get("backlight", "unknown") if isinstance(info, dict) else "unknown"
+            by = info.get("versions", {}).get("backlight", "unknown")
             raise FileError(
                 path,
-                f"has format {found!r}, written by Backlight {by}",
+                f"has format {shown(found)}, written by Backlight {by}",
                 expected=f"format {FORMAT}, as Backlight {version('backlight')} writes it",
             )
         return dict(info)
@@ -106,16 +105,7 @@ class RunFolder:
         path = self.path / "state.pt"
         if not path.exists():
             raise FileError(path, "does not exist", expected="the state of a run", hint="--force to begin anew")
-        try:
-            with open_regular(path, expected="the state of a run") as stream:
-                state = torch.load(stream, map_location=device, weights_only=True)
-        except FileError:
-            raise
-        # Any exception: a hostile or broken file decides which one the restricted unpickler ends with.
-        except Exception as error:
-            reason = (str(error).splitlines() or [""])[0]
-            named = reason if " " in reason else f"{type(error).__name__} {reason}".strip()
-            raise FileError(path, f"cannot be read ({named})", expected="the state of a run") from None
+        state = read_pickled(path, device, expected="the state of a run")
         if not isinstance(state, dict) or not {"counters", "trainer"} <= set(state):
             raise FileError(path, "is not the state of a run", expected="counters and trainer")
         return state
@@ -131,15 +121,10 @@ class RunFolder:
 
     def load_weights(self, name: str, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
         """Read the tensors of `NAME.safetensors`; raises FileError when there are none."""
-        from safetensors import SafetensorError
-
         path = self.path / f"{name}.safetensors"
-        try:
-            return read_tensors(path, device)
-        except FileNotFoundError:
-            raise FileError(path, "does not exist", hint="the run has not finished an epoch yet") from None
-        except (SafetensorError, OSError) as error:
-            raise FileError(path, f"cannot be read ({error})", expected="weights of a run") from None
+        if not os.path.lexists(path):
+            raise FileError(path, "does not exist", hint="the run has not finished an epoch yet")
+        return read_safetensors(path, device, expected="weights of a run")
 
 
 def versions() -> dict[str, str]:

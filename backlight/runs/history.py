@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from backlight.core.errors import FileError
+from backlight.core.schema import record, require
 from backlight.runs.folder import RunFolder
 from backlight.runs.log import read_log
 
-_NUMBERS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+_INFO = record({}, {"recipe": record({})})
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,5 @@ def read_history(run: str | Path) -> History:
     epochs = tuple(line for line in read_log(path) if line["kind"] == "epoch")
     if not epochs:
         raise FileError(path, "holds no finished epoch", hint="backlight train --resume")
-    for line in epochs:
-        if not all(isinstance(line.get(name), int | float) for name in _NUMBERS):
-            raise FileError(path, f"has an epoch without {', '.join(_NUMBERS)}", expected="the log.jsonl of a run")
-    if not isinstance(info.get("recipe", {}), dict):
-        raise FileError(folder.path / "run.json", "has no recipe", expected="the run.json of a run")
+    require(folder.path / "run.json", info, _INFO)
     return History(folder.path.resolve().name, info, epochs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,29 @@ import torch
 
 from backlight.core.errors import FileError
 from backlight.core.files import write_text
+from backlight.core.reading import read_json_lines
+from backlight.core.schema import Fault, choice, number, record, whole
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+_NUMBERS = (
+    "loss",
+    "accuracy",
+    "top5",
+    "val_loss",
+    "val_accuracy",
+    "val_top5",
+    "lr",
+    "seconds",
+    "images_per_second",
+    "mean_images_per_second",
+)
+_LINE = record(
+    {"kind": choice("step", "epoch"), "step": whole()},
+    {"epoch": whole(), **{name: number(undefined=True) for name in _NUMBERS}},
+)
+_EPOCH = record({name: number(undefined=True) for name in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")})
 
 
 class Log:
@@ -62,26 +83,18 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "log.jsonl"
-    >>> _ = path.write_text('{"kind": "epoch", "step": 9, "loss": 1.5}\\n{"kind": "ep')
+    >>> _ = path.write_text('{"kind": "step", "step": 9, "loss": 1.5}\\n{"kind": "ep')
     >>> read_log(path)
-    [{'kind': 'epoch', 'step': 9, 'loss': 1.5}]
+    [{'kind': 'step', 'step': 9, 'loss': 1.5}]
     """
-    try:
-        texts = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise FileError(path, f"cannot be read ({error})", expected="the log.jsonl of a run") from None
-    lines = []
-    for number, text in enumerate(texts):
-        try:
-            line = json.loads(text)
-        except ValueError:
-            if number == len(texts) - 1:
-                break
-            raise FileError(path, f"line {number + 1} is no JSON", expected="the log.jsonl of a run") from None
-        if not (isinstance(line, dict) and isinstance(line.get("step"), int) and "kind" in line):
-            raise FileError(path, f"line {number + 1} has no kind and step", expected="the log.jsonl of a run")
-        lines.append(line)
-    return lines
+    return read_json_lines(path, _line, expected="the log.jsonl of a run")
+
+
+def _line(value: Any) -> Iterator[Fault]:
+    """Expect a line of the log; that of an epoch has its losses and accuracies."""
+    yield from _LINE(value)
+    if isinstance(value, Mapping) and value.get("kind") == "epoch":
+        yield from _EPOCH(value)
 
 
 def peak_memory(device: torch.device) -> int:

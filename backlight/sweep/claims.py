@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.core.errors import FileError
+from backlight.core.reading import read_json
+from backlight.core.schema import number, record, text, whole
 
 SUFFIX = ".claim"
 BEAT, EXPIRED = 20.0, 300.0
 """A process at work touches its claims every `BEAT` seconds; one of another host is dead after `EXPIRED` without."""
+_CLAIM = record({"host": text(), "process": whole(0, 2**31 - 1), "began": text(), "since": number()})
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,11 @@ def read_claim(path: Path) -> Claim | None:
     """Read the claim of a process that is alive; None where there is none."""
     try:
         age = time.time() - path.stat().st_mtime
-        found = json.loads(path.read_text("utf-8"))
-        claim = Claim(str(found["host"]), int(found["process"]), str(found["began"]), float(found["since"]))
-    except FileNotFoundError:
+    except OSError:
         return None
-    except (ValueError, KeyError, TypeError, OverflowError):
+    try:
+        claim = Claim(**read_json(path, _CLAIM, limit=4096))
+    except (FileError, TypeError):
         # Not written to the end yet, or by a process that died while it wrote.
         return Claim("", 0, "", 0.0) if age < BEAT else None
     return claim if claim.alive(age) else None

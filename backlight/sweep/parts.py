@@ -12,15 +12,19 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from backlight.core.errors import Failure, FileError, UsageError
+from backlight.core.errors import BacklightError, Failure, FileError, UsageError
 from backlight.core.files import write_bytes, write_text
-from backlight.core.tensors import read_tensors
+from backlight.core.reading import parse_json, read_json
+from backlight.core.schema import Schema, array, record, text
+from backlight.core.tensors import read_safetensors
 from backlight.sweep.claims import SUFFIX, claimed, read_claim, sweep_claim
 from backlight.sweep.task import Block, Part
 from backlight.table import Table
 
 LENGTH = 16
 _NOTED = "backlight"
+_ANY = record({})
+_NOTES = record({"failed": array(array(text(), lowest=2)), "tensors": array(text())})
 WAIT = 0.2
 """Seconds between two looks at what another process is doing."""
 
@@ -112,8 +116,10 @@ class FolderParts:
         """Return the path of a block's table."""
         return self.folder / f"{self.key[:LENGTH]}-{block.content[:LENGTH]}{self.tag and '-'}{self.tag}.parquet"
 
-    def settle(self, name: str, choose: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def settle(self, name: str, choose: Callable[[], dict[str, Any]], schema: Schema = _ANY) -> dict[str, Any]:
         """Return the document that the first of all processes and runs chose, which is kept beside the parts.
+
+        Raises FileError for one that does not fit the schema.
 
         >>> import tempfile
         >>> parts = FolderParts(Path(tempfile.mkdtemp()), "key")
@@ -129,23 +135,20 @@ class FolderParts:
                     write_text(path, json.dumps(choose(), indent=2) + "\n")
         sweep_claim(path.with_suffix(SUFFIX))
         try:
-            return dict(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise FileError(path, f"is no choice of an earlier run ({error})", hint="delete it") from error
+            return dict(read_json(path, schema, expected="the choice of an earlier run"))
+        except FileError as error:
+            raise error.trying("delete it") from None
 
 
 def read_part(path: Path, *, tensors: bool = True) -> Part:
     """Read a part by the path of its table; raises FileError for files that are none."""
-    from safetensors import SafetensorError
-
-    table, beside = Table.read(path), path.with_suffix(".safetensors")
     try:
-        noted = json.loads((table.arrow.schema.metadata or {})[_NOTED.encode()])
-        failed = tuple(Failure(str(name), str(error)) for name, error in noted["failed"])
-        loaded = read_tensors(beside) if tensors and noted["tensors"] else {}
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(path, f"is no finished block ({error})", hint="delete it and run again") from error
-    return Part(table, loaded, failed)
+        table = Table.read(path)
+        noted = parse_json((table.arrow.schema.metadata or {}).get(_NOTED.encode(), b"null"), path, _NOTES)
+        loaded = read_safetensors(path.with_suffix(".safetensors")) if tensors and noted["tensors"] else {}
+    except BacklightError as error:
+        raise FileError(path, f"is no finished block ({error})", hint="delete it and run again") from None
+    return Part(table, loaded, tuple(Failure(*one[:2]) for one in noted["failed"]))
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:

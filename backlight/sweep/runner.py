@@ -13,6 +13,7 @@ from backlight.core.errors import DataError, Failure
 from backlight.core.fingerprint import fingerprint
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress, reporting
+from backlight.core.schema import nullable, number, record, whole
 from backlight.sweep.cost import block_size
 from backlight.sweep.estimate import WORTH_SAYING, Estimate
 from backlight.sweep.parts import LENGTH, WAIT, FolderParts, MemoryParts, Parts
@@ -94,6 +95,9 @@ def sweep(
     return run.swept()
 
 
+_PLAN = record({"size": whole(1), "passes": nullable(number(0.0))})
+
+
 def _alone() -> Engine:
     import torch
 
@@ -126,9 +130,9 @@ class _Run:
         # A run that goes on cuts as the first one did, without another look at the model.
         pictures = fingerprint(self.task.data.ids)[:LENGTH]
         name = f"plan-{pictures}" if self.task.size is None else f"plan-{pictures}-{self.task.size}"
-        plan = self.kept.settle(name, self._plan)
-        self.passes = plan.get("passes")
-        return max(1, int(plan["size"]))
+        plan = self.kept.settle(name, self._plan, _PLAN)
+        self.passes = plan["passes"]
+        return int(plan["size"])
 
     def _plan(self) -> dict[str, Any]:
         """Describe what will be done, and settle the size of a block by what a picture costs."""

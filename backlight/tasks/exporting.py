@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,7 @@ def export(request: ExportRequest, *, progress: Progress | None = None) -> Outco
     classifier = as_classifier(request.model, request.seed)
     # Every run of a network has the network's name: its folder's tells runs apart.
     spec = Path(model_name(request.model))
-    name = spec.resolve().name if spec.is_dir() else classifier.name
+    name = spec.resolve().name if os.path.isdir(spec) else classifier.name
     target = request.out / f"{file_stem(name)}{FORMATS[request.format]}"
     made = export_classifier(classifier, target, kind=request.format, force=request.force)
     lines = (

@@ -11,6 +11,8 @@ from typing import Any
 from backlight.classifier import Classifier
 from backlight.core.errors import Failure, FileError, UsageError
 from backlight.core.files import require_new, write_text
+from backlight.core.reading import read_json
+from backlight.core.schema import record
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
 from backlight.sweep.parts import forget, holds_parts
@@ -116,6 +118,6 @@ def require_fresh(blocks: Path, files: Iterable[Path]) -> None:
 
 def _read_request(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text("utf-8"))["request"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileError(path, f"is no result of this verb ({error})", hint="--resume --force replaces it") from error
+        return dict(read_json(path, record({"request": record({})}), expected="a result of this verb")["request"])
+    except FileError as error:
+        raise error.trying("--resume --force replaces it") from None

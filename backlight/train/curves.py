@@ -34,7 +34,8 @@ def draw_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]], path: str | Pat
         for axis, train, val in zip(axes, ("loss", "accuracy", "top5"), ("val_loss", "val_accuracy", "val_top5")):
             # Names are shown as they are: "$" would start a formula, "_" in front would hide the entry.
             label = name.replace("$", r"\$").lstrip("_")
-            axis.plot(places, [line[val] for line in epochs], "o-", color=color, label=label, markersize=3)
+            if all(val in line for line in epochs):
+                axis.plot(places, [line[val] for line in epochs], "o-", color=color, label=label, markersize=3)
             if all(train in line for line in epochs):
                 axis.plot(places, [line[train] for line in epochs], "--", color=color, linewidth=1)
     for axis, title in zip(axes, ("loss", "accuracy", "top-5 accuracy")):

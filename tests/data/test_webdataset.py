@@ -81,7 +81,11 @@ def test_nothing_is_unpacked_or_followed(tmp_path):
 
 @pytest.mark.parametrize(
     ("members", "message"),
-    [({"a.cls": b"1"}, "no pictures"), ({"a.png": b"x"}, "no label for"), ({"a.png": b"x", "a.json": b"{"}, "not JSON")]
+    [
+        ({"a.cls": b"1"}, "no pictures"),
+        ({"a.png": b"x"}, "no label for"),
+        ({"a.png": b"x", "a.json": b"{"}, "read as JSON"),
+    ]
     + [({"a.png": b"x", "a.json": b'{"label": 1.5}'}, "no label"), ({"a.png": b"x", "a.cls": b"1" * 2**21}, "1 MiB")],
 )
 def test_what_does_not_fit(tmp_path, members, message):

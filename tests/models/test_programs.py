@@ -89,7 +89,7 @@ def test_other_files_are_named(tmp_path: Path, kind: str) -> None:
         load(f"{kind}:{tmp_path / 'net.file'}")
     with pytest.raises(FileError, match="does not exist"):
         load(f"{kind}:{tmp_path / 'missing'}")
-    with pytest.raises(FileError, match="is no file"):
+    with pytest.raises(FileError, match="is a folder"):
         load(f"{kind}:{tmp_path}")
 
 

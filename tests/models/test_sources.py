@@ -96,11 +96,14 @@ def test_a_hub_repository_is_built_from_its_configuration(caches: Path) -> None:
     assert load("hf-hub:some/net", random=True).classes == 3
 
 
-@pytest.mark.parametrize("config", [b"{}", b"[]", b'{"architectures": ["ViTForImageClassification"]}'])
+@pytest.mark.parametrize("config", [b"{}", b'{"architectures": ["ViTForImageClassification"]}'])
 def test_a_repository_that_timm_cannot_load_is_refused(caches: Path, config: bytes) -> None:
     hub_cache(caches / "hf", "some/net", {"config.json": config})
     with pytest.raises(ModelError, match="some/net is not one of timm's models"):
         load("hf-hub:some/net")
+    hub_cache(caches / "hf", "other/net", {"config.json": b"[]"})
+    with pytest.raises(FileError, match="it is a list"):
+        load("hf-hub:other/net")
 
 
 @pytest.mark.parametrize("name", ["net", "a/b/c", "../../etc", ""])

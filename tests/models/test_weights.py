@@ -178,7 +178,7 @@ def test_what_is_no_state_dict_is_said(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"no weights")
     with pytest.raises(FileError, match="not a readable"):
         read_checkpoint(tmp_path / "net.onnx")
-    with pytest.raises(FileError, match="is no file"):
+    with pytest.raises(FileError, match="is a folder"):
         read_checkpoint(tmp_path)
 
 

@@ -84,9 +84,9 @@ def test_a_run_folder_is_read(tmp_path: Path) -> None:
     ("lines", "info", "message"),
     [
         ([], {}, "no finished epoch"),
-        ([{"kind": "epoch", "step": 1, "epoch": 1}], {}, "an epoch without"),
-        ([{**epoch(1, 1.0), "loss": "many"}], {}, "an epoch without"),
-        ([epoch(1, 1.0)], {"recipe": 3}, "no recipe"),
+        ([{"kind": "epoch", "step": 1, "epoch": 1}], {}, "line 1: loss is absent"),
+        ([{**epoch(1, 1.0), "loss": "many"}], {}, "line 1: loss is 'many'"),
+        ([epoch(1, 1.0)], {"recipe": 3}, "recipe is 3"),
         ([epoch(1, 1.0)], {"format": 9}, "format 9"),
     ],
 )

@@ -160,12 +160,12 @@ def test_what_a_resumed_run_refuses(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("state.pt", b"not a state", "cannot be read"),
-        ("state.pt", b"", "cannot be read"),
+        ("state.pt", b"not a state", "is not a readable checkpoint"),
+        ("state.pt", b"", "is not a readable checkpoint"),
         ("run.json", b"{", "cannot be read"),
         ("run.json", b'{"format": 99, "versions": {"backlight": "9.1"}}', "written by Backlight 9.1"),
-        ("run.json", b"[]", "format None"),
-        ("log.jsonl", b"{}\n{}\n", "has no kind"),
+        ("run.json", b"[]", "it is a list of 0"),
+        ("log.jsonl", b"{}\n{}\n", "line 1: kind is absent"),
     ],
 )
 def test_broken_runs_are_named(tmp_path: Path, name: str, data: bytes, message: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any
 from torch import nn
 
 from backlight.classifier.naming import distinct
-from backlight.core.errors import FileError, ModelError, UsageError
+from backlight.core.errors import ModelError, UsageError
 from backlight.models.blueprint import Blueprint, ModelShape
 from backlight.models.checkpoint import read_checkpoint
 from backlight.models.fetch import hub_file
+from backlight.models.sidecar import read_object
 from backlight.models.sources import timm_zoo
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
-_LARGEST_CONFIG = 16 * 2**20
 
 
 def find_blueprint(repository: str, seed: int) -> Blueprint:
@@ -51,13 +50,8 @@ def find_blueprint(repository: str, seed: int) -> Blueprint:
 def _read_config(path: Path, repository: str) -> dict[str, Any]:
     import timm
 
-    if path.stat().st_size > _LARGEST_CONFIG:
-        raise FileError(path, "is larger than 16 MiB", expected="a model's configuration")
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise FileError(path, f"is not valid JSON ({error})") from error
-    name = found.get("architecture") if isinstance(found, dict) else None
+    found = read_object(path)
+    name = found.get("architecture")
     if not isinstance(name, str) or not timm.is_model(name):
         raise ModelError(f"hf-hub:{repository} is not one of timm's models", expected="a repository tagged timm")
     # Older repositories keep the weights' configuration at the top.

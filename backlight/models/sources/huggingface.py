@@ -5,6 +5,7 @@ Built from its configuration by the library's own classes; no code of a reposito
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source, seeded
 from backlight.models.extras import require_package
 from backlight.models.fetch import cached_hub_file, hub_file
-from backlight.models.sidecar import read_json
+from backlight.models.sidecar import read_object
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
@@ -34,14 +35,14 @@ def find_blueprint(name: str, seed: int) -> Blueprint:
     """
     require_package("transformers", "hf")
     spec, folder = f"hf:{name}", _folder(name)
-    described = read_json(folder / "config.json")
+    described = read_object(folder / "config.json")
     _model_type(spec, described)
 
     def build(shape: ModelShape) -> nn.Module:
         return _build(spec, described, shape, seed)
 
     def pretrained(shape: ModelShape) -> nn.Module:
-        if not folder.joinpath(_WEIGHTS[0]).is_file() and not Path(name).is_dir():
+        if not folder.joinpath(_WEIGHTS[0]).is_file() and not os.path.isdir(name):
             hub_file(name, _WEIGHTS)
         return _pretrained(spec, folder, described, shape, seed)
 
@@ -59,14 +60,14 @@ def find_blueprint(name: str, seed: int) -> Blueprint:
         std=std,
         resize=_geometry(processor, sides),
         labels=labels,
-        place=name if Path(name).is_dir() else "",
+        place=name if os.path.isdir(name) else "",
         sources={**from_one_source("library" if processor else "assumed"), "labels": "library", "outputs": "library"},
     )
 
 
 def _folder(name: str) -> Path:
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):
         if not (path / "config.json").is_file():
             raise UsageError(f"the folder {name!r} has no config.json", expected="what save_pretrained wrote")
         return path
@@ -77,10 +78,10 @@ def _folder(name: str) -> Path:
 
 def _processor(name: str, folder: Path) -> Mapping[str, Any]:
     path = folder / "preprocessor_config.json"
-    if not path.is_file() and not Path(name).is_dir():
+    if not path.is_file() and not os.path.isdir(name):
         found = cached_hub_file(name, [path.name])
-        return read_json(found) if found else {}
-    return read_json(path) if path.is_file() else {}
+        return read_object(found) if found else {}
+    return read_object(path) if path.is_file() else {}
 
 
 def _model_type(spec: str, described: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from backlight.core.errors import BacklightError, FileError
 from backlight.core.files import inside
 from backlight.models.blueprint import Blueprint
 from backlight.models.checkpoint import SUFFIXES
-from backlight.models.sidecar import find_passport, read_json
+from backlight.models.sidecar import find_passport, read_object
 
 ARCHITECTURES = ("efficientnet_lite0", "timm", "torchvision", "network")
 """The sources whose models are built without running code and without asking the network."""
@@ -22,10 +23,7 @@ def is_kept_folder(spec: str) -> bool:
     >>> is_kept_folder("no-such-folder")
     False
     """
-    try:
-        return Path(spec).is_dir() and find_passport(spec) is not None
-    except (OSError, ValueError):  # a name that no file can have
-        return False
+    return os.path.isdir(spec) and find_passport(spec) is not None
 
 
 def find_blueprint(text: str, seed: int) -> Blueprint:
@@ -40,7 +38,7 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
     folder = Path(text)
     passport = find_passport(folder)
     assert passport is not None  # or the folder would not have been recognized
-    spec = read_json(passport).get("name")
+    spec = read_object(passport).get("name")
     if not isinstance(spec, str) or not spec:
         raise FileError(
             passport,

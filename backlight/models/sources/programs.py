@@ -5,7 +5,6 @@ ONNX is computed by onnxruntime and has no gradients; the two others are program
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from backlight.core.errors import FileError, ModelError
+from backlight.core.reading import digest, open_regular, parse_json
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 from backlight.models.extras import require_package
-from backlight.models.sidecar import ONNX_KEY, parse_json, parse_passport
+from backlight.models.sidecar import ONNX_KEY, parse_passport
 
 
 class OnnxNetwork(nn.Module):
@@ -63,8 +63,7 @@ class OnnxNetwork(nn.Module):
 
     def fingerprint_parts(self) -> tuple[object, ...]:
         """Return what decides about the outputs: the file's contents."""
-        with self.path.open("rb") as file:
-            return (hashlib.file_digest(file, "sha256").hexdigest(),)
+        return (digest(self.path, "sha256", expected="a network in a file"),)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the first output for images; a batch of another size than the file's is cut and filled up."""
@@ -153,10 +152,8 @@ def _taken(program: Any, file: Path) -> list[Any]:
 
 
 def _file(path: str) -> Path:
-    file = Path(path)
-    if not file.is_file():
-        raise FileError(path, "does not exist" if not file.exists() else "is no file", expected="a network in a file")
-    return file
+    with open_regular(path, expected="a network in a file"):
+        return Path(path)
 
 
 def _loaded(file: Path, kind: str, load: Callable[[], Any]) -> Any:

@@ -8,6 +8,7 @@ Natural Language Supervision".
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from backlight.models.blueprint import Blueprint, ModelShape, from_one_source, s
 from backlight.models.checkpoint import read_checkpoint
 from backlight.models.extras import require_package
 from backlight.models.fetch import hub_file, url_file
-from backlight.models.sidecar import read_json
+from backlight.models.sidecar import read_object
 from backlight.models.weights import fitted, load_state
 
 _HUB_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin")
@@ -115,7 +116,7 @@ def _configuration(architecture: str) -> dict[str, Any]:
     import open_clip
 
     if architecture.endswith(".json"):
-        found = read_json(architecture)
+        found = read_object(architecture)
     else:
         found = open_clip.get_model_config(architecture) or {}
     if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(found):
@@ -128,7 +129,7 @@ def _preprocessing(architecture: str, weights: str) -> tuple[tuple[float, ...], 
     from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
     from open_clip.pretrained import get_pretrained_cfg
 
-    tag = get_pretrained_cfg(architecture, weights) if weights and not Path(weights).is_file() else {}
+    tag = get_pretrained_cfg(architecture, weights) if weights and not os.path.isfile(weights) else {}
     mean, std = tag.get("mean") or OPENAI_DATASET_MEAN, tag.get("std") or OPENAI_DATASET_STD
     return tuple(map(float, mean)), tuple(map(float, std)), bool(tag) or not weights
 
@@ -153,7 +154,7 @@ def _network(config: Mapping[str, Any], seed: int) -> Any:
 def _weights_file(architecture: str, weights: str) -> Path | str:
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
-    if Path(weights).exists() or "/" in weights:
+    if os.path.exists(weights) or "/" in weights:
         return weights
     tag = get_pretrained_cfg(architecture, weights)
     if not tag:
