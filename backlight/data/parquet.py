@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backlight.core.errors import DataError, FileError
-from backlight.core.reading import open_regular, unpack_limit
+from backlight.core.errors import DataError
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.pictures import from_encoded
 from backlight.data.splits import NAMES, part_of
+from backlight.table.stored import read_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LABELS = ("label", "labels", "y", "class", "target", "fine_label")
-SIZE_LIMIT = 16 * 2**30
-_ROWS = 256  # read at once
 
 
 def read_parquet(paths: Sequence[Path]) -> dict[str, Dataset]:
@@ -34,7 +32,7 @@ def read_parquet(paths: Sequence[Path]) -> dict[str, Dataset]:
     by_part: dict[str, list[pa.Table]] = {}
     names: list[str] | None = None
     for path in paths:
-        table = _read_table(path)
+        table = read_arrow(path)
         names = names or _label_names(table)
         for part, rows in _by_split(table, path).items():
             by_part.setdefault(part, []).append(rows)
@@ -70,29 +68,6 @@ class Bytes:
 
     def __getitem__(self, row: int) -> bytes:
         return bytes(self._column[row].as_py() or b"")
-
-
-def _read_table(path: Path) -> pa.Table:
-    """Read a file a few rows at a time: equal pictures are stored once, and may unpack to any size."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with open_regular(path, expected="a Parquet file") as stream:
-        most = min(unpack_limit(stream.seek(0, 2)), SIZE_LIMIT)
-        try:
-            file = pq.ParquetFile(stream)
-            batches, total = [], 0
-            for batch in file.iter_batches(_ROWS):
-                total += batch.nbytes
-                if total > most:
-                    raise FileError(path, f"unpacks to more than {most:,} bytes", expected=f"at most {most:,}")
-                batches.append(batch)
-            return pa.Table.from_batches(batches, file.schema_arrow)
-        except FileError:
-            raise
-        except Exception as error:  # a damaged file decides in which of its ways the library fails
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise FileError(path, f"not a Parquet file ({reason})") from None
 
 
 def _by_split(table: pa.Table, path: Path) -> dict[str, pa.Table]:

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from backlight.classifier.naming import distinct

@@ -12,6 +12,7 @@ import numpy as np
 
 from backlight.core.atomic import atomic
 from backlight.core.errors import DataError, FileError, UsageError, did_you_mean
+from backlight.table.stored import read_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,22 +63,11 @@ class Table:
 
     @staticmethod
     def read(path: str | Path, columns: Sequence[str] | None = None) -> Table:
-        """Read a table from a Parquet file, `id` and these columns alone if given; raises `FileError` when it is none.
+        """Read a table from a Parquet file, `id` and these columns alone if given.
 
-        Columns that it does not have are left out.
+        Columns that it does not have are left out. Raises `FileError` when it is none, `DataError` when ids are amiss.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            # Opened here: Arrow takes no path that is not UTF-8.
-            with open(path, "rb") as file:
-                known = None if columns is None else [*{"id", *columns} & set(pq.read_schema(file).names)]
-                return Table(pq.read_table(file, columns=known, partitioning=None))
-        except FileNotFoundError:
-            raise FileError(path, "no such file") from None
-        except (pa.ArrowException, OSError) as error:
-            raise FileError(path, f"not a Parquet file ({error})") from None
+        return Table(read_arrow(path, None if columns is None else ["id", *columns]))
 
     @staticmethod
     def merge(shards: Iterable[Table], ids: Sequence[object] | None = None) -> Table:
