@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from backlight.core.errors import InputError, ModelError, did_you_mean
-from backlight.core.grammar import normal
+from backlight.core.errors import InputError, ModelError, UsageError, did_you_mean
+from backlight.core.grammar import normal, parse_whole, shortened
 
 _LABEL, _INDEX = "label:", "index:"
 
@@ -65,8 +66,8 @@ def find_class(labels: Sequence[str], classes: int, asked: str | int, aliases: M
         return _one(name, [index for index, label in enumerate(labels) if label == name], labels)
     if name.startswith(_INDEX):
         return _number(_integer(name.removeprefix(_INDEX), classes), classes)
-    if not name.startswith(_LABEL) and name.lstrip("-").isdecimal():
-        return _number(int(name), classes)
+    if re.fullmatch("-?[0-9]+", name):
+        return _number(_integer(name, classes), classes)
     name = name.removeprefix(_LABEL).strip()
     if name in labels:
         return labels.index(name)
@@ -98,9 +99,9 @@ def _one(name: str, found: Sequence[int], labels: Sequence[str]) -> int:
 
 def _integer(text: str, classes: int) -> int:
     try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"index {text!r}", expected=f"a number, 0 to {classes - 1}") from None
+        return parse_whole(text)
+    except UsageError:
+        raise InputError(f"index {shortened(text)}", expected=f"a number, 0 to {classes - 1}") from None
 
 
 def _number(index: int, classes: int) -> int:

@@ -17,7 +17,8 @@ from torch.utils.hooks import RemovableHandle
 
 from backlight.classifier.guard import in_this_thread
 from backlight.classifier.returned import Output, call_module, named_as_the_models, shape_of
-from backlight.core.errors import LayerError, did_you_mean
+from backlight.core.errors import LayerError, UsageError, did_you_mean
+from backlight.core.grammar import parse_whole
 
 LOGITS = "logits"
 
@@ -125,9 +126,10 @@ def split_call(layer: str) -> tuple[str, int]:
     (('relu', 1), ('layer4', 0))
     """
     name, mark, call = layer.partition("#")
-    if mark and not call.isdigit():
-        raise LayerError(f"layer {layer!r}", expected="NAME or NAME#NUMBER, as in 'relu#1'")
-    return name, int(call) if mark else 0
+    try:
+        return name, parse_whole(call, low=0) if mark else 0
+    except UsageError:
+        raise LayerError(f"layer {layer!r}", expected="NAME or NAME#NUMBER, as in 'relu#1'") from None
 
 
 def list_layers(module: nn.Module, inputs: Tensor) -> tuple[Layer, ...]:

@@ -9,7 +9,7 @@ import typer
 from backlight.cli.options import DATA_FORMS, AttackOptions, ModelOptions, OutputOptions, PartOptions, RunOptions
 from backlight.cli.output import ending, run_task
 from backlight.core.errors import UsageError
-from backlight.core.grammar import parse_duration
+from backlight.core.grammar import parse_duration, parse_whole
 
 
 def robustness(
@@ -48,12 +48,9 @@ def _counts(steps: str | None) -> tuple[int, ...]:
     if steps is None:
         return ()
     try:
-        counts = tuple(int(part) for part in steps.split(","))
-    except ValueError:
-        counts = (0,)
-    if min(counts) < 1:
-        raise UsageError(f"--steps {steps}", expected="a number from 1, or several with commas between")
-    return counts
+        return tuple(parse_whole(part, low=1) for part in steps.split(","))
+    except UsageError:
+        raise UsageError(f"--steps {steps}", expected="a number from 1, or several with commas between") from None
 
 
 def _seconds(budget: str | None) -> float | None:

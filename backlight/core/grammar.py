@@ -11,6 +11,8 @@ from fractions import Fraction
 
 from backlight.core.errors import UsageError, did_you_mean
 
+_SHOWN, _LARGEST_SIDE = 80, 2**16
+_RATIONAL = re.compile(r"\s*[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?\s*")
 _FILE = re.compile(r"[^=,]*\.py:")  # of a function in a file; in an option's value it stands behind a "="
 
 
@@ -57,8 +59,8 @@ class Spec:
         if key not in self.options:
             return default
         try:
-            value = int(self.options[key])
-        except ValueError:
+            value = parse_whole(self.options[key])
+        except UsageError:
             raise self._misfit(key, "a whole number") from None
         return int(self._inside(key, value, low, high))
 
@@ -109,6 +111,31 @@ def parse_spec(text: str) -> Spec:
     return Spec(name.strip(), options)
 
 
+def parse_whole(text: str, *, low: int = -(10**18), high: int = 10**18) -> int:
+    """Read a whole number from `low` to `high`, written in the digits 0 to 9.
+
+    Raises UsageError for anything else, digits of other scripts too, and for numbers that 64 bits do not hold.
+
+    >>> parse_whole("-12"), parse_whole(" 7 ", low=1)
+    (-12, 7)
+    """
+    number = int(text) if re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text) else None
+    if number is None or not low <= number <= high:
+        bounds = f" from {low}" if low > -(10**18) else ""
+        raise UsageError(f"{shortened(text)} is not a whole number{bounds}", expected="such as 12")
+    return number
+
+
+def shortened(text: object) -> str:
+    """Show a text in an error in quotes, without its middle where it is long.
+
+    >>> shortened("x" * 1000)
+    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'"
+    """
+    whole = str(text)
+    return repr(whole if len(whole) <= _SHOWN else f"{whole[: _SHOWN // 2]}...{whole[-_SHOWN // 2 :]}")
+
+
 def parse_number(value: str | float) -> float:
     """Read a finite number, written as a number or as a fraction.
 
@@ -117,12 +144,15 @@ def parse_number(value: str | float) -> float:
     """
     try:
         if isinstance(value, str) and "/" in value:
-            top, bottom = value.split("/")
-            number = float(Fraction(top.strip()) / Fraction(bottom.strip()))
+            # Exact, so that 0.9/255 is the nearest float; of 1e999999999 a fraction would never be done.
+            top, bottom = (_RATIONAL.fullmatch(one) for one in value.split("/"))
+            if top is None or bottom is None:
+                raise ValueError
+            number = float(Fraction(top[0].strip()) / Fraction(bottom[0].strip()))
         else:
             number = float(value)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
-        raise UsageError(f"{value!r} is not a number", expected="0.03 or '8/255'") from None
+        raise UsageError(f"{shortened(value)} is not a number", expected="0.03 or '8/255'") from None
     if not math.isfinite(number):
         raise UsageError(f"{value!r} is not finite", expected="0.03 or '8/255'")
     return number
@@ -201,9 +231,13 @@ def parse_size(text: str) -> tuple[int, int]:
     ((224, 224), (224, 192))
     """
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise UsageError(f"size {text!r}", expected="224, or height x width as in 224x192")
-    return int(parts[0]), int(parts[-1])
+    try:
+        sides = [parse_whole(part, low=1, high=_LARGEST_SIDE) for part in parts[:3]]
+    except UsageError:
+        sides = []
+    if not 1 <= len(sides) <= 2:
+        raise UsageError(f"size {shortened(text)}", expected="224, or height x width as in 224x192")
+    return sides[0], sides[-1]
 
 
 def parse_numbers(text: str) -> tuple[float, ...]:

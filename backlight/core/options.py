@@ -14,6 +14,7 @@ from backlight.core.errors import UsageError, nearest
 from backlight.core.grammar import parse_number
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_EXACT = 2**53  # beyond it floats are no longer every whole number
 _KINDS: tuple[type, ...] = (str, bool, float, int)
 
 
@@ -55,7 +56,7 @@ class Option:
             number = parse_number(value)
         except UsageError:
             raise self._misfit(owner, value, "a whole number" if self.kind is int else "a number") from None
-        if self.kind is int and number != int(number):
+        if self.kind is int and (number != int(number) or abs(number) > _EXACT):
             raise self._misfit(owner, value, "a whole number")
         return int(number) if self.kind is int else number
 

@@ -66,7 +66,6 @@ def parse_corruption(spec: str) -> tuple[CorruptionCard, int]:
     """
     parsed = parse_spec(spec)
     unknown = set(parsed.options) - {"severity"}
-    text = parsed.options.get("severity", "3")
-    if unknown or not text.isdigit():
+    if unknown:
         raise UsageError(f"corruption {spec!r}", expected="KIND:severity=1 to 5, as in fog:severity=3")
-    return corruption_of(parsed.name), check_severity(int(text))
+    return corruption_of(parsed.name), check_severity(parsed.integer("severity", 3))

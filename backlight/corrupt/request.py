@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backlight.core.errors import UsageError
+from backlight.core.grammar import parse_whole, shortened
 from backlight.corrupt.corrupting import Kind
 from backlight.corrupt.registry import (
     CORRUPTIONS,
@@ -148,8 +149,10 @@ def _cards(kind: Kind, frost: CorruptionCard | None) -> list[CorruptionCard]:
 def _severities(text: str) -> tuple[int, ...]:
     found: list[int] = []
     for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not low.isdigit() or (dash and not high.isdigit()):
-            raise UsageError(f"severities {text!r}", expected="such as 1-5 or 1,3,5")
-        found += range(int(low), int(high or low) + 1)
+        low, _, high = part.strip().partition("-")
+        try:
+            ends = [check_severity(parse_whole(one)) for one in (low, high or low)]
+        except UsageError:
+            raise UsageError(f"severities {shortened(text)}", expected="such as 1-5 or 1,3,5") from None
+        found += range(ends[0], ends[1] + 1)
     return tuple(found)

@@ -82,7 +82,7 @@ def _ranges(found: Mapping[str, Dataset], text: str) -> dict[str, Dataset]:
     parts: dict[str, Dataset] = {}
     taken = torch.zeros(len(whole), dtype=torch.bool)
     for piece in text.split(","):
-        match = re.fullmatch(r"\s*(train|val|test)=(\d*):(\d*)\s*", piece)
+        match = re.fullmatch(r"\s*(train|val|test)=([0-9]{0,18}):([0-9]{0,18})\s*", piece)
         if match is None or match[1] in parts:
             raise UsageError(f"range {piece!r}", expected=f"{'|'.join(NAMES)}=START:STOP, each part once")
         start, stop = int(match[2] or 0), int(match[3] or len(whole))

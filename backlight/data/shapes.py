@@ -48,7 +48,7 @@ class Shapes:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        limits = {"n": (1, 10**9), "size": (8, 4096), "classes": (2, 100), "shortcut": (0, 1)}
+        limits = {"n": (1, 10**6), "size": (8, 4096), "classes": (2, 100), "shortcut": (0, 1)}
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"shapes with {name}={getattr(self, name)}", expected=f"{low} to {high}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from backlight.core.errors import InputError
+from backlight.core.errors import InputError, UsageError
+from backlight.core.grammar import parse_whole
 from backlight.layers.transformer import (
     PatchEmbedding,
     PositionEmbedding,
@@ -70,7 +71,10 @@ def _block_indices(window_blocks: str | tuple[int, ...], depth: int) -> frozense
         return frozenset(range(depth))
     given = window_blocks.split("+") if isinstance(window_blocks, str) else list(window_blocks)
     expected = f"'none', 'all' or block numbers of 0..{depth - 1} as '0+1+3'"
-    indices = frozenset(int(number) for number in given if str(number).strip().isdecimal())
-    if len(indices) != len(given) or any(index >= depth for index in indices):
+    try:
+        indices = frozenset(parse_whole(str(number), low=0, high=depth - 1) for number in given)
+    except UsageError:
+        indices = frozenset()
+    if len(indices) != len(given):
         raise InputError(f"window_blocks is {window_blocks!r}", expected=expected)
     return indices

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.recording import LOGITS
-from backlight.core.errors import InputError, LayerError, did_you_mean
+from backlight.core.errors import InputError, LayerError, UsageError, did_you_mean
+from backlight.core.grammar import parse_whole
 from backlight.pixels.measure import Measure
 from backlight.pixels.objectives import Classes, activation, logit
 from backlight.pixels.view import View
@@ -121,9 +122,9 @@ def read_objective(classifier: Classifier, text: str) -> Measure:
         return logit(classifier.class_index(rest[0]))
     channels = channels_of(classifier, layer)
     try:
-        channel = int(rest[0])
-        place = [int(one) for one in rest[1].split(",")] if len(rest) > 1 else []
-    except ValueError:
+        channel = parse_whole(rest[0])
+        place = [parse_whole(one) for one in rest[1].split(",")] if len(rest) > 1 else []
+    except UsageError:
         raise InputError(f"{text!r}", expected="layer:channel or layer:channel:row,column, as in layer3:7") from None
     if not 0 <= channel < channels:
         raise InputError(f"channel {channel} of {layer!r}", expected=f"0 to {channels - 1}")

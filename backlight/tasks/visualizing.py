@@ -10,6 +10,7 @@ from typing import Any
 
 from backlight.classifier import Classifier
 from backlight.core.errors import Failure, UsageError, did_you_mean
+from backlight.core.grammar import parse_whole
 from backlight.core.progress import Progress
 from backlight.images import find_pictures
 from backlight.report.about import about
@@ -99,9 +100,11 @@ def _channels(subjects: tuple[str, ...]) -> dict[str, list[int]]:
     by_layer: dict[str, list[int]] = {}
     for subject in subjects:
         layer, colon, channel = subject.rpartition(":")
-        if not colon or not channel.isdigit():
-            raise UsageError(f"feature {subject!r}", expected="LAYER:CHANNEL, as in blocks.4:12")
-        by_layer.setdefault(layer, []).append(int(channel))
+        try:
+            number = parse_whole(channel if colon else "", low=0)
+        except UsageError:
+            raise UsageError(f"feature {subject!r}", expected="LAYER:CHANNEL, as in blocks.4:12") from None
+        by_layer.setdefault(layer, []).append(number)
     return by_layer
 
 
