@@ -154,9 +154,7 @@ def _loaded(text: str | bytes) -> Any:
     return value
 
 
-def _parsed(
-    text: Any, parse: Callable[[Any], Any], name: Name, schema: Schema | None, kind: str, expected: str
-) -> Any:
+def _parsed(text: Any, parse: Callable[[Any], Any], name: Name, schema: Schema | None, kind: str, expected: str) -> Any:
     try:
         value = parse(text)
     except RecursionError:

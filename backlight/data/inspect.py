@@ -19,6 +19,7 @@ from backlight.data.dataset import Dataset
 from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
 from backlight.data.pictures import THREADS, to_pil, try_one
 from backlight.data.splits import Splits
+from backlight.images import DECODING
 from backlight.images.sheets import grid
 from backlight.table import Table
 
@@ -186,12 +187,11 @@ def _fitted(image: Tensor, side: int) -> Image.Image:
 
 def _look(survey: _Survey, part: str, data: Dataset, rows: list[int]) -> None:
     def one(row: int) -> tuple[Print, Tensor, tuple[int, int]] | FileError:
-        image = try_one(data.pictures, row)
-        if isinstance(image, FileError):
-            return image
-        values = image.flatten(1).double() / 255
-        moments = torch.stack([values.mean(1), (values * values).mean(1)])
-        return take_print(image), moments, (image.shape[1], image.shape[2])
+        with DECODING.shared():  # a large picture is looked at whole
+            image = try_one(data.pictures, row)
+            if isinstance(image, FileError):
+                return image
+            return take_print(image), _moments_of(image), (image.shape[1], image.shape[2])
 
     with ThreadPoolExecutor(THREADS) as pool:
         results = list(pool.map(one, rows))
@@ -207,6 +207,13 @@ def _look(survey: _Survey, part: str, data: Dataset, rows: list[int]) -> None:
         survey.prints.append(result[0])
         survey.moments.append(result[1])
         survey.sizes.append(result[2])
+
+
+def _moments_of(image: Tensor) -> Tensor:
+    """Return the mean and the mean square of each channel, float64 [2,C], in [0,1], from counts of its 256 levels."""
+    counts = torch.stack([channel.flatten().bincount(minlength=256) for channel in image]).double()
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    return torch.stack([counts @ levels, counts @ levels.square()]) / counts.sum(1)
 
 
 def _duplicates(survey: _Survey) -> tuple[Duplicates, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,8 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from backlight.core.errors import DataError, FileError
+from backlight.core.reading import digest
 from backlight.data.shapes import Shapes
-from backlight.images import Resize, decode_picture, open_picture, to_levels
+from backlight.images import DECODING, Resize, decode_picture, open_picture, to_levels
 
 THREADS = min(8, os.cpu_count() or 1)
 DRAWN_PIXELS = 2**20
@@ -59,13 +59,14 @@ class Memory:
 class Decoded:
     """Decode pictures when they are asked for, several at a time on several threads.
 
-    `fetch(row)` opens one as upright RGB, or raises `FileError`. With `resize` all come out in its size,
-    otherwise they must have one size by themselves to be read together. `stamp(row)` tells one picture from another
-    without decoding it.
+    `fetch(row, keep)` opens one as upright RGB, of which `keep` bytes a pixel will be made, or raises `FileError`.
+    With `resize` all come out in its size, otherwise they must have one size by themselves to be read together.
+    `stamp(row)` tells one picture from another without decoding it. What is decoded at once is bounded by the bytes
+    that it takes, not by a count: threads wait for each other (see `images.budget`).
     """
 
     count: int
-    fetch: Callable[[int], Image.Image]
+    fetch: Callable[[int, int], Image.Image]
     resize: Resize | None = None
     channels: int = 3
     stamp: Callable[[int], str] | None = None
@@ -75,23 +76,28 @@ class Decoded:
 
     def one(self, row: int) -> Tensor:
         """Return one picture, uint8 [C,H,W]; raises `FileError` when it is broken."""
-        return self._finish(self.fetch(row))
+        return self._decoded(row)[0]
 
     def read(self, rows: Sequence[int]) -> Tensor:
         """Return some pictures, uint8 [A,C,H,W]; raises `DataError` when their sizes differ."""
         if not len(rows):
             return stack([], self.channels)
-        first = self.fetch(int(rows[0]))
+        first, size = self._decoded(int(rows[0]))
         rest = map(int, rows[1:])
-        if first.width * first.height < SMALL:
-            return stack([self._finish(first), *map(self.one, rest)])
+        if size < SMALL:
+            return stack([first, *map(self.one, rest)])
         with ThreadPoolExecutor(THREADS) as pool:
-            return stack([self._finish(first), *pool.map(self.one, rest)])
+            return stack([first, *pool.map(self.one, rest)])
 
-    def _finish(self, picture: Image.Image) -> Tensor:
-        if self.resize is not None:
-            picture, _ = self.resize.resize(picture)
-        return _levels(picture, self.channels)
+    def _decoded(self, row: int) -> tuple[Tensor, int]:
+        """Return a picture as it is wanted, and how many pixels it had."""
+        with DECODING.shared():
+            # A whole picture becomes a tensor beside itself.
+            picture = self.fetch(row, self.channels if self.resize is None else 0)
+            size = picture.width * picture.height
+            if self.resize is not None:
+                picture, _ = self.resize.resize(picture)
+            return _levels(picture, self.channels), size
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -261,7 +267,10 @@ def from_paths(paths: Sequence[Path], channels: int = 3) -> Decoded:
     0
     """
     return Decoded(
-        len(paths), lambda row: open_picture(paths[row]), channels=channels, stamp=lambda row: file_stamp(paths[row])
+        len(paths),
+        lambda row, keep: open_picture(paths[row], keep=keep),
+        channels=channels,
+        stamp=lambda row: file_stamp(paths[row]),
     )
 
 
@@ -269,22 +278,19 @@ def file_stamp(path: Path) -> str:
     """Hash a regular file's bytes; what cannot be read has its reason for a stamp.
 
     >>> file_stamp(Path("nowhere.png"))
-    'No such file or directory'
+    'does not exist'
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return "no regular file"
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "blake2b").hexdigest()
-    except OSError as error:
-        return str(error.strerror)
+        return digest(path, "blake2b")
+    except FileError as error:
+        return error.reason
 
 
 def from_encoded(count: int, data: Callable[[int], bytes], name: Callable[[int], str], channels: int = 3) -> Decoded:
     """Decode pictures whose encoded bytes `data(row)` gives; `name(row)` stands for the path in errors."""
     return Decoded(
         count,
-        lambda row: decode_picture(data(row), name(row)),
+        lambda row, keep: decode_picture(data(row), name(row), keep=keep),
         channels=channels,
         stamp=lambda row: hashlib.blake2b(data(row)).hexdigest(),
     )

@@ -1,12 +1,14 @@
 """Picture files and [0,1] tensors: reading, resizing, rounding, drawing, writing.
 
 picture      a file becomes a tensor and back; the 8-bit lattice
-decode       bytes become pixels within limits; resize: the model's rule and the crop box it leaves
+decode       bytes become pixels within limits (flatten: of any mode; budget: of all threads together)
+resize       the model's rule and the crop box it leaves
 search       which files of a folder are pictures; intake: many files in batches, failures noted
 properties   numbers that describe a photograph
 render       maps and perturbations drawn (colors, sheets); blur
 """
 
+from backlight.images.budget import DECODING
 from backlight.images.decode import PIXEL_LIMIT, decode_picture, open_picture
 from backlight.images.picture import (
     Picture,
@@ -22,6 +24,7 @@ from backlight.images.resize import CropBox, Resize
 from backlight.images.search import Search, find_pictures, search_folder
 
 __all__ = [
+    "DECODING",
     "PIXEL_LIMIT",
     "CropBox",
     "Picture",

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 from PIL import Image
 
 from backlight.core.errors import FileError
 from backlight.core.reading import open_regular
+from backlight.images.budget import DECODING
+from backlight.images.flatten import TURNED, as_rgb, require_room
 from backlight.images.properties import JPEG_QUALITY, jpeg_quality
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
@@ -44,14 +45,15 @@ _UPRIGHT = {  # EXIF 2.32, tag Orientation
 _QUIET = threading.Lock()
 
 
-def open_picture(path: str | os.PathLike[str], pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
+def open_picture(path: str | os.PathLike[str], pixel_limit: int = PIXEL_LIMIT, *, keep: int = 0) -> Image.Image:
     """Read a picture file as an upright RGB picture of 8 bits a channel.
 
     PNG, JPEG, WebP, BMP, GIF (first frame), TIFF, PPM and AVIF; grey, palette, alpha (over white), CMYK and 16-bit
-    pixels (scaled, not clipped). `pixel_limit` may lower PIL's own limit of 179 million pixels, not raise
-    it; it is checked before anything is decoded.
+    pixels (scaled, not clipped). `pixel_limit` may lower PIL's own limit of 179 million pixels, not raise it. What
+    decoding takes in memory follows from the header and is held against `budget.DECODED_LIMIT`; `keep` is how many
+    bytes a pixel the caller will make of the whole picture besides. Both are checked before anything is decoded.
 
-    Raises FileError, one line with the path, for anything that is not a whole picture within the limit.
+    Raises FileError, one line with the path, for anything that is not a whole picture within the limits.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "grey.png"
@@ -61,46 +63,49 @@ def open_picture(path: str | os.PathLike[str], pixel_limit: int = PIXEL_LIMIT) -
     """
     try:
         with open_regular(path, expected="a picture file") as stream:
-            return _decode(stream, path, pixel_limit)
+            return _decode(stream, path, pixel_limit, keep)
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}") from error
 
 
-def decode_picture(data: bytes, name: object, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
+def decode_picture(data: bytes, name: object, pixel_limit: int = PIXEL_LIMIT, *, keep: int = 0) -> Image.Image:
     """Read the bytes of a picture file as `open_picture` does; `name` stands for the path in errors.
 
-    Raises FileError for anything that is not a whole picture within the limit.
+    Raises FileError for anything that is not a whole picture within the limits.
 
     >>> buffer = io.BytesIO()
     >>> Image.new("L", (3, 2), 128).save(buffer, "PNG")
     >>> decode_picture(buffer.getvalue(), "row 7").size
     (3, 2)
     """
-    return _decode(io.BytesIO(data), name, pixel_limit)
+    return _decode(io.BytesIO(data), name, pixel_limit, keep)
 
 
-def _decode(stream: BinaryIO, name: object, pixel_limit: int) -> Image.Image:
-    too_large = f"at most {pixel_limit:,} pixels"
+def _decode(stream: BinaryIO, name: object, pixel_limit: int, keep: int) -> Image.Image:
     try:
         with _quiet():
             picture = Image.open(stream, formats=FORMATS)
         width, height = picture.size
         if width * height > pixel_limit:
-            raise FileError(name, f"has {width} x {height} pixels", expected=too_large)
+            raise FileError(name, f"has {width} x {height} pixels", expected=f"at most {pixel_limit:,} pixels")
+        DECODING.take(require_room(name, picture, keep))
         picture.load()
-        rgb = _rgb(picture, name)
         orientation = _orientation(picture)
+        if orientation in _UPRIGHT:  # a PNG may tell it behind its pixels
+            require_room(name, picture, TURNED)
+        rgb = as_rgb(picture, name)
         if picture.format == "JPEG":
             rgb.info[JPEG_QUALITY] = jpeg_quality(getattr(picture, "quantization", {}))
     except FileError:
         raise
     except Image.DecompressionBombError as error:
-        raise FileError(name, "has far too many pixels", expected=too_large) from error
+        raise FileError(name, "has far too many pixels", expected=f"at most {pixel_limit:,} pixels") from error
     except Image.UnidentifiedImageError as error:
         raise _unknown(stream, name) from error
     except Exception as error:  # PIL's decoders fail in a dozen ways on hostile bytes; each means the same here
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileError(name, f"is broken and cannot be decoded ({reason})") from error
+    del picture  # or turning would have three in memory
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 
 
@@ -137,25 +142,3 @@ def _orientation(picture: Image.Image) -> int:
             return int(picture.getexif().get(_TAG_ORIENTATION, 1))
     except Exception:  # broken metadata must not cost the photograph: it is shown as stored
         return 1
-
-
-def _rgb(picture: Image.Image, name: object) -> Image.Image:
-    if picture.mode == "I" and picture.format == "PPM":  # as which PIL reads 16 bits of grey
-        return _from_16_bit(picture)
-    if picture.mode in ("I", "F"):
-        raise FileError(name, f"has 32-bit pixels (mode {picture.mode})", expected="8 or 16 bits a channel")
-    if picture.mode.startswith("I;16"):
-        return _from_16_bit(picture)
-    if picture.has_transparency_data:
-        rgba = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _from_16_bit(picture: Image.Image) -> Image.Image:
-    values = np.asarray(picture).astype(np.uint32)
-    grey = ((values + 128) // 257).astype(np.uint8)  # the nearest of v / 65535 * 255
-    transparent = picture.info.get("transparency")
-    if transparent is not None:
-        grey[values == transparent] = 255
-    return Image.fromarray(grey).convert("RGB")

@@ -15,6 +15,7 @@ from torch import Tensor
 from backlight.core.atomic import atomic
 from backlight.core.errors import InputError
 from backlight.images.decode import open_picture
+from backlight.images.flatten import bands
 from backlight.images.resize import CropBox, Resize
 
 _OUTSIDE = 1e-4  # how far float noise may leave [0,1]
@@ -85,7 +86,11 @@ def to_levels(picture: Image.Image, channels: int = 3) -> Tensor:
     >>> to_levels(Image.new("RGB", (2, 1), (255, 0, 51)))[:, 0, 0]
     tensor([255,   0,  51], dtype=torch.uint8)
     """
-    return _planes(picture, channels).contiguous()
+    _check_channels(channels)
+    levels = torch.empty(channels, picture.height, picture.width, dtype=torch.uint8)
+    for box in bands(picture.size):  # never the whole picture a third time
+        levels[:, box[1] : box[3]] = _planes(picture.crop(box), channels)
+    return levels
 
 
 def to_floats(levels: Tensor) -> Tensor:
@@ -100,11 +105,15 @@ def to_floats(levels: Tensor) -> Tensor:
 
 
 def _planes(picture: Image.Image, channels: int) -> Tensor:
-    if channels not in (1, 3):
-        raise InputError(f"pictures with {channels} channels are asked for", expected="1 (grey) or 3 (RGB)")
+    _check_channels(channels)
     mode = "L" if channels == 1 else "RGB"
     values = np.array(picture if picture.mode == mode else picture.convert(mode))
     return torch.from_numpy(values).reshape(picture.height, picture.width, channels).permute(2, 0, 1)
+
+
+def _check_channels(channels: int) -> None:
+    if channels not in (1, 3):
+        raise InputError(f"pictures with {channels} channels are asked for", expected="1 (grey) or 3 (RGB)")
 
 
 def to_picture(image: Tensor) -> Image.Image:

@@ -46,7 +46,7 @@ def find_pictures(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):
             if not os.path.exists(path):
                 raise FileError(path, "does not exist", expected="a picture or a folder of pictures")
             found.append(path)
