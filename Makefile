@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup check test test-slow test-processors mutants torture bench report audit docs clean
+.PHONY: setup check test test-slow test-processors mutants torture fuzz bench report audit docs clean
 
 setup: $(READY)
 
@@ -38,6 +38,13 @@ torture: setup
 # The tests of numerical promises once more, with the kernels of other processors.
 test-processors: setup
 	.ci/processors $(BIN)/python
+
+# Hostile files and texts for every loader and grammar; what is found is saved below tests/fuzz/found. It goes on where
+# it was stopped. Less of it: make fuzz COUNT=2000 SEED=1 ONLY=npz
+COUNT ?= 20000
+SEED ?= 0
+fuzz: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fuzz --count $(COUNT) --seed $(SEED) $(if $(ONLY),--only "$(ONLY)")
 
 bench: setup
 	for file in core explain attack visualize layers train; do $(BIN)/python benchmarks/$$file.py || exit 1; done
