@@ -233,7 +233,7 @@ def whole(pictures: PictureSource, row: int) -> Image.Image:
             if row < len(part):
                 return whole(part, row)
             row -= len(part)
-    return pictures.fetch(row) if isinstance(pictures, Decoded) else to_pil(pictures.one(row))
+    return pictures.fetch(row, 0) if isinstance(pictures, Decoded) else to_pil(pictures.one(row))
 
 
 def fitted(pictures: PictureSource, resize: Resize | None = None, channels: int | None = None) -> PictureSource:
