@@ -111,7 +111,7 @@ def build(
         raise UsageError(f"{name} was given the size {sides}", expected=expected)
     if classes < 1 or channels < 1:
         raise UsageError(f"{name} was given {classes} classes and {channels} channels", expected="at least 1")
-    chosen = _read_options(network, given)
+    chosen = read_settings(name, given)
     # torch.manual_seed would also reseed accelerators; weights are drawn on the CPU alone.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
@@ -128,8 +128,15 @@ def _type_of(network: Network) -> type[nn.Module]:
     return getattr(module, network.type)
 
 
-def _read_options(network: Network, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Read options as the network declares them; numbers are sizes and counts, so they must be positive."""
+def read_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read options as a network declares them; numbers are sizes and counts, so they must be positive.
+
+    Raises UsageError for unknown names and options, and for values that do not fit.
+
+    >>> read_settings("vit", {"depth": "2"})
+    {'depth': 2}
+    """
+    network = describe(name)
     read = read_options(network.name, {}, given, options_of(_type_of(network)))
     for key, value in read.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and not value > 0:

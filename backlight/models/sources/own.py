@@ -22,9 +22,11 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
     """
     spec = parse_spec(text)
     network = networks.describe(spec.name)
+    # Before they stand beside the names of `build` itself: a size is no option.
+    options = networks.read_settings(spec.name, spec.options)
 
     def build(shape: ModelShape) -> nn.Module:
-        return networks.build(spec.name, shape.classes, shape.size, shape.channels, seed=seed, **spec.options)
+        return networks.build(spec.name, shape.classes, shape.size, shape.channels, seed=seed, **options)
 
     return Blueprint(
         text,
