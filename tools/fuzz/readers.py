@@ -39,6 +39,7 @@ from backlight.runs.log import read_log
 from backlight.sweep.claims import read_claim
 from backlight.sweep.parts import FolderParts, read_part
 from backlight.table import Table
+from backlight.tasks.checking import CheckRequest, check
 from backlight.tasks.result_folder import ResultFolder
 from backlight.tasks.starting import Start
 from backlight.train import fit
@@ -158,6 +159,16 @@ def raw_map(folder: Path) -> None:
 def saved_loop(folder: Path) -> None:
     """Read the state of a loop over pixels."""
     Run.load(_only(folder))
+
+
+def gates(folder: Path) -> None:
+    """Hold the result of a verb against a gate file and a baseline."""
+    check(CheckRequest(folder / "evaluate.json", folder / "gate.toml", folder / "before.json"))
+
+
+def transformers_folder(folder: Path) -> None:
+    """Load a folder of transformers as a model, and look once."""
+    _look(load(f"hf:{folder}", device="cpu"))
 
 
 def onnx(folder: Path) -> None:

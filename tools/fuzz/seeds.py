@@ -263,6 +263,45 @@ def results() -> list[Files]:
     return [{"robustness.json": json.dumps(document).encode()}]
 
 
+def gates() -> list[Files]:
+    """Return gate files with the result, the table and the baseline that they are held against."""
+    one = {"n": 4, "accuracy": 0.5, "interval": [0.15, 0.85]}
+    document = {
+        **{"n": 4, "accuracy": 0.5, "accuracy_interval": [0.15, 0.85], "top5": 1.0, "ece": 0.1},
+        **{"per_class": {"a": one, "b": one}, "labels": ["a", "b"], "confusion": [[1, 1], [1, 1]]},
+        **{"slices": {"light": {"day": one}}, "table": "evaluate.parquet", "model": {"name": "vit"}},
+    }
+    audit = {"schema": 1, "findings": [{"name": "ece", "value": 0.1, "interval": [0, 1], "n": 4, "judgement": "look"}]}
+    gate = b"""[[gate]]\nmetric = "accuracy"\nmin = 0.4\nconfidence = "lower"\nby = "class"\n
+[[gate]]\nmetric = "accuracy"\nmax_drop = 0.1\nagainst = "baseline"\n[[gate]]\nmetric = "ece"\nmax = 0.2\n"""
+    rows = {"label": [0, 1, 0, 1], "prediction": [0, 1, 1, 0], "confidence": [0.5] * 4, "loss": [0.7] * 4}
+    with tempfile.TemporaryDirectory() as folder:
+        Table.of(id=list("abcd"), **rows).write(Path(folder) / "evaluate.parquet")
+        table = read_in(Path(folder))
+    judged = b'[[gate]]\nmetric = "findings"\njudgement = "look"\n'
+    pairs = [(json.dumps(one).encode(), rows) for one, rows in ((document, gate), (audit, judged))]
+    return [{"evaluate.json": one, "before.json": one, "gate.toml": asked, **table} for one, asked in pairs]
+
+
+def transformers_folder() -> list[Files]:
+    """Return a folder as `save_pretrained` of transformers leaves it."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    config = ViTConfig(
+        **sizes, image_size=16, patch_size=8, id2label={0: "cat", 1: "dog"}, label2id={"cat": 0, "dog": 1}
+    )
+    processor = {
+        "do_normalize": True,
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+        "size": {"height": 16, "width": 16},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        ViTForImageClassification(config).save_pretrained(folder)
+        return [{**read_in(Path(folder)), "preprocessor_config.json": json.dumps(processor).encode()}]
+
+
 def maps() -> list[Files]:
     """Return a raw map of a picture."""
     kept = {"raw": np.zeros((3, 8, 8), np.float32), "heat": np.zeros((8, 8), np.float32), "box": np.array([0, 0, 8, 8])}

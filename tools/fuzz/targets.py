@@ -160,6 +160,10 @@ TARGETS = {
         Target("result of a verb", readers.result, seeds.results, bombs=lambda: bombs.json_bombs("robustness.json")),
         Target("raw map", readers.raw_map, seeds.maps, bombs=bombs.array_bombs),
         Target("saved loop", readers.saved_loop, seeds.loops, bombs=lambda: bombs.pickle_bombs("loop.pt")),
+        Target("gate file", readers.gates, seeds.gates, "gate.toml", lambda: bombs.text_bombs("gate.toml")),
+        Target("judged result", readers.gates, seeds.gates, "[be]*", lambda: bombs.json_bombs("evaluate.json")),
+        Target("transformers folder", readers.transformers_folder, seeds.transformers_folder, "*.json",
+               lambda: bombs.json_bombs("config.json")),
         Target("onnx", readers.onnx, seeds.networks, bombs=bombs.network_bombs),
         *(_grammar(name, read, *texts) for name, (read, texts) in readers.GRAMMARS.items()),
     )
