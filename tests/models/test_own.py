@@ -1,6 +1,6 @@
 import pytest
 
-from backlight.core.errors import UsageError
+from backlight.core.errors import BacklightError, UsageError
 from backlight.models.registry import find_blueprint
 
 
@@ -8,3 +8,12 @@ from backlight.models.registry import find_blueprint
 def test_what_every_network_is_given_is_no_option(name):
     with pytest.raises(UsageError, match=f"vit has no option '{name}'"):
         find_blueprint(f"vit:depth=2,{name}=3")
+
+
+@pytest.mark.parametrize(
+    "spec", ["x" * 5000, "x/" * 3000, "hf:a/" + "b" * 300, "hf-hub:a/" + "b" * 300, "a\0b", "~nobody/x"]
+)
+def test_names_that_nothing_can_have(spec, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(BacklightError):
+        find_blueprint(spec)

@@ -13,7 +13,7 @@ from tools.fuzz.targets import Target
 
 FOUND = Path(__file__).parents[2] / "tests" / "fuzz" / "found"
 LARGEST = 64 * 2**10
-_TRIES = 400
+_TRIES = 100
 
 
 def save(sandbox: Sandbox, target: Target, files: Files, verdict: Verdict) -> str:

@@ -216,6 +216,7 @@ class _Child:
         if not self.active:
             return
         paths: tuple[Any, ...] = ()
+        follows = event == "open"  # other changes are of a link, not of what it leads to
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
         if writes or event in _CHANGES:
             paths = arguments[:1]
@@ -224,12 +225,13 @@ class _Child:
         elif event in _PROGRAMS or event in _NETWORK:
             self._refuse(f"{event} {arguments!r}"[:200])
         for path in paths:
-            if isinstance(path, str | bytes) and not self._allowed(os.fsdecode(path)):
+            if isinstance(path, str | bytes) and not self._allowed(os.fsdecode(path), follows):
                 self._refuse(f"{event} {path!r}"[:200])
 
-    def _allowed(self, path: str) -> bool:
-        real = os.path.realpath(path)
-        return real == os.devnull or real.startswith(f"{self.place.resolve()}{os.sep}")
+    def _allowed(self, path: str, follows: bool) -> bool:
+        above, name = os.path.split(os.path.abspath(path))
+        real = os.path.realpath(path) if follows else os.path.join(os.path.realpath(above), name)
+        return real == os.devnull or f"{real}{os.sep}".startswith(f"{self.place.resolve()}{os.sep}")
 
     def _refuse(self, what: str) -> None:
         self.outside = what

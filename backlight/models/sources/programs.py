@@ -6,7 +6,8 @@ ONNX is computed by onnxruntime and has no gradients; the two others are program
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,14 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         self.path = path
         self._session: Any = None
-        taken = self.session.get_inputs()
-        if len(taken) != 1 or len(taken[0].shape) != 4 or taken[0].type not in ("tensor(float)", "tensor(float16)"):
-            shapes = ", ".join(f"{one.name} {one.type} {one.shape}" for one in taken)
+        with _described(path):
+            taken = [(one.name, one.type, one.shape) for one in self.session.get_inputs()]
+        if len(taken) != 1 or len(taken[0][2]) != 4 or taken[0][1] not in ("tensor(float)", "tensor(float16)"):
+            shapes = ", ".join(f"{name} {kind} {shape}" for name, kind, shape in taken)
             raise ModelError(f"{path} takes {shapes}", expected="one input of floats [B,C,H,W]")
-        self.input, self.float16 = taken[0].name, taken[0].type == "tensor(float16)"
-        sides = [side if isinstance(side, int) and side > 0 else None for side in taken[0].shape]
+        ((self.input, kind, shape),) = taken
+        self.float16 = kind == "tensor(float16)"
+        sides = [side if isinstance(side, int) and side > 0 else None for side in shape]
         self.channels_last = sides[1] not in (1, 3) and sides[3] in (1, 3)
         self.batch = sides[0]
         self.channels = (sides[3] if self.channels_last else sides[1]) or 3
@@ -57,6 +60,13 @@ class OnnxNetwork(nn.Module):
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise FileError(self.path, f"is no network that onnxruntime reads ({reason})") from error
         return self._session
+
+    @property
+    def passport(self) -> str | None:
+        """Return the text of the passport in the file, None without one."""
+        with _described(self.path):
+            found: str | None = self.session.get_modelmeta().custom_metadata_map.get(ONNX_KEY)
+            return found
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_session": None}
@@ -81,6 +91,14 @@ class OnnxNetwork(nn.Module):
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(f"{self.path} does not take {list(filled.shape)}: {reason}", hint="--size") from error
         return torch.from_numpy(found[0])[: len(images)].float()
+
+
+@contextmanager
+def _described(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise FileError(path, f"has names that are no text ({error.reason})", expected="UTF-8") from None
 
 
 class ExportedProgram(nn.Module):
@@ -115,7 +133,7 @@ def find_onnx(path: str, seed: int) -> Blueprint:
     require_package("onnxruntime", "export")
     network = OnnxNetwork(_file(path))
     bare = _blueprint(f"onnx:{path}", path, lambda: OnnxNetwork(Path(path)), network.size, network.channels)
-    inside = network.session.get_modelmeta().custom_metadata_map.get(ONNX_KEY)
+    inside = network.passport
     return bare if inside is None else parse_passport(parse_json(inside, path), path).apply(bare, "passport")
 
 
