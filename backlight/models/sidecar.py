@@ -12,12 +12,13 @@ from backlight.classifier.passport import FIELDS
 from backlight.core.escaping import json_text
 from backlight.core.files import require_new, write_text
 from backlight.core.reading import read_json
-from backlight.core.schema import array, either, nullable, number, record, require, text, whole
+from backlight.core.schema import Schema, array, either, nullable, number, record, require, text, whole
 from backlight.models.stated import Stated
 
 NAME = "model.json"
 ONNX_KEY = "backlight.model"  # of an ONNX file's metadata
 _LARGEST = 16 * 2**20
+_OBJECT = record({})
 
 
 def write_passport(classifier: Classifier, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
@@ -69,9 +70,9 @@ def read_passport(path: str | os.PathLike[str]) -> Stated:
     return parse_passport(read_object(path), path)
 
 
-def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a JSON object from a file of at most 16 MiB; raises FileError for anything else."""
-    found: dict[str, Any] = read_json(path, record({}), limit=_LARGEST, expected="a JSON object")
+def read_object(path: str | os.PathLike[str], schema: Schema = _OBJECT) -> dict[str, Any]:
+    """Read a JSON object from a file of at most 16 MiB; raises FileError for one that does not fit the schema."""
+    found: dict[str, Any] = read_json(path, schema, limit=_LARGEST, expected="a JSON object")
     return found
 
 

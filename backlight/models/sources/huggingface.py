@@ -16,6 +16,7 @@ from torch import nn
 
 from backlight.classifier.naming import distinct
 from backlight.core.errors import ModelError, UsageError, did_you_mean
+from backlight.core.schema import array, either, leaf, nullable, number, record, whole
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source, seeded
 from backlight.models.extras import require_package
@@ -24,6 +25,28 @@ from backlight.models.sidecar import read_object
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+_SIDE, _POSITIVE = (
+    whole(1, 2**16),
+    leaf("a number above 0", lambda value: type(value) in (int, float) and 1e-6 < value < 1e6),
+)
+_SIDES = either(_SIDE, either(array(_SIDE), record({}, dict.fromkeys(("height", "width", "shortest_edge"), _SIDE))))
+_CONFIG = record(
+    {},
+    {
+        "image_size": nullable(either(_SIDE, either(array(_SIDE, lowest=2, highest=2), record({})))),
+        "id2label": nullable(record({})),
+        "num_labels": nullable(whole(1, 2**20)),
+    },
+)
+_PROCESSOR = record(
+    {},
+    {
+        **dict.fromkeys(("image_mean", "image_std"), nullable(array(number(), highest=2**10))),
+        **dict.fromkeys(("size", "crop_size"), nullable(_SIDES)),
+        **dict.fromkeys(("rescale_factor", "crop_pct"), nullable(_POSITIVE)),
+        "resample": nullable(whole()),
+    },
+)
 _SQUASHED_FROM = 384  # ConvNeXt's processor crops below and squashes from this size on
 
 
@@ -35,7 +58,7 @@ def find_blueprint(name: str, seed: int) -> Blueprint:
     """
     require_package("transformers", "hf")
     spec, folder = f"hf:{name}", _folder(name)
-    described = read_object(folder / "config.json")
+    described = read_object(folder / "config.json", _CONFIG)
     _model_type(spec, described)
 
     def build(shape: ModelShape) -> nn.Module:
@@ -80,8 +103,8 @@ def _processor(name: str, folder: Path) -> Mapping[str, Any]:
     path = folder / "preprocessor_config.json"
     if not path.is_file() and not os.path.isdir(name):
         found = cached_hub_file(name, [path.name])
-        return read_object(found) if found else {}
-    return read_object(path) if path.is_file() else {}
+        return read_object(found, _PROCESSOR) if found else {}
+    return read_object(path, _PROCESSOR) if path.is_file() else {}
 
 
 def _model_type(spec: str, described: Mapping[str, Any]) -> str:
@@ -107,7 +130,12 @@ def _configuration(spec: str, described: Mapping[str, Any], shape: ModelShape) -
         changed["image_size"] = shape.size[0] if shape.size[0] == shape.size[1] else list(shape.size)
     if shape.channels != 3:
         changed["num_channels"] = shape.channels
-    return CONFIG_MAPPING[_model_type(spec, described)].from_dict(changed)
+    try:
+        return CONFIG_MAPPING[_model_type(spec, described)].from_dict(changed)
+    except ModelError:
+        raise
+    except Exception as error:  # what a value of another kind ends with is up to the architecture's own checks
+        raise ModelError(f"{spec} has an unusable config.json: {_reason(error)}") from error
 
 
 def _network(configuration: Any) -> Any:
@@ -126,8 +154,7 @@ def _build(spec: str, described: Mapping[str, Any], shape: ModelShape, seed: int
             module: nn.Module = _network(configuration)(configuration)
     # What does not fit ends as whatever the architecture's code raises.
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{spec} cannot be built for {shape}: {reason}") from error
+        raise ModelError(f"{spec} cannot be built for {shape}: {_reason(error)}") from error
     return module
 
 
@@ -144,13 +171,16 @@ def _pretrained(spec: str, folder: Path, described: Mapping[str, Any], shape: Mo
                 ignore_mismatched_sizes=shape.classes is not None,
             )
     except Exception as error:  # a broken file decides which one it is
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"the weights of {spec} cannot be read: {reason}") from error
+        raise ModelError(f"the weights of {spec} cannot be read: {_reason(error)}") from error
     if found["missing_keys"]:
         missing = ", ".join(sorted(found["missing_keys"])[:6])
         raise ModelError(f"the weights of {spec} lack {missing}", expected="the weights of an image classifier")
     network: nn.Module = module
     return network
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 @contextmanager
@@ -183,7 +213,7 @@ def _normalization(processor: Mapping[str, Any]) -> tuple[tuple[float, ...], tup
     mean = [0.0] * 3 if plain else processor.get("image_mean") or [0.5] * 3
     std = [1.0] * 3 if plain else processor.get("image_std") or [0.5] * 3
     # Values are first made 0 to 255, times the factor; a processor that does not rescale leaves them there.
-    scale = 255 * float(processor.get("rescale_factor", 1 / 255)) if processor.get("do_rescale", True) else 255.0
+    scale = 255 * float(processor.get("rescale_factor") or 1 / 255) if processor.get("do_rescale", True) else 255.0
     return tuple(float(one) / scale for one in mean), tuple(float(one) / scale for one in std)
 
 
@@ -205,7 +235,7 @@ def _geometry(processor: Mapping[str, Any], own: tuple[int, int] | None) -> Resi
 def _sides(value: Any) -> tuple[int, int] | None:
     if isinstance(value, int):
         return value, value
-    if isinstance(value, dict) and "height" in value:
+    if isinstance(value, dict) and {"height", "width"} <= set(value):
         return int(value["height"]), int(value["width"])
     if isinstance(value, dict) and "shortest_edge" in value:
         return int(value["shortest_edge"]), int(value["shortest_edge"])
