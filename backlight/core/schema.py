@@ -107,6 +107,15 @@ def number(low: float = -math.inf, *, undefined: bool = False) -> Schema:
     return leaf("a number" + (f" from {low:g}" if low > -math.inf else ""), holds)
 
 
+def finite() -> Schema:
+    """Expect a number that is neither infinite nor undefined, and that a float holds.
+
+    >>> len(list(finite()(10**400))), list(finite()(-1.5))
+    (1, [])
+    """
+    return leaf("a finite number", lambda value: type(value) in (int, float) and abs(value) <= _LARGEST)
+
+
 def text() -> Schema:
     """Expect text."""
     return leaf("text", lambda value: isinstance(value, str))

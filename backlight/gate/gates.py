@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from backlight.core.errors import FileError, UsageError
 from backlight.core.reading import read_toml
-from backlight.core.schema import array, choice, leaf, record, text, whole
+from backlight.core.schema import array, choice, finite, leaf, record, text, whole
 from backlight.gate.keys import Key, parse_key
 
 BOUNDS = ("min", "max", "max_drop", "max_rise", "judgement")
@@ -20,7 +19,7 @@ FINDINGS = "findings"
 """The metric that stands for every finding of an audit."""
 
 _EXPECTED = 'a gate file: rows [[gate]] with metric = "accuracy" and min = 0.9'
-_FINITE = leaf("a finite number", lambda value: type(value) in (int, float) and math.isfinite(value))
+_FINITE = finite()
 _ROW = record(
     {"metric": text()},
     {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from backlight.core.errors import FileError
@@ -35,7 +36,6 @@ class Checkpoint:
     `others` more sets of weights in the file by their keys, such as an exponential moving average, and `wanted` the
     one that was asked for as `FILE:NAME`.
 
-    >>> import torch
     >>> Checkpoint(Path("best.pth"), {"fc.bias": torch.zeros(2)}, ("state_dict",)).peeled
     ('state_dict',)
     """
@@ -81,7 +81,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     Raises FileError for a missing or broken file, for one without tensors, and for tensors that no module has:
     sparse, quantized, nested, without values, or larger than what is stored.
 
-    >>> import tempfile, torch
+    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "net.ckpt"
     >>> torch.save({"epoch": 3, "state_dict": torch.nn.Linear(2, 1).state_dict()}, path)
     >>> sorted(read_checkpoint(path).tensors)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from backlight.classifier.naming import distinct
@@ -71,7 +72,6 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises FileError for a file that is missing, larger than 16 MiB, no UTF-8, YAML, or not such a list.
 
     >>> import tempfile
-    >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp()) / "labels.json"
     >>> _ = path.write_text('{"1": "dog", "0": "cat"}')
     >>> read_labels(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from backlight.core.schema import (
     Schema,
     array,
     choice,
+    finite,
     flag,
     leaf,
     nullable,
@@ -85,8 +85,7 @@ def restore(folder: RunFolder, trainer: Trainer, *, per_epoch: int, total: int) 
 
 
 def _counters(per_epoch: int, total: int) -> Schema:
-    finite = leaf("a finite number", lambda value: type(value) in (int, float) and math.isfinite(value))
-    sums = {"seconds": number(0), "loss": finite, "correct": whole(), "top5": whole()}
+    sums = {"seconds": number(0), "loss": finite(), "correct": whole(), "top5": whole()}
     plain = record(
         {
             "step": whole(0, total),

@@ -119,3 +119,11 @@ def test_near_names_are_offered(key: str, words: str) -> None:
     document = {"n": 3, "per_class": {"cat": {"n": 3}}, "slices": [{"name": "night"}]}
     with pytest.raises(UsageError, match=words):
         look_up(document, parse_key(key), "e.json")
+
+
+def test_a_bound_that_no_float_holds_is_refused(tmp_path):
+    path = tmp_path / "gate.toml"
+    for bound in ("9" * 400, "nan", "inf", "-inf"):
+        path.write_text(f'[[gate]]\nmetric = "accuracy"\nmin = {bound}\n')
+        with pytest.raises(FileError, match="a finite number"):
+            read_gates(path)

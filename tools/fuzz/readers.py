@@ -14,7 +14,7 @@ from backlight.classifier.targets import resolve_targets
 from backlight.core import grammar
 from backlight.corrupt import CorruptionRequest
 from backlight.corrupt.augmenting import read_augmenter
-from backlight.corrupt.stored import parse_corruption
+from backlight.corrupt.converted import parse_corruption
 from backlight.data import Dataset, load_data, load_splits
 from backlight.data.inspect import inspect_data
 from backlight.data.trained import trained_on
@@ -150,9 +150,9 @@ def raw_map(folder: Path) -> None:
     where = map_file(folder / MAPS, stem_of("a"), "rise", "npz")
     where.parent.mkdir()
     _only(folder).rename(where)
-    found = DataExplanations(
-        Table.of(id=["a"]), ("rise",), Request("rise"), ClassAverages(("rise",)), ("x",), _none(), folder
-    )
+    empty = Dataset.of(torch.zeros(0, 3, 8, 8, dtype=torch.uint8))
+    table, averages = Table.of(id=["a"]), ClassAverages(("rise",))
+    found = DataExplanations(table, ("rise",), Request("rise"), averages, ("x",), _classifier(), empty, folder)
     found.heatmap("a", "rise")
 
 
@@ -197,10 +197,6 @@ def _look(classifier: Classifier) -> None:
 
 def _only(folder: Path) -> Path:
     return next(iter(sorted(folder.iterdir())))
-
-
-def _none() -> Dataset:
-    return Dataset.of(torch.zeros(0, 3, 8, 8, dtype=torch.uint8))
 
 
 @cache

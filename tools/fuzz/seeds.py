@@ -174,7 +174,11 @@ def labels() -> list[Files]:
 def recipes() -> list[Files]:
     """Return recipes."""
     documents = (
-        {"epochs": 3, "lr": 0.1, "augment": {"flip": "random", "scale": [0.9, 1.1], "torchvision": ["AutoContrast"]}},
+        {
+            "epochs": 3,
+            "lr": 0.1,
+            "augment": {"flip": "random", "scale": [0.9, 1.1], "torchvision": ["RandomAutocontrast"]},
+        },
         {
             "loss": "focal:gamma=2",
             "adversary": "pgd:eps=8/255,steps=2",
