@@ -61,3 +61,13 @@ def test_many_classes_are_folded_away() -> None:
     html = table_sections(table, tuple(f"class {row}" for row in range(n)), "toys")[0].html
     assert "10 more classes" in html
     assert html.count('<th scope="row">') == n
+
+
+def test_of_ten_thousand_classes_the_worst_thousand_are_listed() -> None:
+    count = 10_000
+    labels, names = np.arange(count), tuple(f"class {number}" for number in range(count))
+    right = Table.of(id=[str(number) for number in range(count)], label=labels, prediction=labels)
+    (section,) = table_sections(right, names, "data")
+    assert section.html.count('<tr><th scope="row">') == 1000
+    assert "9,000 more classes" in section.html
+    assert len(section.html) < 500_000
