@@ -106,7 +106,7 @@ def test_hostile_documents_are_one_line_and_wrong_use(backlight: CommandLine, fo
 
 
 def test_names_from_a_document_do_nothing_to_the_terminal(backlight: CommandLine, folder: Path) -> None:
-    hostile = evaluation(9, 10, per_class={"\x1b[31m\n::error::\ud800": {"n": 10, "accuracy": 0.1}})
+    hostile = evaluation(9, 10, per_class={"\x1b[31m\n::error::\udcff": {"n": 10, "accuracy": 0.1}})
     Path("hostile.json").write_text(json.dumps(hostile.document))
     Path("gate.toml").write_text('[[gate]]\nmetric = "accuracy"\nmin = 0.5\nby = "class"\n')
     command = (
