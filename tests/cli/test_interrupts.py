@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from backlight.train.journal import Journal
 from tests.cli.running import CommandLine
 
 DATA = "shapes:n=60,size=16,classes=3"
-
-
-@pytest.fixture(autouse=True)
-def _heeds_interrupts() -> Iterator[None]:
-    # Shells start what runs in the background with SIGINT ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

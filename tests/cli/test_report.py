@@ -10,7 +10,7 @@ def test_a_folder_becomes_a_page(backlight: CommandLine, photographs: Path, smal
     out = tmp_path / "page.html"
     ran = backlight("report", photographs, "--model", small_model, "--out", out, "--json")
     assert ran.status == 0
-    assert ran.json.keys() == {"html", "pictures", "seconds", "failed", "model"}
+    assert ran.json.keys() == {"html", "pictures", "seconds", "failed", "model", "warnings"}
     assert (ran.json["html"], ran.json["pictures"], ran.json["failed"]) == (str(out), 2, [])
     page = read(out)
     assert f"backlight report {photographs}" in page.text

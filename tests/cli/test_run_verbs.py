@@ -101,7 +101,7 @@ def test_the_runs_own_pictures_are_known_again_resized_and_without_broken_ones(
     ("content", "message"),
     [
         (None, "does not exist"),
-        ("{}", "cannot be read"),
+        ("{}", "temperature is absent"),
         ('{"temperature": 0, "weights": ""}', "above 0"),
         ('{"temperature": NaN, "weights": ""}', "above 0"),
         ('{"temperature": 1.5, "weights": ""}', "other weights"),
