@@ -80,8 +80,8 @@ class DataExplanations(Displayed):
         if not path.is_file():
             return None
         heat = load_arrays(path).get("heat")
-        if heat is None or heat.ndim != 2 or heat.dtype != np.float32:
-            raise FileError(path, "holds no map", expected="'heat', float32 [H,W]")
+        if heat is None or heat.ndim != 2 or heat.dtype.kind != "f":
+            raise FileError(path, "holds no map", expected="'heat', floating [H,W]")
         return torch.from_numpy(heat)
 
     def to_json(self) -> dict[str, Any]:
