@@ -71,6 +71,8 @@ def as_text(name: str | os.PathLike[str]) -> str:
 
 
 def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte of a name that is no UTF-8, spelled as `as_text` spells it
+        return as_text(character)
     return character.encode("unicode_escape").decode()
 
 

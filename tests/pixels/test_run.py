@@ -91,11 +91,11 @@ def test_no_broken_or_hostile_file_is_a_run(tmp_path: Path) -> None:
     path = saved(tmp_path)
     for data in broken_files(torch.load(path, weights_only=True)).values():
         torch.save(data, path)
-        with pytest.raises(FileError, match="is not a saved run"):
+        with pytest.raises(FileError, match="a file written by Run.save"):
             Run.load(path)
     for content in (b"", b"text", pickle.dumps(Bomb()), pickle.dumps({"t": 1})):
         path.write_bytes(content)
-        with pytest.raises(FileError, match="is not a saved run"):
+        with pytest.raises(FileError, match="a file written by Run.save"):
             Run.load(path)
 
 
@@ -104,12 +104,12 @@ def test_a_truncated_file_is_no_run(tmp_path: Path) -> None:
     data = path.read_bytes()
     for size in (10, len(data) // 2, len(data) - 5):
         path.write_bytes(data[:size])
-        with pytest.raises(FileError, match="is not a saved run"):
+        with pytest.raises(FileError, match="a file written by Run.save"):
             Run.load(path)
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="there is no such file"):
+    with pytest.raises(FileError, match="does not exist"):
         Run.load(tmp_path / "nowhere.pt")
 
 
