@@ -55,7 +55,7 @@ class NormalizedActivation(nn.BatchNorm2d):
     """Normalize, and apply ReLU6 where `active`.
 
     >>> import torch
-    >>> float(NormalizedActivation(3).eval()(torch.full((1, 3, 2, 2), 9.0)).max())
+    >>> NormalizedActivation(3).eval()(torch.full((1, 3, 2, 2), 9.0)).max().item()
     6.0
     """
 
