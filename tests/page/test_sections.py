@@ -42,7 +42,7 @@ def test_every_term_has_a_sentence() -> None:
 
 
 def test_names_that_are_no_text_or_reorder_it_can_be_shown() -> None:
-    markup = render("skipped.html", {"failed": [("caf\xe9\u202egpj.exe", "broken\x1b[31m")]})
+    markup = render("skipped.html", {"failed": [("caf\udce9\u202egpj.exe", "broken\x1b[31m")]})
     assert "caf\\xe9\\u202egpj.exe" in markup
     assert "broken\\x1b[31m" in markup
     markup.encode("utf-8")
