@@ -53,7 +53,7 @@ bench: setup
 AUDIT := backlight-out/audit-demo
 audit: setup
 	rm -rf $(AUDIT)
-	$(BIN)/python examples/audit_demo.py $(AUDIT)
+	$(BIN)/python examples/audit/demo.py $(AUDIT)
 	$(BIN)/backlight audit --model $(AUDIT)/model --data $(AUDIT)/data --train $(AUDIT)/data --out $(AUDIT)/page
 
 report: setup

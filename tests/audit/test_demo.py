@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def demo() -> ModuleType:
     """Import the example."""
-    spec = importlib.util.spec_from_file_location("audit_demo", ROOT / "examples" / "audit_demo.py")
+    spec = importlib.util.spec_from_file_location("audit_demo", ROOT / "examples" / "audit" / "demo.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
