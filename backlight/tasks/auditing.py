@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,30 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
     if not engine.is_main:
         return Outcome(result=found)
     parts = {"data": data, "train": train, "against": against}
+    document = _document(request, folder, found, classifier, second, parts)
+    verdict = None if gates is None else _judged(document, gates, folder)
+    document |= {"gates": [] if verdict is None else verdict.to_json()["gates"]}
+    document["seconds"] = round(time.perf_counter() - start, 3)
+    files = _write(request, folder, found, classifier, parts, document, verdict)
+    return Outcome(
+        plain_json(document),
+        (*_lines(found, classifier, data_title(data), folder), *(() if verdict is None else verdict.lines())),
+        files,
+        found.failed,
+        (*doubts_of(classifier), *told(data), *(() if verdict is None else verdict.notes)),
+        found,
+        passed=True if verdict is None else verdict.passed,
+    )
+
+
+def _document(
+    request: AuditRequest,
+    folder: ResultFolder,
+    found: Audit,
+    classifier: Classifier,
+    second: Classifier | None,
+    parts: Mapping[str, Dataset | None],
+) -> dict[str, Any]:
     document = with_model(classifier, found.to_json()) | {
         **{name: None if one is None else _about(one) for name, one in parts.items()},
         "request": request.described,
@@ -151,11 +175,22 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
     }
     if second is not None:
         document["second"] = with_model(second, {})
-    verdict = None if gates is None else _judged(document, gates, folder)
-    document |= {"gates": [] if verdict is None else verdict.to_json()["gates"]}
-    document["seconds"] = round(time.perf_counter() - start, 3)
+    return document
+
+
+def _write(
+    request: AuditRequest,
+    folder: ResultFolder,
+    found: Audit,
+    classifier: Classifier,
+    parts: Mapping[str, Dataset | None],
+    document: dict[str, Any],
+    verdict: Verdict | None,
+) -> tuple[Path, ...]:
     exports = request.out / "audit-tables"
     written = write_exports(found.findings, exports)
+    data = parts["data"]
+    assert data is not None
     facts = AuditFacts(
         data_title(data),
         _facts(found, parts, document["seconds"]),
@@ -174,15 +209,7 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
             command=request.command, title=f"Audit of {classifier.title} on {facts.data}", data=facts.data, leads=True
         ),
     )
-    return Outcome(
-        plain_json(document),
-        (*_lines(found, classifier, facts.data, folder), *(() if verdict is None else verdict.lines())),
-        (*files, *written),
-        found.failed,
-        (*doubts_of(classifier), *told(data), *(() if verdict is None else verdict.notes)),
-        found,
-        passed=True if verdict is None else verdict.passed,
-    )
+    return (*files, *written)
 
 
 def _judged(document: dict[str, Any], gates: tuple[Gate, ...], folder: ResultFolder) -> Verdict:
@@ -201,7 +228,7 @@ def _about(data: Dataset) -> dict[str, Any]:
     return {"name": data.name, "split": data.split, "n": len(data), "fingerprint": data.fingerprint()}
 
 
-def _facts(found: Audit, parts: dict[str, Dataset | None], seconds: float) -> dict[str, str]:
+def _facts(found: Audit, parts: Mapping[str, Dataset | None], seconds: float) -> dict[str, str]:
     titles = {"data": "data", "train": "training data", "against": "data of the field"}
     about = {
         titles[name]: f"{data_title(one)}, {counted(len(one), 'picture')}, fingerprint {one.fingerprint()}"
