@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from backlight.data.dataset import Dataset
+from backlight.data.fitted import to_pil
 from backlight.data.load import load_splits
-from backlight.data.pictures import to_pil
 from backlight.evaluate import evaluate
 from backlight.runs.log import read_log
 from backlight.train import fit

@@ -23,8 +23,10 @@ from backlight.core.fingerprint import fingerprint
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.data.dataset import Dataset
+from backlight.data.decoded import THREADS
 from backlight.data.duplicates import take_print
-from backlight.data.pictures import THREADS, fit, stack, whole
+from backlight.data.fitted import fit, whole
+from backlight.data.pictures import stack
 from backlight.evaluate.samples import check_one_class, match_labels
 from backlight.images import to_floats, to_levels
 from backlight.images.properties import picture_properties

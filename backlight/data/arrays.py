@@ -14,7 +14,8 @@ from torch import Tensor
 from backlight.core.errors import DataError, FileError
 from backlight.core.reading import open_regular, unpack_limit
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import Memory, PictureSource, from_encoded
+from backlight.data.decoded import from_encoded
+from backlight.data.pictures import Memory, PictureSource
 from backlight.data.splits import NAMES, number_labels
 
 SIZE_LIMIT = 16 * 2**30

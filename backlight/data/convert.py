@@ -19,7 +19,7 @@ from backlight.core.files import require_new
 from backlight.core.locks import held, hidden_beside
 from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import to_pil
+from backlight.data.fitted import to_pil
 from backlight.data.splits import Splits
 from backlight.images import write_png
 

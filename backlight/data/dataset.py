@@ -16,7 +16,9 @@ from backlight.core.display import Displayed
 from backlight.core.errors import DataError, Failure, FileError, counted
 from backlight.core.progress import Progress, reporting
 from backlight.core.random import Random
-from backlight.data.pictures import THREADS, Memory, PictureSource, fitted, select, stack, try_one
+from backlight.data.decoded import THREADS
+from backlight.data.fitted import fitted
+from backlight.data.pictures import Memory, PictureSource, select, stack, try_one
 from backlight.images import Resize, to_floats
 
 Rows = slice | Tensor | Sequence[int] | range

@@ -11,8 +11,8 @@ import torch
 from backlight.core.errors import DataError, Failure, counted
 from backlight.core.escaping import as_text
 from backlight.data.dataset import Dataset
+from backlight.data.decoded import from_paths
 from backlight.data.lists import read_picture_list
-from backlight.data.pictures import from_paths
 from backlight.data.splits import number_labels, part_of, sort_names
 from backlight.images import Search, find_pictures, search_folder
 from backlight.images.search import is_system, refusal

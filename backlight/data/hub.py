@@ -10,8 +10,8 @@ from backlight.core.errors import DataError, UsageError
 from backlight.core.reading import read_bytes
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
+from backlight.data.decoded import from_encoded
 from backlight.data.parquet import LABELS
-from backlight.data.pictures import from_encoded
 from backlight.data.splits import part_of
 from backlight.data.webdataset import MEMBER_LIMIT
 

@@ -16,8 +16,10 @@ from torch import Tensor
 from backlight.core.errors import Failure, FileError, counted
 from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
+from backlight.data.decoded import THREADS
 from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
-from backlight.data.pictures import THREADS, to_pil, try_one
+from backlight.data.fitted import to_pil
+from backlight.data.pictures import try_one
 from backlight.data.splits import Splits
 from backlight.images import DECODING
 from backlight.images.sheets import grid

@@ -12,7 +12,7 @@ import numpy as np
 from backlight.core.errors import DataError
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import from_encoded
+from backlight.data.decoded import from_encoded
 from backlight.data.splits import NAMES, part_of
 from backlight.table.stored import read_arrow
 

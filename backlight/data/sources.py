@@ -19,8 +19,8 @@ from backlight.core.plugins import Registry
 from backlight.data.arrays import read_npz
 from backlight.data.cifar import is_cifar, read_cifar
 from backlight.data.dataset import Dataset
+from backlight.data.drawn import Drawing
 from backlight.data.folders import class_folders, read_folder, read_list, read_pictures
-from backlight.data.pictures import Drawing
 from backlight.data.shapes import Shapes
 
 LISTS = (".txt", ".csv", ".tsv", ".lst")

@@ -8,7 +8,10 @@ from torch import Tensor
 
 from backlight.core.errors import FileError
 from backlight.core.fingerprint import fingerprint
-from backlight.data.pictures import Decoded, Drawing, Fitted, Joined, PictureSource, Selected, try_one
+from backlight.data.decoded import Decoded
+from backlight.data.drawn import Drawing
+from backlight.data.fitted import Fitted
+from backlight.data.pictures import Joined, PictureSource, Selected, try_one
 
 
 def stamps(pictures: PictureSource, rows: Sequence[int]) -> list[str]:

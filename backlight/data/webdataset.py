@@ -13,7 +13,7 @@ from backlight.core.errors import BacklightError, DataError, FileError
 from backlight.core.reading import open_regular, parse_json
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import from_encoded
+from backlight.data.decoded import from_encoded
 from backlight.data.splits import part_of
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")

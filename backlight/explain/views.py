@@ -11,7 +11,7 @@ from torch import Tensor
 from backlight.classifier import Classifier
 from backlight.core.errors import Failure
 from backlight.data.dataset import Dataset
-from backlight.data.pictures import to_pil
+from backlight.data.fitted import to_pil
 from backlight.images import Picture, to_floats, to_levels
 from backlight.images.resize import CropBox
 

@@ -9,7 +9,9 @@ from PIL import Image, ImageFilter
 from skimage import data
 
 from backlight.audit.kept import HEALTH, PROPERTIES
-from backlight.data.pictures import Memory, from_paths, whole
+from backlight.data.decoded import from_paths
+from backlight.data.fitted import whole
+from backlight.data.pictures import Memory
 from backlight.images import Resize, open_picture
 from backlight.images.properties import LONGEST, picture_properties
 from tests.corrupt.pictures import pattern
