@@ -18,7 +18,8 @@ from backlight.core.reading import read_json
 from backlight.core.schema import record, text, whole
 
 NAME_LENGTH = 40
-_HOLDER = record({"host": text(), "process": whole(), "since": text()})
+_FOLDER_LOCK = ".backlight.lock"
+_HOLDER = record({"host": text(), "process": whole(), "since": text(), "doing": text()})
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def held(path: Path, thing: object, doing: str) -> Iterator[None]:
     The lock belongs to the open file, so the system lets go of it when its process ends, in whatever way.
 
     Raises UsageError that names the holder where another process, or another block in this one, holds it; `doing` is
-    what is done to it. Raises FileError where no file can be.
+    what this block does to it. Raises FileError where no file can be.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "lock.json"
@@ -45,11 +46,11 @@ def held(path: Path, thing: object, doing: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = lock_file(path)
     except BlockingIOError:
-        raise _refusal(path, thing, doing) from None
+        raise _refusal(path, thing) from None
     except OSError as error:
         raise FileError(thing, f"cannot be written: {error.strerror}") from error
     try:
-        _say_who(descriptor, thing)
+        _say_who(descriptor, thing, doing)
         yield
     finally:
         # Gone before it is let go: whoever opens it later opens another file.
@@ -57,6 +58,22 @@ def held(path: Path, thing: object, doing: str) -> Iterator[None]:
         os.close(descriptor)
         if made and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+@contextmanager
+def held_folder(folder: Path, doing: str = "written into") -> Iterator[None]:
+    """Hold a folder that results are written into for the block, so that those of two runs never mix; as `held`.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with held_folder(folder), held_folder(folder):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    backlight.core.errors.UsageError: ... is being written into by process ... on ... since ...
+    """
+    with held(folder / _FOLDER_LOCK, folder, doing):
+        yield
 
 
 def lock_file(path: Path, flags: int = os.O_CREAT) -> int:
@@ -105,9 +122,9 @@ def is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _say_who(descriptor: int, thing: object) -> None:
+def _say_who(descriptor: int, thing: object, doing: str) -> None:
     since = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
-    who = {"host": socket.gethostname(), "process": os.getpid(), "since": since}
+    who = {"host": socket.gethostname(), "process": os.getpid(), "since": since, "doing": doing}
     try:
         os.truncate(descriptor, 0)
         os.write(descriptor, json.dumps(who).encode())
@@ -115,10 +132,11 @@ def _say_who(descriptor: int, thing: object) -> None:
         raise FileError(thing, f"cannot be written: {error.strerror}") from error
 
 
-def _refusal(path: Path, thing: object, doing: str) -> UsageError:
+def _refusal(path: Path, thing: object) -> UsageError:
     try:
         found = read_json(path, _HOLDER, limit=4096)
         who = f"process {found['process']} on {found['host'][:80]} since {found['since'][:40]}"
+        held_by = f"is being {found['doing'][:40]} by {who}"
     except FileError:  # taken or let go at this very moment
-        who = "another process"
-    return UsageError(f"{thing} is being {doing} by {who}", expected="one at a time", hint="another place, or wait")
+        held_by = "is held by another process"
+    return UsageError(f"{thing} {held_by}", expected="one at a time", hint="another place, or wait")

@@ -1,4 +1,4 @@
-"""One training at a time in a run's folder."""
+"""One process at a time that writes into a run's folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "lock.json"
 
 
 @contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path, doing: str = "trained in") -> Iterator[None]:
     """Hold a run's folder for the block; what killed processes left there half written is deleted first.
 
     Raises as `held` does.
@@ -26,6 +26,6 @@ def run_lock(folder: Path) -> Iterator[None]:
     ...
     backlight.core.errors.UsageError: ... is being trained in by process ... on ... since ...
     """
-    with held(folder / NAME, folder, "trained in"):
+    with held(folder / NAME, folder, doing):
         sweep_folder(folder)
         yield

@@ -18,6 +18,7 @@ from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.targets import Target
 from backlight.core.errors import Failure, counted
 from backlight.core.files import name_part, require_new
+from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.images import find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
@@ -79,7 +80,8 @@ def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outco
     )
     paths = find_pictures(request.pictures)[: request.limit]
     classifier = as_classifier(request.model, request.seed)
-    done, failed = attack_pictures(classifier, paths, request, progress=progress)
+    with held_folder(request.out):
+        done, failed = attack_pictures(classifier, paths, request, progress=progress)
     files = [file for one in done for file in (one.png, one.perturbation_png)]
     return one_per_input(
         done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=doubts_of(classifier), result=done

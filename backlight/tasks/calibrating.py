@@ -10,6 +10,7 @@ from backlight.classifier import Classifier
 from backlight.core.errors import DataError, UsageError, counted
 from backlight.core.escaping import json_text
 from backlight.core.files import require_new, write_text
+from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.data import Dataset, load_data
 from backlight.data.load import load_splits
@@ -19,6 +20,7 @@ from backlight.evaluate import calibrate as find_temperature
 from backlight.evaluate import evaluate as evaluate_classifier
 from backlight.evaluate.temperature import CALIBRATION, write_calibration
 from backlight.runs.folder import RunFolder, is_run
+from backlight.runs.lock import run_lock
 from backlight.tasks.loading import (
     Model,
     ModelRequest,
@@ -72,6 +74,12 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
     name = model_name(model)
     other_weights = isinstance(model, ModelRequest) and (model.weights is not None or model.random)
     run = Path(name) if is_run(name) and not isinstance(model, Classifier) and not other_weights else None
+    with run_lock(run, "calibrated") if run else held_folder(request.out):
+        return _calibrate(request, model, run, progress)
+
+
+def _calibrate(request: CalibrateRequest, model: Model, run: Path | None, progress: Progress | None) -> Outcome:
+    name = model_name(model)
     target = require_new((run or request.out) / CALIBRATION, request.force)
     known = (RunFolder(run).info.get("data") or {}) if run else {}
     spec = request.data or str(known.get("name", ""))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.core.errors import counted
+from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.corrupt.converted import corrupted, parse_corruption
 from backlight.data import load_splits
@@ -55,13 +57,15 @@ def inspect_data(request: InspectDataRequest, *, progress: Progress | None = Non
     splits = load_splits(request.data, follow_links=request.follow_links)
     found = inspect_splits(splits, progress)
     sheet, page = request.out / _SHEET, request.out / _PAGE
-    kept = [path for path in (sheet, page) if os.path.lexists(path) and not request.force]
-    if sheet not in kept and len(found.table):
-        write_png(sheet, contact_sheet(splits.whole))
-    if page not in kept:
-        title = f"What {splits.whole.name.rsplit('/', 1)[-1]} holds"
-        sections, name = inspection_sections(found, splits), data_title(splits.whole)
-        write_page(page, sections, title=title, seconds=time.perf_counter() - start, about=about(data=name))
+    kept = _kept(request, sheet, page)
+    with nullcontext() if len(kept) == 2 else held_folder(request.out):
+        kept = _kept(request, sheet, page)
+        if sheet not in kept and len(found.table):
+            write_png(sheet, contact_sheet(splits.whole))
+        if page not in kept:
+            title = f"What {splits.whole.name.rsplit('/', 1)[-1]} holds"
+            sections, name = inspection_sections(found, splits), data_title(splits.whole)
+            write_page(page, sections, title=title, seconds=time.perf_counter() - start, about=about(data=name))
     files = tuple(path for path in (sheet, page) if path not in kept and path.exists())
     told = {"warnings": found.warnings(), "contact_sheet": sheet, "html": page}
     return Outcome(
@@ -72,6 +76,10 @@ def inspect_data(request: InspectDataRequest, *, progress: Progress | None = Non
         (*splits.whole.notes, *(f"{path} exists already and stays as it is; --force replaces it" for path in kept)),
         result=found,
     )
+
+
+def _kept(request: InspectDataRequest, *files: Path) -> list[Path]:
+    return [path for path in files if os.path.lexists(path) and not request.force]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from backlight.core.errors import Failure, FileError
 from backlight.core.files import require_new
+from backlight.core.locks import held_folder
 from backlight.core.progress import Progress, reporting
 from backlight.denoise import denoise as denoise_images
 from backlight.denoise import quality, sweep_sheet
@@ -65,22 +66,23 @@ def denoise(request: DenoiseRequest, *, progress: Progress | None = None) -> Out
     'gray-denoised.png'
     """
     paths = find_pictures(request.pictures)[: request.limit]
-    done, failed = denoise_pictures(
-        paths,
-        request.out,
-        reference=request.reference,
-        force=request.force,
-        progress=progress,
-        command=request.command,
-        data_norm=request.data_norm,
-        smooth_norm=request.smooth_norm,
-        alpha=request.alpha,
-        lr=request.lr,
-        steps=request.steps,
-        solver=request.solver,
-        seed=request.seed,
-    )
-    sheets = [_sweep(one, request) for one in done] if request.sweep else []
+    with held_folder(request.out):
+        done, failed = denoise_pictures(
+            paths,
+            request.out,
+            reference=request.reference,
+            force=request.force,
+            progress=progress,
+            command=request.command,
+            data_norm=request.data_norm,
+            smooth_norm=request.smooth_norm,
+            alpha=request.alpha,
+            lr=request.lr,
+            steps=request.steps,
+            solver=request.solver,
+            seed=request.seed,
+        )
+        sheets = [_sweep(one, request) for one in done] if request.sweep else []
     lines = [*chain.from_iterable(map(_lines, done)), *map(str, sheets)]
     files = [*(Path(file) for one in done for file in (one.png, one.html)), *sheets]
     return one_per_input(done, failed, lines, files=files, result=done)

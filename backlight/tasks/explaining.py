@@ -14,6 +14,7 @@ from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.targets import Target
 from backlight.core.errors import Failure
 from backlight.core.files import require_new
+from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.core.random import Random
 from backlight.explain import Attribution, Explanations, choose_methods
@@ -76,15 +77,16 @@ def explain(request: ExplainRequest, *, progress: Progress | None = None) -> Out
     choose_methods(request.methods)  # wrong names are told before a model is loaded
     paths = find_pictures(request.pictures)[: request.limit]
     classifier = as_classifier(request.model, request.seed)
-    done, failed = explain_pictures(
-        classifier,
-        paths,
-        request.asked,
-        request.out,
-        batch_size=min(request.batch_size, _AT_ONCE),
-        force=request.force,
-        progress=progress,
-    )
+    with held_folder(request.out):
+        done, failed = explain_pictures(
+            classifier,
+            paths,
+            request.asked,
+            request.out,
+            batch_size=min(request.batch_size, _AT_ONCE),
+            force=request.force,
+            progress=progress,
+        )
     files = [file for picture in done for one in picture.maps for file in (one.png, one.npz)]
     return one_per_input(
         done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=doubts_of(classifier), result=done

@@ -20,6 +20,7 @@ from backlight.core.atomic import atomic
 from backlight.core.errors import ModelError, UsageError, did_you_mean
 from backlight.core.escaping import json_text
 from backlight.core.files import require_new
+from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.core.random import Random
 from backlight.models.sidecar import ONNX_KEY
@@ -109,7 +110,8 @@ def export(request: ExportRequest, *, progress: Progress | None = None) -> Outco
     spec = Path(model_name(request.model))
     name = spec.resolve().name if os.path.isdir(spec) else classifier.name
     target = request.out / f"{file_stem(name)}{FORMATS[request.format]}"
-    made = export_classifier(classifier, target, kind=request.format, force=request.force)
+    with held_folder(request.out):
+        made = export_classifier(classifier, target, kind=request.format, force=request.force)
     lines = (
         str(made.path),
         f"  read back and compared on {made.pictures} pictures: logits differ by at most {made.difference:.2g}",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backlight.classifier.targets import Target
 from backlight.core.errors import Failure
+from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.images import find_pictures
 from backlight.images.intake import unique_stems
@@ -60,24 +61,25 @@ def fool(request: FoolRequest, *, progress: Progress | None = None) -> Outcome:
     classifier, watch = as_classifier(request.model, request.seed), Watch(progress=progress)
     done, failed = list[Made](), list[Failure]()
     stems = dict(zip(paths, unique_stems(paths), strict=True))
-    for path, image in read_each(paths, read_for(classifier), failed):
-        done += write_made(
-            partial(
-                fooling_image,
-                classifier,
-                image,
-                request.target,
-                preset=request.preset,
-                confidence=request.confidence,
-                steps=request.steps,
-                watch=watch,
-                seed=request.seed,
-            ),
-            [f"{stems[path]}-fool"],
-            request.out,
-            title=f"A picture that {classifier.title} takes for something else",
-            about=about(classifier, command=request.command),
-            sheet=f"{stems[path]}-fool-x10",
-            force=request.force,
-        )
+    with held_folder(request.out):
+        for path, image in read_each(paths, read_for(classifier), failed):
+            done += write_made(
+                partial(
+                    fooling_image,
+                    classifier,
+                    image,
+                    request.target,
+                    preset=request.preset,
+                    confidence=request.confidence,
+                    steps=request.steps,
+                    watch=watch,
+                    seed=request.seed,
+                ),
+                [f"{stems[path]}-fool"],
+                request.out,
+                title=f"A picture that {classifier.title} takes for something else",
+                about=about(classifier, command=request.command),
+                sheet=f"{stems[path]}-fool-x10",
+                force=request.force,
+            )
     return made_outcome(classifier, done, failed)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from backlight.core.errors import UsageError
+from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.report.about import about
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
@@ -66,22 +67,23 @@ def style(request: StyleRequest, *, progress: Progress | None = None) -> Outcome
     classifier = as_classifier(request.model, request.seed)
     picture = read_sized(request.content, request.longest, classifier.channels)
     strokes = [read_sized(path, request.longest, classifier.channels)[0] for path in request.styles]
-    done = write_made(
-        partial(
-            style_transfer,
-            classifier,
-            picture,
-            strokes,
-            preset=constants,
-            blend=None if request.blend is None else list(request.blend),
-            keep_colors=request.keep_colors,
-            watch=Watch(request.frames, progress=progress),
-            seed=request.seed,
-        ),
-        ["-".join([request.content.stem, *(path.stem for path in request.styles)])],
-        request.out,
-        title=f"{request.content.stem} in the style of {', '.join(path.stem for path in request.styles)}",
-        about=about(classifier, command=request.command),
-        force=request.force,
-    )
+    with held_folder(request.out):
+        done = write_made(
+            partial(
+                style_transfer,
+                classifier,
+                picture,
+                strokes,
+                preset=constants,
+                blend=None if request.blend is None else list(request.blend),
+                keep_colors=request.keep_colors,
+                watch=Watch(request.frames, progress=progress),
+                seed=request.seed,
+            ),
+            ["-".join([request.content.stem, *(path.stem for path in request.styles)])],
+            request.out,
+            title=f"{request.content.stem} in the style of {', '.join(path.stem for path in request.styles)}",
+            about=about(classifier, command=request.command),
+            force=request.force,
+        )
     return made_outcome(classifier, done)

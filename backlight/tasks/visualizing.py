@@ -11,6 +11,7 @@ from typing import Any
 from backlight.classifier import Classifier
 from backlight.core.errors import Failure, UsageError, did_you_mean
 from backlight.core.grammar import parse_whole
+from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.images import find_pictures
 from backlight.report.about import about
@@ -69,11 +70,12 @@ def visualize(request: VisualizeRequest, *, progress: Progress | None = None) ->
     watch = Watch(request.frames, progress=progress)
     channels = _channels(request.subjects) if what == "feature" else {}
     classifier = as_classifier(request.model, request.seed)
-    if what == "class":
-        return made_outcome(classifier, _classes(classifier, request, watch))
-    if what == "feature":
-        return made_outcome(classifier, _features(classifier, request, channels, watch))
-    return made_outcome(classifier, *_pictures(classifier, request, watch))
+    with held_folder(request.out):
+        if what == "class":
+            return made_outcome(classifier, _classes(classifier, request, watch))
+        if what == "feature":
+            return made_outcome(classifier, _features(classifier, request, channels, watch))
+        return made_outcome(classifier, *_pictures(classifier, request, watch))
 
 
 def _classes(classifier: Classifier, request: VisualizeRequest, watch: Watch) -> list[Made]:

@@ -49,11 +49,11 @@ def test_two_trainings_of_one_process_do_not_mix_either(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"host": 3, "process": -1, "since": "x"})])
+@pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"host": 3, "process": -1, "since": "x", "doing": 1})])
 def test_a_holder_that_says_nothing_usable(tmp_path, content):
     with run_lock(tmp_path):
         (tmp_path / NAME).write_text(content)
-        with pytest.raises(UsageError, match="by another process"), run_lock(tmp_path):
+        with pytest.raises(UsageError, match="held by another process"), run_lock(tmp_path):
             pass
 
 
