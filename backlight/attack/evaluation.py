@@ -31,7 +31,8 @@ from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.core.random import Seed
 from backlight.core.user_code import code_of
-from backlight.data.dataset import Batch, Dataset
+from backlight.data.batch import Batch
+from backlight.data.dataset import Dataset
 from backlight.evaluate.samples import check_labels
 from backlight.pixels import Result
 from backlight.sweep import Advance, Cost, Part, Swept, Task, sweep

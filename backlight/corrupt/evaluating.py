@@ -23,7 +23,8 @@ from backlight.corrupt.registry import CorruptionCard
 from backlight.corrupt.request import CorruptionRequest, view_name
 from backlight.corrupt.shifts import SHIFTS, Shift
 from backlight.corrupt.study import CorruptionStudy
-from backlight.data.dataset import Batch, Dataset
+from backlight.data.batch import Batch
+from backlight.data.dataset import Dataset
 from backlight.evaluate.samples import check_one_class, match_labels
 from backlight.images.resize import Resize
 from backlight.sweep import Part, Task, sweep

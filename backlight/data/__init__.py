@@ -1,7 +1,8 @@
 """Data sets: from files, arrays or drawings to one `Dataset`."""
 
 from backlight.core.errors import Failure
-from backlight.data.dataset import Batch, Dataset
+from backlight.data.batch import Batch
+from backlight.data.dataset import Dataset
 from backlight.data.load import load_data, load_splits
 from backlight.data.splits import Splits
 from backlight.data.trained import TrainedOn, trained_on

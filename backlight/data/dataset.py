@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from backlight.core.display import Displayed
-from backlight.core.errors import DataError, Failure, FileError, counted
-from backlight.core.progress import Progress, reporting
-from backlight.core.random import Random
-from backlight.data.decoded import THREADS
+from backlight.core.errors import DataError, Failure, counted
+from backlight.core.progress import Progress
+from backlight.data.batch import Batch, Rows, row_numbers
+from backlight.data.consistency import check_consistent
 from backlight.data.fitted import fitted
-from backlight.data.pictures import Memory, PictureSource, select, stack, try_one
+from backlight.data.pictures import Memory, PictureSource, select
+from backlight.data.readable import read_all, read_readable, read_stacked, try_all
+from backlight.data.sampling import draw_sample
+from backlight.data.stamps import hash_data
 from backlight.images import Resize, to_floats
-
-Rows = slice | Tensor | Sequence[int] | range
-
-
-class Batch(NamedTuple):
-    """Some images, float [A,C,H,W] in [0,1], with labels int64 [A], ids, and rows int64 [A] in the data set.
-
-    `failed` names the pictures that were asked for and could not be read; they have no place in the rest.
-
-    >>> data = Dataset.of(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), labels=[0, 1, 1, 0], label_names=["a", "b"])
-    >>> batch = data[[3, 1]]
-    >>> batch.images.shape, batch.labels.tolist(), batch.ids
-    (torch.Size([2, 3, 8, 8]), [0, 1], ['3', '1'])
-    """
-
-    images: Tensor
-    labels: Tensor
-    ids: list[str]
-    rows: Tensor
-    failed: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,27 +51,7 @@ class Dataset(Displayed):
     views: Mapping[str, PictureSource] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        lengths = (len(self.pictures), len(self.ids), len(self.labels))
-        if len(set(lengths)) > 1:
-            raise DataError("{} pictures, {} ids, {} labels".format(*lengths), expected="equal numbers")
-        if self.targets is not None and tuple(self.targets.shape) != (len(self.ids), len(self.label_names)):
-            expected = f"[{len(self.ids)},{len(self.label_names)}], a column per class"
-            raise DataError(f"targets of shape {tuple(self.targets.shape)}", expected=expected)
-        for name in (*self.ids, *self.label_names):
-            if not name.isascii() and name != name.encode("utf-8", "replace").decode():
-                raise DataError(f"the name {ascii(name)} is not text", expected="names in UTF-8")
-        if len(set(self.ids)) < len(self.ids):
-            twice = Counter(self.ids).most_common(1)[0][0]
-            raise DataError(f"id {twice!r} occurs twice", expected="one id per picture")
-        if len(set(self.label_names)) < len(self.label_names):
-            raise DataError(f"label names that repeat: {self.label_names}", expected="one name per class")
-        if len(self.labels):
-            low, high = int(self.labels.min()), int(self.labels.max())
-            if low < -1 or high >= len(self.label_names):
-                raise DataError(
-                    f"labels from {low} to {high} with {len(self.label_names)} label names",
-                    expected=f"labels 0..{len(self.label_names) - 1}",
-                )
+        check_consistent(len(self.pictures), self.ids, self.labels, self.label_names, self.targets)
 
     @staticmethod
     def of(
@@ -129,13 +88,13 @@ class Dataset(Displayed):
 
     def read(self, rows: Rows) -> Tensor:
         """Return pixels as stored, uint8 [A,C,H,W]; raises `FileError` for a broken picture."""
-        return self.pictures.read(self._rows(rows).tolist())
+        return self.pictures.read(row_numbers(rows, len(self)).tolist())
 
     def mask(self, name: str, rows: Rows) -> Tensor:
         """Return a mask, bool [A,H,W]; raises `DataError` when there is none of that name."""
         if name not in self.masks:
             raise DataError(f"no mask {name!r}", expected=f"one of {sorted(self.masks)}")
-        return self.masks[name].read(self._rows(rows).tolist())[:, 0].bool()
+        return self.masks[name].read(row_numbers(rows, len(self)).tolist())[:, 0].bool()
 
     def view(self, name: str) -> Dataset:
         """Return the same things with their other pictures of that name; raises `DataError` when there are none.
@@ -151,18 +110,18 @@ class Dataset(Displayed):
 
     def __getitem__(self, rows: Rows) -> Batch:
         """Return these rows as a batch; raises `FileError` for a broken picture."""
-        wanted = self._rows(rows)
+        wanted = row_numbers(rows, len(self))
         return self._batch(self.read(wanted), wanted)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Yield all pictures in order, broken ones named in `failed` and left out."""
         for rows in torch.arange(len(self)).split(size):
-            good, pixels, failed = self._pixels(rows)
+            good, pixels, failed = read_stacked(self.pictures, self.ids, rows)
             yield self._batch(pixels, good, failed)
 
     def take(self, rows: Rows) -> Dataset:
         """Keep these rows, in this order."""
-        wanted = self._rows(rows)
+        wanted = row_numbers(rows, len(self))
         chosen = tuple(self.ids[row] for row in wanted.tolist())
         masks = {name: select(mask, wanted) for name, mask in self.masks.items()}
         targets = None if self.targets is None else self.targets[wanted]
@@ -242,38 +201,20 @@ class Dataset(Displayed):
         """Decode everything once into one tensor; broken pictures are left out and named in `failed`."""
         if isinstance(self.pictures, Memory):
             return self
-        kept, blocks, failed = [], [], list(self.failed)
-        with reporting(progress, len(self), f"read {self.name}") as advance:
-            for rows in torch.arange(len(self)).split(1024):
-                good, pixels, broken = self._pixels(rows)
-                kept.append(good)
-                blocks += [pixels] if len(good) else []
-                failed += broken
-                advance(len(rows))
-        memory = Memory(_concatenate(blocks))
-        return replace(self.take(torch.cat(kept)), pictures=memory, failed=tuple(failed))
+        kept, memory, failed = read_all(self.pictures, self.ids, f"read {self.name}", progress)
+        return replace(self.take(kept), pictures=memory, failed=(*self.failed, *failed))
 
     def checked(self, progress: Progress | None = None) -> Dataset:
         """Decode everything once, keep nothing of it, and leave the broken pictures out."""
         if isinstance(self.pictures, Memory):
             return self
-        kept, failed = [], list(self.failed)
-        with reporting(progress, len(self), f"check {self.name}") as advance:
-            for rows in torch.arange(len(self)).split(64):
-                good, _, broken = self.readable(rows)
-                kept.append(good)
-                failed += broken
-                advance(len(rows))
-        return replace(self.take(torch.cat(kept)), failed=tuple(failed)) if failed else self
+        kept, broken = try_all(self.pictures, self.ids, f"check {self.name}", progress)
+        failed = (*self.failed, *broken)
+        return replace(self.take(kept), failed=failed) if failed else self
 
     def readable(self, rows: Rows) -> tuple[Tensor, list[Tensor], tuple[Failure, ...]]:
         """Read what can be read: the rows int64 [A], their pictures uint8 [C,H,W] of any sizes, and what failed."""
-        wanted = self._rows(rows).tolist()
-        with ThreadPoolExecutor(THREADS) as pool:
-            tried = dict(zip(wanted, pool.map(lambda row: try_one(self.pictures, row), wanted)))
-        good = {row: image for row, image in tried.items() if isinstance(image, Tensor)}
-        failed = [Failure.of(self.ids[row], image) for row, image in tried.items() if isinstance(image, FileError)]
-        return torch.tensor(list(good), dtype=torch.int64), list(good.values()), tuple(failed)
+        return read_readable(self.pictures, self.ids, row_numbers(rows, len(self)).tolist())
 
     def fingerprint(self) -> str:
         """Hash ids, labels, names and the pixels of 16 pictures, to recognize the same data again.
@@ -282,69 +223,8 @@ class Dataset(Displayed):
         >>> data.fingerprint() == data.take([0, 1]).fingerprint() != data.take([0]).fingerprint()
         True
         """
-        digest = hashlib.blake2b(digest_size=16)
-        for text in (*self.ids, "", *self.label_names):
-            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-        digest.update(self.labels.numpy().tobytes())
-        if self.targets is not None:
-            digest.update(self.targets.numpy().tobytes())
-        for row in torch.linspace(0, len(self) - 1, min(16, len(self))).long().tolist():
-            image = try_one(self.pictures, row)
-            if isinstance(image, Tensor):
-                digest.update(str(tuple(image.shape)).encode() + image.contiguous().numpy().tobytes())
-        return digest.hexdigest()
-
-    def _rows(self, rows: Rows) -> Tensor:
-        if isinstance(rows, slice):
-            return torch.arange(len(self))[rows]
-        wanted = torch.as_tensor(rows)
-        return wanted.nonzero()[:, 0] if wanted.dtype == torch.bool else wanted.long().reshape(-1)
+        return hash_data(self.pictures, self.ids, self.labels, self.label_names, self.targets)
 
     def _batch(self, pixels: Tensor, rows: Tensor, failed: tuple[Failure, ...] = ()) -> Batch:
         ids = [self.ids[row] for row in rows.tolist()]
         return Batch(to_floats(pixels), self.labels[rows], ids, rows, failed)
-
-    def _pixels(self, rows: Tensor) -> tuple[Tensor, Tensor, tuple[Failure, ...]]:
-        try:
-            return rows, self.read(rows), ()
-        except FileError:
-            good, images, failed = self.readable(rows)
-            return good, stack(images), failed
-
-
-def draw_sample(labels: Tensor, ids: Sequence[str], count: int, seed: int) -> Tensor:
-    """Draw `count` rows, int64 and in order, in proportion to the classes of `labels` int64 [N] by largest remainders.
-
-    >>> draw_sample(torch.tensor([0, 0, 0, 0, 1]), ["a", "b", "c", "d", "e"], 2, seed=0)[-1]
-    tensor(4)
-    """
-    order = Random(("sample", seed), list(ids)).uniform(dtype=torch.float64).argsort(stable=True)
-    order = order[labels[order].argsort(stable=True)]
-    sizes = labels[order].unique_consecutive(return_counts=True)[1]
-    exact = sizes.double() * count / len(labels)
-    taken = exact.floor().long()
-    if count >= len(sizes):
-        taken = taken.clamp(min=1)
-    while (left := count - int(taken.sum())) != 0:
-        step = 1 if left > 0 else -1
-        open_to_change = (taken + step <= sizes) & (taken + step >= (1 if count >= len(sizes) else 0))
-        lacking = torch.where(open_to_change, step * (exact - taken), -torch.inf)
-        most = lacking.argsort(descending=True, stable=True)[: min(abs(left), int(open_to_change.sum()))]
-        taken[most] += step
-    chosen = [members[:number] for members, number in zip(order.split(sizes.tolist()), taken.tolist())]
-    return torch.cat(chosen).sort().values
-
-
-def _concatenate(blocks: list[Tensor]) -> Tensor:
-    """Join blocks, letting each one go as soon as it is copied: the peak is one copy and one block."""
-    if not blocks:
-        return stack([])
-    whole = blocks[0].new_empty(sum(map(len, blocks)), *blocks[0].shape[1:])
-    start = 0
-    while blocks:
-        block = blocks.pop(0)
-        if block.shape[1:] != whole.shape[1:]:
-            stack([whole[0], block[0]])
-        whole[start : start + len(block)] = block
-        start += len(block)
-    return whole

@@ -1,9 +1,11 @@
-"""What tells that a picture is still the same, without decoding it."""
+"""What tells that a picture is still the same, without decoding it, and that a data set is."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from backlight.core.errors import FileError
@@ -20,7 +22,6 @@ def stamps(pictures: PictureSource, rows: Sequence[int]) -> list[str]:
     Files and encoded pictures are told by their bytes and how they are made to fit, drawings by their description,
     all others by their pixels.
 
-    >>> import torch
     >>> from backlight.data.pictures import Memory
     >>> first, second = stamps(Memory(torch.tensor([0, 1], dtype=torch.uint8).view(2, 1, 1, 1)), [0, 1])
     >>> first == second
@@ -48,3 +49,20 @@ def _stamp(pictures: PictureSource, row: int) -> str:
             return str(error)
     found = try_one(pictures, row)
     return fingerprint(found if isinstance(found, Tensor) else str(found))
+
+
+def hash_data(
+    pictures: PictureSource, ids: Sequence[str], labels: Tensor, label_names: Sequence[str], targets: Tensor | None
+) -> str:
+    """Hash ids, labels, names and the pixels of 16 pictures."""
+    digest = hashlib.blake2b(digest_size=16)
+    for text in (*ids, "", *label_names):
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    digest.update(labels.numpy().tobytes())
+    if targets is not None:
+        digest.update(targets.numpy().tobytes())
+    for row in torch.linspace(0, len(ids) - 1, min(16, len(ids))).long().tolist():
+        image = try_one(pictures, row)
+        if isinstance(image, Tensor):
+            digest.update(str(tuple(image.shape)).encode() + image.contiguous().numpy().tobytes())
+    return digest.hexdigest()
