@@ -51,6 +51,7 @@ ATTACKS = {
 CASES = [(name, norm) for name, (_, norms) in ATTACKS.items() for norm in norms]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(
     case=st.sampled_from(CASES),

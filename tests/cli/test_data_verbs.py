@@ -109,6 +109,7 @@ for words in {commands!r}:
 """
 
 
+@pytest.mark.slow
 def test_verbs_in_two_processes_say_once_what_one_says(tmp_path: Path) -> None:
     def commands(name: str) -> list[list[str]]:
         run, out, words = str(tmp_path / f"run {name}"), str(tmp_path / name), [*map(str, TRAINING)]

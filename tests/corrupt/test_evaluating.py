@@ -205,6 +205,7 @@ if engine.is_main:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [True, False])
 def test_all_kinds_and_shifts_are_the_same_for_any_number_of_processes(kept: bool, tmp_path: Path) -> None:
     tables = []

@@ -132,6 +132,7 @@ def test_attention_is_complete_too(fused: bool) -> None:
     assert gap(Tokens(fused), size=8) < 1e-9
 
 
+@pytest.mark.slow
 def test_the_embedded_model_is_complete() -> None:
     default = backlight.load("efficientnet_lite0", device="cpu")
     net = default.module.double()

@@ -160,6 +160,7 @@ def test_finished_blocks_are_read_back_only_for_the_same_things(tmp_path: Path) 
     assert calls > 0
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_block_whatever_the_number_of_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     alive: list[weakref.ref[Tensor]] = []
     most = 0
@@ -298,6 +299,7 @@ except SystemExit as end:
 )
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_table_that_one_does(tmp_path: Path) -> None:
     words = ["backlight", *command(tmp_path, SOME, "--score", "--out", str(tmp_path / "two"))]
     document = json.loads(run_processes(_TOGETHER.format(words=words)))

@@ -24,6 +24,7 @@ from backlight.runs.history import History
 from tests.attack.nets import pictures, sharp_net
 from tests.report.reading import read, stored
 
+pytestmark = pytest.mark.slow
 SWITCHES = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",

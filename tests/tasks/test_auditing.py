@@ -22,6 +22,7 @@ def audited(model: str | Classifier, out: Path, split: str | None = None, **more
     return {one["name"]: one for one in tasks.audit(request).document["findings"]}
 
 
+@pytest.mark.slow
 def test_labels_that_a_run_was_trained_on_are_said_to_be_seen(tmp_path: Path) -> None:
     run = tmp_path / "run"
     tasks.train(tasks.TrainRequest(DATA, run, settings=("epochs=1",)))
@@ -31,6 +32,7 @@ def test_labels_that_a_run_was_trained_on_are_said_to_be_seen(tmp_path: Path) ->
     assert "seen these labels" not in told["test"]["sentence"]
 
 
+@pytest.mark.slow
 def test_a_column_of_a_list_is_tried_as_slices(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Classifier.from_module(

@@ -52,6 +52,7 @@ if engine.is_main:
     )
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_with_statistics_and_attacks_resumes_with_the_same_bits(tmp_path: Path) -> None:
     together(
         """
@@ -85,6 +86,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_two_take_the_steps_of_one(tmp_path: Path, settings: str) -> None:
     script = f"""
