@@ -125,7 +125,7 @@ def match_names(names: Sequence[str], labels: Sequence[str], aliases: Mapping[st
     ways: list[dict[str, int]] = [exact, dict(aliases), _unambiguous(labels, aliases)]
     ways.append({str(index): index for index in range(len(labels))})
     for place, known in enumerate(ways):
-        keys = [normal(name).casefold() if place == 2 else normal(name) for name in names]
+        keys = [normal(name).strip().casefold() if place == 2 else normal(name) for name in names]
         found = [known[key] for key in keys if key in known]
         if len(found) == len(names) and len(set(found)) == len(found):
             return found

@@ -102,6 +102,25 @@ def read_text(path: Name, *, limit: int = TEXT_LIMIT, expected: str = "text in U
         raise FileError(path, "is not a text file", expected=expected) from None
 
 
+def read_names(path: Name, *, limit: int = TEXT_LIMIT, expected: str = "names of files") -> str:
+    r"""Read text that names files: as `read_text`, but bytes that are no UTF-8 stand as `os.fsdecode` has them.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "list.txt"
+    >>> _ = path.write_bytes(b"caf\xe9.png cat")
+    >>> read_names(path)
+    'caf\udce9.png cat'
+    """
+    found = read_bytes(path, limit=limit, expected=expected)
+    try:
+        return found.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if b"\0" in found:  # no name holds one, and every picture and archive does
+            raise FileError(path, "is not a text file", expected=expected) from None
+        return found.decode("utf-8-sig", "surrogateescape")
+
+
 def read_json(path: Name, schema: Schema | None = None, *, limit: int = JSON_LIMIT, expected: str = "JSON") -> Any:
     """Read a JSON document, and hold it against a schema.
 

@@ -66,7 +66,7 @@ def split(text: str) -> tuple[Path, str]:
 def run_file(path: Path) -> ModuleType:
     """Run a file anew as a module of its own; whatever it raises passes through."""
     # Registered under a name of its own: dataclasses and pickle look their module up.
-    name = f"backlight_user_{hashlib.blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()}"
+    name = f"backlight_user_{hashlib.blake2b(os.fsencode(path.resolve()), digest_size=6).hexdigest()}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None  # a .py file always has one

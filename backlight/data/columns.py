@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.core.errors import FileError
-from backlight.core.reading import read_text
+from backlight.core.reading import read_names
 
 PATHS = ("path", "file", "filename", "image", "image_id", "id") + (
     *("file_name", "filepath", "file_path", "image_path", "image_name", "image_file", "img", "picture"),
@@ -65,7 +65,8 @@ def read_columns(path: Path, is_picture: Callable[[str], bool] = lambda name: Fa
     Empty rows and those that begin with # are left out. The first row names the columns where one of them is a usual
     name for paths (see `PATHS`), unless `is_picture` says that it is the path of a picture.
 
-    Raises FileError for files that are no text, no regular file or too large.
+    Cells may hold names that are no UTF-8, as `os.fsdecode` has them. Raises FileError for files that are no text, no
+    regular file or too large.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a.csv"
@@ -73,7 +74,7 @@ def read_columns(path: Path, is_picture: Callable[[str], bool] = lambda name: Fa
     >>> read_columns(path).header, read_columns(path).rows
     (('id', 'breed'), (('000', 'pug'),))
     """
-    text = read_text(path, expected="rows of text, such as 'path label'")
+    text = read_names(path, expected="rows of text, such as 'path label'")
     separator = _separator(text)
     try:
         split = _split_blanks(text) if separator is None else _split(text, separator)
@@ -107,13 +108,15 @@ def _separator(text: str) -> str | None:
     lines = [line for line in text[: 2**16].splitlines() if line.strip() and not line.lstrip().startswith("#")]
     looked_at = "\n".join(lines[:_LOOKED_AT])
 
-    def agreement(separator: str) -> int:
+    def agreement(separator: str) -> tuple[int, int]:
+        """Count the rows that agree, and all: a quoted name of several lines is in one row."""
         try:
             widths = [len(row) for _, row in _split(looked_at, separator) if row]
         except csv.Error:
-            return 0
-        return max((widths.count(width) for width in set(widths) if width > 1), default=0)
+            return 0, 1
+        return max((widths.count(width) for width in set(widths) if width > 1), default=0), len(widths)
 
-    best = max(_SEPARATORS, key=agreement)
+    best = max(_SEPARATORS, key=lambda separator: agreement(separator)[0])
+    agreeing, rows = agreement(best)
     # A comma in some of the names is no separator: at least half of the rows have to agree.
-    return best if 2 * agreement(best) >= max(1, len(lines[:_LOOKED_AT])) else None
+    return best if 2 * agreeing >= max(1, rows) else None

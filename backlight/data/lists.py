@@ -6,12 +6,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from backlight.core.errors import Failure, FileError, counted
+from backlight.core.escaping import as_text
 from backlight.data.columns import LABELS, PATHS, SEVERAL, SPLITS, Columns, plain, read_columns
 from backlight.data.splits import part_of
 from backlight.images.search import READABLE, is_hidden
@@ -67,8 +68,9 @@ def read_picture_list(path: Path) -> PictureList:
     several = any(len(entry.labels) != 1 for entry in entries)
     repeated = len(listed) - len(entries)
     notes = (f"{counted(repeated, 'row')} of {path.name} name a picture again",) if repeated and not several else ()
-    failed = tuple(Failure(name, "the file is missing") for name in missing)
-    return PictureList([entry for entry, _ in found], [file for _, file in found], failed, several, notes)
+    failed = tuple(Failure(as_text(name), "the file is missing") for name in missing)
+    named = [replace(entry, name=as_text(entry.name)) for entry, _ in found]
+    return PictureList(named, [file for _, file in found], failed, several, notes)
 
 
 def _entries(columns: Columns) -> Iterator[Entry]:
@@ -78,7 +80,7 @@ def _entries(columns: Columns) -> Iterator[Entry]:
     name, part = columns.place(PATHS), columns.place(SPLITS)
     assert name is not None
     marked = _label_columns(columns, {name, part})
-    classes = [columns.header[place] for place in marked] if _are_marks(columns, marked) else None
+    classes = [as_text(columns.header[place]) for place in marked] if _are_marks(columns, marked) else None
     needed = max(name, *marked) + 1
     for line, row in zip(columns.lines, columns.rows):
         if len(row) < needed or not row[name]:
@@ -126,7 +128,7 @@ def _are_marks(columns: Columns, places: list[int]) -> bool:
 def _split_labels(cell: str, column: str = "") -> list[str]:
     """Split a cell at semicolons, and at bars and commas too where its column's name promises several labels."""
     pieces = re.split(r"[;|,]" if plain(column) in SEVERAL else ";", cell)
-    return [label for piece in pieces if (label := piece.strip())]
+    return [as_text(label) for piece in pieces if (label := piece.strip())]
 
 
 def _part(columns: Columns, line: int, row: tuple[str, ...], place: int | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backlight.core.errors import DataError, FileError, UsageError, did_you_mean
+from backlight.core.escaping import as_text
 from backlight.data.columns import PATHS, plain, read_columns
 from backlight.table import Table
 from backlight.table.statistics import wilson
@@ -56,7 +57,7 @@ def read_slices(spec: str) -> dict[str, str]:
         known = list(columns.header) or list(columns.rows[0] if columns.rows else ())
         raise FileError(path, f"has the columns {known}", expected=f"{column!r}, and one of {', '.join(PATHS[:6])}")
     # A row that is too short has no value: its picture stands with those that the file does not name.
-    rows = [tuple(row[place] if place < len(row) else "" for place in (key, wanted)) for row in columns.rows]
+    rows = [tuple(as_text(row[place]) if place < len(row) else "" for place in (key, wanted)) for row in columns.rows]
     values = {picture: value for picture, value in rows}
     if len(values) < len(rows):
         raise FileError(path, "names an id twice", expected="one row per id")

@@ -6,61 +6,28 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import Any, cast, get_args, get_type_hints
 
 import pytest
+from typer.models import OptionInfo
 
+from backlight.cli.app import DATA_VERBS, VERBS
 from backlight.sweep.parts import FolderParts
-from tests.cli.hostile_names import CLASSES, NAMES, controls, write_classes, write_pictures
+from tests.cli.hostile_names import CLASSES, NAMES, controls, write_pictures
+from tests.cli.named_commands import COMMANDS, Named, Words, write_named
 from tests.cli.running import CommandLine, Ran
 from tests.cli.test_interrupts import interrupt_after
 
-FACTORY = f"""
-import torch
-from torch import nn
-from backlight import Classifier
-
-def small():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        head = nn.Linear(32, {len(CLASSES)})
-        net = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), head)
-    return Classifier.from_module(net, size=32, mean=(0.5,) * 3, std=(0.2,) * 3)
-"""
-PICTURES = {
-    "predict": (),
-    "explain": ("--methods", "saliency"),
-    "attack": ("--method", "fgsm"),
-    "fool": ("--target", "index:1", "--steps", "2"),
-    "denoise": (),
-    "report": ("--no-pictures", "--methods", "saliency"),
-    "visualize dream": ("--layer", "0", "--steps", "1"),
-    "visualize invert": ("--layer", "0", "--steps", "1"),
-}
-DATA = {
-    "evaluate": ("--table",),
-    "explain": ("--methods", "saliency", "--metrics", "deletion"),
-    "robustness": ("--attack", "fgsm"),
-    "corruptions": ("--kinds", "fog", "--severities", "1"),
-    "report": (),
-}
+BY_NAME = {"data", "train", "against", "slice_", "recipe"}
+"""Options whose text may name a file."""
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("model") / "factory.py"
-    path.write_text(FACTORY)
-    return f"{path}:small"
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pictures(tmp_path_factory.mktemp("names") / CLASSES["no UTF-8"])
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_classes(tmp_path_factory.mktemp("names") / CLASSES["newline"])
+def named(tmp_path_factory: pytest.TempPathFactory) -> Named:
+    return write_named(tmp_path_factory.mktemp("names"))
 
 
 def check(ran: Ran, folder: Path, status: int = 0) -> None:
@@ -76,59 +43,66 @@ def check(ran: Ran, folder: Path, status: int = 0) -> None:
         json.loads(document.read_bytes().decode("utf-8"))
 
 
-@pytest.mark.parametrize("verb", PICTURES)
-def test_pictures_by_any_name(backlight: CommandLine, model: str, pictures: Path, tmp_path: Path, verb: str) -> None:
-    out = () if verb == "predict" else ("--out", tmp_path / "out")
-    words = (*verb.split(), pictures, *PICTURES[verb], *(() if verb == "denoise" else ("--model", model)), *out)
-    said = backlight(*words, "--json")
-    check(said, tmp_path)
-    if isinstance(said.json, list):
-        assert len(said.json) == len(NAMES)
-    if verb != "predict":
-        words = (*words, "--force")
-    ran = backlight(*words)
-    check(ran, tmp_path)
-    assert controls(ran.out) == set()
-
-
-@pytest.mark.parametrize("verb", DATA)
-def test_classes_and_data_sets_by_any_name(
-    backlight: CommandLine, model: str, data: Path, tmp_path: Path, verb: str
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_every_verb_takes_any_name(
+    backlight: CommandLine, named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    words = (verb, "--data", data, "--model", model, *DATA[verb], "--out", tmp_path / CLASSES["no UTF-8"])
-    check(backlight(*words, "--json"), tmp_path)
-    ran = backlight(*words, "--force")
-    check(ran, tmp_path)
-    assert controls(ran.out) == set()
+    monkeypatch.chdir(tmp_path)
+    for words in COMMANDS[kind](named, tmp_path / "json"):
+        said = backlight(*words, "--json")
+        check(said, tmp_path)
+        assert said.json is not None
+    for words in COMMANDS[kind](named, tmp_path / "text"):
+        ran = backlight(*words)
+        check(ran, tmp_path)
+        assert controls(ran.out) == set()
 
 
-def test_training_on_classes_by_any_name(backlight: CommandLine, data: Path, tmp_path: Path) -> None:
-    run, settings = tmp_path / CLASSES["right to left"], ("--epochs", 1, "--model", "simple_net", "--batch-size", 8)
-    trained = backlight("train", "--data", data, "--out", run, *settings)
-    check(trained, tmp_path)
-    assert controls(trained.out) == set()
-    for words in (("evaluate", "--model", run), ("calibrate", run), ("export", run)):
-        given = () if words[0] == "export" else ("--data", data)
-        check(backlight(*words, *given, "--out", tmp_path / words[0] / CLASSES["no UTF-8"], "--json"), tmp_path)
-    assert backlight("inspect", "--model", run, "--write-passport", "--force", "--json").status == 0
+def test_every_verb_and_whatever_it_reads_or_writes_is_asked(named: Named, tmp_path: Path) -> None:
+    asked: dict[str, list[Words]] = {}
+    for commands in COMMANDS.values():
+        for words in commands(named, tmp_path):
+            asked.setdefault(" ".join(map(str, words[: 1 + (words[0] == "data")])), []).append(words)
+    verbs = {name: verb for prefix, group in (("", VERBS), ("data ", DATA_VERBS)) for verb in group
+             for name in [prefix + verb.__name__]}  # fmt: skip
+    assert asked.keys() == verbs.keys()
+    shared: dict[str, list[Words]] = {}
+    for name, verb in verbs.items():
+        for owner, option in _options_of_files(verb):
+            used = [words for words in asked[name] if _given(option, words)]
+            shared.setdefault(f"{owner or name} {option}", []).extend(used)
+    assert [option for option, used in shared.items() if not used] == []
 
 
-@pytest.mark.parametrize("target", ["folder", "set.npz", "set.parquet"])
-def test_data_by_any_name_is_converted_and_read_again(
-    backlight: CommandLine, data: Path, tmp_path: Path, target: str
-) -> None:
-    check(backlight("data", "convert", data, tmp_path / target, "--json"), tmp_path)
-    again = backlight("data", "inspect", tmp_path / target, "--out", tmp_path / "out", "--json")
-    check(again, tmp_path)
-    assert again.json["n"] == len(NAMES) * 4
+def _options_of_files(verb: Callable[..., None]) -> Iterator[tuple[str, str]]:
+    """Yield what may name a file with the group of options that it belongs to, empty where it is the verb's own."""
+    for name, hint in get_type_hints(verb, include_extras=True).items():
+        if is_dataclass(hint):
+            for group in cast("type", hint).__mro__[:-1]:
+                own = get_type_hints(group, include_extras=True)
+                yield from (
+                    (group.__name__, one) for one in vars(group)["__annotations__"] if _names_a_file(one, own[one])
+                )
+        elif _names_a_file(name, hint):
+            yield "", name if isinstance(hint.__metadata__[0], OptionInfo) else "PATH"
+
+
+def _names_a_file(name: str, hint: Any) -> bool:
+    return name in BY_NAME or "Path" in str(get_args(hint)[:1])
+
+
+def _given(option: str, words: Words) -> bool:
+    if option == "PATH":
+        return any(isinstance(word, Path) for word in words)
+    return f"--{option.rstrip('_')}" in words
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_outputs_by_any_name(backlight: CommandLine, model: str, tmp_path: Path, kind: str) -> None:
+def test_outputs_by_any_name(backlight: CommandLine, named: Named, tmp_path: Path, kind: str) -> None:
     pictures = write_pictures(tmp_path / "pictures", {kind: NAMES[kind]})
     out = tmp_path / CLASSES[kind]
     for words in (("attack", "--method", "fgsm"), ("report", "--no-pictures", "--methods", "saliency")):
-        ran = backlight(words[0], pictures, "--model", model, *words[1:], "--out", out / words[0], "--json")
+        ran = backlight(words[0], pictures, "--model", named.model, *words[1:], "--out", out / words[0], "--json")
         check(ran, out)
         assert list(out.rglob("*.*")) != []
 

@@ -1,9 +1,12 @@
+import os
+
 import numpy as np
 import pytest
 import torch
 
 from backlight.core.errors import FileError
 from backlight.data import load_data, load_splits
+from backlight.images import write_png
 from tests.data.samples import write_folder
 
 
@@ -189,3 +192,14 @@ def test_paths_as_windows_writes_them(tmp_path, written):
     assert data.ids[0] == written
     assert (len(data), data.failed) == (2, ())
     assert torch.equal(data.read([0]), load_data(tmp_path / "photos", split="all").read([0]))
+
+
+def test_a_list_names_files_that_are_no_text_and_of_several_lines(tmp_path):
+    names = [b"caf\xe9.png", b"two\nlines.png"]
+    for name in names:
+        write_png(tmp_path / os.fsdecode(name), torch.zeros(3, 4, 4))
+    (tmp_path / "list.csv").write_bytes(b'path,label\ncaf\xe9.png,\xe9\n"two\nlines.png",b\n')
+    found = load_data(str(tmp_path / "list.csv"), split="all")
+    assert found.ids == ("caf\\xe9.png", "two\nlines.png")
+    assert found.label_names == ("\\xe9", "b")
+    assert found.failed == ()
