@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 STANDS = ("pipe", "folder", "nothing", "loop", "zero", "null", "socket")
 
@@ -52,3 +54,10 @@ def read_in(folder: Path) -> dict[str, bytes]:
     """Read the regular files below a folder by name."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def written(write: Callable[[Any], object]) -> bytes:
+    """Return what a function writes into a file."""
+    buffer = io.BytesIO()
+    write(buffer)
+    return buffer.getvalue()

@@ -46,7 +46,7 @@ from backlight.train import fit
 from backlight.train.adversary import Adversary
 from backlight.train.losses import read_loss
 from backlight.train.recipe import find_recipe, read_recipe
-from tools.fuzz import seeds
+from tools.fuzz import model_seeds, seeds
 
 
 def picture(folder: Path) -> None:
@@ -79,7 +79,7 @@ def slices(folder: Path) -> None:
 def labels(folder: Path) -> None:
     """Read names of classes, and give them to a network."""
     found = read_labels(_only(folder))
-    load(seeds.MODEL, random=True, size=seeds.SIZE, labels=found[:3], device="cpu")
+    load(model_seeds.MODEL, random=True, size=model_seeds.SIZE, labels=found[:3], device="cpu")
 
 
 def recipe(folder: Path) -> None:
@@ -89,7 +89,7 @@ def recipe(folder: Path) -> None:
 
 def weights(folder: Path) -> None:
     """Load weights into a network, and look once."""
-    _look(load(seeds.MODEL, weights=_only(folder), size=seeds.SIZE, device="cpu"))
+    _look(load(model_seeds.MODEL, weights=_only(folder), size=model_seeds.SIZE, device="cpu"))
 
 
 def passport(folder: Path) -> None:
@@ -171,6 +171,11 @@ def transformers_folder(folder: Path) -> None:
     _look(load(f"hf:{folder}", device="cpu"))
 
 
+def architecture(folder: Path) -> None:
+    """Load an architecture of open_clip, and look once."""
+    _look(load(f"clip:{_only(folder)}", random=True, classes=["cat", "dog"], device="cpu"))
+
+
 def onnx(folder: Path) -> None:
     """Load a network of onnxruntime, and look once."""
     _look(load(f"onnx:{folder / 'net.onnx'}", device="cpu"))
@@ -201,7 +206,7 @@ def _only(folder: Path) -> Path:
 
 @cache
 def _classifier() -> Classifier:
-    return load(seeds.MODEL, random=True, size=seeds.SIZE, labels=["cat", "dog, hound", "7"], device="cpu")
+    return load(model_seeds.MODEL, random=True, size=model_seeds.SIZE, labels=["cat", "dog, hound", "7"], device="cpu")
 
 
 def _numbers(text: str) -> None:

@@ -7,7 +7,8 @@ import json
 import pickle
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import safetensors.torch
 import torch
 from PIL import Image
 
 from backlight.data.load import load_data
-from backlight.models import load
-from backlight.models.sidecar import ONNX_KEY, write_passport
 from backlight.pixels import SGD, Pixels, distance, turns
 from backlight.sweep.claims import Claim
 from backlight.sweep.parts import FolderParts
@@ -30,11 +28,11 @@ from backlight.table import Table
 from backlight.tasks.starting import Start
 from backlight.tasks.training import TrainRequest, train
 from backlight.train import Runtime
-from tools.fuzz.inputs import Files, read_in
+from tools.fuzz.inputs import Files, read_in, written
+from tools.fuzz.model_seeds import MODEL
 
 DATA = "shapes:n=60,size=8,classes=3"
 PLAN = "keykeykeykeykeyk-plan.json"
-MODEL, SIZE = "vit:depth=1,dim=8", (16, 16)
 RUNTIME = Runtime(precision="float32", memory_format="contiguous", save_every=0.0, tensorboard=False)
 
 
@@ -89,7 +87,7 @@ def arrays() -> list[Files]:
         {"X_train": x / 255, "y_train": y.astype("U1"), "X_test": x[:2] / 255, "y_test": y[:2].astype("U1")},
         {"train_jpeg": joined, "train_offsets": offsets, "train_y": y},
     ]
-    return [{"data.npz": _written(lambda file, form=form: np.savez(file, **form))} for form in forms]
+    return [{"data.npz": written(lambda file, form=form: np.savez(file, **form))} for form in forms]
 
 
 def parquets() -> list[Files]:
@@ -100,7 +98,7 @@ def parquets() -> list[Files]:
     named = nested.replace_schema_metadata({"huggingface": json.dumps(features)})
     parts = {"id": list("abcdef"), "split": ["train"] * 4 + ["test"] * 2, "image": png, "label": list("xyzxyz")}
     return [
-        {"data.parquet": _written(lambda file, table=table: pq.write_table(table, file))}
+        {"data.parquet": written(lambda file, table=table: pq.write_table(table, file))}
         for table in (named, pa.table(parts), pa.table({"image": png, "label": labels}))
     ]
 
@@ -188,35 +186,6 @@ def recipes() -> list[Files]:
     return [{"recipe.json": json.dumps(one).encode()} for one in documents]
 
 
-def state_dict() -> dict[str, torch.Tensor]:
-    """Return the weights of a small network with three classes."""
-    return load(MODEL, random=True, size=SIZE, labels=["a", "b", "c"], device="cpu").module.state_dict()
-
-
-def tensors() -> list[Files]:
-    """Return the weights of a small network in safetensors."""
-    return [{"weights.safetensors": safetensors.torch.save({k: v.contiguous() for k, v in state_dict().items()})}]
-
-
-def checkpoints() -> list[Files]:
-    """Return checkpoints as torch writes them: plain, wrapped, with averages, and in the old form."""
-    plain = state_dict()
-    wrapped = {"epoch": 3, "state_dict": {f"module.{name}": one for name, one in plain.items()}, "ema": plain}
-    forms: Mapping[str, Callable[[Any], None]] = {
-        "plain": lambda file: torch.save(plain, file),
-        "wrapped": lambda file: torch.save(wrapped, file),
-        "old": lambda file: torch.save(plain, file, _use_new_zipfile_serialization=False),
-    }
-    return [{"weights.pt": _written(save)} for save in forms.values()]
-
-
-def passports() -> list[Files]:
-    """Return a folder with weights and a passport."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_passport(load(MODEL, random=True, size=SIZE, labels=["a", "b", "c"], device="cpu"), folder)
-        return [{**read_in(Path(folder)), **tensors()[0]}]
-
-
 @cache
 def runs() -> tuple[Files, ...]:
     """Return a run that is finished, with a temperature, and one that was interrupted."""
@@ -234,11 +203,9 @@ def runs() -> tuple[Files, ...]:
                 runtime=RUNTIME,
                 device="cpu",
             )
-            try:
+            with suppress(KeyboardInterrupt):  # `_Stop`: a run that can be resumed
                 train(request, progress=_Stop(stop) if stop else None)
                 write_calibration(run, {"temperature": 1.5})
-            except KeyboardInterrupt:
-                pass
             kept = ("run.json", "state.pt", "log.jsonl", "best.safetensors", "calibration.json")
             made.append({f"run/{name}": data for name, data in read_in(run).items() if name in kept})
     return tuple(made)
@@ -287,29 +254,10 @@ def gates() -> list[Files]:
     return [{"evaluate.json": one, "before.json": one, "gate.toml": asked, **table} for one, asked in pairs]
 
 
-def transformers_folder() -> list[Files]:
-    """Return a folder as `save_pretrained` of transformers leaves it."""
-    from transformers import ViTConfig, ViTForImageClassification
-
-    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
-    config = ViTConfig(
-        **sizes, image_size=16, patch_size=8, id2label={0: "cat", 1: "dog"}, label2id={"cat": 0, "dog": 1}
-    )
-    processor = {
-        "do_normalize": True,
-        "image_mean": [0.5] * 3,
-        "image_std": [0.5] * 3,
-        "size": {"height": 16, "width": 16},
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        ViTForImageClassification(config).save_pretrained(folder)
-        return [{**read_in(Path(folder)), "preprocessor_config.json": json.dumps(processor).encode()}]
-
-
 def maps() -> list[Files]:
     """Return a raw map of a picture."""
     kept = {"raw": np.zeros((3, 8, 8), np.float32), "heat": np.zeros((8, 8), np.float32), "box": np.array([0, 0, 8, 8])}
-    return [{"data.npz": _written(lambda file: np.savez_compressed(file, **kept))}]
+    return [{"data.npz": written(lambda file: np.savez_compressed(file, **kept))}]
 
 
 def loops() -> list[Files]:
@@ -319,26 +267,6 @@ def loops() -> list[Files]:
         path = Path(folder) / "loop.pt"
         next(turns(None, distance(images, squared=True), Pixels(images), SGD(0.1), steps=3)).save(path)
         return [read_in(Path(folder))]
-
-
-def networks() -> list[Files]:
-    """Return a network in ONNX, with the passport that `export` leaves in it."""
-    import onnx
-    from onnx import TensorProto, helper
-
-    shape = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, 4, 4])
-    out = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 2])
-    weight = helper.make_tensor("w", TensorProto.FLOAT, [48, 2], np.linspace(-1, 1, 96).tolist())
-    nodes = [helper.make_node("Flatten", ["images"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["logits"])]
-    model = helper.make_model(helper.make_graph(nodes, "net", [shape], [out], [weight]), ir_version=8)
-    helper.set_model_props(model, {ONNX_KEY: json.dumps({"mean": [0.5] * 3, "std": [0.5] * 3, "labels": ["a", "b"]})})
-    return [{"net.onnx": onnx.load_model_from_string(model.SerializeToString()).SerializeToString()}]
-
-
-def _written(write: Callable[[Any], object]) -> bytes:
-    buffer = io.BytesIO()
-    write(buffer)
-    return buffer.getvalue()
 
 
 class _Stop:

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from tools.fuzz import bombs, readers, seeds
+from tools.fuzz import bombs, model_seeds, readers, seeds
 from tools.fuzz.archives import add_extended, edit_safetensors, edit_tar, edit_zip, edit_zip_flags
 from tools.fuzz.documents import edit_json, edit_lines
 from tools.fuzz.edits import BYTES, TEXT, Edit, splice
@@ -145,9 +145,10 @@ TARGETS = {
         Target("slices", readers.slices, seeds.slices, bombs=lambda: bombs.text_bombs("slices.csv")),
         Target("labels", readers.labels, seeds.labels, bombs=lambda: bombs.json_bombs("labels.json")),
         Target("recipe", readers.recipe, seeds.recipes, bombs=lambda: bombs.json_bombs("recipe.json")),
-        Target("safetensors", readers.weights, seeds.tensors, bombs=bombs.safetensors_bombs),
-        Target("checkpoint", readers.weights, seeds.checkpoints, bombs=bombs.checkpoint_bombs),
-        Target("passport", readers.passport, seeds.passports, "model.json", lambda: bombs.json_bombs("model.json")),
+        Target("safetensors", readers.weights, model_seeds.tensors, bombs=bombs.safetensors_bombs),
+        Target("checkpoint", readers.weights, model_seeds.checkpoints, bombs=bombs.checkpoint_bombs),
+        Target("passport", readers.passport, model_seeds.passports, "model.json",
+               lambda: bombs.json_bombs("model.json")),
         Target("run.json", readers.run, seeds.runs, "run/run.json", lambda: bombs.json_bombs("run.json")),
         Target("log.jsonl", readers.history, seeds.runs, "run/log.jsonl", lambda: bombs.json_bombs("log.jsonl")),
         Target("calibration.json", readers.temperature, lambda: seeds.runs()[:1], "run/calibration.json",
@@ -162,9 +163,11 @@ TARGETS = {
         Target("saved loop", readers.saved_loop, seeds.loops, bombs=lambda: bombs.pickle_bombs("loop.pt")),
         Target("gate file", readers.gates, seeds.gates, "gate.toml", lambda: bombs.text_bombs("gate.toml")),
         Target("judged result", readers.gates, seeds.gates, "[be]*", lambda: bombs.json_bombs("evaluate.json")),
-        Target("transformers folder", readers.transformers_folder, seeds.transformers_folder, "*.json",
+        Target("transformers folder", readers.transformers_folder, model_seeds.transformers_folder, "*.json",
                lambda: bombs.json_bombs("config.json")),
-        Target("onnx", readers.onnx, seeds.networks, bombs=bombs.network_bombs),
+        Target("open_clip architecture", readers.architecture, model_seeds.architectures,
+               bombs=lambda: bombs.json_bombs("small.json")),
+        Target("onnx", readers.onnx, model_seeds.networks, bombs=bombs.network_bombs),
         *(_grammar(name, read, *texts) for name, (read, texts) in readers.GRAMMARS.items()),
     )
 }  # fmt: skip

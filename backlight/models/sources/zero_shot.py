@@ -122,6 +122,11 @@ def _configuration(architecture: str) -> dict[str, Any]:
     if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(found):
         hint = did_you_mean(architecture, open_clip.list_models())
         raise UsageError(f"open_clip has no architecture {architecture!r}", hint=hint)
+    sides = found["vision_cfg"].get("image_size", 224) if isinstance(found["vision_cfg"], dict) else None
+    pair = sides if isinstance(sides, list) and len(sides) == 2 else [sides]
+    if not isinstance(found["text_cfg"], dict) or not all(type(side) is int and side > 0 for side in pair):
+        expected = '"vision_cfg" with a whole "image_size", and "text_cfg"'
+        raise ModelError(f"{architecture} describes no network of open_clip", expected=expected)
     return found
 
 
@@ -147,8 +152,12 @@ def _network(config: Mapping[str, Any], seed: int) -> Any:
         with seeded(seed):
             return (CustomTextCLIP if custom else CLIP)(**{key: plain[key] for key in known if key in plain}).eval()
     except Exception as error:  # what does not fit ends as whatever the architecture's code raises
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"open_clip cannot build this architecture: {reason}") from error
+        raise _unusable("build this architecture", error) from error
+
+
+def _unusable(what: str, error: Exception) -> ModelError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return ModelError(f"open_clip cannot {what}: {reason}")
 
 
 def _weights_file(architecture: str, weights: str) -> Path | str:
@@ -167,15 +176,23 @@ def _weights_file(architecture: str, weights: str) -> Path | str:
 
 
 def _zero_shot(network: Any, architecture: str, names: Sequence[str], templates: Sequence[str]) -> nn.Module:
-    from open_clip.tokenizer import SimpleTokenizer
-
     if "text" in dict(network.named_children()) and "token_embedding" not in dict(network.text.named_children()):
         raise ModelError(f"{architecture} has a tokenizer of another library", expected="one of open_clip's own")
-    vectors = []
-    tokenize = SimpleTokenizer(context_length=int(network.context_length))
-    with torch.no_grad():
-        texts = [template.replace("{}", name) for name in names for template in templates]
-        for start in range(0, len(texts), _TEXTS):
-            vectors.append(F.normalize(network.encode_text(tokenize(texts[start : start + _TEXTS])), dim=-1))
-        means = torch.cat(vectors).view(len(names), len(templates), -1).mean(1)
-        return ZeroShot(network.visual, F.normalize(means, dim=-1), network.logit_scale.exp().detach().clone()).eval()
+    try:
+        with torch.no_grad():
+            means = _means(network, names, templates)
+            return ZeroShot(
+                network.visual, F.normalize(means, dim=-1), network.logit_scale.exp().detach().clone()
+            ).eval()
+    except Exception as error:  # sizes that do not fit end as whatever the architecture's code raises
+        raise _unusable("read texts with this architecture", error) from error
+
+
+def _means(network: Any, names: Sequence[str], templates: Sequence[str]) -> Tensor:
+    from open_clip.tokenizer import SimpleTokenizer
+
+    tokenize, vectors = SimpleTokenizer(context_length=int(network.context_length)), []
+    texts = [template.replace("{}", name) for name in names for template in templates]
+    for start in range(0, len(texts), _TEXTS):
+        vectors.append(F.normalize(network.encode_text(tokenize(texts[start : start + _TEXTS])), dim=-1))
+    return torch.cat(vectors).view(len(names), len(templates), -1).mean(1)
