@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from backlight.attack import attack as attack
     from backlight.attack import evaluate_robustness as evaluate_robustness
     from backlight.classifier import Classifier as Classifier
+    from backlight.core.allocator import keep_memory as keep_memory
     from backlight.core.errors import BacklightError as BacklightError
     from backlight.core.random import Random as Random
     from backlight.data import load_data as load_data
@@ -55,6 +56,7 @@ _HOMES = {
     "fit": "backlight.train",
     "fooling_image": "backlight.visualize",
     "invert": "backlight.visualize",
+    "keep_memory": "backlight.core.allocator",
     "load": "backlight.models",
     "load_data": "backlight.data",
     "optimize": "backlight.pixels",

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from backlight.core.allocator import keep_memory
+
 Work = Callable[[], object]
 
 
@@ -52,6 +54,7 @@ def arguments(description: str) -> argparse.Namespace:
         "--cpu-time", action="store_true", help="processor time on one thread, where the machine does other work too"
     )
     given = parser.parse_args()
+    keep_memory()  # for the peer as for ours: both work in this process
     if given.cpu_time:
         torch.set_num_threads(1)
         CLOCK.read = time.process_time

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backlight.core.allocator import keep_memory
 from tests.kernels import RoundedByShape
 
 
@@ -17,6 +18,12 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at BACKLIGHT_DATA ({folder})")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _memory() -> None:
+    """Keep freed memory as the command line does; tests of memory start processes of their own."""
+    keep_memory()
 
 
 @pytest.fixture(scope="session", autouse=True)

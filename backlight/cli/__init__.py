@@ -14,6 +14,7 @@ def main() -> None:
     A request to terminate ends it as Ctrl-C does: what was finished is on disk. A disk that takes nothing more, even of
     what is printed, ends it in one sentence.
     """
+    from backlight.core.allocator import keep_memory
     from backlight.core.errors import BacklightError, in_one_line
     from backlight.core.interrupt import terminated_as_interrupted
     from backlight.core.outermost import claim_outermost
@@ -21,6 +22,7 @@ def main() -> None:
 
     warnings.formatwarning = in_one_line
     claim_outermost()
+    keep_memory()
     try:
         with terminated_as_interrupted():
             from backlight.cli.app import app
