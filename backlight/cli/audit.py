@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PairOptions, PartOptions, RunOptions
+from backlight.cli.options import (
+    DATA_FORMS,
+    DEFAULT_MODEL,
+    GateOptions,
+    OutputOptions,
+    PairOptions,
+    PartOptions,
+    RunOptions,
+)
 from backlight.cli.output import given_command, run_task
 
 
@@ -18,12 +25,12 @@ def audit(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    gates: GateOptions,
     model: Annotated[list[str] | None, typer.Option(help="As elsewhere; given twice, the second is compared.")] = None,
     train: Annotated[str | None, typer.Option(help="The data that it was trained on: leaks, baselines.")] = None,
     against: Annotated[str | None, typer.Option(help="Data of the field: shift, unknown inputs.")] = None,
     depth: Annotated[str, typer.Option(help="quick: one look at each picture | normal | deep.")] = "normal",
     slice_: Annotated[list[str] | None, typer.Option("--slice", help="FILE.csv:column: tried as weak slices.")] = None,
-    gate: Annotated[Path | None, typer.Option(help="TOML with rows [[gate]] that decide the exit status.")] = None,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="A page of numbers only.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the blocks in --out.")] = False,
 ) -> None:
@@ -37,20 +44,7 @@ def audit(
     field = None if against is None else replace(wanted, data=against, split=None)
     first, *others = weights.each(model or [DEFAULT_MODEL])
     request = AuditRequest(
-        wanted,
-        first,
-        known,
-        field,
-        depth,
-        gate,
-        not no_pictures,
-        resume,
-        output.out,
-        output.force,
-        run.seed,
-        run.batch_size,
-        given_command(),
-        others[0] if others else None,
-        tuple(slice_ or ()),
-    )
+        wanted, first, known, field, depth, gates.request, not no_pictures, resume, output.out, output.force, run.seed,
+        run.batch_size, given_command(), others[0] if others else None, tuple(slice_ or ()),
+    )  # fmt: skip
     run_task(run, lambda progress: task(request, progress=progress))

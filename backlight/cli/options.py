@@ -17,10 +17,11 @@ from backlight.core.errors import UsageError
 from backlight.core.grammar import parse_numbers, parse_size
 
 if TYPE_CHECKING:
+    from backlight.tasks.gating import GateRequest
     from backlight.tasks.loading import DataRequest, ModelRequest
 
 
-_MODEL, RUN, DATA = "Model", "Run", "Data set"
+_MODEL, RUN, DATA, GATES = "Model", "Run", "Data set", "Gates"
 DEFAULT_MODEL = "efficientnet_lite0"
 DEFAULT_OUT = Path("backlight-out")
 DATA_FORMS = (
@@ -164,6 +165,25 @@ class AttackOptions:
     eps: Annotated[str | None, typer.Option(help="Largest change in pixel units, as in 8/255.")] = None
     step_size: Annotated[str | None, typer.Option(help="In the norm's units, as in 2/255.")] = None
     objective: Annotated[str | None, typer.Option(help="cross-entropy | logit | probability | margin | dlr")] = None
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """What a result has to hold, and where builds read whether it does."""
+
+    panel: ClassVar[str] = GATES
+    gate: Annotated[Path | None, typer.Option(help="TOML with rows [[gate]]; else an audit's findings judge.")] = None
+    baseline: Annotated[Path | None, typer.Option(help="An older result: gates on a drop compare with it.")] = None
+    junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit's XML.")] = None
+    markdown: Annotated[Path | None, typer.Option(help="Write the outcome as Markdown.")] = None
+    annotations: Annotated[bool, typer.Option("--annotations", help="Print annotations of GitHub's workflows.")] = False
+
+    @property
+    def request(self) -> GateRequest:
+        """Request these gates; the summary of a build's step is told too."""
+        from backlight.tasks.gating import GateRequest, step_summary
+
+        return GateRequest(**vars(self), summary=step_summary())
 
 
 @dataclass(frozen=True)

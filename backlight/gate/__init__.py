@@ -7,7 +7,7 @@ junit, markdown, annotation_lines   the verdict as builds read it
 """
 
 from backlight.gate.gates import Gate, read_gates
-from backlight.gate.judging import check, default_gates
+from backlight.gate.judging import check, default_gates, require_baseline
 from backlight.gate.result import Result, read_result
 from backlight.gate.verdict import Judged, Part, Verdict
 from backlight.gate.writing import annotation_lines, append_summary, junit, markdown
@@ -26,4 +26,5 @@ __all__ = [
     "markdown",
     "read_gates",
     "read_result",
+    "require_baseline",
 ]

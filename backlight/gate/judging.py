@@ -33,12 +33,21 @@ def check(result: Result, gates: Sequence[Gate] = (), baseline: Result | None = 
     False
     """
     wanted = tuple(gates) or default_gates(result, baseline)
+    require_baseline(wanted, baseline is not None)
     if baseline is not None:
         require_same_question(result, baseline)
-    elif lacking := [gate for gate in wanted if gate.bound in AGAINST_BASELINE]:
-        raise UsageError(f"{lacking[0].bound} of {lacking[0].metric}", expected="--baseline OLD.json to compare with")
     told = () if baseline is None else tuple(notes(result, baseline))
     return Verdict(tuple(_judge(gate, result, baseline) for gate in wanted), result.name, told)
+
+
+def require_baseline(gates: Sequence[Gate], given: bool) -> None:
+    """Raise UsageError where a gate is about a change and no baseline is given.
+
+    >>> require_baseline([Gate("accuracy", "min", 0.9)], given=False)
+    """
+    lacking = [] if given else [gate for gate in gates if gate.bound in AGAINST_BASELINE]
+    if lacking:
+        raise UsageError(f"{lacking[0].bound} of {lacking[0].metric}", expected="--baseline OLD.json to compare with")
 
 
 def default_gates(result: Result, baseline: Result | None = None) -> tuple[Gate, ...]:

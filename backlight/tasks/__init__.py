@@ -40,6 +40,7 @@ _HOMES = {
     "evaluating": ("EvaluateRequest", "evaluate"),
     "auditing": ("AuditRequest", "audit"),
     "checking": ("CheckRequest", "check"),
+    "gating": ("GateRequest",),
     "calibrating": ("CalibrateRequest", "calibrate"),
     "exporting": ("ExportRequest", "export"),
     "data_sets": ("ConvertDataRequest", "InspectDataRequest", "convert_data", "inspect_data"),

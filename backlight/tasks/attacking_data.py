@@ -112,10 +112,9 @@ def _outcome(
 ) -> Outcome:
     by_steps = {"by_steps": found.over_steps(request.steps)} if len(request.steps) > 1 else {}
     document = with_model(classifier, found.to_json() | by_steps)
+    table = folder.write_table(found.table, found.labels)
     files = folder.write(
         classifier,
-        found.table,
-        found.labels,
         document | {"request": described},
         [robustness_section(found, data=data_title(pictures), steps=request.steps)],
         failed=found.failed,
@@ -128,7 +127,7 @@ def _outcome(
     return Outcome(
         plain_json(document | {"html": folder.page}),
         (*measured_by(classifier), *_lines(found, request.steps), str(folder.page)),
-        files,
+        (table, *files),
         found.failed,
         (*doubts_of(classifier), *told(pictures)),
         found,

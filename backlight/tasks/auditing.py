@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.data.trained import trained_on
 from backlight.evaluate.slices import read_slices, require_values
-from backlight.gate import Gate, Verdict, check, read_gates
-from backlight.gate.result import Result
+from backlight.gate import Result, Verdict
 from backlight.report import Options
 from backlight.report.audit import AuditFacts, audit_sections, title_of, value_text
 from backlight.report.exports import write_exports
 from backlight.sweep.parts import holds_parts
+from backlight.tasks.gating import GateRequest, Told
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -50,7 +50,7 @@ class AuditRequest:
     A `second` model is compared with the first, picture by picture. `slices` are columns of lists, `FILE.csv:column`,
     whose values are tried as weak slices.
 
-    `gate` is a file of gates that decide about the exit status. The pass of an earlier audit of the same model and
+    `gates` decide about the exit status, where any are asked for. The pass of an earlier audit of the same model and
     pictures in `out` is read back, with or without `resume`, which goes on from one that was interrupted.
 
     >>> AuditRequest(DataRequest("photos/")).depth
@@ -62,7 +62,7 @@ class AuditRequest:
     train: DataRequest | None = None
     against: DataRequest | None = None
     depth: str = "normal"
-    gate: Path | None = None
+    gates: GateRequest = field(default_factory=GateRequest)
     pictures: bool = True
     resume: bool = False
     out: Path = Path("backlight-out")
@@ -96,7 +96,8 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
     A page, a table with a row per picture, a document, and a folder with every table and figure go into `out`; the
     result is an `Audit`. The status is 4 where a gate fails, 3 where one could not be judged. Interrupted, the blocks
     that are finished stay. Raises UsageError where something is there already, and as `load`, `load_data`,
-    `read_gates` and `backlight.audit.audit` do.
+    `GateRequest.read` and `backlight.audit.audit` do; and for a gate on a number that there is not, after all else is
+    written.
 
     >>> import tempfile
     >>> from backlight import load
@@ -108,7 +109,7 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
     """
     start = time.perf_counter()
     depth = depth_of(request.depth)
-    gates = None if request.gate is None else read_gates(request.gate)
+    gates = request.gates.read(force=request.force) if request.gates.asked else None
     folder = ResultFolder(request.out, "audit", shared_blocks=True)
     folder.check(request.described, resume=request.resume, force=request.force)
     models = (request.model,) if request.second is None else (request.model, request.second)
@@ -143,18 +144,25 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
         return Outcome(result=found)
     parts = {"data": data, "train": train, "against": against}
     document = _document(request, folder, found, classifier, second, parts)
-    verdict = None if gates is None else _judged(document, gates, folder)
-    document |= {"gates": [] if verdict is None else verdict.to_json()["gates"]}
     document["seconds"] = round(time.perf_counter() - start, 3)
-    files = _write(request, folder, found, classifier, parts, document, verdict)
+    table = folder.write_table(found.table, found.examined.kept.label_names)
+    verdict: Verdict | None = None
+    try:
+        if gates is not None:
+            verdict = gates.judge(Result(plain_json(document), str(folder.document), folder.out))
+    finally:  # whatever is wrong with a gate, what was found stays
+        document["gates"] = [] if verdict is None else verdict.to_json()["gates"]
+        files = _write(request, folder, found, classifier, parts, document, verdict)
+    announced = Told() if gates is None or verdict is None else gates.tell(verdict, folder.document)
     return Outcome(
         plain_json(document),
-        (*_lines(found, classifier, data_title(data), folder), *(() if verdict is None else verdict.lines())),
-        files,
+        (*_lines(found, classifier, data_title(data), folder), *announced.lines),
+        (table, *files, *announced.files),
         found.failed,
-        (*doubts_of(classifier), *told(data), *(() if verdict is None else verdict.notes)),
+        (*doubts_of(classifier), *told(data), *announced.warnings),
         found,
-        passed=True if verdict is None else verdict.passed,
+        passed=announced.passed,
+        commands=announced.commands,
     )
 
 
@@ -200,8 +208,6 @@ def _write(
     )
     files = folder.write(
         classifier,
-        found.table,
-        found.examined.kept.label_names,
         document,
         audit_sections(found, facts),
         failed=found.failed,
@@ -210,10 +216,6 @@ def _write(
         ),
     )
     return (*files, *written)
-
-
-def _judged(document: dict[str, Any], gates: tuple[Gate, ...], folder: ResultFolder) -> Verdict:
-    return check(Result(plain_json(document), str(folder.document), folder.out), gates)
 
 
 def _seen_labels(request: AuditRequest, data: Dataset) -> str:

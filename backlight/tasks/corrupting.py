@@ -86,10 +86,9 @@ def _outcome(
         document["comparison"] = {name: one.to_json() for name, one in compared.items()}
     shown = pictures.with_channels(classifier.channels)
     sized = shown if classifier.resize is None else shown.resized(classifier.resize)
+    table = folder.write_table(found.table, found.labels)
     files = folder.write(
         classifier,
-        found.table,
-        found.labels,
         document | {"request": request.described(found.request)},
         [corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures, compared=compared)],
         failed=found.failed,
@@ -100,7 +99,7 @@ def _outcome(
     return Outcome(
         plain_json(document | {"html": folder.page}),
         (*measured_by(classifier), *_lines(found), *_compared(compared), str(folder.page)),
-        files,
+        (table, *files),
         found.failed,
         (*doubts_of(classifier), *told(pictures)),
         found,

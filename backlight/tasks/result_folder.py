@@ -78,19 +78,21 @@ class ResultFolder:
         """Delete finished blocks, and nothing else."""
         forget(self.blocks)
 
+    def write_table(self, table: Table, labels: Sequence[str]) -> Path:
+        """Write the table, and return its path; `labels` name its classes."""
+        with_names(table, labels, labels).write(self.table)
+        return self.table
+
     def write(
         self,
         classifier: Classifier,
-        table: Table,
-        labels: Sequence[str],
         document: Mapping[str, Any],
         sections: Sequence[Section],
         *,
         failed: Sequence[Failure],
         options: Options,
     ) -> tuple[Path, ...]:
-        """Write table, page and document, and return their paths; `labels` name the table's classes."""
-        with_names(table, labels, labels).write(self.table)
+        """Write page and document, and return their paths."""
         write_report(
             classifier,
             (),
@@ -102,7 +104,7 @@ class ResultFolder:
         )
         # Last: that this file is there says that the others are of the same evaluation.
         write_text(self.document, json.dumps(plain_json(dict(document)), indent=2, allow_nan=False) + "\n")
-        return self.table, self.page, self.document
+        return self.page, self.document
 
 
 def require_fresh(blocks: Path, files: Iterable[Path]) -> None:

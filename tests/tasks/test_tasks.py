@@ -130,7 +130,7 @@ def test_audit(model: Classifier, out: Path, tmp_path: Path, capsys: pytest.Capt
     data = tasks.DataRequest(load_data(DATA, split="all"))
     gate = tmp_path / "gate.toml"
     gate.write_text('[[gate]]\nmetric = "accuracy"\nmax = 1.0\n')
-    request = tasks.AuditRequest(data, model, data, depth="quick", gate=gate, out=out)
+    request = tasks.AuditRequest(data, model, data, depth="quick", gates=tasks.GateRequest(gate), out=out)
     outcome = check(tasks.audit(request), capsys)
     assert json.loads((out / "audit.json").read_text()) == outcome.document
     found = {one["name"]: one for one in outcome.document["findings"]}
@@ -152,7 +152,7 @@ def test_audit_of_two_models(model: Classifier, out: Path, capsys: pytest.Captur
     gate = out / "gate.toml"
     gate.write_text('[[gate]]\nmetric = "accuracy"\nby = "class"\nmin = 0\n'
                     '[[gate]]\nmetric = "accuracy"\nagainst = "baseline"\nmax_drop = 0\n')  # fmt: skip
-    asked = tasks.check(tasks.CheckRequest(out / "audit.json", gate, out / "audit.json"))
+    asked = tasks.check(tasks.CheckRequest(out / "audit.json", tasks.GateRequest(gate, out / "audit.json")))
     assert [len(one["parts"]) for one in asked.document["gates"] if "parts" in one] == [3]
     assert asked.document["gates"][1]["against"]["test"] == "McNemar's exact test"
 
@@ -231,9 +231,10 @@ def test_check(model: Classifier, out: Path, capsys: pytest.CaptureFixture[str])
     result.write_text(json.dumps(tasks.evaluate(request).document))
     gate.write_text('[[gate]]\nmetric = "accuracy"\nmin = 0\nby = "class"\n')
     junit, page = out / "gates.xml", out / "gates.md"
-    outcome = check(tasks.check(tasks.CheckRequest(result, gate, junit=junit, markdown=page)), capsys)
+    told = tasks.GateRequest(gate, junit=junit, markdown=page)
+    outcome = check(tasks.check(tasks.CheckRequest(result, told)), capsys)
     assert outcome.files == (junit, page)
-    again = check(tasks.check(tasks.CheckRequest(result, baseline=result)), capsys)
+    again = check(tasks.check(tasks.CheckRequest(result, tasks.GateRequest(baseline=result))), capsys)
     assert again.document["gates"][0]["against"]["test"] == "McNemar's exact test"
 
 

@@ -40,6 +40,7 @@ from backlight.sweep.claims import read_claim
 from backlight.sweep.parts import FolderParts, read_part
 from backlight.table import Table
 from backlight.tasks.checking import CheckRequest, check
+from backlight.tasks.gating import GateRequest
 from backlight.tasks.result_folder import ResultFolder
 from backlight.tasks.starting import Start
 from backlight.train import fit
@@ -163,7 +164,8 @@ def saved_loop(folder: Path) -> None:
 
 def gates(folder: Path) -> None:
     """Hold the result of a verb against a gate file and a baseline."""
-    check(CheckRequest(folder / "evaluate.json", folder / "gate.toml", folder / "before.json"))
+    gates = GateRequest(folder / "gate.toml", folder / "before.json")
+    check(CheckRequest(folder / "evaluate.json", gates))
 
 
 def transformers_folder(folder: Path) -> None:
