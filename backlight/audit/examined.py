@@ -16,6 +16,7 @@ from backlight.audit.kept import Kept
 from backlight.audit.neighbors import Neighbors, find_neighbors
 from backlight.audit.probe import OutOfFold, out_of_fold
 from backlight.classifier import Classifier
+from backlight.classifier.gradients import reach_images
 from backlight.core.progress import Progress
 from backlight.data.dataset import Dataset
 
@@ -124,13 +125,20 @@ class Examined:
             "against": self.against is not None,
             "second": self.second is not None,
             "pictures": self._has_pictures,
-            "gradients": self._has_pictures and any(True for _ in self.classifier.module.parameters()),  # type: ignore[union-attr]
+            "gradients": self._has_gradients,
         }
         return frozenset(name for name, is_here in found.items() if is_here)
 
     @property
     def _has_pictures(self) -> bool:
         return self.classifier is not None and self.data is not None
+
+    @property
+    def _has_gradients(self) -> bool:
+        """Try it on a picture: which layers a network has says nothing of what its outputs depend on."""
+        if self.classifier is None or self.data is None or not len(self.data):
+            return False
+        return reach_images(self.classifier, self.data[[0]].images.to(self.classifier.device))
 
     @cached_property
     def neighbors(self) -> Neighbors:

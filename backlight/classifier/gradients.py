@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from backlight.classifier.recording import LOGITS
 from backlight.classifier.returned import named_as_the_models
 from backlight.core.errors import ModelError
+
+if TYPE_CHECKING:
+    from backlight.classifier.classifier import Classifier
 
 
 def differentiate(
@@ -81,3 +86,21 @@ def independent() -> ModelError:
         expected="a model without int8 layers, detach(), no_grad, argmax or NumPy between images and logits",
         hint="what needs no gradient: occlusion, rise, lime or kernelshap; the attack square",
     )
+
+
+def reach_images(classifier: Classifier, images: Tensor) -> bool:
+    """Whether gradients lead from a classifier's logits to images `[B,C,H,W]` in `[0,1]`, told by one pass.
+
+    >>> from torch import nn
+    >>> from backlight.classifier import Classifier
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> reach_images(Classifier.from_module(net, size=2), torch.rand(1, 3, 2, 2))
+    True
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        watched = images.detach().clone().requires_grad_()
+        try:
+            logits = classifier.record(watched, (LOGITS,))[LOGITS]
+        except ModelError:  # it takes no pictures that are watched, as what goes through NumPy
+            return False
+    return logits.requires_grad and depends_on(logits, [watched])

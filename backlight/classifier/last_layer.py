@@ -75,8 +75,8 @@ def find_last_layer(classifier: Classifier, images: Tensor) -> LastLayer | None:
     """Find where the features of a classifier are, from one look at a few images `[B,C,H,W]`, at least one.
 
     It is the input of the linear layer (or 1 x 1 convolution) that makes the logits, whatever softmax follows; where
-    no linear layer does, the output of the last layer that is not the logits themselves, averaged over places; None
-    for a model that shows none of its layers.
+    no linear layer does, the output of the last layer that is not the logits themselves, averaged over places (of class
+    maps whose mean the logits are, it is what lies before them); None for a model that shows none of its layers.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Linear(5, 2))
     >>> found = find_last_layer(Classifier.from_module(net, size=2), torch.rand(2, 3, 2, 2))
@@ -99,7 +99,7 @@ def find_last_layer(classifier: Classifier, images: Tensor) -> LastLayer | None:
         rows = _one_row_each(inputs, output, len(images))
         if once and rows is not None and _makes(rows, logits):
             return _linear(name, part, logits.shape[1])
-    return _last_shown(classifier, logits)
+    return _last_shown(classifier, images, logits)
 
 
 def _noting(name: str, calls: list[tuple[str, nn.Module, Tensor, Tensor]]):  # type: ignore[no-untyped-def]
@@ -134,10 +134,17 @@ def _linear(name: str, part: nn.Module, classes: int) -> LastLayer:
     return LastLayer(name, weight=weight, bias=bias)
 
 
-def _last_shown(classifier: Classifier, logits: Tensor) -> LastLayer | None:
+def _last_shown(classifier: Classifier, images: Tensor, logits: Tensor) -> LastLayer | None:
+    """Find the last layer whose values are not the logits themselves, spread over places or not."""
     try:
         layers = classifier.layers()
     except (LayerError, ModelError):  # a compiled program shows no layers, an unknown input size hides them
         return None
-    shown = [one for one in layers if one.calls == 1 and len(one.shape) > 1 and one.shape[1:] != logits.shape[1:]]
-    return LastLayer(shown[-1].name, after=True) if shown else None
+    for one in reversed(layers):
+        if one.calls != 1 or len(one.shape) < 2 or one.shape[1:] == logits.shape[1:]:
+            continue
+        with torch.no_grad():
+            values = classifier.record(images, (one.name,))[one.name]
+        if not _makes(pooled(values), logits):
+            return LastLayer(one.name, after=True)
+    return None
