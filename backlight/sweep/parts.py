@@ -167,7 +167,7 @@ def holds_parts(folder: Path) -> bool:
 
 
 def forget(folder: Path) -> None:
-    """Delete finished blocks and what was settled for them, and nothing else.
+    """Delete finished blocks, arrays that were made of them and what was settled for them, and nothing else.
 
     Raises UsageError where a living process is at work on one of them.
 
@@ -182,6 +182,6 @@ def forget(folder: Path) -> None:
                 expected="nobody, to begin anew",
                 hint="--resume to share the work, another --out, or wait",
             )
-    for kind in ("*.parquet", "*.safetensors", "*.json", f"*{SUFFIX}"):
+    for kind in ("*.parquet", "*.safetensors", "*.json", "*.npy", f"*{SUFFIX}"):
         for path in folder.glob(kind):
             path.unlink(missing_ok=True)

@@ -119,6 +119,7 @@ def test_forgetting_deletes_parts_and_nothing_else(tmp_path: Path) -> None:
     block, folder = Block(0, pictures(2)), FolderParts(tmp_path, "a")
     folder.write(block, part())
     folder.settle("plan", lambda: {"size": 2})
+    (tmp_path / "pass-features.npy").write_bytes(b"mapped")
     (tmp_path / "notes.txt").write_text("mine")
     forget(tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == ["notes.txt"]
