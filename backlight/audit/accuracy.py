@@ -42,7 +42,15 @@ def check_accuracy(examined: Examined) -> Iterator[Finding]:
     if len(kept.label_names) > _TOP:
         among = int((rank_of(kept.logits, kept.labels) < _TOP).sum())
         sentence = f"The right class is among the five likeliest of {among:,} of {pictures(count)}."
-        yield Finding("top5", "accuracy", among / count, wilson(among, count), count, "good", sentence)
+        yield Finding(
+            "top5",
+            "accuracy",
+            among / count,
+            wilson(among, count),
+            count,
+            "not judged" if count < _FEW else "good",
+            sentence,
+        )
 
 
 def _undefined(kept: Kept, number: int) -> Finding:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from backlight.audit.card import CheckCard
+from backlight.audit.commands import DATA, MODEL
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement
 from backlight.audit.frames import corner_mask, frame_mask
@@ -35,7 +36,7 @@ def check_attribution(examined: Examined) -> Iterator[Finding]:
         for name in _METHODS:
             maps[name].append(_unit(found[name].heatmap().abs().double().cpu()))
     first, second = (torch.cat(maps[name]) for name in _METHODS)
-    yield from _findings(examined.kept.label_names, first, second, torch.cat(classes).numpy())
+    yield from _findings(examined, first, second, torch.cat(classes).numpy())
 
 
 def _unit(maps: Tensor) -> Tensor:
@@ -43,7 +44,8 @@ def _unit(maps: Tensor) -> Tensor:
     return maps / maps.sum((1, 2), keepdim=True).clamp(min=1e-30)
 
 
-def _findings(names: tuple[str, ...], first: Tensor, second: Tensor, classes: np.ndarray) -> Iterator[Finding]:
+def _findings(examined: Examined, first: Tensor, second: Tensor, classes: np.ndarray) -> Iterator[Finding]:
+    names = examined.kept.label_names
     height, width = first.shape[1:]
     frame, corner = frame_mask(height, width), corner_mask(height, width)
     shares, corners = (first[:, mask].sum(1).numpy() for mask in (frame, corner))
@@ -76,9 +78,8 @@ def _findings(names: tuple[str, ...], first: Tensor, second: Tensor, classes: np
         len(shares),
         judgement,
         sentence,
-        next="Compare with the finding on the frame alone, and look at single maps: backlight explain."
-        if judgement == "look"
-        else "",
+        next="Compare with the finding on the frame alone, and look at single maps." if judgement == "look" else "",
+        command=examined.command("report", MODEL, DATA) if judgement == "look" else "",
         tables={"Where attributions lie": table},
         images=images,
     )

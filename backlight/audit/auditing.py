@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from backlight.audit.card import CheckCard
+from backlight.audit.commands import CommandWords
 from backlight.audit.examined import Depth, Examined
 from backlight.audit.finding import Finding, NotChecked
 from backlight.audit.kept import HEALTH, PROPERTIES
@@ -146,6 +147,7 @@ def audit(
     progress: Progress | None = None,
     seen_labels: str = "",
     groups: Mapping[str, Mapping[str, str]] | None = None,
+    words: CommandWords | None = None,
 ) -> Audit:
     """Find out what can be trusted about a classifier and its data: one look at every picture, then every check.
 
@@ -154,7 +156,7 @@ def audit(
     back by the next audit of the same model and pictures. `depth` is "quick" (the pass alone), "normal" or "deep" (more
     passes); `checks` are all of `CHECKS` if left out. `seen_labels` says how it is known that the model was trained on
     these very labels, empty where nothing says so; `groups` are values by id, by name: slices beside those that are
-    looked for.
+    looked for. `words` are how a command line names all this, for commands to copy.
 
     Raises UsageError for another depth, and as `look_once` does.
 
@@ -180,7 +182,7 @@ def audit(
     part, known, field = parts
     assert part is not None
     examined = Examined(
-        part, classifier, known, field, seed, depth, progress, folder, seen_labels, groups or {}, second=other
+        part, classifier, known, field, seed, depth, progress, folder, seen_labels, groups or {}, other, words
     )
     checked = run_checks(examined, checks)
     return Audit(examined, checked, looked - start, time.perf_counter() - looked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from markupsafe import Markup
@@ -12,8 +12,9 @@ from backlight.audit.calibration_error import (
     mass_bins,
     measure_calibration,
 )
-from backlight.audit.calibrators import compare_calibrators, temperature_interval
+from backlight.audit.calibrators import CalibratorComparison, compare_calibrators, temperature_interval
 from backlight.audit.card import CheckCard
+from backlight.audit.commands import DATA, MODEL
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, judge, not_judged
 from backlight.audit.kept import Kept
@@ -33,11 +34,12 @@ def check_calibration(examined: Examined) -> Iterator[Finding]:
         yield not_judged("calibration_error", "calibration", why, len(kept))
         return
     found = measure_calibration(kept.probabilities, kept.labels, ids=kept.ids, seed=examined.seed)
-    yield _error_finding(kept, found)
-    yield _temperature_finding(kept, examined.seed)
+    compared = compare_calibrators(kept.logits, kept.labels, ids=kept.ids, seed=examined.seed)
+    yield _error_finding(kept, found, compared, examined)
+    yield _temperature_finding(kept, compared, examined)
 
 
-def _error_finding(kept: Kept, found: CalibrationError) -> Finding:
+def _error_finding(kept: Kept, found: CalibrationError, compared: CalibratorComparison, examined: Examined) -> Finding:
     value, chance = found.ece_mass, found.chance_mass
     judgement: Judgement = "good" if value.value <= chance.high else judge(value.interval, look=_LOOK, bad=_BAD)
     within = "no more than" if value.value <= chance.high else "while"
@@ -45,6 +47,8 @@ def _error_finding(kept: Kept, found: CalibrationError) -> Finding:
         f"Confidence is {value.value:.1%} off on average, {within} a perfectly calibrated model would show up to "
         f"{chance.high:.1%} of {found.n:,} pictures. {_direction(found)}"
     )
+    helping = [name for name in compared.after if _helps(compared, name)]
+    mends = "temperature" in helping
     return Finding(
         "calibration_error",
         "calibration",
@@ -53,10 +57,31 @@ def _error_finding(kept: Kept, found: CalibrationError) -> Finding:
         found.n,
         judgement,
         sentence,
-        next="" if judgement == "good" else "Set a temperature: backlight calibrate MODEL.",
+        next="" if judgement == "good" else _remedy(helping),
+        command=examined.command("calibrate", MODEL, DATA) if mends and judgement != "good" else "",
         tables={"Calibration": calibration_columns({"as it is": found})},
         charts={"Confidence and accuracy, in bins of equally many pictures": reliability_chart(kept)},
     )
+
+
+def _helps(compared: CalibratorComparison, name: str) -> bool:
+    """Whether a calibrator lowers the loss and no calibration error of pictures that it was not fitted on."""
+    before, after = compared.before, compared.after[name]
+    return (
+        after.nll.value < before.nll.value
+        and after.ece.value <= before.ece.value
+        and after.ece_mass.value <= before.ece_mass.value
+    )
+
+
+def _remedy(helping: Sequence[str]) -> str:
+    if "temperature" in helping:
+        return "Set a temperature (backlight calibrate)."
+    if helping:
+        return (
+            f"Calibrate by {' or '.join(helping)} (backlight.audit.compare_calibrators); a temperature does not help."
+        )
+    return "Mistrust the confidence: no remedy that was tried lowers its error on other pictures."
 
 
 def _direction(found: CalibrationError) -> str:
@@ -66,18 +91,18 @@ def _direction(found: CalibrationError) -> str:
     return f"It promises {abs(over.value):.1%} too {'much' if over.value > 0 else 'little'}."
 
 
-def _temperature_finding(kept: Kept, seed: int) -> Finding:
-    compared = compare_calibrators(kept.logits, kept.labels, ids=kept.ids, seed=seed)
+def _temperature_finding(kept: Kept, compared: CalibratorComparison, examined: Examined) -> Finding:
     changes = calibration_columns({"before": compared.before, **compared.after})
     best, low, high = temperature_interval(kept.logits, kept.labels)
     before, after = compared.before, compared.after["temperature"]
-    unclear = low <= 1 <= high
-    judgement: Judgement = "good" if unclear else "bad" if (low > 2 or high < 0.5) else "look"
+    unclear, helps = low <= 1 <= high, _helps(compared, "temperature")
+    judgement: Judgement = "good" if unclear or not helps else "bad" if (low > 2 or high < 0.5) else "look"
     sentence = (
         f"The best temperature is {best:.2f}, {'which may as well be 1' if unclear else 'not 1'}: fitted on one half, "
         f"it changes the calibration error of the other from {before.ece_mass.value:.1%} to {after.ece_mass.value:.1%} "
-        f"and the loss from {before.nll.value:.3f} to {after.nll.value:.3f}. "
-        f"{_advice(compared.chosen)}"
+        f"(in bins of equal width from {before.ece.value:.1%} to {after.ece.value:.1%}) and the loss from "
+        f"{before.nll.value:.3f} to {after.nll.value:.3f}"
+        f"{'' if unclear or helps else ', so none is advised'}. {_advice(compared.chosen)}"
     )
     return Finding(
         "temperature",
@@ -87,7 +112,8 @@ def _temperature_finding(kept: Kept, seed: int) -> Finding:
         len(kept),
         judgement,
         sentence,
-        next="" if judgement == "good" else f"Divide logits by {best:.2f}: backlight calibrate MODEL.",
+        next="" if judgement == "good" else f"Divide logits by {best:.2f} (backlight calibrate).",
+        command="" if judgement == "good" else examined.command("calibrate", MODEL, DATA),
         unit="number",
         tables={"Before and after, on the half that was not fitted": changes},
     )
@@ -96,7 +122,7 @@ def _temperature_finding(kept: Kept, seed: int) -> Finding:
 def _advice(chosen: str) -> str:
     if chosen == "none":
         return "No remedy lowers the loss on pictures that it was not fitted on."
-    return f"Of temperature, vector scaling and isotonic regression, {chosen} helps the most."
+    return f"Of temperature, vector scaling and isotonic regression, {chosen} lowers the loss the most."
 
 
 def calibration_columns(found: dict[str, CalibrationError]) -> dict[str, list[object]]:

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from backlight.audit.commands import CommandWords, Stand
 from backlight.audit.finding import Source
 from backlight.audit.kept import Kept
 from backlight.audit.neighbors import Neighbors, find_neighbors
@@ -57,7 +58,8 @@ class Examined:
     is what was kept of the same pictures with a second model.
     Further passes over pictures (`dataset()`) are for checks of depth normal and deep; `folder` is where they may
     keep blocks, None where nothing is kept. `seen_labels` says how it is known that the model was trained on these very
-    labels, empty where nothing says so; `groups` are values by picture, by name, such as the columns of a list.
+    labels, empty where nothing says so; `groups` are values by picture, by name, such as the columns of a list; `words`
+    are how a command line names what is examined, None where it cannot.
 
     >>> import numpy as np
     >>> examined = Examined.of(Kept.of(np.eye(3), labels=[0, 1, 2]))
@@ -76,6 +78,7 @@ class Examined:
     seen_labels: str = ""
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     second: Kept | None = None
+    words: CommandWords | None = None
 
     @classmethod
     def of(
@@ -128,6 +131,10 @@ class Examined:
             "gradients": self._has_gradients,
         }
         return frozenset(name for name, is_here in found.items() if is_here)
+
+    def command(self, verb: str, *words: str | Stand) -> str:
+        """Write a command to copy, empty where a command line cannot name what is examined."""
+        return "" if self.words is None else self.words.command(verb, *words)
 
     @property
     def _has_pictures(self) -> bool:

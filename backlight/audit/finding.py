@@ -42,9 +42,10 @@ class Finding:
     """One number with its interval (95 %), judged, from `n` pictures; None where there is no number.
 
     `unit` says how the number is written: a share of 1 as percent, a number, or a count of pictures. `next` is what
-    to do about it, a command where there is one, and `gain` what that may bring: the share of pictures that it may
-    mend. `pictures` are those behind it, most telling first; `images` are pictures `[C,H,W]` in [0,1] that were made,
-    by caption; `tables` and `charts` (SVG of `backlight.page.charts`) are by title. `name` is what a gate calls it.
+    to do about it, `command` a line for a shell that does it, and `gain` what that may bring: the share of pictures
+    that it may mend. `pictures` are those behind it, most telling first; `images` are pictures `[C,H,W]` in [0,1] that
+    were made, by caption; `tables` and `charts` (SVG of `backlight.page.charts`) are by title. `name` is what a gate
+    calls it.
 
     Raises InputError for a judgement or an interval that is none.
 
@@ -62,6 +63,7 @@ class Finding:
     sentence: str
     pictures: tuple[Shown, ...] = ()
     next: str = ""
+    command: str = ""
     unit: Unit = "share"
     gain: float = 0.0
     tables: Mapping[str, Columns] = field(default_factory=dict, repr=False)
@@ -90,6 +92,7 @@ class Finding:
             "sentence": self.sentence,
             "pictures": [one.id for one in self.pictures],
             "next": self.next,
+            "command": self.command,
             "unit": self.unit,
         }
 
@@ -120,23 +123,28 @@ def not_judged(name: str, section: str, why: str, n: int = 0) -> Finding:
     return Finding(name, section, None, None, n, "not judged", why)
 
 
-def judge(interval: tuple[float, float], *, look: float, bad: float) -> Judgement:
+def judge(interval: tuple[float, float], *, look: float, bad: float, unsure: float | None = None) -> Judgement:
     """Judge a number by its interval: bad or worth a look only where even the better end lies beyond the limit.
 
     `look` and `bad` are limits in the direction of what is worse: `bad` above `look` where large is bad, below it where
-    small is. So chance alone raises an alarm in about one of forty cases, not in half of those near a limit.
+    small is. So chance alone raises an alarm in about one of forty cases, not in half of those near a limit. Where the
+    interval reaches from what is good to beyond `unsure` (`bad`, if left out), it says nothing: not judged.
 
     >>> judge((0.001, 0.01), look=0.01, bad=0.05), judge((0.06, 0.09), look=0.01, bad=0.05)
     ('good', 'bad')
-    >>> judge((0.4, 0.6), look=0.9, bad=0.7)
-    'bad'
+    >>> judge((0.4, 0.6), look=0.9, bad=0.7), judge((0.0, 0.79), look=0.01, bad=0.05)
+    ('bad', 'not judged')
     """
     low, high = interval
     if math.isnan(low) or math.isnan(high):
         return "not judged"
-    if bad >= look:
-        return "bad" if low > bad else "look" if low > look else "good"
-    return "bad" if high < bad else "look" if high < look else "good"
+    better, worse, limits = (low, high, (look, bad)) if bad >= look else (-high, -low, (-look, -bad))
+    edge = limits[1] if unsure is None else unsure if bad >= look else -unsure
+    if better > limits[1]:
+        return "bad"
+    if better > limits[0]:
+        return "look"
+    return "not judged" if worse > edge else "good"
 
 
 def _finite(value: float | None) -> float | None:

@@ -20,6 +20,8 @@ from backlight.table.statistics import wilson
 LOOK, BAD = 0.01, 0.05
 """Shares of odd pictures from which they are worth a look, and bad."""
 
+_UNSURE = 2 * BAD  # an interval from none to more than this says nothing: that of fewer than 35 pictures does
+
 _SHOWN, _BARS = 12, 20
 _SOURCE = "cleanvision 0.3, github.com/cleanlab/cleanvision"
 _IQR, _UNBALANCED, _SCARCE = 3.0, 10.0, 100.0
@@ -149,7 +151,7 @@ def _odd(name: str, rule: HealthRule, kept: Kept) -> Finding:
         number / count,
         interval,
         count,
-        judge(interval, look=LOOK, bad=rule.bad),
+        judge(interval, look=LOOK, bad=rule.bad, unsure=_UNSURE),
         words if number else f"None of {pictures(count)} is {rule.words}.",
         tuple(Shown(kept.ids[row], class_of(kept, row)) for row in worst[:_SHOWN]),
         rule.next if number else "",
@@ -214,7 +216,7 @@ def _copies(name: str, words: str, groups: list[DuplicateGroup], kept: Kept) -> 
         else "."
     )
     shown = sorted(groups, key=lambda group: group not in torn)
-    judgement = judge(interval, look=LOOK, bad=BAD)
+    judgement = judge(interval, look=LOOK, bad=BAD, unsure=_UNSURE)
     return Finding(
         name,
         "health",

@@ -11,6 +11,7 @@ import torch
 from backlight.attack import RobustnessRequest, evaluate_robustness
 from backlight.attack.curve import SIZES
 from backlight.audit.card import CheckCard
+from backlight.audit.commands import DATA, MODEL, PART
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, Shown, judge
 from backlight.audit.shift import choose_rows
@@ -20,6 +21,8 @@ from backlight.page.charts import Line, line_chart
 _KINDS, _SEVERITY = "gaussian_noise,defocus_blur,contrast,jpeg", 3
 _PICTURES = {"quick": 50, "normal": 100, "deep": 300}
 _ATTACKED, _LARGE, _FEW = 64, 64, 16
+_SMALL = 2.0  # levels of 255 per value: usual balls in l2 are as large (0.5 at 32 x 32, 3 at 224 x 224)
+_ORDER = 6  # pictures from which the smallest and the largest enclose the median in 95 % of cases
 
 
 def check_corruptions(examined: Examined) -> Iterator[Finding]:
@@ -51,7 +54,8 @@ def check_corruptions(examined: Examined) -> Iterator[Finding]:
         judge(drop, look=0.1, bad=0.4),
         sentence,
         tuple(Shown(name) for name, *_ in study.worst_pictures(6)),
-        next="backlight corruptions --data DATA --stability looks at all kinds and severities.",
+        next="Look at all kinds and severities.",
+        command=examined.command("corruptions", MODEL, DATA, PART, "--stability"),
         tables={"Corruptions": table},
     )
     shifts = study.stability
@@ -65,6 +69,7 @@ def check_corruptions(examined: Examined) -> Iterator[Finding]:
             len(rows),
             judge(most.interval, look=0.1, bad=0.3),
             f"Of the small shifts, {name} changes the answer most often: in {most.flip_share:.1%} of looks.",
+            next="Train with pictures that are shifted, scaled and turned a little (a recipe's augment).",
             tables={
                 "Small shifts": {
                     "shift": list(shifts),
@@ -90,13 +95,17 @@ def check_adversarial(examined: Examined) -> Iterator[Finding]:
     accuracy = [float((far > size).mean()) for size in sizes]
     # The smallest changes end where the margin is zero, so that one is undecided there is no sign of anything.
     doubts = [one for one in found.verdicts if one.name != "undecided"]
-    words = f"the median is {median:.3g} in l2" if math.isfinite(median) else "for most there is none"
+    levels = 255 / data[[0]].images[0].numel() ** 0.5  # from l2 to the root mean square of the changes of values
+    words = "for most there is none"
+    if math.isfinite(median):
+        words = f"the median is {median:.3g} in l2, about {levels * median:.1f} of 255 levels per value"
     sentence = f"Quick look for the smallest change that fools, on {len(rows)} pictures: {words}; " + (
         f"signs of trouble: {'; '.join(one.found for one in doubts)}." if doubts else "no sign of masked gradients."
     )
-    judgement: Judgement = "look" if doubts or median < 0.25 else "good"
     right = np.sort(far[far > 0])
-    interval = _median_interval(right) if len(right) else None
+    interval = _median_interval(right)
+    told: Judgement = "not judged" if interval is None else judge(interval, look=_SMALL / levels, bad=0)
+    judgement: Judgement = "look" if doubts and interval is not None else told
     curve = line_chart(
         [Line(tuple(zip(sizes, accuracy)))],
         alt="Accuracy over eps in l2",
@@ -107,11 +116,12 @@ def check_adversarial(examined: Examined) -> Iterator[Finding]:
         "smallest_change",
         "adversarial",
         median if math.isfinite(median) else None,
-        interval,
+        None if interval is None or not all(map(math.isfinite, interval)) else interval,
         len(rows),
         judgement,
         sentence,
-        next="backlight robustness --data DATA --attack autoattack --mode audited measures it in full.",
+        next="Measure it in full.",
+        command=examined.command("robustness", MODEL, DATA, PART, "--attack", "autoattack", "--mode", "audited"),
         unit="number",
         tables={
             "Accuracy over eps": {"eps": list(sizes), "accuracy": accuracy},
@@ -122,11 +132,12 @@ def check_adversarial(examined: Examined) -> Iterator[Finding]:
 
 
 def _median_interval(ordered: np.ndarray) -> tuple[float, float] | None:
-    """Return the 95 % interval of the median by order statistics; None where it is not finite."""
+    """Return the 95 % interval of the median by order statistics; None of fewer than six, whose range is no such."""
+    if len(ordered) < _ORDER:
+        return None
     half = 0.98 * len(ordered) ** 0.5
     low, high = max(0, math.floor(len(ordered) / 2 - half)), min(len(ordered) - 1, math.ceil(len(ordered) / 2 + half))
-    ends = float(ordered[low]), float(ordered[high])
-    return ends if all(map(math.isfinite, ends)) else None
+    return float(ordered[low]), float(ordered[high])
 
 
 _LABELED = frozenset({"pictures", "labels"})

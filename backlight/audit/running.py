@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backlight.audit.card import NEEDS, CheckCard
 from backlight.audit.examined import DEPTHS, Examined
@@ -12,6 +12,9 @@ from backlight.audit.finding import Finding, NotChecked, not_judged
 from backlight.audit.registry import CHECKS, in_order
 from backlight.core.errors import BacklightError, DataError
 from backlight.core.progress import reporting
+
+FEWEST = 10
+"""Of a data set of fewer pictures than these nothing is called good, however they turn out."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,13 +35,14 @@ def run_checks(examined: Examined, cards: Iterable[CheckCard] | None = None) -> 
 
     A check of a greater depth than the audit's, and one that needs what is not at hand, is named as not checked. One
     that raises an error of this program becomes a finding that is not judged and says why; a plug-in that raises
-    anything else does too, with a warning that names its distribution. Raises DataError for findings of one name.
+    anything else does too, with a warning that names its distribution. Nothing is called good of fewer than `FEWEST`
+    pictures. Raises DataError for findings of one name.
 
     >>> import numpy as np
     >>> from backlight.audit.kept import Kept
     >>> found = run_checks(Examined.of(Kept.of(np.eye(3), labels=[0, 1, 2])), [CHECKS["accuracy"]])
-    >>> [one.name for one in found.findings]
-    ['accuracy']
+    >>> [(one.name, one.judgement) for one in found.findings]
+    [('accuracy', 'not judged')]
     """
     findings: list[Finding] = []
     absent: list[NotChecked] = []
@@ -67,7 +71,7 @@ def _why_not(card: CheckCard, examined: Examined) -> str:
 
 def _findings(card: CheckCard, examined: Examined) -> Sequence[Finding]:
     try:
-        return list(card.function(examined))
+        return [_doubted(one, len(examined.kept)) for one in card.function(examined)]
     except BacklightError as error:
         return [not_judged(card.name, card.section, str(error), len(examined.kept))]
     except Exception as error:  # whatever a foreign package raises must not end the audit
@@ -75,6 +79,13 @@ def _findings(card: CheckCard, examined: Examined) -> Sequence[Finding]:
             raise
         CHECKS.warn(card.name, f"raised {type(error).__name__}: {error}")
         return [not_judged(card.name, card.section, f"its plug-in raised {type(error).__name__}", len(examined.kept))]
+
+
+def _doubted(found: Finding, pictures: int) -> Finding:
+    """Return a finding that calls nothing good of a data set of a few pictures, whatever its check says."""
+    if found.judgement != "good" or pictures >= FEWEST:
+        return found
+    return replace(found, judgement="not judged", sentence=f"{found.sentence} So few pictures prove nothing.")
 
 
 def _check_names(findings: Sequence[Finding]) -> None:

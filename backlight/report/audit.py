@@ -138,6 +138,7 @@ def _next(found: Audit) -> Section:
         {
             "judgement": one.judgement,
             "step": one.next,
+            "command": one.command,
             "anchor": f"finding-{one.name}",
             "why": one.sentence,
             "gain": one.gain,

@@ -10,6 +10,7 @@ from typing import Any
 
 from backlight.audit.auditing import Audit
 from backlight.audit.auditing import audit as audit_classifier
+from backlight.audit.commands import CommandWords
 from backlight.audit.registry import depth_of
 from backlight.audit.verdict import counts
 from backlight.classifier import Classifier
@@ -29,6 +30,7 @@ from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
     Model,
+    ModelRequest,
     as_classifier,
     data_title,
     doubts_of,
@@ -51,7 +53,8 @@ class AuditRequest:
     whose values are tried as weak slices.
 
     `gates` decide about the exit status, where any are asked for. The pass of an earlier audit of the same model and
-    pictures in `out` is read back, with or without `resume`, which goes on from one that was interrupted.
+    pictures in `out` is read back, with or without `resume`, which goes on from one that was interrupted; `force`
+    without `resume` forgets it.
 
     >>> AuditRequest(DataRequest("photos/")).depth
     'normal'
@@ -124,6 +127,9 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
     classifier = named(as_classifier(request.model, request.seed), data)
     second = None if request.second is None else named(as_classifier(request.second, request.seed), data)
     engine = make_engine(str(classifier.device))
+    if engine.is_main and request.force and not request.resume:
+        folder.forget_blocks()
+    engine.barrier()
     with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
         found = audit_classifier(
             classifier,
@@ -139,6 +145,7 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
             progress=progress if engine.is_main else None,
             seen_labels=_seen_labels(request, data),
             groups=groups,
+            words=_words(request),
         )
     if not engine.is_main:
         return Outcome(result=found)
@@ -226,6 +233,15 @@ def _seen_labels(request: AuditRequest, data: Dataset) -> str:
     return "the run was trained on them" if data.split == "train" else "the run was trained on some of them"
 
 
+def _words(request: AuditRequest) -> CommandWords | None:
+    """Return how a command line names what is audited; None where it was handed over already loaded."""
+    model, data = request.model, request.data
+    if isinstance(model, Classifier) or not isinstance(data.data, str):
+        return None
+    asked = ModelRequest(model) if isinstance(model, str) else model
+    return CommandWords(asked.words, ("--data", data.data), data.part_words, str(request.out))
+
+
 def _about(data: Dataset) -> dict[str, Any]:
     return {"name": data.name, "split": data.split, "n": len(data), "fingerprint": data.fingerprint()}
 
@@ -257,5 +273,6 @@ def _lines(found: Audit, classifier: Classifier, data: str, folder: ResultFolder
         names = [f"{title_of(one.name).lower()} {value_text(one)}".strip().replace("\xa0", " ") for one in own[:_NAMED]]
         more = f" and {len(own) - _NAMED} more" if len(own) > _NAMED else ""
         told_of += [f"{judgement}: {', '.join(names)}{more}"] if own else []
-    yield "; ".join(told_of) or "nothing is bad or worth a look"
+    judged = any(one.judgement == "good" for one in found.findings)
+    yield "; ".join(told_of) or ("nothing is bad or worth a look" if judged else "nothing could be judged")
     yield str(folder.page)

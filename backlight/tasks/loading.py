@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,33 @@ class ModelRequest:
         if layout is not None:
             classifier.module.to(memory_format=layout)
         return classifier
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return the options by which a command line names this model.
+
+        >>> ModelRequest("vit", mean=(0.5, 0.5, 0.5), size=(32, 24)).words
+        ('--model', 'vit', '--mean', '0.5,0.5,0.5', '--size', '32x24')
+        """
+        given = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) != one.default}
+        size = given.get("size")
+        given |= {} if size is None else {"size": "x".join(map(str, size))}
+        return ("--model", self.model, *option_words({**given, "model": None}))
+
+
+def option_words(options: Mapping[str, object]) -> tuple[str, ...]:
+    """Write options as a command line has them: flags alone, several numbers with commas between, None not at all.
+
+    >>> option_words({"random": True, "std": (0.5, 0.2), "labels": None, "memory_format": "auto"})
+    ('--random', '--std', '0.5,0.2', '--memory-format', 'auto')
+    """
+    words: list[str] = []
+    for name, value in options.items():
+        if value is None or value is False:
+            continue
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [text])]
+    return tuple(words)
 
 
 Model = str | ModelRequest | Classifier
@@ -148,6 +175,16 @@ class DataRequest:
             trained_on=trained_on(*map(model_name, models)),
             follow_links=self.follow_links,
         )
+
+    @property
+    def part_words(self) -> tuple[str, ...]:
+        """Return the options by which a command line names this part of the data.
+
+        >>> DataRequest("photos/", "test", sample=100).part_words
+        ('--split', 'test', '--sample', '100')
+        """
+        names = ("split", "limit", "sample", "follow_links")
+        return option_words({name: getattr(self, name) for name in names})
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from backlight.audit.calibration import check_calibration
 from backlight.audit.calibration_error import mass_bins, measure_calibration, width_bins
 from backlight.audit.calibrators import (
     CALIBRATORS,
@@ -16,6 +17,8 @@ from backlight.audit.calibrators import (
     fit_vector_scaling,
     temperature_interval,
 )
+from backlight.audit.examined import Examined
+from backlight.audit.kept import Kept
 from backlight.core.errors import BacklightError
 
 
@@ -159,3 +162,27 @@ def test_what_cannot_be_measured_says_why() -> None:
     with pytest.raises(BacklightError, match="at least 1"):
         measure_calibration(np.ones((1, 1)), np.zeros(1, int), bins=0)
     assert set(CALIBRATORS) == {"temperature", "vector scaling", "isotonic"}
+
+
+def test_no_temperature_is_advised_that_worsens_what_it_was_not_fitted_on() -> None:
+    """Likelihood may ask for a temperature that moves confidence further from accuracy."""
+    generator = np.random.default_rng(0)
+    n = 400
+    # Mostly right at .75; a few are wrong at 1 - 1e-9: they ask for a temperature that makes all others unsure.
+    right = generator.random(n) < 0.75
+    sure = generator.random(n) < 0.03
+    margin = np.where(sure, 20.0, np.log(3.0))
+    labels = np.where(right & ~sure, 0, 1)
+    logits = np.stack([margin, np.zeros(n)], 1)
+    kept = Kept.of(logits, labels=labels)
+    compared = compare_calibrators(kept.logits, kept.labels, ids=kept.ids)
+    assert compared.fitted["temperature"].temperature > 1.5
+    assert compared.after["temperature"].ece.value > compared.before.ece.value
+    found = {one.name: one for one in check_calibration(Examined.of(kept))}
+    assert not found["temperature"].next
+    assert "none is advised" in found["temperature"].sentence
+    assert "Set a temperature" not in found["calibration_error"].next  # nor there
+    assert "Divide" in next(
+        one.next for one in check_calibration(Examined.of(Kept.of(2 * drawn(2000)[0], labels=drawn(2000)[1])))
+        if one.name == "temperature"
+    )  # fmt: skip

@@ -21,6 +21,7 @@ def test_a_finding_is_the_document_of_the_contract() -> None:
         "sentence": "So.",
         "pictures": ["x", "y"],
         "next": "do",
+        "command": "",
         "unit": "share",
     }
 
@@ -57,6 +58,8 @@ def test_what_is_no_finding_is_refused(wrong: dict[str, object]) -> None:
         ((float("nan"), 1.0), (0.9, 0.7), "not judged"),
         ((0.05, 0.05), (0.05, 0.05), "good"),
         ((0.06, 0.07), (0.05, 0.05), "bad"),
+        ((0.0, 0.79), (0.01, 0.05), "not judged"),  # none of one picture: from good to bad, anything may be true
+        ((0.6, 0.95), (0.9, 0.7), "not judged"),
     ],
 )
 def test_the_better_end_decides(interval: tuple[float, float], limits: tuple[float, float], expected: str) -> None:
