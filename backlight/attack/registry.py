@@ -13,7 +13,7 @@ from torch import Tensor
 from backlight.attack import auto, gradient, minimum_norm, stages
 from backlight.attack.challenge import Challenge
 from backlight.core.options import Option, options_of
-from backlight.core.plugins import Registry
+from backlight.core.plugins import UNSTATED, Registry
 from backlight.pixels import Result
 
 _AFTER = "after"
@@ -38,9 +38,9 @@ class AttackCard:
     name: str
     function: Callable[..., Result | Tensor]
     norms: tuple[str, ...] = _NORMS
-    passes: str = "not stated"
-    reference: str = "not stated"
-    avoid: str = "not stated"
+    passes: str = UNSTATED
+    reference: str = UNSTATED
+    avoid: str = UNSTATED
     minimum_norm: bool = False
     targeted: str = "yes"
     settled: bool = False

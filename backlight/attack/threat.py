@@ -19,7 +19,7 @@ from backlight.pixels.starts import Start
 
 # Rounding of x + d and of long sums, in float32; everything beyond it is outside.
 _RELATIVE, _ABSOLUTE = 1e-5, 1e-6
-_LEVELS, _ON_LEVEL, _HALF = 255, 1e-3, 1e-6
+_LEVELS, _ON_LEVEL = 255, 1e-3
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -76,7 +76,12 @@ class ThreatModel(Brief):
         levels = 2 * size * _LEVELS
         short = f"{size + 0.0:.4g}"
         # A decimal number that somebody chose is written as it was chosen: 0.1 is 25.5/255, too.
-        if self.norm != "linf" or not size < torch.inf or float(short) == size or abs(levels - round(levels)) > _HALF:
+        if (
+            self.norm != "linf"
+            or not size < torch.inf
+            or float(short) == size
+            or abs(levels - round(levels)) > _ON_LEVEL
+        ):
             return short
         return f"{round(levels) / 2:g}/255"
 

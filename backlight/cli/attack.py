@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import AttackOptions, Limit, ModelOptions, OutputOptions, Pictures, RunOptions, Steps
-from backlight.cli.output import run_task
+from backlight.cli.output import given_command, run_task
 
 
 def attack(
@@ -34,6 +34,7 @@ def attack(
         force=output.force,
         seed=run.seed,
         batch_size=run.batch_size,
+        command=given_command(),
         **vars(how),
     )
     run_task(run, lambda progress: task(request, progress=progress))

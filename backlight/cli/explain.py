@@ -56,6 +56,7 @@ def explain(
         output.force,
         run.seed,
         run.batch_size,
+        given_command(),
     )
     if not data:
         run_task(run, lambda progress: explaining.explain(request, progress=progress))

@@ -20,6 +20,8 @@ from backlight.core.user_code import function_of, is_file_function
 
 SWITCH = "BACKLIGHT_PLUGINS"
 BUILT_IN = "backlight"
+UNSTATED = "not stated"
+"""What a card says of its cost, its reference and when not to use it where its author left that out."""
 
 
 class Card(Protocol):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backlight.core.errors import InputError
 from backlight.core.options import Option, options_of
-from backlight.core.plugins import Registry
+from backlight.core.plugins import UNSTATED, Registry
 from backlight.explain.attribution import Attribution
 from backlight.explain.methods import (
     cam,
@@ -42,9 +42,9 @@ class Card:
     name: str
     function: Callable[..., Attribution | Tensor]
     needs: frozenset[str] = frozenset({"gradient"})
-    passes: str = "not stated"
-    reference: str = "not stated"
-    avoid: str = "not stated"
+    passes: str = UNSTATED
+    reference: str = UNSTATED
+    avoid: str = UNSTATED
 
     @property
     def options(self) -> Mapping[str, Option]:

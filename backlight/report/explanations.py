@@ -24,7 +24,7 @@ from backlight.page.charts import interval_chart
 from backlight.page.embed import exact_uri, layer_uri
 from backlight.page.sections import Section, number, percent
 from backlight.report.fill import fill
-from backlight.report.picture import is_tiny
+from backlight.report.looking import is_tiny
 from backlight.table import Table
 from backlight.table.statistics import wilson
 

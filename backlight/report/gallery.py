@@ -12,7 +12,7 @@ from backlight.data.dataset import Dataset
 from backlight.images import to_floats, to_picture
 from backlight.page.embed import exact_uri, photograph_uri
 from backlight.page.sections import percent
-from backlight.report.picture import is_tiny
+from backlight.report.looking import is_tiny
 from backlight.table import Table
 
 _SIDE, _EXACT = 96, 48  # larger pictures are reduced to the first, those up to the second are shown as they are

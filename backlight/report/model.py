@@ -14,7 +14,7 @@ from backlight.core.errors import BacklightError
 from backlight.models import compare_random, inspect_model
 from backlight.page.sections import Facts, Section
 from backlight.report.fill import fill
-from backlight.report.picture import bars
+from backlight.report.looking import bars
 
 _PACKAGES = ("backlight", "torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
 

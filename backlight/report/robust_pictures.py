@@ -14,7 +14,8 @@ from backlight.page.embed import exact_uri
 from backlight.page.sections import Facts, number
 from backlight.report.attacks import Attempt, Change
 from backlight.report.fill import fill
-from backlight.report.picture import AMPLIFICATION, Embed, fooling_facts, is_tiny
+from backlight.report.looking import Embed, is_tiny
+from backlight.report.picture import AMPLIFICATION, fooling_facts
 from backlight.report.robust_classes import label_of
 from backlight.report.robust_words import size_text
 

@@ -14,9 +14,11 @@ from backlight.attack.referee import judge_logits
 from backlight.classifier import Classifier
 from backlight.classifier.heads import NO_PREDICTION
 from backlight.classifier.predictions import Prediction, top_classes
+from backlight.core.plugins import UNSTATED
 from backlight.core.random import Random
-from backlight.explain import Attribution, Explanations, explain
+from backlight.explain import Explanations, choose_methods, explain
 from backlight.explain.attribution import upsample
+from backlight.explain.choosing import AnyMethod
 from backlight.images import Picture, round_to_8bit
 from backlight.images.picture import Photograph
 from backlight.report.agreement import Agreement, measure_agreement
@@ -30,7 +32,8 @@ _TOP = 5
 class MapStudy:
     """One explanation of one picture: `heat` [H,W] how strongly a pixel counts, `signed` [H,W] for or against.
 
-    `flat` says that there is nothing to be seen, `finite` that there was no NaN or infinity.
+    `flat` says that there is nothing to be seen, `finite` that there was no NaN or infinity, `avoid` what the method
+    misleads for, empty where its card does not say.
     """
 
     method: str
@@ -40,6 +43,7 @@ class MapStudy:
     flat: bool
     finite: bool
     notes: tuple[str, ...]
+    avoid: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,7 +92,7 @@ def study_pictures(
     attacks = _attacks(classifier, search, images, names, [found[0].index for found in answers], seed)
     studies = []
     for row, picture in enumerate(pictures):
-        maps = tuple(_map(explained, explained[method], row) for method in explained)
+        maps = map_studies(explained, methods, row)
         agreement = measure_agreement({one.method: one.heat for one in maps})
         studies.append(PictureStudy(picture, photographs[row].whole, answers[row], maps, agreement, attacks[row]))
     return studies
@@ -108,9 +112,13 @@ def _attacks(
     return [found[row] for row in range(len(best))]
 
 
-def _map(explained: Explanations, one: Attribution, row: int) -> MapStudy:
-    signed = upsample(one.attributions[row : row + 1].sum(1, keepdim=True), one.image_size)[0, 0]
-    heat = one.heatmap()[row]
-    return MapStudy(
-        one.method, one.layer, heat.cpu(), signed.cpu(), bool(one.flat[row]), bool(one.finite[row]), one.notes
-    )
+def map_studies(explained: Explanations, methods: Sequence[AnyMethod], row: int) -> tuple[MapStudy, ...]:
+    """Return the maps of one picture, as a page shows them; `methods` are those that were asked for."""
+    cards = {one.label: one.card for one in choose_methods(methods)}
+    found = []
+    for name, one in explained.items():
+        signed = upsample(one.attributions[row : row + 1].sum(1, keepdim=True), one.image_size)[0, 0]
+        heat, flat, finite = one.heatmap()[row], bool(one.flat[row]), bool(one.finite[row])
+        avoid = "" if cards[name].avoid == UNSTATED else cards[name].avoid
+        found.append(MapStudy(name, one.layer, heat.cpu(), signed.cpu(), flat, finite, one.notes, avoid))
+    return tuple(found)

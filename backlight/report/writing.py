@@ -21,6 +21,7 @@ from backlight.page.page import Page
 from backlight.page.sections import Section
 from backlight.report.about import about
 from backlight.report.fill import fill
+from backlight.report.looking import PhotographReader
 from backlight.report.model import model_section
 from backlight.report.picture import Summary, picture_section
 from backlight.report.study import METHODS, study_pictures
@@ -102,7 +103,7 @@ def write_report(
     if classifier.classes < 2:
         raise ModelError(f"{classifier.name} has {classifier.classes} class", expected="at least two to tell apart")
     draft = _Draft(classifier, target, options, list(sections), list(failed), names_of(paths), len(paths))
-    reader, size = _PhotographReader(classifier), options.batch_size
+    reader, size = PhotographReader(classifier), options.batch_size
     for photographs in read_batches(reader, paths, size, draft.failed, progress=progress, description="report"):
         draft.add(photographs)
         draft.write()
@@ -121,16 +122,6 @@ def names_of(paths: Sequence[str | os.PathLike[str]]) -> dict[Path, str]:
     folders = {os.path.dirname(os.path.abspath(path)) for path in paths}
     shared = os.path.commonpath(folders) if folders else ""
     return {Path(path): os.path.relpath(os.path.abspath(path), shared) for path in paths}
-
-
-@dataclass(frozen=True)
-class _PhotographReader:
-    """Decode each file once, for the classifier and for the page."""
-
-    classifier: Classifier
-
-    def read(self, path: str | os.PathLike[str]) -> Photograph:
-        return self.classifier.read_photograph(path)
 
 
 @dataclass

@@ -1,9 +1,9 @@
-"""The verb `attack`: adversarial PNGs whose printed labels are those of the files."""
+"""The verb `attack`: adversarial PNGs whose printed labels are those of the files, a page and a sheet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 
 from backlight.attack import SavedAttack, ThreatModel, choose_attack, save_adversarial
 from backlight.attack import attack as attack_images
+from backlight.attack.adversarial import AttackResult
 from backlight.attack.choosing import Attack
 from backlight.attack.objectives import Objective
 from backlight.classifier import Classifier
@@ -20,13 +21,17 @@ from backlight.core.errors import Failure, counted
 from backlight.core.files import name_part, require_new
 from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
-from backlight.images import find_pictures, round_to_8bit, write_png
+from backlight.images import Picture, find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify
+from backlight.report.about import about
+from backlight.report.attacked import Attacked, attack_sheet, attacked_section, attempts
+from backlight.report.picture import AMPLIFICATION
+from backlight.tasks.joint_page import JointPage, joint_stem
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
 from backlight.tasks.outcome import Outcome, one_per_input
 
-AMPLIFICATION, _AT_ONCE = 10, 16
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,17 @@ class AttackRequest:
     force: bool = False
     seed: int = 0
     batch_size: int = 16
+    command: str = ""
 
 
 def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outcome:
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files.
 
-    For each picture an adversarial PNG and its perturbation x10 go into `out`; the result is a list of
-    `AttackedPicture`. Raises UsageError where a file is there already, options do not fit or no picture is found,
-    and as `load` and `backlight.attack.attack` do.
+    For each picture an adversarial PNG and its perturbation x10 go into `out`, and one page and one sheet of originals,
+    noises and results for all of them; the result is a list of `AttackedPicture`.
+
+    Raises UsageError where a file is there already, options do not fit or no picture is found, and as
+    `load` and `backlight.attack.attack` do.
 
     >>> import tempfile
     >>> from backlight import load
@@ -67,7 +75,7 @@ def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outco
     >>> model = load("classic_cnn", random=True)
     >>> outcome = attack(AttackRequest((folder / "gray.png",), model, method="fgsm", out=folder / "out"))
     >>> [path.name for path in outcome.files]
-    ['gray-fgsm.png', 'gray-fgsm-x10.png']
+    ['gray-fgsm.png', 'gray-fgsm-x10.png', 'gray-fgsm.html', 'gray-fgsm-sheet.png']
     """
     choose_attack(  # wrong options are told before a model is loaded
         request.method,
@@ -82,10 +90,10 @@ def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outco
     classifier = as_classifier(request.model, request.seed)
     with held_folder(request.out):
         done, failed = attack_pictures(classifier, paths, request, progress=progress)
-    files = [file for one in done for file in (one.png, one.perturbation_png)]
-    return one_per_input(
-        done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=doubts_of(classifier), result=done
-    )
+    own = [file for one in done for file in (one.png, one.perturbation_png)]
+    shared = tuple(dict.fromkeys(file for one in done for file in (one.html, one.sheet)))
+    lines = (*chain.from_iterable(map(_lines, done)), *shared)
+    return one_per_input(done, failed, lines, files=(*own, *shared), warnings=doubts_of(classifier), result=done)
 
 
 def _lines(one: AttackedPicture) -> Iterator[str]:
@@ -102,8 +110,7 @@ def _lines(one: AttackedPicture) -> Iterator[str]:
             f"  {counted(one.zero_gradients, 'gradient')} zero all over or NaN: the model rounds or is saturated, and "
             "not fooled says nothing; try --objective margin, or --method square"
         )
-    yield f"  {one.png}"
-    yield f"  {one.perturbation_png}"
+    yield from (f"  {file}" for file in (one.png, one.perturbation_png))
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ class AttackedPicture:
     """What the adversarial PNG of one picture does, judged after reading it back from disk.
 
     `eps` is None where the attack has no bound; `target` is the class asked for, None for an untargeted attack.
-    `note` is why rounding to a file may be what the attack failed by.
+    `note` is why rounding to a file may be what the attack failed by. `html` and `sheet` are shared by all pictures.
     """
 
     path: str
@@ -127,6 +134,8 @@ class AttackedPicture:
     zero_gradients: int
     png: str
     perturbation_png: str
+    html: str
+    sheet: str
     note: str | None = None
 
     def to_json(self) -> dict[str, object]:
@@ -142,48 +151,68 @@ def attack_pictures(
     Pictures are first rounded to 8 bits at the model's input size and attacked on the 8-bit lattice, so that the
     file is what was judged. A file that cannot be read is noted and the others go on.
     """
-    outputs, name = {}, name_part(choose_attack(request.method).label)
-    for path, stem in zip(paths, unique_stems(paths), strict=True):
-        outputs[path] = (request.out / f"{stem}-{name}.png", request.out / f"{stem}-{name}-x10.png")
-        for output in outputs[path]:
-            require_new(output, request.force)
+    name, stems = name_part(choose_attack(request.method).label), unique_stems(paths)
+    outputs = {
+        path: (request.out / f"{stem}-{name}.png", request.out / f"{stem}-{name}-x10.png")
+        for path, stem in zip(paths, stems, strict=True)
+    }
+    page = JointPage(
+        request.out / f"{joint_stem(stems)}-{name}",
+        f"How {classifier.title} is fooled by {name}",
+        about(classifier, command=request.command),
+        attacked_section,
+        attack_sheet,
+    )
+    page.require_new(request.force)
+    for output in chain.from_iterable(outputs.values()):
+        require_new(output, request.force)
     done: list[AttackedPicture] = []
     failed: list[Failure] = []
     size = min(request.batch_size, _AT_ONCE)
     for pictures in read_batches(classifier, paths, size, failed, progress=progress, description="attack"):
-        images = round_to_8bit(torch.stack([picture.image for picture in pictures]))
-        result = attack_images(
-            classifier,
-            images,
-            method=request.method,
-            norm=request.norm,
-            eps=request.eps,
-            lattice=True,
-            steps=request.steps,
-            step_size=request.step_size,
-            objective=request.objective,
-            target=request.target,
-            seed=request.seed,
-            ids=[str(picture.path) for picture in pictures],
-        )
+        result = _attack(classifier, pictures, request)
         saved = save_adversarial(result, [outputs[picture.path][0] for picture in pictures])
+        tried = attempts(result, round_to_8bit(result.images, result.originals))
         for row, (picture, one) in enumerate(zip(pictures, saved, strict=True)):
             difference = outputs[picture.path][1]
             write_png(difference, amplify(result.perturbation[row].cpu(), AMPLIFICATION))
             if one.label_before < 0:
                 failed.append(Failure(str(picture.path), UNDEFINED))
-            else:
-                zero = int(result.zero_grads[row])
-                judge, threat = result.referee.classifier, result.threat
-                note = "" if one.success else threat.lost_to_rounding(images[row].numel())
-                attacked = _attacked(judge, threat, picture.path, one, zero, difference)
-                done.append(replace(attacked, note=note or None))
+                continue
+            note = "" if one.success else result.threat.lost_to_rounding(picture.image.numel())
+            done.append(_attacked(result, row, picture.path, one, difference, page, note))
+            page.add(Attacked(picture.path.name, tried[row], result.threat, one.margin, note))
+        page.write(failed)
     return done, failed
 
 
+def _attack(classifier: Classifier, pictures: Sequence[Picture], request: AttackRequest) -> AttackResult:
+    return attack_images(
+        classifier,
+        round_to_8bit(torch.stack([picture.image for picture in pictures])),
+        method=request.method,
+        norm=request.norm,
+        eps=request.eps,
+        lattice=True,
+        steps=request.steps,
+        step_size=request.step_size,
+        objective=request.objective,
+        target=request.target,
+        seed=request.seed,
+        ids=[str(picture.path) for picture in pictures],
+    )
+
+
 def _attacked(
-    classifier: Classifier, threat: ThreatModel, path: Path, saved: SavedAttack, zero: int, difference: Path
+    result: AttackResult,
+    row: int,
+    path: Path,
+    saved: SavedAttack,
+    difference: Path,
+    page: JointPage[Attacked],
+    note: str,
 ) -> AttackedPicture:
+    classifier, threat = result.referee.classifier, result.threat
     return AttackedPicture(
         path=str(path),
         target=None if saved.target is None else classifier.label(saved.target),
@@ -195,7 +224,10 @@ def _attacked(
         distance=saved.distance,
         margin=saved.margin,
         steps=saved.steps,
-        zero_gradients=zero,
+        zero_gradients=int(result.zero_grads[row]),
         png=str(saved.path),
         perturbation_png=str(difference),
+        html=str(page.html),
+        sheet=str(page.sheet),
+        note=note or None,
     )

@@ -1,16 +1,18 @@
-"""The verb `explain` on picture files: overlays (PNG) and raw maps (npz)."""
+"""The verb `explain` on picture files: overlays (PNG), raw maps (npz), a page and a sheet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
+from backlight.classifier.predictions import top_classes
 from backlight.classifier.targets import Target
 from backlight.core.errors import Failure
 from backlight.core.files import require_new
@@ -25,11 +27,15 @@ from backlight.explain.request import Request
 from backlight.explain.saved import map_file, write_raw
 from backlight.images import Picture, find_pictures, write_png
 from backlight.images.intake import read_batches, unique_stems
-from backlight.report.study import METHODS
+from backlight.report.about import about
+from backlight.report.explained import Explained, explained_section, explained_sheet
+from backlight.report.looking import PhotographReader
+from backlight.report.study import METHODS, map_studies
+from backlight.tasks.joint_page import JointPage, joint_stem
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
 from backlight.tasks.outcome import Outcome, one_per_input
 
-_AT_ONCE = 8
+_AT_ONCE, _TOP = 8, 5
 _UNSEEN = "the map is the same everywhere or not finite: nothing to see"
 
 
@@ -52,6 +58,7 @@ class ExplainRequest:
     force: bool = False
     seed: int = 0
     batch_size: int = 32
+    command: str = ""
 
     @property
     def asked(self) -> Request:
@@ -60,7 +67,7 @@ class ExplainRequest:
 
 
 def explain(request: ExplainRequest, *, progress: Progress | None = None) -> Outcome:
-    """Show what in pictures speaks for a class: an overlay and a raw map per method.
+    """Show what in pictures speaks for a class: an overlay and a raw map per method, a page and a sheet of them all.
 
     The result is a list of `ExplainedPicture`. Raises UsageError where a file is there already, a method is unknown
     or no picture is found, and as `load` and `backlight.explain.explain` do.
@@ -72,7 +79,7 @@ def explain(request: ExplainRequest, *, progress: Progress | None = None) -> Out
     >>> model = load("classic_cnn", random=True)
     >>> outcome = explain(ExplainRequest((folder / "gray.png",), model, methods=("saliency",), out=folder / "out"))
     >>> [path.name for path in outcome.files]
-    ['gray-saliency.png', 'gray-saliency.npz']
+    ['gray-saliency.png', 'gray-saliency.npz', 'gray-explained.html', 'gray-explained-sheet.png']
     """
     choose_methods(request.methods)  # wrong names are told before a model is loaded
     paths = find_pictures(request.pictures)[: request.limit]
@@ -86,11 +93,12 @@ def explain(request: ExplainRequest, *, progress: Progress | None = None) -> Out
             batch_size=min(request.batch_size, _AT_ONCE),
             force=request.force,
             progress=progress,
+            command=request.command,
         )
-    files = [file for picture in done for one in picture.maps for file in (one.png, one.npz)]
-    return one_per_input(
-        done, failed, chain.from_iterable(map(_lines, done)), files=files, warnings=doubts_of(classifier), result=done
-    )
+    own = [file for picture in done for one in picture.maps for file in (one.png, one.npz)]
+    shared = tuple(dict.fromkeys(file for picture in done for file in (picture.html, picture.sheet)))
+    lines = (*chain.from_iterable(map(_lines, done)), *shared)
+    return one_per_input(done, failed, lines, files=(*own, *shared), warnings=doubts_of(classifier), result=done)
 
 
 def _lines(picture: ExplainedPicture) -> Iterator[str]:
@@ -121,15 +129,20 @@ class WrittenMap:
 
 @dataclass(frozen=True)
 class ExplainedPicture:
-    """One picture, the class that was explained, where the crop lies on the photograph, and the maps."""
+    """One picture, the class that was explained, where the crop lies on the photograph, and the maps.
+
+    `html` and `sheet` are shared by all pictures of a call.
+    """
 
     path: str
     target: str
     box: tuple[float, ...]
     maps: tuple[WrittenMap, ...]
+    html: str
+    sheet: str
 
     def to_json(self) -> dict[str, object]:
-        """Return `{"path", "target", "box", "maps": [...]}`, each map with the fields of `WrittenMap`."""
+        """Return `{"path", "target", "box", "maps": [...], "html", "sheet"}`, maps with the fields of `WrittenMap`."""
         return {**vars(self), "maps": [vars(one) for one in self.maps]}
 
 
@@ -142,8 +155,9 @@ def explain_pictures(
     batch_size: int = 8,
     force: bool = False,
     progress: Progress | None = None,
+    command: str = "",
 ) -> tuple[list[ExplainedPicture], list[Failure]]:
-    """Explain picture files and write an overlay and a raw map per method into `folder`.
+    """Explain picture files and write an overlay and a raw map per method, a page and a sheet into `folder`.
 
     Each npz holds `raw` (signed, [C,h,w]), `heat` ([H,W]), `box` (the crop on the photograph) and `full_size`. A
     file that cannot be read, or for which there is no prediction, is noted and the others go on. Nothing is overwritten
@@ -165,26 +179,52 @@ def explain_pictures(
     for stem in names.values():
         for one, suffix in product(choose_methods(request.methods), ("png", "npz")):
             require_new(map_file(folder, stem, one.label, suffix), force)
+    page = JointPage(
+        folder / f"{joint_stem(list(names.values()))}-explained",
+        f"What {classifier.title} looks at",
+        about(classifier, command=command),
+        lambda shown, place: explained_section(shown[0], place),
+        explained_sheet,
+    )
+    page.require_new(force)
     done: list[ExplainedPicture] = []
     failed: list[Failure] = []
-    for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="explain"):
+    reader = PhotographReader(classifier)
+    for photographs in read_batches(reader, paths, batch_size, failed, progress=progress, description="explain"):
+        pictures = [one.picture for one in photographs]
         explanations = _explain(classifier, pictures, request)
         drawn = {method: overlays(explanations, method) for method in explanations}
-        answered = classifier.head.well_defined(explanations.logits).tolist()
+        answers = top_classes(classifier, explanations.logits, _TOP)
         for row, picture in enumerate(pictures):
-            if not answered[row]:
+            if not answers[row]:
                 failed.append(Failure(str(picture.path), UNDEFINED))
                 continue
-            stem = names[picture.path]
-            maps = []
-            for name, attribution in explanations.items():
-                png, npz = map_file(folder, stem, name, "png"), map_file(folder, stem, name, "npz")
-                write_png(png, drawn[name][row])
-                write_raw(npz, attribution, row, picture)
-                maps.append(_written(attribution, row, png, npz))
             target = explanations.labels[row]
-            done.append(ExplainedPicture(str(picture.path), target, tuple(picture.box), tuple(maps)))
+            maps = _write(explanations, {name: one[row] for name, one in drawn.items()}, row, picture, names, folder)
+            box = tuple(picture.box)
+            done.append(ExplainedPicture(str(picture.path), target, box, maps, str(page.html), str(page.sheet)))
+            studied = map_studies(explanations, request.methods, row)
+            shown = Explained(picture.path.name, photographs[row], answers[row], target, studied)
+            page.add((shown, {name: one[row] for name, one in drawn.items()}))
+        page.write(failed)
     return done, failed
+
+
+def _write(
+    explanations: Explanations,
+    drawn: Mapping[str, Tensor],
+    row: int,
+    picture: Picture,
+    names: Mapping[Path, str],
+    folder: Path,
+) -> tuple[WrittenMap, ...]:
+    maps = []
+    for name, attribution in explanations.items():
+        png, npz = (map_file(folder, names[picture.path], name, suffix) for suffix in ("png", "npz"))
+        write_png(png, drawn[name])
+        write_raw(npz, attribution, row, picture)
+        maps.append(_written(attribution, row, png, npz))
+    return tuple(maps)
 
 
 def _explain(classifier: Classifier, pictures: list[Picture], request: Request) -> Explanations:

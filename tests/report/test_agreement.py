@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from backlight.report.agreement import measure_agreement, rank_correlation
-from backlight.report.picture import agreement_sentence
+from backlight.report.looking import agreement_sentence
 
 RAMP = torch.arange(256.0).view(16, 16)
 

@@ -206,10 +206,23 @@ def test_terms_are_explained_on_hover_and_on_focus(browser: Any, file: Path) -> 
                 assert box["x"] + box["width"] <= 375
 
 
+def test_one_attack_is_shown_at_a_time_without_a_script_too_and_all_are_printed(browser: Any, file: Path) -> None:
+    with Shown(browser, file, 1400, java_script_enabled=False) as shown:
+        panels = shown.page.locator("#picture-1 .tabs > .panel")
+        for chosen in (1, 2, 3):
+            shown.page.locator(f"#picture-1 .tabs input[value='{chosen}']").check()
+            assert [panels.nth(place).is_visible() for place in range(3)] == [chosen == one for one in (1, 2, 3)]
+        assert shown.page.locator("#picture-2 .tabs > .panel").first.is_visible()
+        shown.page.emulate_media(media="print")
+        assert all(panels.nth(place).is_visible() for place in range(3))
+
+
 def test_a_saved_picture_is_the_one_that_was_judged(
     browser: Any, file: Path, classifier: Classifier, tmp_path: Path
 ) -> None:
     with Shown(browser, file, 1400) as shown:
+        assert not shown.page.locator("button[data-picture=picture-1-pgd]").is_visible()
+        shown.page.locator("#picture-1 .tabs input[value='2']").check()
         with shown.page.expect_download() as download:
             shown.page.locator("button[data-picture=picture-1-pgd]").click()
         saved = tmp_path / download.value.suggested_filename

@@ -88,7 +88,7 @@ def test_report(model: Classifier, pictures: tuple[Path, ...], out: Path, capsys
 def test_explain(model: Classifier, pictures: tuple[Path, ...], out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     request = tasks.ExplainRequest(pictures, model, ("saliency", "gradcam"), target="square", out=out)
     outcome = check(tasks.explain(request), capsys, failed=1)
-    assert len(outcome.files) == 2 * 2 * 2
+    assert len(outcome.files) == 2 * 2 * 2 + 2  # the page and the sheet
     assert {one["target"] for one in outcome.document[:2]} == {"square"}
 
 

@@ -1,0 +1,62 @@
+"""The page and the sheet of pictures that were explained: the original, then its maps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+from torch import Tensor
+
+from backlight.classifier.predictions import Prediction
+from backlight.images import Picture
+from backlight.images.picture import Photograph
+from backlight.images.sheets import grid
+from backlight.page.sections import Section, percent
+from backlight.report.agreement import measure_agreement
+from backlight.report.fill import fill
+from backlight.report.looking import Embed, maps_facts, said_facts
+from backlight.report.study import MapStudy
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explained:
+    """One explained picture: its name, the photograph, what was said of it, the class explained, and its maps."""
+
+    name: str
+    photograph: Photograph
+    answers: tuple[Prediction, ...]
+    target: str
+    maps: tuple[MapStudy, ...]
+
+    @property
+    def picture(self) -> Picture:
+        """Return the part of the photograph that the classifier sees."""
+        return self.photograph.picture
+
+
+def explained_section(one: Explained, place: int) -> Section:
+    """Write the section of one explained picture, the `place`-th of the page."""
+    embed = Embed(True)
+    agreement = measure_agreement({found.method: found.heat for found in one.maps})
+    facts = {
+        **said_facts(f"picture-{place}", one.name, one.picture, one.photograph.whole, one.answers, embed),
+        **maps_facts(one.target, one.maps, agreement, embed),
+    }
+    return Section(f"picture-{place}", one.name, fill("explained.html", facts))
+
+
+def explained_sheet(shown: Sequence[tuple[Explained, Mapping[str, Tensor]]]) -> Image.Image:
+    """Lay out a row for each picture: the original with its first answer, then its overlays by method.
+
+    Raises InputError for no pictures.
+    """
+    cells: list[Tensor] = []
+    words: list[str] = []
+    for one, overlays in shown:
+        image = one.picture.image
+        cells += [image if len(image) == 3 else image.mean(0, keepdim=True), *overlays.values()]
+        best = one.answers[0]
+        words += [f"{best.label.split(',')[0]}, {percent(best.probability)}"]
+        words += [f"{method}: {one.target.split(',')[0]}" for method in overlays]
+    return grid(cells, 1 + len(shown[0][1]), words)

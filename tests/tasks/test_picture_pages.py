@@ -1,0 +1,133 @@
+"""`attack` and `explain` on pictures: the page and the sheet say what the files do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from backlight import Classifier, tasks
+from backlight.core.errors import UsageError
+from backlight.images import open_picture, to_tensor, write_png
+from backlight.page.sections import percent
+from backlight.report import attacked as attacked_page
+from backlight.tasks import joint_page
+from tests.report.reading import read, stored
+
+LABELS = ("circle", "<b>square</b>", "triangle")
+SIDE = 16
+
+
+@pytest.fixture(scope="module")
+def model() -> Classifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        net = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 3)
+        )  # fmt: skip
+        net[-1].weight.data *= 20
+    return Classifier.from_module(net, size=SIDE, labels=LABELS, name="small")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    folder, draw = tmp_path_factory.mktemp("pictures"), torch.Generator().manual_seed(0)
+    paths = tuple(folder / f"{name}.png" for name in ("a", "b", "c"))
+    for path in paths:
+        write_png(path, torch.rand(3, SIDE, SIDE, generator=draw))
+    (folder / "broken.png").write_text("no picture")
+    return (*paths, folder / "broken.png")
+
+
+def of(classifier: Classifier, path: str) -> list[float]:
+    with torch.no_grad():
+        return classifier.logits(to_tensor(open_picture(path))[None]).softmax(1)[0].tolist()
+
+
+def test_the_attacks_page_shows_the_files_and_says_what_they_do(
+    model: Classifier, pictures: tuple[Path, ...], tmp_path: Path
+) -> None:
+    request = tasks.AttackRequest(pictures, model, "pgd", eps="64/255", out=tmp_path, command="backlight attack <x>")
+    done = tasks.attack(request).document
+    page = read(tmp_path / "a-and-3-more-pgd.html")
+    fooled = set()
+    for place, one in enumerate(done[:3], 1):
+        assert one["html"] == str(tmp_path / "a-and-3-more-pgd.html")
+        assert to_tensor(stored(page, f"picture-{place}-result")).equal(to_tensor(open_picture(one["png"])))
+        before, after = of(model, one["path"]), of(model, one["png"])
+        first, now = (max(range(3), key=values.__getitem__) for values in (before, after))
+        said = f"it was {LABELS[first]} ({percent(before[first])} sure)"
+        verdict = f"Fooled: {said}, now it is {LABELS[now]} ({percent(after[now])} sure)."
+        still = f"Not fooled: {said} and still is ({percent(after[first])} sure)."
+        assert (verdict if one["success"] else still) in page.text
+        fooled.add(one["success"])
+    assert True in fooled
+    assert "10 times stronger" in page.text
+    assert "64/255" in page.text
+    assert "backlight attack <x>" in page.text
+    assert "broken.png" in page.text
+    assert str(tmp_path.parent) not in page.text.replace(request.command, "")
+    with Image.open(done[0]["sheet"]) as sheet:
+        assert sheet.width == 3 * SIDE + 4 * 4
+        assert sheet.height > 3 * SIDE
+
+
+def test_a_wish_that_is_not_met_is_said(model: Classifier, pictures: tuple[Path, ...], tmp_path: Path) -> None:
+    request = tasks.AttackRequest(pictures[:1], model, "pgd", eps="0.1/255", target="least-likely", out=tmp_path)
+    done = tasks.attack(request).document[0]
+    page = read(Path(done["html"]))
+    assert not done["success"]
+    assert f"still is ({percent(max(of(model, done['png'])))} sure), not {done['target']}." in page.text
+
+
+def test_rounding_that_eats_an_even_change_is_said_on_the_page(
+    model: Classifier, pictures: tuple[Path, ...], tmp_path: Path
+) -> None:
+    request = tasks.AttackRequest(pictures[:1], model, "pgd", norm="l2", eps=0.01, out=tmp_path)
+    done = tasks.attack(request).document[0]
+    assert "rounding to a file takes away" in done["note"]
+    assert done["note"] in read(Path(done["html"])).text
+
+
+def test_the_explanations_page_names_the_class_that_was_asked_for(
+    model: Classifier, pictures: tuple[Path, ...], tmp_path: Path
+) -> None:
+    methods = ("saliency", "gradcam")
+    request = tasks.ExplainRequest(pictures, model, methods, target="least-likely", layer=("0",), out=tmp_path)
+    done = tasks.explain(request).document
+    page = read(tmp_path / "a-and-3-more-explained.html")
+    for place, one in enumerate(done[:3], 1):
+        values = of(model, one["path"])
+        best, least = max(range(3), key=values.__getitem__), min(range(3), key=values.__getitem__)
+        assert one["target"] == LABELS[least]
+        assert f"What it says: {LABELS[best]}" in page.text
+        assert f"speak for {LABELS[least]}?" in re.sub(r"\s+", " ", page.text)
+        assert stored(page, f"picture-{place}-crop").size == (SIDE, SIDE)
+    assert len([one for one in page.all("img") if one.get("class") == "layer heat"]) == 3 * len(methods)
+    with Image.open(done[0]["sheet"]) as sheet:
+        assert sheet.width == 3 * SIDE + 4 * 4  # the original and two maps
+
+
+def test_what_is_there_is_not_replaced(model: Classifier, pictures: tuple[Path, ...], tmp_path: Path) -> None:
+    (tmp_path / "a-fgsm.html").write_text("mine")
+    with pytest.raises(UsageError, match="a-fgsm.html"):
+        tasks.attack(tasks.AttackRequest(pictures[:1], model, "fgsm", out=tmp_path))
+    assert (tmp_path / "a-fgsm.html").read_text() == "mine"
+    assert not (tmp_path / "a-fgsm.png").exists()
+
+
+def test_many_pictures_keep_a_page_small_and_it_says_so(
+    model: Classifier, pictures: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joint_page, "MOST_SHOWN", 2)
+    assert attacked_page.MOST_SHOWN >= 24
+    done = tasks.attack(tasks.AttackRequest(pictures[:3], model, "fgsm", out=tmp_path)).document
+    page = read(Path(done[0]["html"]))
+    assert "the first 2 of 3" in page.text
+    assert "picture-2" in page.ids
+    assert "picture-3" not in page.ids
+    assert all(Path(one["png"]).is_file() for one in done)
