@@ -193,6 +193,17 @@ def robustness(at: Setting) -> tasks.Outcome:
     return tasks.robustness(request)
 
 
+def attack(at: Setting) -> tasks.Outcome:
+    request = tasks.AttackRequest(at.pictures, at.classifier, "fgsm", out=at.out("attack"), command=at.names.word())
+    return tasks.attack(request)
+
+
+def explain(at: Setting) -> tasks.Outcome:
+    methods = ("saliency", "gradcam")
+    request = tasks.ExplainRequest(at.pictures, at.classifier, methods, out=at.out("maps"), command=at.names.word())
+    return tasks.explain(request)
+
+
 def explain_data(at: Setting) -> tasks.Outcome:
     request = tasks.ExplainDataRequest(
         at.asked, at.classifier, Request(("saliency",)), ("deletion",), out=at.out("explain"), command=at.names.word()
@@ -274,6 +285,8 @@ PAGES: dict[str, tuple[str, Callable[[Setting], tasks.Outcome]]] = {
     "evaluate two": ("evaluating", evaluate_pair),
     "evaluate several labels": ("evaluating", evaluate_several),
     "robustness": ("attacking_data", robustness),
+    "attack": ("joint_page", attack),
+    "explain": ("joint_page", explain),
     "explain --data": ("explaining_data", explain_data),
     "corruptions": ("corrupting", corruptions),
     "train": ("training", train),
