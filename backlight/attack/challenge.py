@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from backlight.core.errors import InputError
 from backlight.core.random import Random, Seed, hash_ids
 from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, predicted
 from backlight.pixels.parametrizations import LEVELS, Parametrization, round_towards
+from backlight.pixels.run import Run
 from backlight.pixels.starts import Start
 from backlight.pixels.transforms import Transforms
 
@@ -51,6 +52,8 @@ class Challenge:
     targets: Tensor | None = None
     seed: Seed = 0
     ids: Ids = None
+    watch: Callable[[Run], None] | None = None
+    """Shown every turn of every search; what it raises ends the attack."""
 
     @classmethod
     def of(
@@ -64,6 +67,7 @@ class Challenge:
         seed: Seed = 0,
         ids: Ids = None,
         fast: bool = False,
+        watch: Callable[[Run], None] | None = None,
     ) -> Challenge:
         """Check everything before any long work, look once at the originals, and settle labels and targets.
 
@@ -95,7 +99,7 @@ class Challenge:
                 None if target is None else _targets(classifier, clean, labels, target, Random((seed, "target"), keys))
             )
         search = classifier.fast() if fast else classifier
-        return cls(classifier, images, labels, threat, clean, search, targets, seed, keys)
+        return cls(classifier, images, labels, threat, clean, search, targets, seed, keys, watch)
 
     @cached_property
     def referee(self) -> Referee:
@@ -200,6 +204,7 @@ class Challenge:
             stop=fooled if stop else None,
             random=((self.seed, stream), self.ids),
             chunk=self.chunk,
+            watch=self.watch,
         )
         before = self.begin() if after is None else after
         return before.merge(confirmed(search, self.referee, ~before.success))
@@ -236,6 +241,7 @@ class Challenge:
             keep=-far,
             random=((self.seed, stream), self.ids),
             chunk=self.chunk,
+            watch=self.watch,
         )
         before = self.begin() if after is None else after
         rows = ~before.success if bounded else ~self.begin().success

@@ -6,6 +6,7 @@ asks, and the nearest success stands by design where these bits decide.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,6 +19,7 @@ from backlight.pixels import Measure, Result, Rule, margin, optimize
 from backlight.pixels.constraints import Constraint
 from backlight.pixels.parametrizations import LEVELS, Parametrization
 from backlight.pixels.problem import Keep, RandomKey
+from backlight.pixels.run import Run
 from backlight.pixels.transforms import Transforms
 
 STRETCHES = tuple(1e-6 * 4**number for number in range(11))
@@ -40,6 +42,7 @@ class Search:
     constraint: Constraint | None = None
     transforms: Transforms | None = None
     keep: Keep = "best"
+    watch: Callable[[Run], None] | None = None
 
     def run(self, rows: Tensor) -> Result:
         """Search for the images of `rows` (bool `[B]`)."""
@@ -57,6 +60,7 @@ class Search:
             random=self.random,
             rows=rows,
             chunk=self.chunk,
+            watch=self.watch,
         )
 
 

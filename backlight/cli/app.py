@@ -18,6 +18,7 @@ from backlight.cli.evaluate import evaluate
 from backlight.cli.explain import explain
 from backlight.cli.export import export
 from backlight.cli.listing import methods, models
+from backlight.cli.live import app as live_page
 from backlight.cli.looking import inspect, predict
 from backlight.cli.making import denoise, fool, style, visualize
 from backlight.cli.options import expand_options
@@ -43,6 +44,7 @@ VERBS: dict[Callable[..., None], str] = {
     audit: "backlight audit --model runs/first --data photos/ --train photos/ --gate gate.toml",
     check: "backlight check evaluate.json --gate gate.toml --baseline before.json --junit gates.xml",
     corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
+    live_page: "backlight app --model runs/first --data photos/",
     models: "backlight models --search resnet",
     methods: "backlight methods --bibtex > references.bib",
 }

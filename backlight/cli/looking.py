@@ -17,12 +17,15 @@ def predict(
     run: RunOptions,
     top: Annotated[int, typer.Option(min=1, help="Classes shown per picture.")] = 5,
     limit: Limit = None,
+    cover: Annotated[
+        str | None, typer.Option(help="Hide a square X,Y,SIDE of what the model sees, in shares: 0.5,0.4,0.2.")
+    ] = None,
 ) -> None:
     """Name the most likely classes of pictures."""
     from backlight.tasks.predicting import PredictRequest
     from backlight.tasks.predicting import predict as task
 
-    request = PredictRequest(tuple(pictures), model.request, top, limit, run.seed, run.batch_size)
+    request = PredictRequest(tuple(pictures), model.request, top, limit, run.seed, run.batch_size, cover)
     run_task(run, lambda progress: task(request, progress=progress))
 
 

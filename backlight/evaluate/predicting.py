@@ -17,6 +17,7 @@ from backlight.core.chunks import Chunk, in_chunks
 from backlight.core.errors import Failure, InputError
 from backlight.core.progress import Progress
 from backlight.images import Picture
+from backlight.images.cover import Square, covered
 from backlight.images.intake import read_batches
 
 
@@ -73,10 +74,12 @@ def predict(
     top: int = 5,
     batch_size: int = 32,
     progress: Progress | None = None,
+    cover: Square | None = None,
 ) -> Predictions:
     """Predict the `top` most likely classes of picture files.
 
-    Each file is read by the classifier's own resize rule. At most `batch_size` pictures are in memory at a
+    Each file is read by the classifier's own resize rule; `cover` hides a square of what the model sees behind the
+    color that its normalization takes for nothing. At most `batch_size` pictures are in memory at a
     time, and a batch that does not fit is halved. A file that cannot be read, and one for which the
     model's output is NaN or infinite, is named in `.failed` and the others go on. Where all of them lie in folders
     named as classes are, `.true` says which.
@@ -101,7 +104,7 @@ def predict(
     true = class_folders(classifier, paths)
     chunk = Chunk(batch_size)
     for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="predict"):
-        for picture, classes in zip(pictures, _classify(classifier, pictures, top, chunk)):
+        for picture, classes in zip(pictures, _classify(classifier, pictures, top, chunk, cover)):
             if classes:
                 done.append(Predicted(str(picture.path), classes, true.get(_folder(picture.path))))
             else:
@@ -130,10 +133,12 @@ def _folder(path: str | os.PathLike[str]) -> str:
 
 
 def _classify(
-    classifier: Classifier, pictures: list[Picture], top: int, chunk: Chunk
+    classifier: Classifier, pictures: list[Picture], top: int, chunk: Chunk, square: Square | None
 ) -> Iterator[tuple[Prediction, ...]]:
     def look(part: slice) -> list[tuple[Prediction, ...]]:
         images = torch.stack([picture.image for picture in pictures[part]])
+        if square is not None:
+            images = covered(images, square, classifier.mean)
         with torch.no_grad():
             return top_classes(classifier, classifier.logits(images), top)
 

@@ -9,7 +9,7 @@ render       maps and perturbations drawn (colors, sheets); blur
 """
 
 from backlight.images.budget import DECODING
-from backlight.images.decode import PIXEL_LIMIT, decode_picture, open_picture
+from backlight.images.decode import PIXEL_LIMIT, decode_picture, open_picture, read_size
 from backlight.images.picture import (
     Picture,
     read_image,
@@ -34,6 +34,7 @@ __all__ = [
     "find_pictures",
     "open_picture",
     "read_image",
+    "read_size",
     "round_to_8bit",
     "search_folder",
     "to_floats",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from backlight.core.errors import FileError
 from backlight.core.reading import open_regular
@@ -81,21 +82,34 @@ def decode_picture(data: bytes, name: object, pixel_limit: int = PIXEL_LIMIT, *,
     return _decode(io.BytesIO(data), name, pixel_limit, keep)
 
 
-def _decode(stream: BinaryIO, name: object, pixel_limit: int, keep: int) -> Image.Image:
+def read_size(data: bytes, name: object, pixel_limit: int = PIXEL_LIMIT) -> tuple[int, int]:
+    """Return width and height as the header of a picture file states them; nothing is decoded.
+
+    Raises FileError for what is no picture, and for one with more pixels than `pixel_limit`.
+
+    >>> buffer = io.BytesIO()
+    >>> Image.new("L", (3, 2), 128).save(buffer, "PNG")
+    >>> read_size(buffer.getvalue(), "row 7")
+    (3, 2)
+    """
+    stream = io.BytesIO(data)
+    with _told(stream, name, pixel_limit):
+        return _open(stream, name, pixel_limit).size
+
+
+def _open(stream: BinaryIO, name: object, pixel_limit: int) -> ImageFile:
+    with _quiet():
+        picture = Image.open(stream, formats=FORMATS)
+    width, height = picture.size
+    if width * height > pixel_limit:
+        raise FileError(name, f"has {width} x {height} pixels", expected=f"at most {pixel_limit:,} pixels")
+    return picture
+
+
+@contextmanager
+def _told(stream: BinaryIO, name: object, pixel_limit: int) -> Iterator[None]:
     try:
-        with _quiet():
-            picture = Image.open(stream, formats=FORMATS)
-        width, height = picture.size
-        if width * height > pixel_limit:
-            raise FileError(name, f"has {width} x {height} pixels", expected=f"at most {pixel_limit:,} pixels")
-        DECODING.take(require_room(name, picture, keep))
-        picture.load()
-        orientation = _orientation(picture)
-        if orientation in _UPRIGHT:  # a PNG may tell it behind its pixels
-            require_room(name, picture, TURNED)
-        rgb = as_rgb(picture, name)
-        if picture.format == "JPEG":
-            rgb.info[JPEG_QUALITY] = jpeg_quality(getattr(picture, "quantization", {}))
+        yield
     except FileError:
         raise
     except Image.DecompressionBombError as error:
@@ -105,6 +119,19 @@ def _decode(stream: BinaryIO, name: object, pixel_limit: int, keep: int) -> Imag
     except Exception as error:  # PIL's decoders fail in a dozen ways on hostile bytes; each means the same here
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileError(name, f"is broken and cannot be decoded ({reason})") from error
+
+
+def _decode(stream: BinaryIO, name: object, pixel_limit: int, keep: int) -> Image.Image:
+    with _told(stream, name, pixel_limit):
+        picture = _open(stream, name, pixel_limit)
+        DECODING.take(require_room(name, picture, keep))
+        picture.load()
+        orientation = _orientation(picture)
+        if orientation in _UPRIGHT:  # a PNG may tell it behind its pixels
+            require_room(name, picture, TURNED)
+        rgb = as_rgb(picture, name)
+        if picture.format == "JPEG":
+            rgb.info[JPEG_QUALITY] = jpeg_quality(getattr(picture, "quantization", {}))
     del picture  # or turning would have three in memory
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 

@@ -7,7 +7,7 @@ sees the model and a measure never sees the rule: only this file brings them tog
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -44,11 +44,13 @@ def optimize(
     after: Result | None = None,
     rows: Tensor | None = None,
     chunk: int | Chunk | None = None,
+    watch: Callable[[Run], None] | None = None,
 ) -> Result:
     """Climb an objective by changing pictures, and keep per image the best picture looked at.
 
     Arguments are those of `turns`. With `after`, an earlier result of the same batch, only images without
-    success run (unless `rows` says which), and each keeps the better of both.
+    success run (unless `rows` says which), and each keeps the better of both. `watch` is shown the run after every
+    turn; what it raises ends the work.
 
     >>> from torch import nn
     >>> from backlight.pixels import Ball, Box, Pixels, Sign, cross_entropy, misclassified
@@ -81,6 +83,8 @@ def optimize(
             chunk=chunk,
         ):
             result = run.result
+            if watch is not None:
+                watch(run)
     return result if after is None else after.merge(result)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -24,12 +25,14 @@ from backlight.core.progress import Progress
 from backlight.images import Picture, find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify
+from backlight.pixels.run import Run
 from backlight.report.about import about
 from backlight.report.attacked import Attacked, attack_sheet, attacked_section, attempts
 from backlight.report.picture import AMPLIFICATION
 from backlight.tasks.joint_page import JointPage, joint_stem
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
 from backlight.tasks.outcome import Outcome, one_per_input
+from backlight.visualize import Frame
 
 _AT_ONCE = 16
 
@@ -59,11 +62,14 @@ class AttackRequest:
     command: str = ""
 
 
-def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outcome:
+def attack(
+    request: AttackRequest, *, progress: Progress | None = None, watch: Callable[[Frame], None] | None = None
+) -> Outcome:
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files.
 
     For each picture an adversarial PNG and its perturbation x10 go into `out`, and one page and one sheet of originals,
-    noises and results for all of them; the result is a list of `AttackedPicture`.
+    noises and results for all of them; the result is a list of `AttackedPicture`. `watch` is shown the best pictures so
+    far after every step of an attack that takes steps.
 
     Raises UsageError where a file is there already, options do not fit or no picture is found, and as
     `load` and `backlight.attack.attack` do.
@@ -89,7 +95,7 @@ def attack(request: AttackRequest, *, progress: Progress | None = None) -> Outco
     paths = find_pictures(request.pictures)[: request.limit]
     classifier = as_classifier(request.model, request.seed)
     with held_folder(request.out):
-        done, failed = attack_pictures(classifier, paths, request, progress=progress)
+        done, failed = attack_pictures(classifier, paths, request, progress=progress, watch=watch)
     own = [file for one in done for file in (one.png, one.perturbation_png)]
     shared = tuple(dict.fromkeys(file for one in done for file in (one.html, one.sheet)))
     lines = (*chain.from_iterable(map(_lines, done)), *shared)
@@ -144,12 +150,18 @@ class AttackedPicture:
 
 
 def attack_pictures(
-    classifier: Classifier, paths: Sequence[Path], request: AttackRequest, *, progress: Progress | None = None
+    classifier: Classifier,
+    paths: Sequence[Path],
+    request: AttackRequest,
+    *,
+    progress: Progress | None = None,
+    watch: Callable[[Frame], None] | None = None,
 ) -> tuple[list[AttackedPicture], list[Failure]]:
     """Attack picture files with a loaded classifier, as `attack` does.
 
     Pictures are first rounded to 8 bits at the model's input size and attacked on the 8-bit lattice, so that the
-    file is what was judged. A file that cannot be read is noted and the others go on.
+    file is what was judged. A file that cannot be read is noted and the others go on. Random numbers are keyed by the
+    files' names, so that a picture gives the same wherever it lies.
     """
     name, stems = name_part(choose_attack(request.method).label), unique_stems(paths)
     outputs = {
@@ -170,7 +182,7 @@ def attack_pictures(
     failed: list[Failure] = []
     size = min(request.batch_size, _AT_ONCE)
     for pictures in read_batches(classifier, paths, size, failed, progress=progress, description="attack"):
-        result = _attack(classifier, pictures, request)
+        result = _attack(classifier, pictures, request, watch)
         saved = save_adversarial(result, [outputs[picture.path][0] for picture in pictures])
         tried = attempts(result, round_to_8bit(result.images, result.originals))
         for row, (picture, one) in enumerate(zip(pictures, saved, strict=True)):
@@ -186,7 +198,12 @@ def attack_pictures(
     return done, failed
 
 
-def _attack(classifier: Classifier, pictures: Sequence[Picture], request: AttackRequest) -> AttackResult:
+def _attack(
+    classifier: Classifier,
+    pictures: Sequence[Picture],
+    request: AttackRequest,
+    watch: Callable[[Frame], None] | None,
+) -> AttackResult:
     return attack_images(
         classifier,
         round_to_8bit(torch.stack([picture.image for picture in pictures])),
@@ -199,8 +216,21 @@ def _attack(classifier: Classifier, pictures: Sequence[Picture], request: Attack
         objective=request.objective,
         target=request.target,
         seed=request.seed,
-        ids=[str(picture.path) for picture in pictures],
+        ids=[picture.path.name for picture in pictures],
+        watch=None if watch is None else partial(_show, watch, _steps_of(request)),
     )
+
+
+def _steps_of(request: AttackRequest) -> int:
+    chosen = choose_attack(request.method, steps=request.steps)
+    own = chosen.card.options.get("steps")
+    steps = chosen.options.get("steps", None if own is None else own.default)
+    return steps if isinstance(steps, int) else 1
+
+
+def _show(watch: Callable[[Frame], None], steps: int, run: Run) -> None:
+    if bool(run.result.forwards.any()):  # before the first look there is nothing but a start
+        watch(Frame(int(run.result.steps.max()), steps, run.result.images.clamp(0, 1)))
 
 
 def _attacked(

@@ -9,11 +9,14 @@ from typing import Any
 
 from backlight.attack import ATTACKS
 from backlight.audit import CHECKS
+from backlight.classifier import Classifier
+from backlight.core.errors import BacklightError
 from backlight.core.plugins import Registry
 from backlight.corrupt import CORRUPTIONS
 from backlight.data.sources import DATA_SOURCES
 from backlight.evaluate.registry import EVALUATION_METRICS
 from backlight.explain import METHODS
+from backlight.explain.layout import last_tokens
 from backlight.explain.scores import METRICS
 from backlight.models.networks import NETWORKS
 from backlight.models.registry import MODEL_SOURCES
@@ -75,6 +78,25 @@ def list_methods() -> list[Entry]:
         for card in CHECKS.values()
     ]
     return explanations + attacks + checks
+
+
+def fitting_methods(classifier: Classifier) -> list[Entry]:
+    """List the explanation methods that fit a classifier and need no other package.
+
+    >>> import torch
+    >>> fitting = fitting_methods(Classifier.from_module(torch.nn.Flatten(), size=2))
+    >>> {"saliency", "rollout"} & {entry.name for entry in fitting}
+    {'saliency'}
+    """
+    lacking = {"captum"} if _attends(classifier) else {"captum", "attention"}
+    return [one for one in list_methods() if one.kind == "explain" and not lacking & set(one.needs.split(", "))]
+
+
+def _attends(classifier: Classifier) -> bool:
+    try:
+        return bool(last_tokens(classifier))
+    except BacklightError:
+        return False
 
 
 @dataclass(frozen=True)

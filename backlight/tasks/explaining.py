@@ -160,8 +160,8 @@ def explain_pictures(
     """Explain picture files and write an overlay and a raw map per method, a page and a sheet into `folder`.
 
     Each npz holds `raw` (signed, [C,h,w]), `heat` ([H,W]), `box` (the crop on the photograph) and `full_size`. A
-    file that cannot be read, or for which there is no prediction, is noted and the others go on. Nothing is overwritten
-    without `force`.
+    file that cannot be read, or for which there is no prediction, is noted and the others go on. Random numbers are
+    keyed by the files' names. Nothing is overwritten without `force`.
 
     Raises UsageError where a file exists, and as `explain` does.
 
@@ -236,7 +236,7 @@ def _explain(classifier: Classifier, pictures: list[Picture], request: Request) 
         methods=request.methods,
         layer=request.layer,
         quantity=request.quantity,
-        random=Random(request.seed, [str(picture.path) for picture in pictures]),
+        random=Random(request.seed, [picture.path.name for picture in pictures]),
     )
 
 

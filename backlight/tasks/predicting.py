@@ -11,13 +11,14 @@ from backlight.evaluate import Predictions
 from backlight.evaluate import predict as predict_pictures
 from backlight.evaluate.doubts import doubt_normalization_on_files
 from backlight.images import find_pictures
+from backlight.images.cover import Square
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of, take_doubt
 from backlight.tasks.outcome import Outcome, one_per_input
 
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """Which pictures, by which model, and how many classes of each.
+    """Which pictures, by which model, and how many classes of each; `cover` hides a square `X,Y,SIDE`.
 
     >>> PredictRequest((Path("cat.jpg"),)).top
     5
@@ -29,6 +30,7 @@ class PredictRequest:
     limit: int | None = None
     seed: int = 0
     batch_size: int = 32
+    cover: str | None = None
 
 
 def predict(request: PredictRequest, *, progress: Progress | None = None) -> Outcome:
@@ -45,9 +47,12 @@ def predict(request: PredictRequest, *, progress: Progress | None = None) -> Out
     >>> len(outcome.document[0]["predictions"])
     2
     """
+    square = None if request.cover is None else Square.parse(request.cover)
     paths = find_pictures(request.pictures)[: request.limit]
     classifier = as_classifier(request.model, request.seed)
-    found = predict_pictures(classifier, paths, top=request.top, batch_size=request.batch_size, progress=progress)
+    found = predict_pictures(
+        classifier, paths, top=request.top, batch_size=request.batch_size, progress=progress, cover=square
+    )
     take_doubt(classifier, doubt_normalization_on_files(classifier, paths, batch_size=request.batch_size))
     return one_per_input(found.done, found.failed, _lines(found), warnings=doubts_of(classifier), result=found)
 

@@ -19,7 +19,7 @@ from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
 from backlight.tasks.made import Made, file_stem, made_outcome, write_made
 from backlight.tasks.outcome import Outcome
 from backlight.tasks.reading import read_each, read_for, read_sized
-from backlight.visualize import Pictures, Watch, class_image, dream, feature_image, invert
+from backlight.visualize import Frame, Pictures, Watch, class_image, dream, feature_image, invert
 
 SUBJECTS = ("class", "feature", "invert", "dream")
 
@@ -49,11 +49,14 @@ class VisualizeRequest:
     command: str = ""
 
 
-def visualize(request: VisualizeRequest, *, progress: Progress | None = None) -> Outcome:
+def visualize(
+    request: VisualizeRequest, *, progress: Progress | None = None, watch: Callable[[Frame], None] | None = None
+) -> Outcome:
     """Make pictures that show what a class, a channel or a layer of the model looks for.
 
-    The result is a list of `Made`. Raises UsageError for a request that cannot be met and where a file is there
-    already, and as `load` and the functions of `backlight.visualize` do.
+    The result is a list of `Made`. With `watch` the pictures on the way are shown to it rather than kept. Raises
+    UsageError for a request that cannot be met and where a file is there already, and as `load` and the functions of
+    `backlight.visualize` do.
 
     >>> import tempfile
     >>> from backlight import load
@@ -67,15 +70,15 @@ def visualize(request: VisualizeRequest, *, progress: Progress | None = None) ->
         raise UsageError(f"visualize {what!r}", expected=" | ".join(SUBJECTS), hint=did_you_mean(what, SUBJECTS))
     if what in ("invert", "dream") and request.layer is None:
         raise UsageError(f"visualize {what} without a layer", expected="--layer NAME", hint="backlight inspect")
-    watch = Watch(request.frames, progress=progress)
+    looking = Watch(request.frames, watch, progress)
     channels = _channels(request.subjects) if what == "feature" else {}
     classifier = as_classifier(request.model, request.seed)
     with held_folder(request.out):
         if what == "class":
-            return made_outcome(classifier, _classes(classifier, request, watch))
+            return made_outcome(classifier, _classes(classifier, request, looking))
         if what == "feature":
-            return made_outcome(classifier, _features(classifier, request, channels, watch))
-        return made_outcome(classifier, *_pictures(classifier, request, watch))
+            return made_outcome(classifier, _features(classifier, request, channels, looking))
+        return made_outcome(classifier, *_pictures(classifier, request, looking))
 
 
 def _classes(classifier: Classifier, request: VisualizeRequest, watch: Watch) -> list[Made]:

@@ -1,0 +1,115 @@
+"""From the words of a request to a task: which words each verb takes, and nothing that could name a file here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backlight import tasks
+from backlight.core.errors import UsageError, did_you_mean
+from backlight.core.grammar import parse_number, parse_spec, parse_whole
+from backlight.tasks.cards import list_methods
+
+MOST_STEPS = 1000
+
+
+def _text(text: str) -> str:
+    """Take a word of the page: the label of a class may be in any language, but no line is one."""
+    if not text or len(text) > 200 or not text.isprintable():
+        raise UsageError(f"{text[:40]!r}", expected="a word of at most 200 letters")
+    return text
+
+
+def _epsilon(text: str) -> str:
+    if not re.fullmatch(r"[0-9.]{1,12}(/255)?", text):
+        raise UsageError(f"eps {text[:40]!r}", expected="a size such as 2/255")
+    return text
+
+
+def _steps(text: str) -> int:
+    return parse_whole(text, low=1, high=MOST_STEPS)
+
+
+def _alpha(text: str) -> float | str:
+    return text if text == "auto" else parse_number(text)
+
+
+def _named(kind: str) -> Callable[[str], str]:
+    """Take the name of a card with options: of a registry alone, never a function in a file."""
+
+    def read(text: str) -> str:
+        names = [entry.name for entry in list_methods() if entry.kind == kind]
+        spec = parse_spec(_text(text))
+        if spec.name not in names or not all(re.fullmatch(r"[\w.+-]+(/\d+)?", one) for one in spec.options.values()):
+            raise UsageError(f"no {kind} method {spec.name!r}", hint=did_you_mean(spec.name, names))
+        return str(spec)
+
+    return read
+
+
+def _method(text: str) -> tuple[str, ...]:
+    return (_named("explain")(text),)
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise UsageError(f"{text[:40]!r}", hint=did_you_mean(text, words))
+        return text
+
+    return read
+
+
+Words = Mapping[str, Callable[[str], Any]]
+_WORDS: Mapping[str, Words] = {
+    "predict": {"cover": _text, "top": _steps},
+    "explain": {"methods": _method, "target": _text, "quantity": _one_of("logit", "probability", "loss")},
+    "attack": {
+        "method": _named("attack"),
+        "eps": _epsilon,
+        "steps": _steps,
+        "target": _text,
+        "norm": _one_of("linf", "l2", "l1"),
+    },
+    "visualize": {"what": _one_of("class"), "subjects": lambda text: (_text(text),), "steps": _steps},
+    "denoise": {"alpha": _alpha, "data_norm": _one_of("l1", "l2"), "smooth_norm": _one_of("l1", "l2")},
+    "report": {"methods": _method},
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A verb and the fields of its request that the page filled in, read and within bounds.
+
+    >>> Asked.read("attack", {"method": "fgsm", "eps": "2/255"}).given
+    {'method': 'fgsm', 'eps': '2/255'}
+    """
+
+    verb: str
+    given: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, verb: str, words: Mapping[str, str]) -> Asked:
+        """Read the words of a request; raises UsageError for a verb or word that there is not, or that does not fit."""
+        if verb not in _WORDS:
+            raise UsageError(f"no {verb!r} here", hint=did_you_mean(verb, _WORDS))
+        known = _WORDS[verb]
+        for name in words:
+            if name not in known:
+                raise UsageError(f"{verb} takes no {name!r} here", hint=did_you_mean(name, known))
+        return cls(verb, {name: read(words[name]) for name, read in known.items() if name in words})
+
+    @property
+    def needs_picture(self) -> bool:
+        """Whether it is about a picture that somebody has to send."""
+        return self.verb != "visualize"
+
+    def request(self, *, pictures: tuple[Any, ...] | None, model: Any, **more: Any) -> Any:
+        """Build the task's request."""
+        kind = getattr(tasks, f"{self.verb.capitalize()}Request")
+        fields = {**self.given, **more}
+        if pictures is not None:
+            fields["pictures"] = pictures
+        return kind(**fields) if self.verb == "denoise" else kind(model=model, **fields)

@@ -1,0 +1,116 @@
+"""The command and the five lines of Python that do again what the page did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from backlight.core.escaping import shell_command
+from backlight.tasks.loading import DEFAULT_MODEL, ModelRequest
+
+REQUESTS = {
+    "predict": "PredictRequest",
+    "explain": "ExplainRequest",
+    "attack": "AttackRequest",
+    "visualize": "VisualizeRequest",
+    "denoise": "DenoiseRequest",
+    "report": "ReportRequest",
+    "evaluate": "EvaluateRequest",
+}
+_POSITIONAL = ("what", "subjects")
+_WITHOUT_MODEL = ("denoise",)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A verb with what it was asked: the fields of its request, but for the picture and the model.
+
+    >>> repeat = Repeat("explain", ModelRequest(), "cat.jpg", {"methods": ("gradcam",)})
+    >>> repeat.command()
+    'backlight explain cat.jpg --methods gradcam'
+    """
+
+    verb: str
+    model: ModelRequest
+    picture: str | None
+    given: Mapping[str, Any]
+
+    def command(self) -> str:
+        """Write the command that does the same to a file of that name."""
+        words = [str(one) for name in _POSITIONAL for one in _listed(self.given.get(name, ()))]
+        if self.picture is not None:
+            words.append(f"./{self.picture}" if self.picture.startswith("-") else self.picture)
+        options = {name: value for name, value in self.given.items() if name not in _POSITIONAL}
+        model = {} if self.verb in _WITHOUT_MODEL else _changed(self.model)
+        return shell_command(["backlight", self.verb, *words, *_options(options), *_options(model)])
+
+    def python(self) -> str:
+        """Write the lines of Python that do the same to a file of that name.
+
+        >>> print(Repeat("predict", ModelRequest(), "cat.jpg", {}).python())
+        from pathlib import Path
+        from backlight import tasks
+        request = tasks.PredictRequest((Path('cat.jpg'),), model='efficientnet_lite0')
+        outcome = tasks.predict(request)
+        print(outcome.document)
+        """
+        picture = () if self.picture is None else (f"(Path({self.picture!r}),)",)
+        given = dict(self.given) if self.verb in _WITHOUT_MODEL else {"model": _PythonModel(self.model), **self.given}
+        words = ", ".join((*picture, *(f"{name}={value!r}" for name, value in given.items())))
+        return "\n".join(
+            (
+                "from pathlib import Path",
+                "from backlight import tasks",
+                f"request = tasks.{REQUESTS[self.verb]}({words})",
+                f"outcome = tasks.{self.verb}(request)",
+                "print(outcome.document)",
+            )
+        )
+
+    def to_json(self) -> dict[str, str]:
+        """Return both."""
+        return {"command": self.command(), "python": self.python()}
+
+
+@dataclass(frozen=True)
+class _PythonModel:
+    """A model as Python writes it: its name alone where nothing else was asked for."""
+
+    model: ModelRequest
+
+    def __repr__(self) -> str:
+        changed = _changed(self.model)
+        rest = [f"{name}={_python(value)}" for name, value in changed.items() if name != "model"]
+        if not rest:
+            return repr(self.model.model)
+        return f"tasks.ModelRequest({', '.join([repr(self.model.model), *rest])})"
+
+
+def _python(value: Any) -> str:
+    return f"Path({str(value)!r})" if isinstance(value, Path) else repr(value)
+
+
+def _changed(model: ModelRequest) -> dict[str, Any]:
+    """Return what a model was asked for beyond the default."""
+    values = {field.name: getattr(model, field.name) for field in fields(model)}
+    default = vars(ModelRequest(DEFAULT_MODEL))
+    return {name: value for name, value in values.items() if value != default[name]}
+
+
+def _options(given: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            yield option
+        elif value is not None and value is not False:
+            yield from (option, _separator(name).join(map(str, _listed(value))))
+
+
+def _separator(name: str) -> str:
+    return "x" if name == "size" else ","
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
