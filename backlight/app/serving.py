@@ -42,6 +42,11 @@ def serve(request: AppRequest, tell: Callable[[str], None]) -> None:
 
     Raises UsageError for an address that is not this machine's own without a token, and for one that is taken, and as
     `load` does.
+
+    >>> serve(AppRequest(host="0.0.0.0"), print)
+    Traceback (most recent call last):
+    ...
+    backlight.core.errors.UsageError: --host 0.0.0.0 can be reached from other machines; ...
     """
     if not is_loopback(request.host) and not request.token:
         found = f"--host {request.host} can be reached from other machines"
