@@ -14,7 +14,9 @@ from backlight.tasks.outcome import plain_json
 
 _QUICK = "1 forward, "
 _LONG = ("fullgrad",)  # its passes are few, each of them many times as long
-SCRIPTS = ("dom", "live", "work", "bars", "repeat", "tabs", "picture", "classes", "wipe", "explain", "attack", "main")
+_PARTS = ("work", "bars", "repeat", "tabs", "picture", "classes", "wipe")
+_TOOLS = ("explain", "attack", "cover", "imagine", "denoise", "compare")
+SCRIPTS = ("dom", "live", *_PARTS, *_TOOLS, "main")
 
 
 def asset(name: str) -> bytes:

@@ -3,66 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
+
+from tests.app.program import Program
 
 pytestmark = pytest.mark.slow
 SMALL = ("--model", "classic_cnn", "--random")
 
 
-class Program:
-    """`backlight app` in a process of its own."""
-
-    def __init__(self, *words: str) -> None:
-        heeding = (
-            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # shells may have it ignored
-        )
-        start = f"{heeding}; from backlight.cli import main; main()"
-        self.process = subprocess.Popen(
-            [sys.executable, "-u", "-c", start, "app", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.said = self.process.stdout.readline()
-        found = re.search(r"(http://\S+?/)\?token=(\S+)", self.said)
-        assert found, self.said + self.process.communicate()[1]
-        self.base, self.token = found.groups()
-
-    def ask(self, path: str, data: bytes | None = None, token: str | None = None, method: str | None = None) -> Any:
-        headers = {"X-Backlight-Token": token or self.token}
-        return urlopen(Request(self.base + path, data, headers, method=method), timeout=60)
-
-    def read(self, path: str, data: bytes | None = None, token: str | None = None) -> bytes:
-        with self.ask(path, data, token) as answer:
-            return answer.read()
-
-    def job(self, verb: str, data: bytes) -> str:
-        return json.loads(self.read(f"api/{verb}", data))["job"]
-
-    def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
-        self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=60)
-        return self.process.returncode, errors
-
-
 @pytest.fixture
 def program() -> Iterator[Program]:
-    started = Program(*SMALL)
-    yield started
-    started.process.kill()
-    started.process.communicate()
+    with Program(*SMALL) as started:
+        yield started
 
 
 def test_it_says_where_it_is_and_answers_there(program: Program, cat: bytes) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +23,6 @@ from tests.attack.nets import pictures, sharp_net
 from tests.report.reading import read, stored
 
 pytestmark = pytest.mark.slow
-SWITCHES = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Start Debian's chromium, or skip where there is none."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("no browser: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=SWITCHES)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

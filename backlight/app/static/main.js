@@ -9,6 +9,10 @@
     Classes.start(state.models);
     Explain.start(state);
     Attack.start(state);
+    Cover.start(state);
+    Imagine.start(state);
+    Denoise.start(state);
+    Compare.start(state);
     Tabs.start();
     Picture.start(state);
   } catch (error) {

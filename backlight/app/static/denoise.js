@@ -1,0 +1,45 @@
+"use strict";
+// Denoise: near the picture and smooth; alpha says how much smoothness counts.
+const Denoise = (() => {
+  const ALPHAS = ["auto", 0.1, 0.2, 0.4, 0.7, 1, 1.5, 2];
+  const { ask } = Work.asker();
+  let slider, shown, wipe, verdict, repeat;
+
+  const alpha = () => ALPHAS[Number(slider.value)];
+  const words = () => (alpha() === "auto" ? "as the noise asks" : String(alpha()));
+
+  const show = async () => {
+    const { current, seen } = Picture.state;
+    if (!seen) return;
+    wipe.show(current.url, current.url);
+    const answer = await ask("denoise", { picture: current, words: { alpha: alpha() } });
+    if (!answer) return;
+    wipe.show(current.url, answer.png);
+    const [from, to] = [answer.start, answer.objective].map(Dom.number);
+    verdict.textContent = `Alpha ${Dom.number(answer.alpha)}: what was minimized went from ${from} to ${to} in ${answer.steps} steps (${answer.stopped}).`;
+    const name = `${current.name.replace(/\.[^.]*$/, "")}-denoised.png`;
+    Repeat.show(repeat, answer, { picture: current, report: null, files: [["Save the picture", name, () => answer.png]] });
+  };
+
+  const build = (panel) => {
+    slider = Dom.make("input", { type: "range", min: 0, max: ALPHAS.length - 1, value: 0 });
+    shown = Dom.make("output", { class: "value" });
+    const tell = () => {
+      shown.textContent = words();
+      slider.setAttribute("aria-valuetext", words());
+    };
+    const soon = Dom.settled(150, show);
+    slider.addEventListener("input", () => { tell(); soon(); });
+    wipe = Wipe.build("before", "after", "How much of the picture without noise is shown");
+    verdict = Dom.make("p", { class: "verdict", "aria-live": "polite" });
+    repeat = Dom.make("div");
+    const row = Dom.field("Alpha: how smooth", slider);
+    row.append(shown);
+    panel.append(Dom.make("div", { class: "controls" }, row), verdict, Dom.make("div", { class: "stage wide-stage" }, wipe.element), repeat);
+    tell();
+  };
+
+  const start = () => Tabs.add("denoise", "Denoise", { build, show });
+
+  return { start };
+})();
