@@ -10,7 +10,7 @@ from typing import Any
 from backlight import tasks
 from backlight.core.errors import UsageError, did_you_mean
 from backlight.core.grammar import parse_number, parse_spec, parse_whole
-from backlight.tasks.cards import list_methods
+from backlight.tasks.entries import Entry, list_attacks, list_explanations
 
 MOST_STEPS = 1000
 
@@ -36,21 +36,21 @@ def _alpha(text: str) -> float | str:
     return text if text == "auto" else parse_number(text)
 
 
-def _named(kind: str) -> Callable[[str], str]:
+def _named(entries: Callable[[], list[Entry]]) -> Callable[[str], str]:
     """Take the name of a card with options: of a registry alone, never a function in a file."""
 
     def read(text: str) -> str:
-        names = [entry.name for entry in list_methods() if entry.kind == kind]
+        names = [entry.name for entry in entries()]
         spec = parse_spec(_text(text))
         if spec.name not in names or not all(re.fullmatch(r"[\w.+-]+(/\d+)?", one) for one in spec.options.values()):
-            raise UsageError(f"no {kind} method {spec.name!r}", hint=did_you_mean(spec.name, names))
+            raise UsageError(f"no {spec.name!r} here", hint=did_you_mean(spec.name, names))
         return str(spec)
 
     return read
 
 
 def _method(text: str) -> tuple[str, ...]:
-    return (_named("explain")(text),)
+    return (_named(list_explanations)(text),)
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -67,7 +67,7 @@ _WORDS: Mapping[str, Words] = {
     "predict": {"cover": _text, "top": _steps},
     "explain": {"methods": _method, "target": _text, "quantity": _one_of("logit", "probability", "loss")},
     "attack": {
-        "method": _named("attack"),
+        "method": _named(list_attacks),
         "eps": _epsilon,
         "steps": _steps,
         "target": _text,

@@ -9,7 +9,7 @@ from typing import Any
 from backlight.app.session import Loaded
 from backlight.app.uploads import MOST_BYTES, MOST_PIXELS
 from backlight.report import sample_pictures
-from backlight.tasks.cards import Entry, fitting_methods
+from backlight.tasks.entries import Entry, fitting_methods
 from backlight.tasks.outcome import plain_json
 
 _QUICK = "1 forward, "

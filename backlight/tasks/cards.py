@@ -9,18 +9,16 @@ from typing import Any
 
 from backlight.attack import ATTACKS
 from backlight.audit import CHECKS
-from backlight.classifier import Classifier
-from backlight.core.errors import BacklightError
 from backlight.core.plugins import Registry
 from backlight.corrupt import CORRUPTIONS
 from backlight.data.sources import DATA_SOURCES
 from backlight.evaluate.registry import EVALUATION_METRICS
 from backlight.explain import METHODS
-from backlight.explain.layout import last_tokens
 from backlight.explain.scores import METRICS
 from backlight.models.networks import NETWORKS
 from backlight.models.registry import MODEL_SOURCES
 from backlight.report.tables import TABLE_SECTIONS
+from backlight.tasks.entries import Entry, list_attacks, list_explanations
 from backlight.train.losses import LOSSES
 
 REGISTRIES: tuple[Registry[Any], ...] = (
@@ -39,64 +37,17 @@ REGISTRIES: tuple[Registry[Any], ...] = (
 _WORDS = re.compile(r"[A-Za-z][A-Za-z-]+")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One method: what it needs, its cost in passes, its reference, and when not to use it.
-
-    >>> Entry("explain", "saliency", "gradient", "1 forward", "Simonyan et al., 2014", "never").kind
-    'explain'
-    """
-
-    kind: str
-    name: str
-    needs: str
-    cost: str
-    reference: str
-    avoid: str
-
-    def to_json(self) -> dict[str, str]:
-        """Return the fields as a dictionary."""
-        return dict(vars(self))
-
-
 def list_methods() -> list[Entry]:
     """List every explanation method, every attack and every check of the audit.
 
     >>> {entry.kind for entry in list_methods()}
     {...}
     """
-    explanations = [
-        Entry("explain", card.name, ", ".join(sorted(card.needs)) or "nothing", card.passes, card.reference, card.avoid)
-        for card in METHODS.values()
-    ]
-    attacks = [
-        Entry("attack", card.name, f"norm {', '.join(card.norms)}", card.passes, card.reference, card.avoid)
-        for card in ATTACKS.values()
-    ]
     checks = [
         Entry("audit", card.name, ", ".join(sorted(card.needs)) or "nothing", card.depth, card.reference, card.avoid)
         for card in CHECKS.values()
     ]
-    return explanations + attacks + checks
-
-
-def fitting_methods(classifier: Classifier) -> list[Entry]:
-    """List the explanation methods that fit a classifier and need no other package.
-
-    >>> import torch
-    >>> fitting = fitting_methods(Classifier.from_module(torch.nn.Flatten(), size=2))
-    >>> {"saliency", "rollout"} & {entry.name for entry in fitting}
-    {'saliency'}
-    """
-    lacking = {"captum"} if _attends(classifier) else {"captum", "attention"}
-    return [one for one in list_methods() if one.kind == "explain" and not lacking & set(one.needs.split(", "))]
-
-
-def _attends(classifier: Classifier) -> bool:
-    try:
-        return bool(last_tokens(classifier))
-    except BacklightError:
-        return False
+    return [*list_explanations(), *list_attacks(), *checks]
 
 
 @dataclass(frozen=True)
