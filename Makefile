@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup check test test-slow test-processors mutants torture fuzz bench report audit docs clean
+.PHONY: setup check test test-slow test-processors mutants torture fuzz bench report audit demo docs clean
 
 setup: $(READY)
 
@@ -55,6 +55,11 @@ audit: setup
 	rm -rf $(AUDIT)
 	$(BIN)/python examples/audit/demo.py $(AUDIT)
 	$(BIN)/backlight audit --model $(AUDIT)/model --data $(AUDIT)/data --train $(AUDIT)/data --out $(AUDIT)/page
+
+# The page of `backlight app` as plain files, with answers about the sample pictures: open index.html from the disk.
+DEMO := backlight-out/demo
+demo: setup
+	$(BIN)/python -m tools.demo $(DEMO)
 
 report: setup
 	$(BIN)/backlight report --out report.html --force

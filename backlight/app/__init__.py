@@ -8,8 +8,9 @@ jobs         one worker with a queue; a job can be cancelled, also in the middle
 streams      what a job says on its way, as server-sent events
 asking       from the words of a request to a task; repeating: the command and the Python that do the same
 answers      from a task's outcome to what the page shows
-session      the models, the data and the worker; pages: what the page knows before anything is asked
+session      the models and the worker; pages: what the page knows before anything is asked; choices: what it offers
 routes       addresses and what they do;  serving: the socket, the start and the stop
+demo         the page as plain files, with answers written before
 static/      the page itself
 """
 

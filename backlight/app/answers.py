@@ -19,7 +19,7 @@ from backlight.images.render import normalize_map
 from backlight.page.embed import exact_uri, layer_uri, photograph_uri
 from backlight.tasks.outcome import Outcome, plain_json
 
-_KINDS = {".png": "image/png", ".html": "text/html"}
+_KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
 _FRAME = 288
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from backlight.app.choices import Choices
 from backlight.app.session import Loaded
 from backlight.app.uploads import MOST_BYTES, MOST_PIXELS
 from backlight.report import sample_pictures
@@ -46,7 +47,7 @@ def page_html(scripts: Sequence[str] = SCRIPTS, base: str = "/static/") -> str:
     return asset("index.html").decode().replace("{{scripts}}", tags).replace("{{base}}", base)
 
 
-def about_models(models: Sequence[Loaded]) -> list[dict[str, Any]]:
+def about_models(models: Sequence[Loaded], choices: Choices) -> list[dict[str, Any]]:
     """Describe each model: its name, its classes, how pictures reach it, which methods fit it."""
     return plain_json(
         [
@@ -57,17 +58,22 @@ def about_models(models: Sequence[Loaded]) -> list[dict[str, Any]]:
                 "size": list(one.classifier.size or ()),
                 "passport": one.classifier.passport.describe(),
                 "multilabel": one.classifier.multilabel,
-                "methods": [_method(entry) for entry in fitting_methods(one.classifier)],
+                "methods": [
+                    _method(entry)
+                    for entry in fitting_methods(one.classifier)
+                    if choices.methods is None or entry.name in choices.methods
+                ],
             }
             for one in models
         ]
     )
 
 
-def state(models: Sequence[Loaded]) -> dict[str, Any]:
+def state(models: Sequence[Loaded], choices: Choices) -> dict[str, Any]:
     """Return all of it."""
     return {
-        "models": about_models(models),
+        "models": about_models(models, choices),
+        "choices": choices.to_json(),
         "samples": [path.name for path in sample_pictures()],
         "limits": {"bytes": MOST_BYTES, "pixels": MOST_PIXELS},
     }

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from backlight.app.asking import Asked
+from backlight.app.choices import Choices
 from backlight.app.jobs import Busy
 from backlight.app.pages import asset, page_html, state
 from backlight.app.security import Door, Guarded
@@ -62,7 +63,7 @@ class Routes:
 
     async def state(self, request: Request) -> Response:
         """Tell which models there are and what can be chosen."""
-        return JSONResponse(await run_in_threadpool(state, self.session.models))
+        return JSONResponse(await run_in_threadpool(state, self.session.models, Choices()))
 
     async def sample(self, request: Request) -> Response:
         """Give the bytes of a sample picture."""

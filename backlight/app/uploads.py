@@ -86,8 +86,8 @@ def own_folder(data: bytes | None, name: str) -> Iterator[tuple[Path, Path]]:
     ('cat.jpg', False)
     """
     with tempfile.TemporaryDirectory(prefix="backlight-app-") as folder:
-        picture = Path(folder) / "given" / name
-        picture.parent.mkdir()
+        given, made = Path(folder) / "given", Path(folder) / "made"
+        given.mkdir()
         if data is not None:
-            picture.write_bytes(data)
-        yield picture, Path(folder) / "made"
+            (given / name).write_bytes(data)
+        yield given / name, made

@@ -1,17 +1,15 @@
 "use strict";
 // Fool it: how little has to change until the model says something else.
 const Attack = (() => {
-  const LEVELS = [0.25, 0.5, 1, 2, 4, 8, 16];
-  const STEPS = 20;
   const { ask, cancel } = Work.asker();
-  let panel, slider, shown, target, wipe, noise, before, after, verdict, progress, stop, repeat;
+  let levels, count, panel, slider, shown, target, wipe, noise, before, after, verdict, progress, stop, repeat;
 
-  const eps = () => LEVELS[Number(slider.value)];
+  const eps = () => levels[Number(slider.value)];
   const manySteps = () => Dom.chosen(panel, "attack") === "pgd";
 
   const words = () => {
     const wanted = target.picked();
-    const method = manySteps() ? `pgd:steps=${STEPS},stop=false` : "fgsm";
+    const method = manySteps() ? `pgd:steps=${count},stop=false` : "fgsm";
     return { method, eps: `${eps()}/255`, ...(wanted ? { target: `index:${wanted.index}` } : {}) };
   };
 
@@ -61,7 +59,7 @@ const Attack = (() => {
 
   const build = (owner) => {
     panel = owner;
-    slider = Dom.make("input", { type: "range", min: 0, max: LEVELS.length - 1, value: 3 });
+    slider = Dom.make("input", { type: "range", min: 0, max: levels.length - 1, value: levels.indexOf(2) });
     shown = Dom.make("output", { class: "value" });
     const tell = () => {
       shown.textContent = `${eps()} of 255`;
@@ -71,7 +69,7 @@ const Attack = (() => {
     slider.addEventListener("input", () => { tell(); if (!manySteps()) soon(); });
     slider.addEventListener("change", () => { if (manySteps()) soon(); });
     target = Classes.box("Make it say", "anything else", show);
-    const kinds = Dom.choice("attack", "How", [["fgsm", "one step, at once (FGSM)"], ["pgd", `${STEPS} steps, watched (PGD)`]], show);
+    const kinds = Dom.choice("attack", "How", [["fgsm", "one step, at once (FGSM)"], ["pgd", `${count} steps, watched (PGD)`]], show);
     progress = Dom.make("progress", { hidden: true, max: 1, value: 0, "aria-label": "Steps taken" });
     stop = Dom.make("button", { type: "button", hidden: true, onclick: halt }, "Stop");
     wipe = Wipe.build("before", "after", "How much of the attacked picture is shown");
@@ -92,7 +90,10 @@ const Attack = (() => {
     tell();
   };
 
-  const start = () => Tabs.add("attack", "Fool it", { build, show });
+  const start = ({ choices }) => {
+    [levels, count] = [choices.eps, choices.steps_of_attack];
+    Tabs.add("attack", "Fool it", { build, show });
+  };
 
   return { start };
 })();

@@ -3,9 +3,11 @@
 const Classes = (() => {
   let labels = [];
 
-  const start = (models) => {
+  // In the demonstration only some of the classes are offered.
+  const start = ({ models, choices }) => {
     labels = models[0].labels;
-    const list = Dom.make("datalist", { id: "classes" }, labels.map((label) => Dom.make("option", { value: label })));
+    const offered = choices.classes ? choices.classes.map((index) => labels[index]) : labels;
+    const list = Dom.make("datalist", { id: "classes" }, offered.map((label) => Dom.make("option", { value: label })));
     document.body.append(list);
   };
 

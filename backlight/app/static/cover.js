@@ -1,17 +1,17 @@
 "use strict";
 // Hide a spot: what does the answer hang on? A square follows the click, or the arrow keys.
 const Cover = (() => {
-  const STEP = 0.05;
   const { ask } = Work.asker();
-  let stage, view, square, side, answers, note, repeat;
+  let choices, stage, view, square, side, answers, note, repeat;
   let place = null;
+
+  const share = () => choices.sides[Number(side.value)] / 100;
 
   const draw = () => {
     square.hidden = place === null;
     if (place === null) return;
-    const share = Number(side.value) / 100;
-    for (const [name, middle] of [["left", place.x], ["top", place.y]]) square.style.setProperty(name, `${100 * (middle - share / 2)}%`);
-    for (const name of ["width", "height"]) square.style.setProperty(name, `${100 * share}%`);
+    for (const [name, middle] of [["left", place.x], ["top", place.y]]) square.style.setProperty(name, `${100 * (middle - share() / 2)}%`);
+    for (const name of ["width", "height"]) square.style.setProperty(name, `${100 * share()}%`);
   };
 
   const describe = (predictions) => {
@@ -27,7 +27,7 @@ const Cover = (() => {
     draw();
     if (place === null) return;
     const { current, seen } = Picture.state;
-    const cover = [place.x, place.y, Number(side.value) / 100].map((value) => value.toFixed(2)).join(",");
+    const cover = [place.x, place.y, share()].map((value) => value.toFixed(2)).join(",");
     const answer = await ask("predict", { picture: current, words: { cover } });
     if (!answer) return;
     Bars.show(answers, answer.predictions, seen.predictions);
@@ -35,7 +35,7 @@ const Cover = (() => {
     Repeat.show(repeat, answer, { picture: current });
   };
 
-  const clamp = (value) => Math.min(1, Math.max(0, value));
+  const clamp = (value) => Math.min(1, Math.max(0, Math.round(value / choices.grid) * choices.grid));
   const soon = Dom.settled(80, look);
 
   const click = (event) => {
@@ -45,7 +45,8 @@ const Cover = (() => {
   };
 
   const key = (event) => {
-    const [x, y] = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP], Enter: [0, 0], " ": [0, 0] }[event.key] || [];
+    const step = Math.max(choices.grid, 0.05);
+    const [x, y] = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step], Enter: [0, 0], " ": [0, 0] }[event.key] || [];
     if (x === undefined) return;
     event.preventDefault();
     place = place ? { x: clamp(place.x + x), y: clamp(place.y + y) } : { x: 0.5, y: 0.5 };
@@ -73,7 +74,7 @@ const Cover = (() => {
     view = Dom.make("img", { class: "whole", alt: "What the model sees" });
     square = Dom.make("span", { class: "square", hidden: true });
     stage = Dom.make("button", { type: "button", class: "stage spot", "aria-label": "Hide a spot: click it, or move it with the arrow keys", onclick: (event) => (event.detail ? click(event) : null), onkeydown: key }, view, square);
-    side = Dom.make("input", { type: "range", min: 5, max: 60, step: 5, value: 25, oninput: () => { draw(); soon(); } });
+    side = Dom.make("input", { type: "range", min: 0, max: choices.sides.length - 1, value: Math.floor(choices.sides.length / 3), oninput: () => { draw(); soon(); } });
     answers = Dom.make("div");
     note = Dom.make("p", { class: "verdict", "aria-live": "polite" });
     repeat = Dom.make("div");
@@ -82,7 +83,10 @@ const Cover = (() => {
       note, Dom.make("div", { class: "beside" }, stage, Dom.make("div", {}, Dom.make("h3", {}, "What it sees now"), answers)), repeat);
   };
 
-  const start = () => Tabs.add("cover", "Hide a spot", { build, show });
+  const start = (state) => {
+    choices = state.choices;
+    Tabs.add("cover", "Hide a spot", { build, show });
+  };
 
   return { start };
 })();

@@ -1,12 +1,11 @@
 "use strict";
 // Denoise: near the picture and smooth; alpha says how much smoothness counts.
 const Denoise = (() => {
-  const ALPHAS = ["auto", 0.1, 0.2, 0.4, 0.7, 1, 1.5, 2];
   const { ask } = Work.asker();
-  let slider, shown, wipe, verdict, repeat;
+  let alphas, slider, shown, wipe, verdict, repeat;
 
-  const alpha = () => ALPHAS[Number(slider.value)];
-  const words = () => (alpha() === "auto" ? "as the noise asks" : String(alpha()));
+  const alpha = () => alphas[Number(slider.value)];
+  const words = () => (alpha() === "auto" ? "as the noise asks" : alpha());
 
   const show = async () => {
     const { current, seen } = Picture.state;
@@ -22,7 +21,7 @@ const Denoise = (() => {
   };
 
   const build = (panel) => {
-    slider = Dom.make("input", { type: "range", min: 0, max: ALPHAS.length - 1, value: 0 });
+    slider = Dom.make("input", { type: "range", min: 0, max: alphas.length - 1, value: 0 });
     shown = Dom.make("output", { class: "value" });
     const tell = () => {
       shown.textContent = words();
@@ -39,7 +38,10 @@ const Denoise = (() => {
     tell();
   };
 
-  const start = () => Tabs.add("denoise", "Denoise", { build, show });
+  const start = ({ choices }) => {
+    alphas = choices.alphas;
+    Tabs.add("denoise", "Denoise", { build, show });
+  };
 
   return { start };
 })();

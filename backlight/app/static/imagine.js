@@ -2,7 +2,7 @@
 // Imagine: a picture of a class, made by the model itself, as it forms.
 const Imagine = (() => {
   const { ask, cancel } = Work.asker();
-  let target, steps, image, answers, verdict, progress, go, stop, repeat;
+  let stops, target, steps, image, answers, verdict, progress, go, stop, repeat;
 
   const busy = (working) => {
     stop.hidden = progress.hidden = !working;
@@ -41,7 +41,7 @@ const Imagine = (() => {
 
   const build = (panel) => {
     target = Classes.box("Class", "goldfish", () => {});
-    steps = Dom.make("select", {}, [["48", "rough, 48 steps"], ["96", "better, 96 steps"], ["192", "good, 192 steps"]].map(([value, words]) => Dom.make("option", { value }, words)));
+    steps = Dom.make("select", {}, stops.map((value) => Dom.make("option", { value }, `${value} steps`)));
     go = Dom.make("button", { type: "button", class: "main", onclick: make }, "Make the picture");
     stop = Dom.make("button", { type: "button", hidden: true, onclick: cancel }, "Stop");
     progress = Dom.make("progress", { hidden: true, max: 1, value: 0, "aria-label": "Steps taken" });
@@ -53,7 +53,10 @@ const Imagine = (() => {
       Dom.make("div", { class: "beside" }, Dom.make("div", { class: "stage" }, image), answers), repeat);
   };
 
-  const start = () => Tabs.add("imagine", "Imagine a class", { build, show: () => {} });
+  const start = ({ choices }) => {
+    stops = choices.steps;
+    Tabs.add("imagine", "Imagine a class", { build, show: () => {} });
+  };
 
   return { start };
 })();

@@ -6,7 +6,7 @@
     const [model] = state.models;
     Dom.find("about").textContent = `${model.title}, ${model.labels.length} classes`;
     document.title = `Backlight: ${model.title}`;
-    Classes.start(state.models);
+    Classes.start(state);
     Explain.start(state);
     Attack.start(state);
     Cover.start(state);
