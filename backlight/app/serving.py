@@ -14,14 +14,14 @@ from backlight.app.routes import application
 from backlight.app.security import Door, Guarded, is_loopback
 from backlight.app.session import Loaded, Session
 from backlight.core.errors import UsageError
-from backlight.tasks.loading import DataRequest, ModelRequest
+from backlight.tasks.loading import ModelRequest
 
 _PATIENCE = 2
 
 
 @dataclass(frozen=True)
 class AppRequest:
-    """Which models the page shows, one or two, on which data, and where it listens; port 0 is any free one.
+    """Which models the page shows, one or two, and where it listens; port 0 is any free one.
 
     `token` is drawn where it is left out, which only addresses of this machine may leave out.
 
@@ -30,7 +30,6 @@ class AppRequest:
     """
 
     models: tuple[ModelRequest, ...] = (ModelRequest(),)
-    data: DataRequest | None = None
     host: str = "127.0.0.1"
     port: int = 0
     token: str | None = None

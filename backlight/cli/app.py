@@ -44,7 +44,7 @@ VERBS: dict[Callable[..., None], str] = {
     audit: "backlight audit --model runs/first --data photos/ --train photos/ --gate gate.toml",
     check: "backlight check evaluate.json --gate gate.toml --baseline before.json --junit gates.xml",
     corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
-    live_page: "backlight app --model runs/first --data photos/",
+    live_page: "backlight app --model runs/first",
     models: "backlight models --search resnet",
     methods: "backlight methods --bibtex > references.bib",
 }

@@ -23,5 +23,5 @@ def app(
     """Show a page on this machine where pictures are looked at, explained, attacked and made by hand."""
     from backlight.app import AppRequest, serve
 
-    request = AppRequest(weights.each(model or [DEFAULT_MODEL]), None, host, port, token, shown.seed)
+    request = AppRequest(weights.each(model or [DEFAULT_MODEL]), host, port, token, shown.seed)
     serve(request, say)
