@@ -85,7 +85,7 @@ def _layers(one: Any) -> dict[str, Any]:
 def attacked(outcome: Outcome, before: Outcome, after: Outcome) -> dict[str, Any]:
     """Show a picture before and after, the difference, and what the file that would be saved is taken for."""
     (found,) = done_or_raise(outcome).result
-    told = _without(found.to_json(), "path")
+    told = _without(found.to_json(), "path", "html", "sheet")
     told |= {"png": file_uri(found.png), "perturbation_png": file_uri(found.perturbation_png)}
     answers = {name: predicted(one)["predictions"] for name, one in (("before", before), ("after", after))}
     return plain_json({**told, **answers, "warnings": list(outcome.warnings)})
