@@ -162,7 +162,8 @@ def parse_epsilon(value: str | float, norm: str = "linf") -> float:
     """Read a perturbation size in pixel units, where an image spans 0 to 1.
 
     For linf a whole number from 1 up (8, "8") or anything above 1 looks like the scale 0..255 and raises
-    `UsageError`; so does a negative or non-finite value for every norm. Zero is allowed.
+    `UsageError`; so does a negative or non-finite value for every norm. Zero is allowed. In l0 the size counts values,
+    so that it is a whole number.
 
     >>> parse_epsilon("8/255") == 8 / 255, parse_epsilon(0.03), parse_epsilon("3", norm="l2")
     (True, 0.03, 3.0)
@@ -174,6 +175,8 @@ def parse_epsilon(value: str | float, norm: str = "linf") -> float:
     if epsilon < 0:
         raise UsageError(f"epsilon {value} is negative", expected="0 or more")
     text = str(value).strip()
+    if norm == "l0" and epsilon != int(epsilon):
+        raise UsageError(f"epsilon {text} in l0", expected="a whole number: how many values may change")
     if norm == "linf" and (epsilon > 1 or (epsilon == 1 and text.isdigit())):
         raise UsageError(
             f"epsilon {text} looks like the scale 0..255",

@@ -3,7 +3,8 @@
 objective        a Measure to climb             objectives.py, features.py, verdicts.py, penalties.py, measure.py
 parametrization  what is moved                  parametrizations.py, fourier.py, starts.py
 rule             how it moves                   rules.py, sparse.py, rule.py, lbfgs.py, wrappers.py
-constraint       where it may be                constraints.py, l1.py
+constraint       where it may be                constraints.py, l1.py, l0.py
+prices           what of a change is worth it   proximal.py
 transforms       random views of it             transforms.py, views.py
 loop             look, judge, leave, move       loop.py, look.py, problem.py, view.py
 outcome          Result of a Run                result.py, run.py

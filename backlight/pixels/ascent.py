@@ -8,6 +8,7 @@ from torch import Tensor
 
 from backlight.core.errors import UsageError
 from backlight.pixels.constraints import Ball, Box, Constraint
+from backlight.pixels.l0 import L0Ball
 from backlight.pixels.l1 import L1Ball
 from backlight.pixels.rule import Rule
 from backlight.pixels.rules import Sign, Unit
@@ -21,12 +22,14 @@ DEFAULT_EPS: dict[str, float] = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
 def ball(norm: str, images: Tensor, eps: float) -> Constraint:
     """Return the ball of a norm around images `[B,C,H,W]`, cut with the box [0,1].
 
-    linf and l2 are projected on the ball and then on the box; l1 on both at once.
+    linf and l2 are projected on the ball and then on the box; l1 and l0 on both at once.
 
     >>> import torch
     >>> ball("linf", torch.ones(1, 1, 1, 1), 0.1).project(torch.full((1, 1, 1, 1), 2.0), torch.tensor([0]), 0)
     tensor([[[[1.]]]])
     """
+    if norm == "l0":
+        return L0Ball(images, eps)
     return L1Ball(images, eps) if norm == "l1" else Ball(norm, images, eps) & Box()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from backlight.core.errors import InputError
 from backlight.pixels.describe import Brief
-from backlight.pixels.geometry import Epsilon, check_norm, length, per_image, read_epsilon, rows_of, take_rows
+from backlight.pixels.geometry import Epsilon, check_epsilons, check_norm, length, per_image, rows_of, take_rows
 
 
 class Constraint(Brief):
@@ -108,10 +108,7 @@ class Ball(Constraint):
 
     def __post_init__(self) -> None:
         check_norm(self.norm, PROJECTIONS)
-        epsilon = read_epsilon(self.epsilon, self.norm)
-        if isinstance(epsilon, Tensor) and epsilon.ndim and len(epsilon) not in (1, len(self.images)):
-            raise InputError(f"{len(epsilon)} epsilons for {len(self.images)} images", expected="one, or one each")
-        object.__setattr__(self, "epsilon", epsilon)
+        object.__setattr__(self, "epsilon", check_epsilons(self.epsilon, self.norm, len(self.images)))
 
     def project(self, params: Tensor, rows: Tensor, t: int) -> Tensor:
         """Move each image to the nearest point of its ball."""

@@ -9,8 +9,8 @@ from backlight.core.errors import InputError, UsageError, did_you_mean
 from backlight.core.grammar import parse_epsilon
 from backlight.core.random import Random
 
-ORDERS = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}
-"""The norms of perturbations by name."""
+ORDERS = {"linf": torch.inf, "l2": 2.0, "l1": 1.0, "l0": 0.0}
+"""The norms of perturbations by name; l0 counts the values that are not zero."""
 
 Epsilon = float | str | Tensor
 """A perturbation size in pixel units: a number, text such as "8/255", or one per image as a tensor [B]."""
@@ -21,7 +21,7 @@ def check_norm(norm: str, known: object = ORDERS) -> None:
 
     >>> check_norm("l3")
     Traceback (most recent call last):
-    backlight.core.errors.UsageError: norm 'l3'; try: one of linf, l2, l1
+    backlight.core.errors.UsageError: norm 'l3'; try: one of linf, l2, l1, l0
     """
     names = list(known)  # type: ignore[call-overload]
     if norm not in names:
@@ -43,6 +43,20 @@ def read_epsilon(epsilon: Epsilon, norm: str) -> float | Tensor:
     if not bool(((epsilon >= 0) & epsilon.isfinite()).all()):
         raise InputError("epsilon has negative or non-finite values", expected="0 or more")
     return epsilon
+
+
+def check_epsilons(epsilon: Epsilon, norm: str, images: int) -> float | Tensor:
+    """Read the size of a ball around each of so many images: one for all, or one each.
+
+    Raises UsageError and InputError as `read_epsilon` does, and InputError for another number of sizes.
+
+    >>> check_epsilons(torch.tensor([0.1, 0.2]), "l2", images=2)
+    tensor([0.1000, 0.2000])
+    """
+    found = read_epsilon(epsilon, norm)
+    if isinstance(found, Tensor) and found.ndim and len(found) not in (1, images):
+        raise InputError(f"{len(found)} epsilons for {images} images", expected="one, or one each")
+    return found
 
 
 def take_rows(values: Tensor, rows: Tensor) -> Tensor:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.core.errors import InputError
 from backlight.pixels.constraints import Constraint
-from backlight.pixels.geometry import Epsilon, read_epsilon, rows_of
+from backlight.pixels.geometry import Epsilon, check_epsilons, rows_of
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -33,10 +32,7 @@ class L1Ball(Constraint):
     epsilon: Epsilon
 
     def __post_init__(self) -> None:
-        epsilon = read_epsilon(self.epsilon, "l1")
-        if isinstance(epsilon, Tensor) and epsilon.ndim and len(epsilon) not in (1, len(self.images)):
-            raise InputError(f"{len(epsilon)} epsilons for {len(self.images)} images", expected="one, or one each")
-        object.__setattr__(self, "epsilon", epsilon)
+        object.__setattr__(self, "epsilon", check_epsilons(self.epsilon, "l1", len(self.images)))
 
     def project(self, params: Tensor, rows: Tensor, t: int) -> Tensor:
         """Move each image to the nearest point of ball and box together."""
