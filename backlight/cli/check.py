@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import Force, GateOptions, PrintOptions
+from backlight.cli.options import Force, GateOptions, LogOptions
 from backlight.cli.output import run_task
 
 
 def check(
     result: Annotated[Path, typer.Argument(metavar="RESULT.json", help="What a verb printed with --json, or wrote.")],
-    shown: PrintOptions,
+    shown: LogOptions,
     gates: GateOptions,
     force: Force = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,10 +17,14 @@ def export(
     run: RunOptions,
     output: OutputOptions,
     format_: Annotated[str, typer.Option("--format", help="onnx | state-dict")] = "onnx",
+    card: Annotated[bool, typer.Option("--card", help="Write a model card beside it, README.md.")] = False,
+    result: Annotated[list[Path] | None, typer.Option(help="JSON of a verb whose numbers the card shows.")] = None,
+    license_: Annotated[str, typer.Option("--license", help="The card's licence, as in apache-2.0.")] = "",
 ) -> None:
     """Write a classifier with its normalization inside, read it back and compare it on 32 pictures."""
-    from backlight.tasks.exporting import ExportRequest
+    from backlight.tasks.exporting import CardRequest, ExportRequest
     from backlight.tasks.exporting import export as task
 
-    request = ExportRequest(weights.of(model), format_, output.out, output.force, run.seed)
+    asked = CardRequest(tuple(result or ()), license_) if card or result or license_ else None
+    request = ExportRequest(weights.of(model), format_, output.out, output.force, run.seed, asked)
     run_task(run, lambda progress: task(request, progress=progress))

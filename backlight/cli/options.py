@@ -197,7 +197,16 @@ class PrintOptions:
 
 
 @dataclass(frozen=True)
-class RunOptions(PrintOptions):
+class LogOptions(PrintOptions):
+    """Where else the finished numbers go."""
+
+    log: Annotated[
+        str | None, typer.Option(help="Hand numbers and page over: tensorboard:dir=D | mlflow:uri=U | wandb:project=P.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class RunOptions(LogOptions):
     """How a verb runs and what it prints."""
 
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures looked at at once.")] = 32

@@ -24,7 +24,8 @@ def run_task(
 
     Interrupted, say what is kept, and which command goes on: this one with --resume, without the options named.
     """
-    progress = terminal_progress(shown.quiet)
+    progress, to = terminal_progress(shown.quiet), getattr(shown, "log", None)
+    handed = _tracker(to) if to else None  # a name that nothing has is an error before the work, not after it
     try:
         outcome = task(progress)
     except KeyboardInterrupt as interrupt:
@@ -34,7 +35,15 @@ def run_task(
             words = [word for word in sys.argv[1:] if word not in (*resume_without, "--resume")]
             warn(f"resume with: {shell_command(['backlight', *words, '--resume'])}")
         raise
-    deliver(outcome, as_json=shown.json)
+    deliver(handed(outcome) if handed else outcome, as_json=shown.json)
+
+
+def _tracker(text: str) -> Callable[[Outcome], Outcome]:
+    """Open a tracker; return what hands it an outcome."""
+    from backlight.tasks.handing_over import hand_over, open_tracker
+
+    tracker = open_tracker(text)
+    return lambda outcome: hand_over(outcome, tracker, verb=sys.argv[1], command=given_command())
 
 
 def deliver(outcome: Outcome, *, as_json: bool) -> None:

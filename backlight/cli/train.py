@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from backlight.cli.options import DATA_FORMS, Device, FollowLinks, Force, PrintOptions
+from backlight.cli.options import DATA_FORMS, Device, FollowLinks, Force, LogOptions
 from backlight.cli.output import given_command, run_task
 from backlight.core.grammar import parse_duration
 
@@ -58,7 +58,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The run's folder.")],
     start: StartOptions,
     recipe: RecipeOptions,
-    shown: PrintOptions,
+    shown: LogOptions,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
     save_every: Annotated[str, typer.Option(help="Time between two saved states, as in 60s.")] = "60s",
     precision: Annotated[

@@ -111,7 +111,7 @@ def _outcome(
     folder: ResultFolder,
 ) -> Outcome:
     by_steps = {"by_steps": found.over_steps(request.steps)} if len(request.steps) > 1 else {}
-    document = with_model(classifier, found.to_json() | by_steps)
+    document = with_model(classifier, found.to_json() | by_steps, pictures)
     table = folder.write_table(found.table, found.labels)
     files = folder.write(
         classifier,

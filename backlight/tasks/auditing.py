@@ -31,6 +31,7 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     ModelRequest,
+    about_data,
     as_classifier,
     data_title,
     doubts_of,
@@ -182,7 +183,7 @@ def _document(
     parts: Mapping[str, Dataset | None],
 ) -> dict[str, Any]:
     document = with_model(classifier, found.to_json()) | {
-        **{name: None if one is None else _about(one) for name, one in parts.items()},
+        **{name: None if one is None else about_data(one) for name, one in parts.items()},
         "request": request.described,
         "html": str(folder.page),
         "table": str(folder.table),
@@ -240,10 +241,6 @@ def _words(request: AuditRequest) -> CommandWords | None:
         return None
     asked = ModelRequest(model) if isinstance(model, str) else model
     return CommandWords(asked.words, ("--data", data.data), data.part_words, str(request.out))
-
-
-def _about(data: Dataset) -> dict[str, Any]:
-    return {"name": data.name, "split": data.split, "n": len(data), "fingerprint": data.fingerprint()}
 
 
 def _facts(found: Audit, parts: Mapping[str, Dataset | None], seconds: float) -> dict[str, str]:

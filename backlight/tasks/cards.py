@@ -18,6 +18,7 @@ from backlight.explain.scores import METRICS
 from backlight.models.networks import NETWORKS
 from backlight.models.registry import MODEL_SOURCES
 from backlight.report.tables import TABLE_SECTIONS
+from backlight.sharing import TRACKERS
 from backlight.tasks.entries import Entry, list_attacks, list_explanations
 from backlight.train.losses import LOSSES
 
@@ -33,6 +34,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     LOSSES,
     CORRUPTIONS,
     CHECKS,
+    TRACKERS,
 )
 _WORDS = re.compile(r"[A-Za-z][A-Za-z-]+")
 

@@ -79,7 +79,7 @@ def _outcome(
     request: CorruptionsRequest,
     folder: ResultFolder,
 ) -> Outcome:
-    document = with_model(classifier, found.to_json())
+    document = with_model(classifier, found.to_json(), pictures)
     compared = {} if other is None else compare_studies(found, other)
     if other is not None and second is not None:
         document["second"] = with_model(second, other.to_json()) | {"relative_mce": other.relative_mce(found)}

@@ -151,7 +151,7 @@ def _outcome(
     labels = found[0].labels
     files = [with_names(found[0].table, labels, labels).write(request.out / _TABLE)] if request.table else []
     page, warnings = _write_page(classifiers[0], pictures, request, sections, found[0].failed)
-    document = _document(found, classifiers, comparison, slices, metrics, doubts) | {"html": page}
+    document = _document(found, classifiers, pictures, comparison, slices, metrics, doubts) | {"html": page}
     return Outcome(
         plain_json(document),
         (
@@ -180,7 +180,7 @@ def _several(
         return Outcome(result=scores)
     section = multilabel_section(scores, data=data_title(pictures))
     page, warnings = _write_page(classifiers[0], pictures, request, [section], failed)
-    document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": page})
+    document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": page}, pictures)
     return Outcome(
         plain_json(document),
         (*measured_by(*classifiers), *multilabel_lines(scores), *([str(page)] if page else [])),
@@ -269,12 +269,13 @@ def _write_page(
 def _document(
     found: Sequence[Evaluation],
     classifiers: Sequence[Classifier],
+    pictures: Dataset,
     comparison: Comparison | None,
     slices: Sequence[Sequence[Slice]],
     metrics: Sequence[EvaluationMetric],
     doubts: Sequence[NormalizationCheck | None],
 ) -> dict[str, Any]:
-    documents = [with_model(classifier, one.to_json()) for one, classifier in zip(found, classifiers)]
+    documents = [with_model(classifier, one.to_json(), pictures) for one, classifier in zip(found, classifiers)]
     for document, doubt in zip(documents, doubts):
         if doubt is not None:
             document["normalization"] = doubt.to_json()

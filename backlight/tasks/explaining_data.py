@@ -110,7 +110,7 @@ def _outcome(
     files = _write(classifier, found, request)
     document = found.to_json() | {"table": files[0], "report": files[-1]}
     return Outcome(
-        plain_json(with_model(classifier, document)),
+        plain_json(with_model(classifier, document, pictures)),
         (*measured_by(classifier), *_lines(found, request.out)),
         files,
         found.failed,

@@ -26,6 +26,7 @@ from backlight.core.random import Random
 from backlight.models.sidecar import ONNX_KEY
 from backlight.tasks.loading import Model, as_classifier, doubts_of, model_name, with_model
 from backlight.tasks.made import file_stem
+from backlight.tasks.model_card import CardRequest, read_card
 from backlight.tasks.outcome import Outcome, plain_json
 
 FORMATS = {"onnx": ".onnx", "state-dict": ".pt"}
@@ -90,6 +91,7 @@ class ExportRequest:
     out: Path = Path("backlight-out")
     force: bool = False
     seed: int = 0
+    card: CardRequest | None = None
 
 
 def export(request: ExportRequest, *, progress: Progress | None = None) -> Outcome:
@@ -110,15 +112,20 @@ def export(request: ExportRequest, *, progress: Progress | None = None) -> Outco
     spec = Path(model_name(request.model))
     name = spec.resolve().name if os.path.isdir(spec) else classifier.name
     target = request.out / f"{file_stem(name)}{FORMATS[request.format]}"
+    card = read_card(request.card, classifier, request.out, force=request.force) if request.card else None
     with held_folder(request.out):
         made = export_classifier(classifier, target, kind=request.format, force=request.force)
+        cards = (card.write(target.name),) if card else ()
     lines = (
         str(made.path),
         f"  read back and compared on {made.pictures} pictures: logits differ by at most {made.difference:.2g}",
         "  takes pictures [B,C,H,W] in [0,1]; the normalization is inside",
+        *map(str, cards),
     )
+    document = made.to_json() | ({"card": str(cards[0])} if cards else {})
+    warnings = (*doubts_of(classifier), *(card.warnings if card else ()))
     return Outcome(
-        plain_json(with_model(classifier, made.to_json())), lines, (made.path,), (), doubts_of(classifier), made
+        plain_json(with_model(classifier, document)), lines, (made.path, *cards), warnings=warnings, result=made
     )
 
 

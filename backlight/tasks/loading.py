@@ -228,9 +228,15 @@ def data_title(data: Dataset) -> str:
     return f"{data.name.rstrip('/').rsplit('/', 1)[-1]} ({data.split})"
 
 
-def with_model(classifier: Classifier, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to a document which model it is about, and what makes its numbers doubtful."""
-    return {**document, "model": classifier.passport.to_json(), "warnings": list(doubts_of(classifier))}
+def with_model(classifier: Classifier, document: Mapping[str, Any], data: Dataset | None = None) -> dict[str, Any]:
+    """Add to a document which model it is about, on which data, and what makes its numbers doubtful."""
+    about = {} if data is None else {"data": about_data(data)}
+    return {**document, "model": classifier.passport.to_json(), **about, "warnings": list(doubts_of(classifier))}
+
+
+def about_data(data: Dataset) -> dict[str, Any]:
+    """Say which pictures numbers are about, so that two documents can be seen to be about the same."""
+    return {"name": data.name, "split": data.split, "n": len(data), "fingerprint": data.fingerprint()}
 
 
 def measured_by(*classifiers: Classifier) -> tuple[str, ...]:
