@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from backlight.core.atomic import atomic
 from backlight.core.errors import FileError, UsageError
 
+_LONGEST_PART = 64  # of at most 255 letters, most are the picture's
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write bytes to a file atomically.
@@ -64,10 +66,16 @@ def inside(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path
 def name_part(text: str) -> str:
     """Return a text with everything but letters, digits and `_+.=` joined by hyphens, as a part of a file's name.
 
+    A long one is cut, and told from others by a digest.
+
     >>> name_part("pgd:eps=8/255,steps=3")
     'pgd-eps=8-255-steps=3'
     """
-    return re.sub(r"[^A-Za-z0-9_+.=]+", "-", text)
+    plain = re.sub(r"[^A-Za-z0-9_+.=]+", "-", text)
+    if len(plain) <= _LONGEST_PART:
+        return plain
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{plain[: _LONGEST_PART - 9]}-{digest}"
 
 
 def require_new(path: str | os.PathLike[str], force: bool = False) -> Path:

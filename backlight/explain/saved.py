@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
 from backlight.core.atomic import atomic
+from backlight.core.files import name_part
 from backlight.explain.attribution import Attribution
 from backlight.images import Picture
 
@@ -18,7 +18,7 @@ def map_file(folder: Path, stem: str, method: str, suffix: str) -> Path:
     >>> map_file(Path("out"), "cat", "rise:samples=8", "png").name
     'cat-rise-samples=8.png'
     """
-    return folder / f"{stem}-{re.sub(r'[^A-Za-z0-9_+.=]+', '-', method)}.{suffix}"
+    return folder / f"{stem}-{name_part(method)}.{suffix}"
 
 
 def write_raw(path: Path, attribution: Attribution, row: int, picture: Picture) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from backlight.core.atomic import atomic
 from backlight.core.errors import FileError, UsageError
-from backlight.core.files import inside, require_new, write_bytes, write_text
+from backlight.core.files import inside, name_part, require_new, write_bytes, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -148,3 +148,11 @@ def test_require_new_protects_files_folders_and_dangling_links(tmp_path: Path) -
             require_new(target)
         assert require_new(target, force=True) == target
     assert require_new(tmp_path / "new") == tmp_path / "new"
+
+
+def test_a_long_name_is_cut_and_stays_apart_from_others() -> None:
+    first, second = (name_part(f"pgd:{'steps=3,' * 40}eps={eps}/255") for eps in (2, 3))
+    assert first != second
+    assert len(first) == len(second) == 64
+    assert first.startswith("pgd-steps=3-steps=3")
+    assert name_part("a" * 64) == "a" * 64
