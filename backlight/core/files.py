@@ -12,6 +12,7 @@ from backlight.core.errors import FileError, UsageError
 
 _LONGEST_PART = 64  # of at most 255 letters, most are the picture's
 
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write bytes to a file atomically.
 

@@ -62,16 +62,29 @@ def read_pickled(path: Name, device: torch.device | str = "cpu", *, expected: st
     {'weight': tensor([0., 0.])}
     """
     with open_regular(path, expected=expected) as stream:
-        try:
-            _check_pickles(stream)
-            stream.seek(0)
-            return torch.load(stream, map_location=device, weights_only=True)
-        except Exception as error:  # a broken or hostile file decides which one it is
-            named = re.search(r"GLOBAL ([\w.]+)", str(error))
-            if named is not None:
-                found = f"holds Python objects ({named[1]}), which could run code and are not loaded"
-                raise FileError(path, found, expected=expected) from None
-            raise FileError(path, f"is not a readable checkpoint ({_reason(error)})", expected=expected) from None
+        return read_pickled_stream(stream, path, device, expected=expected)
+
+
+def read_pickled_stream(
+    stream: BinaryIO, name: Name, device: torch.device | str = "cpu", *, expected: str = "a state dict of tensors"
+) -> Any:
+    """Read what `torch.save` wrote and stood in the file `name`; raises FileError as `read_pickled` does.
+
+    >>> buffer = io.BytesIO()
+    >>> torch.save([torch.zeros(1)], buffer)
+    >>> read_pickled_stream(buffer, "net.pt2")
+    [tensor([0.])]
+    """
+    try:
+        _check_pickles(stream)
+        stream.seek(0)
+        return torch.load(stream, map_location=device, weights_only=True)
+    except Exception as error:  # a broken or hostile file decides which one it is
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if named is not None:
+            found = f"holds Python objects ({named[1]}), which could run code and are not loaded"
+            raise FileError(name, found, expected=expected) from None
+        raise FileError(name, f"is not a readable checkpoint ({_reason(error)})", expected=expected) from None
 
 
 def check_tensors(path: Name, tensors: Mapping[str, Tensor], stored: int) -> None:

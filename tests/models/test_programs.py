@@ -1,7 +1,13 @@
 """Networks in files: ONNX without gradients, TorchScript and torch.export with them."""
 
 import copy
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +18,7 @@ from backlight.classifier import Classifier
 from backlight.core.errors import BacklightError, FileError, ModelError
 from backlight.explain import explain
 from backlight.models import load
+from backlight.models.sources.program_files import _is_of_sizes
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -107,3 +114,109 @@ def test_a_passport_lies_beside_the_file(tmp_path: Path) -> None:
     classifier: Classifier = load(f"onnx:{path}")
     assert classifier.passport.warnings() == ()
     assert classifier.labels == ("a", "b", "c")
+
+
+def rewritten(path: Path, change: Callable[[dict[str, bytes]], None]) -> str:
+    """Write an exported network whose archive was changed, and return what asks for it."""
+    torch.export.save(torch.export.export(net(), (torch.zeros(1, 3, 8, 8),)), path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {one.filename: archive.read(one) for one in archive.infolist()}
+    change(entries)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return f"exported:{path}"
+
+
+def entry(entries: dict[str, bytes], ending: str) -> str:
+    return next(name for name in entries if name.endswith(ending))
+
+
+class Touch:
+    """An object whose pickle writes a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
+
+
+def hostile(kind: str, marker: Path) -> Callable[[dict[str, bytes]], None]:
+    def change(entries: dict[str, bytes]) -> None:
+        buffer = io.BytesIO()
+        torch.save((Touch(marker),), buffer)
+        name = entry(entries, {"weight": "weights_config.json", "inputs": ".pt"}.get(kind, "models/model.json"))
+        document = json.loads(entries[name]) if name.endswith(".json") else {}
+        if kind == "inputs":
+            entries[name] = buffer.getvalue()
+        elif kind == "weight":
+            document["config"]["0.weight"]["use_pickle"] = True
+            entries[name.replace("model_weights_config.json", "weight_0")] = buffer.getvalue()
+        elif kind == "operator":
+            node = document["graph_module"]["graph"]["nodes"][0]
+            node |= {"target": "torch.os.mkdir", "inputs": [{"name": "", "arg": {"as_string": str(marker)}, "kind": 1}]}
+        elif kind == "expression":
+            size = document["graph_module"]["graph"]["tensor_values"]["conv2d"]["sizes"]
+            size[0] = {"as_expr": {"expr_str": f"__import__('os').mkdir({str(marker)!r})", "hint": None}}
+        elif kind == "guards":
+            document["guards_code"] = [f"__import__('os').mkdir({str(marker)!r})"]
+        elif kind == "library":
+            entries[name.replace("models/model.json", "data/aotinductor/model/net.so")] = b"\x7fELF"
+        elif kind == "object":
+            entries[name.replace("models/model.json", "data/constants/opaque_obj_0")] = pickle.dumps(Touch(marker))
+        if document:
+            entries[name] = json.dumps(document).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("inputs", "Python objects"),
+        ("weight", "Python objects"),
+        ("object", "Python objects"),
+        ("library", "compiled library"),
+        ("operator", "torch.os.mkdir"),
+        ("expression", "expression"),
+    ],
+)
+def test_reading_an_exported_program_runs_nothing(tmp_path: Path, kind: str, found: str) -> None:
+    with pytest.raises(FileError, match=found):
+        load(rewritten(tmp_path / "net.pt2", hostile(kind, tmp_path / "executed")))
+    assert not (tmp_path / "executed").exists()
+
+
+def test_guards_of_an_exported_program_are_left_out(tmp_path: Path) -> None:
+    spec = rewritten(tmp_path / "net.pt2", hostile("guards", tmp_path / "executed"))
+    assert load(spec).logits(IMAGES).shape == (5, 3)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("Symbol('s31', positive=True, integer=True)", True),
+        ("Add(Mul(Integer(2), Symbol('s0', integer=True)), Integer(1))", True),
+        ("Pow(Symbol('s0', integer=True), Integer(2))", True),
+        ("2*s0 + FloorDiv(s1, 2)", True),
+        ("Pow(Integer(9), Pow(Integer(9), Integer(9)))", False),
+        ("9**9**9", False),
+        ("exec(chr(9))", False),
+        ("s0.__class__", False),
+        ("[s0]", False),
+        ("", False),
+    ],
+)
+def test_expressions_are_of_sizes(text: str, good: bool) -> None:
+    assert _is_of_sizes(text) is good
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "exported"])
+def test_a_program_that_unpacks_to_far_more_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "net.pt2"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net/data/weights/weight_0", bytes(2**26))
+    with pytest.raises(FileError, match="unpacks to more than"):
+        load(f"{kind}:{path}", size=8)

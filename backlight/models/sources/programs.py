@@ -6,7 +6,7 @@ ONNX is computed by onnxruntime and has no gradients; the two others are program
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from backlight.core.errors import FileError, ModelError
 from backlight.core.reading import digest, open_regular, parse_json
+from backlight.core.tensors import check_tensors
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 from backlight.models.extras import require_package
 from backlight.models.sidecar import ONNX_KEY, parse_passport
+from backlight.models.sources.program_files import exported_stream, read_archive
 
 
 class OnnxNetwork(nn.Module):
@@ -142,6 +144,7 @@ def find_torchscript(path: str, seed: int) -> Blueprint:
     file = _file(path)
 
     def build() -> nn.Module:
+        read_archive(file)
         return _loaded(file, "TorchScript", lambda: torch.jit.load(str(file), map_location="cpu"))
 
     return _blueprint(f"torchscript:{path}", path, build, None, 3)
@@ -150,7 +153,9 @@ def find_torchscript(path: str, seed: int) -> Blueprint:
 def find_exported(path: str, seed: int) -> Blueprint:
     """Return the blueprint of a file of `torch.export.save`, whose program is run; raises FileError for others."""
     file = _file(path)
-    program = _loaded(file, "torch.export", lambda: torch.export.load(file))
+    stream = exported_stream(file)
+    program = _loaded(file, "torch.export", lambda: torch.export.load(stream))
+    check_tensors(file, {**program.state_dict, **_tensors(program.constants)}, stream.getbuffer().nbytes)
     shape = _taken(program, file)
     size = (shape[2], shape[3]) if all(isinstance(side, int) for side in shape[2:]) else None
     batch = shape[0] if isinstance(shape[0], int) else None
@@ -159,6 +164,10 @@ def find_exported(path: str, seed: int) -> Blueprint:
         return ExportedProgram(program.module(), batch)
 
     return _blueprint(f"exported:{path}", path, build, size, shape[1] if isinstance(shape[1], int) else 3)
+
+
+def _tensors(values: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name: one for name, one in values.items() if isinstance(one, Tensor)}
 
 
 def _taken(program: Any, file: Path) -> list[Any]:
