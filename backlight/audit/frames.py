@@ -1,4 +1,4 @@
-"""Pictures without what stands beside the thing, or with that alone: frame blurred, frame kept."""
+"""Pictures without what stands beside the thing, with that alone, or with that of another picture."""
 
 from __future__ import annotations
 
@@ -56,3 +56,12 @@ def keep_frame(images: Tensor) -> Tensor:
     """
     grey = images.mean((1, 2, 3), keepdim=True).expand_as(images)
     return torch.where(frame_mask(*images.shape[2:]).to(images.device), images, grey)
+
+
+def set_around(frames: Tensor, middles: Tensor) -> Tensor:
+    """Set the frames of pictures `[A,C,H,W]` around the middles of others of the same shape, one by one.
+
+    >>> set_around(torch.ones(1, 3, 10, 10), torch.zeros(1, 3, 10, 10))[0, 0, :, 5].sum()
+    tensor(4.)
+    """
+    return torch.where(frame_mask(*frames.shape[2:]).to(frames.device), frames, middles)

@@ -1,4 +1,4 @@
-"""The section on shortcuts: what the frame alone and shuffled tiles say about what a model looks at."""
+"""The section on shortcuts: what frames and shuffled tiles say about what a model looks at."""
 
 from __future__ import annotations
 
@@ -12,110 +12,118 @@ from torch import Tensor
 from backlight.audit.card import CheckCard
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, judge
-from backlight.audit.frames import FRAME, blur_frame, keep_frame
+from backlight.audit.frames import FRAME, blur_frame, keep_frame, set_around
 from backlight.audit.proxies import shuffle_patches
 from backlight.audit.shift import choose_rows
+from backlight.audit.told import Contest, Told, contests, told_by
 from backlight.core.random import Random
-from backlight.table.statistics import newcombe, wilson
+from backlight.table.statistics import paired_interval, wilson
 
 _PICTURES = {"quick": 200, "normal": 400, "deep": 1000}
 _TILES = 4
-_TELLS, _SURELY = 0.1, 0.3  # how much more often a class is named in its own pictures than in others
-_CHANCE = 0.01
-
-
-@dataclass(frozen=True)
-class Told:
-    """How much predictions tell of one class: how often it is named in its `own` pictures and in `others`.
-
-    >>> told_by([0, 0, 1, 1] * 20, [0, 0, 1, 1] * 20, 2)[0].difference
-    1.0
-    """
-
-    place: int
-    own: float
-    others: float
-    interval: tuple[float, float]
-    p_value: float
-
-    @property
-    def difference(self) -> float:
-        """Return by how much it is named more often in its own pictures."""
-        return self.own - self.others
-
-    @property
-    def is_told(self) -> bool:
-        """Whether that is more than a little and more than chance."""
-        return self.p_value < _CHANCE and self.interval[0] > _TELLS
-
-
-def told_by(labels: np.ndarray | list[int], predictions: np.ndarray | list[int], classes: int) -> list[Told]:
-    """Measure how much predictions tell of each class, the most first; classes without pictures are left out.
-
-    A prediction that does not depend on the picture tells nothing of any class, however often it is right. Fisher's
-    exact test, one-sided, corrected for the number of classes (Bonferroni).
-
-    >>> [round(one.difference, 2) for one in told_by([0, 1] * 10, [1] * 20, 2)]
-    [0.0, 0.0]
-    """
-    from scipy.stats import hypergeom
-
-    truth, said = np.asarray(labels), np.asarray(predictions)
-    found = []
-    for place in range(classes):
-        own = truth == place
-        if not own.any() or own.all():
-            continue
-        right, wrong = int((said[own] == place).sum()), int((said[~own] == place).sum())
-        count, rest = int(own.sum()), int((~own).sum())
-        p_value = min(1.0, classes * float(hypergeom.sf(right - 1, len(truth), count, right + wrong)))
-        found.append(Told(place, right / count, wrong / rest, newcombe(right, count, wrong, rest), p_value))
-    return sorted(found, key=lambda one: -one.difference)
+_AROUND = "frame of another"
+_FEWEST = 30  # pairs of which a difference is told
 
 
 def check_frame(examined: Examined) -> Iterator[Finding]:
-    """Look at pictures whose frame is blurred, at frames alone and at shuffled tiles."""
-    rows = choose_rows(len(examined.kept), _PICTURES[examined.depth], ids=examined.kept.ids, seed=examined.seed)
+    """Look at frames alone, at frames around the middles of other pictures, at blurred frames and at shuffled tiles."""
+    chosen = choose_rows(len(examined.kept), _PICTURES[examined.depth], ids=examined.kept.ids, seed=examined.seed)
+    # Folders are sorted by class, and pictures change their frames within a batch: in the order of a key.
+    keys = Random((examined.seed, "frames"), [examined.kept.ids[row] for row in chosen]).uniform(dtype=torch.float64)
     names = examined.kept.label_names
-    labels, said, examples = _looks(examined, rows)
-    told = told_by(labels, said["frame alone"], len(names))
-    named = [one for one in told if one.is_told]
-    yield _frame_finding(told, named, names, said, labels, examples)
-    yield _blurred_finding(labels, said, bool(named))
-    yield _tiles_finding(labels, said)
+    looked = _looks(examined, chosen[keys.argsort().numpy()])
+    told = told_by(looked.labels, looked.said["frame alone"], len(names))
+    contest = contests(looked.frames, looked.labels, looked.said[_AROUND], len(names))
+    won = any(one.is_won for one in (contest[0], *contest[1]))
+    yield _contest_finding(*contest, names, looked)
+    yield _frame_finding(told, names, looked, won)
+    yield _blurred_finding(looked, won)
+    yield _tiles_finding(looked.labels, looked.said)
 
 
-def _looks(examined: Examined, rows: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, Tensor]]:
-    """Return labels, predictions by what was done to the pictures, and one example of each."""
+@dataclass(frozen=True, eq=False, repr=False)
+class _Looks:
+    """Labels `[N]` of pictures and of the frames set around them, predictions by what was done, examples of each."""
+
+    labels: np.ndarray
+    frames: np.ndarray
+    said: dict[str, np.ndarray]
+    examples: dict[str, Tensor]
+
+
+def _looks(examined: Examined, rows: np.ndarray) -> _Looks:
     classifier, data = examined.dataset(torch.from_numpy(rows))
     parts: dict[str, list[Tensor]] = {}
     examples: dict[str, Tensor] = {}
     labels: list[Tensor] = []
+    frames: list[Tensor] = []
     for batch in data.batches(32):
         random = Random((examined.seed, "tiles"), batch.ids)
         views = {
             "whole": batch.images,
             "frame blurred": blur_frame(batch.images),
             "frame alone": keep_frame(batch.images),
+            _AROUND: set_around(batch.images.roll(1, 0), batch.images),
             "tiles shuffled": shuffle_patches(batch.images, random, _TILES),
         }
         labels.append(batch.labels)
+        frames.append(batch.labels.roll(1, 0))
         for name, view in views.items():
             with torch.no_grad():
                 logits = classifier.logits(view.to(classifier.device)).cpu()
             parts.setdefault(name, []).append(logits.argmax(1))
             examples.setdefault(name, view[0].cpu())
-    return torch.cat(labels).numpy(), {name: torch.cat(one).numpy() for name, one in parts.items()}, examples
+    said = {name: torch.cat(one).numpy() for name, one in parts.items()}
+    return _Looks(torch.cat(labels).numpy(), torch.cat(frames).numpy(), said, examples)
 
 
-def _frame_finding(
-    told: list[Told],
-    named: list[Told],
-    names: tuple[str, ...],
-    said: dict[str, np.ndarray],
-    labels: np.ndarray,
-    examples: dict[str, Tensor],
-) -> Finding:
+def _contest_finding(overall: Contest, by_class: list[Contest], names: tuple[str, ...], looked: _Looks) -> Finding:
+    won = [one for one in by_class if one.is_won]
+    most = won[0] if won else overall
+    sentence = (
+        f"With frames, the outer {FRAME:.0%}, set around the middles of pictures of other classes, "
+        f"{overall.middle:.0%} of answers follow the middle and {overall.frame:.0%} the frame"
+    )
+    if won:
+        words = ", ".join(names[one.place] for one in won[:5] if one.place is not None)
+        sentence += (
+            f"; but a frame of {words} outvotes the middle: with one of {names[won[0].place or 0]}, {won[0].frame:.0%} "
+            f"follow the frame and {won[0].middle:.0%} the middle. A shortcut is likely."
+        )
+    elif overall.is_won:
+        sentence += ": the frame outvotes the middle. A shortcut is likely."
+    else:
+        sentence += ": no frame outvotes the middle."
+    judgement: Judgement = "bad" if won or overall.is_won else "good"
+    return Finding(
+        "frame_against_middle",
+        "shortcuts",
+        most.difference,
+        most.interval,
+        overall.n,
+        judgement if overall.n >= _FEWEST else "not judged",
+        sentence,
+        next="Look for marks in the frame, and cut or cover them before training again." if judgement == "bad" else "",
+        tables={"What decides, the frame or the middle": _contest_table(overall, by_class, names)},
+        images=looked.examples,
+    )
+
+
+def _contest_table(overall: Contest, by_class: list[Contest], names: tuple[str, ...]) -> dict[str, list[object]]:
+    rows = [overall, *by_class]
+    return {
+        "class of the frame": ["all" if one.place is None else names[one.place] for one in rows],
+        "pictures": [one.n for one in rows],
+        "follow the frame": [one.frame for one in rows],
+        "follow the middle": [one.middle for one in rows],
+        "difference from": [one.interval[0] for one in rows],
+        "to": [one.interval[1] for one in rows],
+        "p (Bonferroni)": [one.p_value for one in rows],
+    }
+
+
+def _frame_finding(told: list[Told], names: tuple[str, ...], looked: _Looks, won: bool) -> Finding:
+    named = [one for one in told if one.is_told]
     table: dict[str, list[object]] = {
         "class": [names[one.place] for one in told],
         "named in its own frames": [one.own for one in told],
@@ -123,40 +131,38 @@ def _frame_finding(
         "p (Bonferroni)": [one.p_value for one in told],
     }
     most = told[0] if told else None
-    accuracy = {name: f"{(one == labels).mean():.1%}" for name, one in said.items()}
+    right = float((looked.said["frame alone"] == looked.labels).mean())
+    sentence = f"The frame of a picture alone tells no class; {right:.1%} of the answers are right."
     if named:
         words = ", ".join(names[one.place] for one in named[:5])
         sentence = (
             f"The frame of a picture alone, its outer {FRAME:.0%}, tells {words}: {names[named[0].place]} is named in "
-            f"{named[0].own:.0%} of its own frames and in {named[0].others:.0%} of others. A shortcut is likely."
-        )
-    else:
-        sentence = f"The frame of a picture alone tells no class; {accuracy['frame alone']} of the answers are right."
-    judgement: Judgement = "good" if not named else "bad" if named[0].interval[0] > _SURELY else "look"
+            f"{named[0].own:.0%} of its own frames and in {named[0].others:.0%} of others. "
+            + ("" if won else "Natural surroundings, such as sky, tell as much: by itself this is no shortcut.")
+        ).strip()
     return Finding(
         "frame_alone",
         "shortcuts",
         most.difference if most else None,
         most.interval if most else None,
-        len(labels),
-        judgement,
+        len(looked.labels),
+        "look" if named else "good",
         sentence,
-        next="Look for marks in the frame, and cut or cover them before training again." if named else "",
+        next="Try it on pictures with other surroundings." if named and not won else "",
         tables={"What the frame tells": table},
-        images=examples,
     )
 
 
-def _blurred_finding(labels: np.ndarray, said: dict[str, np.ndarray], named: bool) -> Finding:
+def _blurred_finding(looked: _Looks, won: bool) -> Finding:
+    labels, said = looked.labels, looked.said
     before, after = said["whole"] == labels, said["frame blurred"] == labels
-    lost, won, count = int((before & ~after).sum()), int((~before & after).sum()), len(labels)
-    drop = (lost - won) / count
-    half = 1.96 * max(lost + won - (lost - won) ** 2 / count, 1.0) ** 0.5 / count
-    interval = (drop - half, drop + half)
+    lost, gained, count = int((before & ~after).sum()), int((~before & after).sum()), len(labels)
+    drop = (lost - gained) / count
+    interval = paired_interval(lost, gained, count)
     sentence = f"With the frame blurred, {after.mean():.1%} are right instead of {before.mean():.1%}"
-    # Things reach into the frame too: without a frame that tells classes, a drop says nothing about shortcuts.
-    judgement = judge(interval, look=0.02, bad=0.2) if named else "good"
-    tail = "." if named or drop <= 0 else ", as things reach into it; the frame alone tells no class."
+    # Things reach into the frame too: where the middle decides, a drop says nothing about shortcuts.
+    judgement = judge(interval, look=0.02, bad=0.2) if won else "good"
+    tail = "." if won or drop <= 0 else ", as things reach into it; it is the middle that decides."
     return Finding("frame_blurred", "shortcuts", drop, interval, count, judgement, sentence + tail)
 
 

@@ -13,7 +13,8 @@ from backlight.audit import Examined, Finding, Kept, run_checks
 from backlight.audit.frames import blur_frame, corner_mask, frame_mask, keep_frame
 from backlight.audit.passing import look_once
 from backlight.audit.property_labels import CARDS as PROPERTY_CARDS
-from backlight.audit.shortcuts import CARDS, told_by
+from backlight.audit.shortcuts import CARDS
+from backlight.audit.told import contests, told_by
 from backlight.data.dataset import Dataset
 from backlight.data.shapes import Shapes
 from tests.audit.nets import train_on
@@ -39,12 +40,14 @@ def examine(images: Tensor, labels: Tensor, names: tuple[str, ...], seed: int = 
     return {one.name: one for one in run_checks(examined, EVERY).findings}
 
 
-def test_a_patch_on_one_class_is_named() -> None:
-    drawn = SHAPES.draw(torch.arange(900))
-    found = examine(patched(drawn.images, drawn.labels, 2), drawn.labels, SHAPES.label_names)
-    frame = found["frame_alone"]
-    assert frame.judgement in ("look", "bad")
-    assert f"tells {SHAPES.label_names[2]}" in frame.sentence
+@pytest.mark.parametrize("seed", range(5))
+def test_a_patch_on_one_class_is_named(seed: int) -> None:
+    shapes = Shapes(n=900, size=32, classes=4, seed=seed)
+    drawn = shapes.draw(torch.arange(900))
+    found = examine(patched(drawn.images, drawn.labels, 2), drawn.labels, shapes.label_names, seed)
+    assert found["frame_against_middle"].judgement == "bad"
+    assert f"a frame of {shapes.label_names[2]} outvotes" in found["frame_against_middle"].sentence
+    assert f"tells {shapes.label_names[2]}" in found["frame_alone"].sentence
     assert found["frame_blurred"].value is not None
     assert found["frame_blurred"].value > 0.05
 
@@ -53,7 +56,7 @@ def test_a_patch_in_the_hue_of_every_class_is_named() -> None:
     shapes = Shapes(n=900, size=32, classes=3, shortcut=1.0)
     drawn = shapes.draw(torch.arange(900))
     found = examine(drawn.images, drawn.labels, shapes.label_names)
-    assert found["frame_alone"].judgement == "bad"
+    assert found["frame_against_middle"].judgement == "bad"
     assert found["frame_blurred"].judgement == "bad"
 
 
