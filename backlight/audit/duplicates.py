@@ -14,9 +14,11 @@ from backlight.audit.neighbors import find_neighbors
 from backlight.core.errors import InputError
 from backlight.data.cropped import SURE, CroppedPairs, find_cropped
 from backlight.data.duplicates import groups_of, near_components, united
+from backlight.data.likeness import correlate_finely, least_likeness, of_one_tone
 
 _CLOSE = 0.13  # of the median distance to the nearest neighbor: cleanlab's rule for near duplicates
 _MOST_FEATURES = 2**27  # values of several data sets that are joined: 256 MiB
+_PHOTOGRAPHS = 0.985  # the least likeness of copies in sets of which few pictures look alike; above it, most do
 _TYPICAL = 1000  # pictures by which that median is estimated
 
 
@@ -46,7 +48,8 @@ def find_near_duplicates(
     `digests` uint64 `[N,2]` make a group exact. Two pictures are near where their hashes differ in at most 7 bits and
     their thumbnails by at most 10 levels, or where their thumbnails correlate by .97 after a crop of up to 4 % a side.
     With `features` `[N,D]` a correlation of .9 is enough where these are closer than .13 of the median distance to the
-    nearest neighbor.
+    nearest neighbor. Where the pictures of a set look alike by their nature, as drawings on plain ground do, copies
+    have to be far nearer than others are: 1 minus their correlation at most .02 of its usual value among neighbors.
 
     Raises InputError for arrays of other shapes.
 
@@ -60,9 +63,12 @@ def find_near_duplicates(
         raise InputError(found, expected="uint8 [N,256]")
     if len(hashes) < 2:
         return []
-    component = near_components(hashes.astype(np.uint64), thumbnails)
+    least = least_likeness(thumbnails)
+    component = near_components(hashes.astype(np.uint64), thumbnails, least if least > _PHOTOGRAPHS else -1)
     cropped = find_cropped(thumbnails)
     sure = (cropped.alike >= SURE) | _close(cropped, features)
+    if least > _PHOTOGRAPHS:
+        sure[sure] = _nearer_than_others(thumbnails, cropped.first[sure], cropped.second[sure], least)
     if sure.any():
         component = united(component, cropped.first[sure], cropped.second[sure])
     return [_group(rows, digests) for rows in groups_of(component)]
@@ -85,6 +91,13 @@ def duplicates_of(*parts: Kept) -> list[DuplicateGroup]:
     else:
         features = np.concatenate([one.features for one in parts]) if len(widths) == 1 and small else np.zeros((0, 0))
     return find_near_duplicates(hashes, thumbnails, digests=digests, features=features if features.shape[1] else None)
+
+
+def _nearer_than_others(thumbnails: np.ndarray, first: np.ndarray, second: np.ndarray, least: float) -> np.ndarray:
+    """Whether pairs are nearer than pictures of a plain set are by their nature, and of one tone: bool `[P]`."""
+    found = of_one_tone(thumbnails, first, second)
+    found[found] = correlate_finely(thumbnails, first[found], second[found]) >= least
+    return found
 
 
 def _close(pairs: CroppedPairs, features: Array | None) -> np.ndarray:

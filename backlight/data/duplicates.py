@@ -68,10 +68,11 @@ def near_groups(prints: list[Print]) -> list[list[int]]:
     return groups_of(near_components(hashes, np.stack([one.thumbnail for one in prints])))
 
 
-def near_components(hashes: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
+def near_components(hashes: np.ndarray, thumbnails: np.ndarray, least: float = -1.0) -> np.ndarray:
     """Number the groups of pictures that look the same, as `near_groups` finds them: int64 `[N]`.
 
-    `hashes` are uint64 `[N]`, `thumbnails` uint8 `[N,256]`, as `take_print` gives them.
+    `hashes` are uint64 `[N]`, `thumbnails` uint8 `[N,256]`, as `take_print` gives them. Thumbnails that are not equal
+    have to correlate by `least`: drawings on plain ground agree in most bits and levels by their ground alone.
 
     >>> near_components(np.array([0, 2**40 - 1, 1], np.uint64), np.zeros((3, 256), np.uint8)).tolist()
     [0, 1, 0]
@@ -85,9 +86,18 @@ def near_components(hashes: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
         apart = component[first] != component[second]
         first, second = first[apart], second[apart]
         near = np.abs(levels[first] - levels[second]).mean(1) <= THUMBNAIL_DISTANCE
+        if least > -1:
+            near[near] = _correlation(levels[first[near]], levels[second[near]]) >= least
         if near.any():
             component = united(component, first[near], second[near])
     return _in_order(component[inverse.reshape(-1)])
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Correlate rows, 0 where one of them is flat: float64 `[P]`."""
+    one, other = (rows - rows.mean(1, keepdims=True) for rows in (first, second))
+    lengths = np.sqrt((one * one).sum(1) * (other * other).sum(1))
+    return np.divide((one * other).sum(1), lengths, out=np.zeros(len(one)), where=lengths > 0)
 
 
 def groups_of(component: np.ndarray) -> list[list[int]]:

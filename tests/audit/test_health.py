@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import nn
 
 from backlight import Classifier, load_data
@@ -149,3 +149,33 @@ def test_features_decide_where_thumbnails_leave_doubt() -> None:
     assert find_near_duplicates(hashes, thumbnails, features=features) == []
     features[20] = features[4] + 1e-4
     assert find_near_duplicates(hashes, thumbnails, features=features) == [DuplicateGroup((4, 20), False)]
+
+
+def drawings(count: int, seed: int, size: int = 96) -> list[Image.Image]:
+    """Draw one shape on white ground each, of any place, size and color: nothing else tells them apart."""
+    random, found = np.random.default_rng(seed), []
+    for number in range(count):
+        picture = Image.new("RGB", (size, size), (255, 255, 255))
+        radius, turn = random.uniform(0.1, 0.35) * size, random.uniform(0, 360)
+        (x, y), color = random.uniform(0.25, 0.75, 2) * size, tuple(random.integers(0, 200, 3).tolist())
+        pen = ImageDraw.Draw(picture)
+        if number % 4:
+            pen.regular_polygon((x, y, radius), 2 + number % 4, rotation=turn, fill=color)
+        else:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
+        found.append(picture)
+    return found
+
+
+def test_drawings_on_plain_ground_are_no_copies_and_copies_of_them_are_found() -> None:
+    pictures = drawings(500, 0)
+    copies = [encoded(one, 60) for one in pictures[:10]]
+    copies += [one.resize((48, 48), Image.Resampling.BICUBIC) for one in pictures[10:20]]
+    copies += [one.crop((2, 2, 94, 94)) for one in pictures[20:30]]
+    prints = [take_print(to_levels(one)) for one in [*pictures, *copies]]
+    hashes = np.array([one.hash for one in prints], dtype=np.uint64)
+    pairs = {one.rows for one in find_near_duplicates(hashes, np.stack([one.thumbnail for one in prints]))}
+    planted = {(row, 500 + row) for row in range(30)}
+    assert pairs <= planted
+    assert {pair for pair in planted if pair[0] < 20} <= pairs
+    assert len(pairs) >= 29  # a pixel or two that are cut off move some shapes as far as another shape lies

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backlight.audit import Examined, Finding, Kept, run_checks
-from backlight.audit.frames import blur_frame, corner_mask, frame_mask, keep_frame
+from backlight.audit.frames import blur_frame, corner_mask, frame_mask, keep_frame, set_around
 from backlight.audit.passing import look_once
 from backlight.audit.property_labels import CARDS as PROPERTY_CARDS
 from backlight.audit.shortcuts import CARDS
@@ -40,7 +40,10 @@ def examine(images: Tensor, labels: Tensor, names: tuple[str, ...], seed: int = 
     return {one.name: one for one in run_checks(examined, EVERY).findings}
 
 
-@pytest.mark.parametrize("seed", range(5))
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_patch_on_one_class_is_named(seed: int) -> None:
     shapes = Shapes(n=900, size=32, classes=4, seed=seed)
     drawn = shapes.draw(torch.arange(900))
@@ -87,6 +90,20 @@ def test_a_constant_answer_tells_nothing_however_often_it_is_right() -> None:
     assert told_by(labels, labels, 2)[0].is_told
 
 
+def test_frames_win_only_against_the_middle() -> None:
+    frames, middles = np.repeat(np.arange(4), 30), np.tile(np.arange(4), 30)
+    follow = contests(frames, middles, frames, 4)
+    assert follow[0].is_won
+    assert all(one.is_won for one in follow[1])
+    kept = contests(frames, middles, middles, 4)
+    assert not any(one.is_won for one in (kept[0], *kept[1]))
+    constant = contests(frames, middles, np.zeros(120, int), 4)
+    assert not constant[0].is_won
+    assert not any(one.is_won for one in constant[1])
+    marked = np.where(frames == 2, 2, middles)
+    assert [one.place for one in contests(frames, middles, marked, 4)[1] if one.is_won] == [2]
+
+
 def test_masks_and_views_change_what_they_say() -> None:
     assert float(frame_mask(100, 60).double().mean()) == pytest.approx(0.51)
     assert float(corner_mask(100, 60).double().mean()) == pytest.approx(0.09)
@@ -95,5 +112,8 @@ def test_masks_and_views_change_what_they_say() -> None:
     assert torch.equal(blur_frame(images)[inside], images[inside])
     assert not torch.equal(blur_frame(images)[:, :, 0], images[:, :, 0])
     alone = keep_frame(images)
+    around = set_around(images, images.flip(0))
+    assert torch.equal(around[inside], images.flip(0)[inside])
+    assert torch.equal(around[:, :, :3], images[:, :, :3])
     assert torch.equal(alone[:, :, :3], images[:, :, :3])
     assert float(alone[0][:, 3:17, 3:17].std()) < 1e-6
