@@ -25,7 +25,7 @@ from backlight.core.progress import Progress
 from backlight.data.dataset import Dataset
 from backlight.data.decoded import THREADS
 from backlight.data.duplicates import take_print
-from backlight.data.fitted import fit, whole
+from backlight.data.fitted import fit, fit_picture, whole
 from backlight.data.pictures import stack
 from backlight.evaluate.samples import check_one_class, match_labels
 from backlight.images import to_floats, to_levels
@@ -140,7 +140,7 @@ class _Looker:
             "thumbnails": taken.thumbnail,
             **picture_properties(picture),
         }
-        return _Seen(row, fit(levels, self.classifier.resize, self.classifier.channels), numbers)
+        return _Seen(row, fit_picture(picture, levels, self.classifier.resize, self.classifier.channels), numbers)
 
     def _table(self, block: Dataset, seen: list[_Seen]) -> Table:
         images = to_floats(stack([one.image for one in seen])).to(self.classifier.device)

@@ -40,7 +40,10 @@ def take_print(image: Tensor) -> Print:
     digest = hashlib.blake2b(str(tuple(pixels.shape)).encode(), digest_size=16)
     digest.update(pixels.numpy().data)
     step = math.isqrt(pixels[0].numel() // _LOOKED_AT) + 1  # of a huge picture some pixels tell as much
-    grey = pixels[:, ::step, ::step].float().mean(0, keepdim=True)
+    grey = pixels[:1, ::step, ::step].float()
+    for channel in pixels[1:]:
+        grey += channel[::step, ::step]
+    grey /= len(pixels)
     rows = functional.adaptive_avg_pool2d(grey, (8, 9))[0]
     bits = (rows[:, 1:] > rows[:, :-1]).flatten().numpy()
     thumbnail = functional.adaptive_avg_pool2d(grey, (THUMBNAIL, THUMBNAIL)).flatten().round().numpy()

@@ -47,11 +47,31 @@ def fit(image: Tensor, resize: Resize | None = None, channels: int | None = None
     torch.Size([1, 4, 4])
     """
     channels = channels or len(image)
-    if len(image) == channels and (resize is None or tuple(image.shape[1:]) == resize.size):
+    if _fits(image, resize, channels):
         return image
     if len(image) not in (1, 3):
         raise DataError(f"pictures with {len(image)} channels", expected=f"{channels}, as the model")
-    picture = to_pil(image)
+    return _made_to_fit(to_pil(image), resize, channels)
+
+
+def fit_picture(picture: Image.Image, image: Tensor, resize: Resize | None, channels: int) -> Tensor:
+    """Bring a picture to a classifier's input size and channels as `fit` does its pixels `image`, uint8 [C,H,W].
+
+    >>> picture = Image.new("L", (8, 8), 7)
+    >>> fit_picture(picture, torch.full((1, 8, 8), 7, dtype=torch.uint8), Resize(None, (4, 4)), 3).shape
+    torch.Size([3, 4, 4])
+    """
+    if _fits(image, resize, channels):
+        return image
+    plain = picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
+    return _made_to_fit(plain, resize, channels)
+
+
+def _fits(image: Tensor, resize: Resize | None, channels: int) -> bool:
+    return len(image) == channels and (resize is None or tuple(image.shape[1:]) == resize.size)
+
+
+def _made_to_fit(picture: Image.Image, resize: Resize | None, channels: int) -> Tensor:
     if resize is not None:
         picture, _ = resize.resize(picture)
     return levels(picture, channels)

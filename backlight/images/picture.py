@@ -87,10 +87,12 @@ def to_levels(picture: Image.Image, channels: int = 3) -> Tensor:
     tensor([255,   0,  51], dtype=torch.uint8)
     """
     _check_channels(channels)
-    levels = torch.empty(channels, picture.height, picture.width, dtype=torch.uint8)
+    levels = np.empty((channels, picture.height, picture.width), np.uint8)
     for box in bands(picture.size):  # never the whole picture a third time
-        levels[:, box[1] : box[3]] = _planes(picture.crop(box), channels)
-    return levels
+        part = picture if box == (0, 0, *picture.size) else picture.crop(box)
+        for channel, plane in zip(levels, _in_mode(part, channels).split()):
+            channel[box[1] : box[3]] = np.asarray(plane)
+    return torch.from_numpy(levels)
 
 
 def to_floats(levels: Tensor) -> Tensor:
@@ -106,9 +108,13 @@ def to_floats(levels: Tensor) -> Tensor:
 
 def _planes(picture: Image.Image, channels: int) -> Tensor:
     _check_channels(channels)
-    mode = "L" if channels == 1 else "RGB"
-    values = np.array(picture if picture.mode == mode else picture.convert(mode))
+    values = np.array(_in_mode(picture, channels))
     return torch.from_numpy(values).reshape(picture.height, picture.width, channels).permute(2, 0, 1)
+
+
+def _in_mode(picture: Image.Image, channels: int) -> Image.Image:
+    mode = "L" if channels == 1 else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _check_channels(channels: int) -> None:

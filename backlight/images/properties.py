@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageStat
@@ -49,17 +50,17 @@ def picture_properties(picture: Image.Image) -> dict[str, float]:
     """
     width, height = picture.size
     rgb = _reduced(picture).convert("RGB")
-    pixels = np.asarray(rgb)
-    red, green, blue = (weight * np.arange(256.0) ** 2 for weight in _WEIGHTS)
-    light = np.sqrt(red[pixels[..., 0]] + green[pixels[..., 1]] + blue[pixels[..., 2]]) / 255
+    # One channel at a time: memory that lies apart costs several times as much.
+    channels = [np.asarray(one) for one in rgb.split()]
+    light = _light(channels)
     low, dim, high = np.percentile(light, (1, 5, 99))
     saturation, hue = _saturation_and_hue(rgb)
-    border = _border(pixels)
+    border = _border(channels)
     return {
-        "brightness": _brightness(ImageStat.Stat(rgb).mean),
+        "brightness": _brightness([float(one.mean()) for one in channels]),
         "contrast": float(light.std()),
         "saturation": saturation,
-        "sharpness": _sharpness(pixels),
+        "sharpness": _sharpness(channels),
         "entropy": rgb.entropy(),
         "aspect": min(width, height) / max(width, height),
         "size": math.sqrt(width * height),
@@ -72,7 +73,7 @@ def picture_properties(picture: Image.Image) -> dict[str, float]:
         "luminance_5": float(dim),
         "luminance_99": float(high),
         "blur_score": _blur_score(rgb),
-        "colorfulness": float((pixels.max(2) - pixels.min(2)).max()) / 255,
+        "colorfulness": _colorfulness(channels),
         "height": float(height),
         "width": float(width),
     }
@@ -98,25 +99,46 @@ def _brightness(mean: Sequence[float]) -> float:
     return math.sqrt(sum(weight * one * one for weight, one in zip(_WEIGHTS, mean))) / 255
 
 
+def _light(channels: Sequence[np.ndarray]) -> np.ndarray:
+    """Compute the luminance of each pixel, float64 `[H,W]`, 0 to 1."""
+    squares = np.arange(256.0) ** 2
+    light, part = np.empty((2, *channels[0].shape))
+    np.take(_WEIGHTS[0] * squares, channels[0], out=light, mode="clip")  # no index is outside; others would be checked
+    for weight, channel in zip(_WEIGHTS[1:], channels[1:]):
+        light += np.take(weight * squares, channel, out=part, mode="clip")
+    np.sqrt(light, out=light)
+    light /= 255
+    return light
+
+
 def _saturation_and_hue(rgb: Image.Image) -> tuple[float, float]:
-    values = np.asarray(rgb.convert("HSV"))
-    weight = values[..., 1].ravel().astype(np.float64)
-    total = weight.sum()
+    turn, weight = (np.asarray(one).ravel() for one in rgb.convert("HSV").split()[:2])
+    total = float(weight.sum(dtype=np.int64))
     if not total:
         return 0.0, 0.0
-    turns = np.bincount(values[..., 0].ravel(), weights=weight, minlength=256)
+    turns = np.bincount(turn, weights=weight, minlength=256)
     angle = np.arange(256) * (2 * np.pi / 256)
     mean = math.atan2(turns @ np.sin(angle), turns @ np.cos(angle)) / (2 * np.pi)
-    return float(total / len(weight) / 255), mean % 1.0
+    return total / len(weight) / 255, mean % 1.0
 
 
-def _sharpness(pixels: np.ndarray) -> float:
-    grey = pixels.mean(2, dtype=np.float32)
+def _colorfulness(channels: Sequence[np.ndarray]) -> float:
+    return float((reduce(np.maximum, channels) - reduce(np.minimum, channels)).max()) / 255
+
+
+def _sharpness(channels: Sequence[np.ndarray]) -> float:
+    grey = channels[0].astype(np.float32)
+    for channel in channels[1:]:
+        grey += channel
+    grey /= len(channels)
     if min(grey.shape) < 3:
         return 0.0
-    inner = grey[1:-1, 1:-1]
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float(np.abs(4 * inner - around).mean()) / (8 * 255)
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1]
+    around += grey[1:-1, :-2]
+    around += grey[1:-1, 2:]
+    grey *= 4
+    around -= grey[1:-1, 1:-1]
+    return float(np.abs(around, out=around).mean()) / (8 * 255)
 
 
 def _blur_score(rgb: Image.Image) -> float:
@@ -129,8 +151,12 @@ def _blur_score(rgb: Image.Image) -> float:
     return min(1.0, 1 - math.exp(-_BLUR_SCALE * edges) + (flat if flat > _FLAT else 0.0))
 
 
-def _border(pixels: np.ndarray) -> list[float]:
-    wide = max(1, min(pixels.shape[:2]) // _FRAME)
-    parts = (pixels[:wide], pixels[-wide:], pixels[wide:-wide, :wide], pixels[wide:-wide, -wide:])
-    joined = np.concatenate([part.reshape(-1, 3) for part in parts])
-    return [float(one) / 255 for one in joined.mean(0)]
+def _border(channels: Sequence[np.ndarray]) -> list[float]:
+    wide = max(1, min(channels[0].shape) // _FRAME)
+    rows = slice(wide, -wide)
+    found = []
+    for channel in channels:
+        parts = channel[:wide], channel[-wide:], channel[rows, :wide], channel[rows, -wide:]
+        total = sum(int(part.sum(dtype=np.int64)) for part in parts)
+        found.append(total / sum(part.size for part in parts) / 255)
+    return found

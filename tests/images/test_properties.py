@@ -52,6 +52,24 @@ def test_closed_forms() -> None:
     assert (of(ramp)["aspect"], of(ramp)["size"]) == (0.5, pytest.approx(800**0.5))
 
 
+def test_channel_by_channel_is_the_plain_formula() -> None:
+    pixels = data.coffee()
+    found, (height, width) = of(pixels), pixels.shape[:2]
+    light = np.sqrt(sum(weight * pixels[..., at] ** 2.0 for at, weight in enumerate((0.241, 0.691, 0.068)))) / 255
+    assert found["contrast"] == light.std()
+    assert [found[f"luminance_{one}"] for one in (1, 5, 99)] == np.percentile(light, (1, 5, 99)).tolist()
+    assert found["colorfulness"] == (pixels.max(2) - pixels.min(2)).max() / 255
+    wide = min(height, width) // 16
+    border = np.ones((height, width), bool)
+    border[wide:-wide, wide:-wide] = False
+    assert [found[f"border_{one}"] for one in ("red", "green", "blue")] == (pixels[border].mean(0) / 255).tolist()
+    grey = pixels.mean(2, dtype=np.float32)
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    assert found["sharpness"] == float(np.abs(4 * grey[1:-1, 1:-1] - around).mean()) / (8 * 255)
+    values = np.asarray(Image.fromarray(pixels).convert("HSV")).astype(np.float64)
+    assert found["saturation"] == values[..., 1].mean() / 255
+
+
 def test_hue_is_an_angle() -> None:
     # Reds on both sides of zero: their mean is red, not the cyan half way between 5 and 250.
     reds = np.zeros((8, 8, 3))
