@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backlight.classifier import Classifier as Classifier
     from backlight.core.allocator import keep_memory as keep_memory
     from backlight.core.errors import BacklightError as BacklightError
+    from backlight.core.progress import progress_bar as progress_bar
     from backlight.core.random import Random as Random
     from backlight.data import load_data as load_data
     from backlight.denoise import denoise as denoise
@@ -61,6 +62,7 @@ _HOMES = {
     "load_data": "backlight.data",
     "optimize": "backlight.pixels",
     "predict": "backlight.evaluate",
+    "progress_bar": "backlight.core.progress",
     "report": "backlight.report",
     "style_transfer": "backlight.visualize",
 }

@@ -61,6 +61,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "abort_on_example_error": True,
     "capture_repr": (),
+    "nested_sections": True,
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,

@@ -22,6 +22,7 @@ ALLOWED = {
     "CNRI-Python", "ISC", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Zlib",
 }  # fmt: skip
 SPELLINGS = {
+    "Apache 2.0": "Apache-2.0",
     "3-Clause BSD License": "BSD-3-Clause",
     "3-clause BSD": "BSD-3-Clause",
     "Apache 2.0 License": "Apache-2.0",

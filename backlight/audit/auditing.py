@@ -21,6 +21,7 @@ from backlight.audit.registry import depth_of
 from backlight.audit.running import Checked, run_checks
 from backlight.audit.verdict import Light, lights, next_steps
 from backlight.classifier import Classifier
+from backlight.core.display import Displayed
 from backlight.core.errors import Failure
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
@@ -32,7 +33,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Audit:
+class Audit(Displayed):
     """What an audit found: findings in the order of the page, what was not checked, and what that cost in seconds.
 
     >>> import numpy as np

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from backlight.core.escaping import json_text, printable, shell_command
-from backlight.core.progress import Progress, terminal_progress
+from backlight.core.progress import Progress, progress_bar
 
 if TYPE_CHECKING:
     from backlight.cli.options import OutputOptions, PrintOptions
@@ -24,7 +24,7 @@ def run_task(
 
     Interrupted, say what is kept, and which command goes on: this one with --resume, without the options named.
     """
-    progress, to = terminal_progress(shown.quiet), getattr(shown, "log", None)
+    progress, to = progress_bar(shown.quiet), getattr(shown, "log", None)
     handed = _tracker(to) if to else None  # a name that nothing has is an error before the work, not after it
     try:
         outcome = task(progress)

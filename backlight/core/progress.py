@@ -1,17 +1,18 @@
-"""Progress of long work: drawn on a terminal, silent in a pipe."""
+"""Progress of long work: drawn on a terminal and below a notebook's cell, silent in a pipe."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backlight.core.escaping import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+    from tqdm import tqdm
 
 
 class Progress(Protocol):
@@ -88,13 +89,61 @@ class TerminalProgress:
             self._bar = None
 
 
-def terminal_progress(quiet: bool = False) -> Progress | None:
-    """Return a bar when a person watches standard error, else `None`.
+class NotebookProgress:
+    """Draw a bar with the estimated time left below the cell of a notebook; pieces of work may be nested.
 
-    >>> terminal_progress(quiet=True) is None
+    >>> bar = NotebookProgress()
+    >>> bar.start(2, "look"); bar.advance(2, "half way"); bar.done()
+    """
+
+    def __init__(self) -> None:
+        self._bars: list[tqdm[Any]] = []
+
+    def start(self, total: int, description: str) -> None:
+        """Begin a piece of work of `total` items."""
+        from tqdm import tqdm
+
+        # Plain text, which every front end draws; the outermost bar alone, since one line is all that text rewrites.
+        hidden = bool(self._bars)
+        bar = tqdm(desc=printable(description), total=total, file=sys.stderr, leave=False, disable=hidden, ncols=100)
+        self._bars.append(bar)
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Report `count` more items as finished, with a few words about them."""
+        if self._bars:
+            self._bars[-1].update(count)
+            if note:
+                self._bars[-1].set_postfix_str(printable(note), refresh=False)
+
+    def announce(self, text: str) -> None:
+        """Say a sentence that stays above the bar."""
+        if self._bars:
+            self._bars[0].write(printable(text), file=sys.stderr)
+
+    def done(self) -> None:
+        """End the innermost piece of work; its bar goes."""
+        if self._bars:
+            self._bars.pop().close()
+
+
+def progress_bar(quiet: bool = False) -> Progress | None:
+    """Return a bar where a person sees it, on a terminal or in a notebook, else `None`.
+
+    >>> progress_bar(quiet=True) is None
     True
     """
-    return TerminalProgress() if not quiet and sys.stderr.isatty() else None
+    if quiet:
+        return None
+    if _in_notebook():
+        return NotebookProgress()
+    return TerminalProgress() if sys.stderr.isatty() else None
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook: a shell of IPython that answers to one."""
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive else None
+    return shell is not None and hasattr(shell, "kernel")
 
 
 def _bar() -> Bar:

@@ -27,7 +27,7 @@ DEFAULT_TEMPLATES = ("a photo of a {}.",)
 
 
 def load(
-    spec: str = DEFAULT,
+    spec: str | os.PathLike[str] = DEFAULT,
     *,
     random: bool = False,
     weights: str | os.PathLike[str] | None = None,
@@ -70,7 +70,7 @@ def load(
         raise UsageError("both random weights and a file of weights", expected="one of them")
     names = _read_names(labels)
     given = Stated(mean, std, size, resize, crop, interpolation, names or None, outputs)
-    blueprint = find_blueprint(spec, _checked_seed(seed))
+    blueprint = find_blueprint(os.fspath(spec), _checked_seed(seed))
     if weights is None and not random:
         weights = blueprint.weights or None
     if classes is not None or templates is not None:

@@ -10,6 +10,7 @@ import torch
 
 from backlight.attack.adversarial import AttackResult
 from backlight.attack.robustness import Robustness
+from backlight.audit import Audit
 from backlight.classifier import Classifier
 from backlight.classifier.predictions import class_name
 from backlight.corrupt.study import CorruptionStudy
@@ -21,12 +22,16 @@ from backlight.images import to_floats
 from backlight.page.made import MadePicture, made_section
 from backlight.page.page import Page
 from backlight.page.sections import Section, number
+from backlight.report.audit import AuditFacts, audit_sections
 from backlight.report.corruptions import corruptions_section
 from backlight.report.explanations import explanations_section
 from backlight.report.fill import fill
 from backlight.report.model import model_section
 from backlight.report.robustness import robustness_section
 from backlight.report.tables import table_sections
+from backlight.report.training import training_section
+from backlight.runs.history import read_history
+from backlight.train import Trained
 from backlight.visualize import Pictures
 
 HEIGHT, MOST_SHOWN = 560, 12
@@ -152,6 +157,16 @@ def _(result: CorruptionStudy) -> tuple[str, Sequence[Section]]:
 @notebook_sections.register
 def _(result: DataExplanations) -> tuple[str, Sequence[Section]]:
     return "Explanations", [explanations_section(result)]
+
+
+@notebook_sections.register
+def _(result: Audit) -> tuple[str, Sequence[Section]]:
+    return "Audit", audit_sections(result, AuditFacts(result.examined.data.name if result.examined.data else "arrays"))
+
+
+@notebook_sections.register
+def _(result: Trained) -> tuple[str, Sequence[Section]]:
+    return f"Training: {result.run.name}", [training_section([read_history(result.run)])]
 
 
 def _first_of(count: int) -> str:

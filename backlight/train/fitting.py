@@ -13,6 +13,7 @@ import torch
 
 from backlight.classifier import Classifier
 from backlight.classifier.wrapping import copy_of
+from backlight.core.display import Displayed
 from backlight.core.interrupt import held_interrupt
 from backlight.core.processes import Engine, make_engine
 from backlight.core.progress import Progress, reporting
@@ -29,7 +30,7 @@ from backlight.train.setup import TrainingRun, open_run
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Displayed):
     """What a run came to: its folder, its best epoch (from 1) by validation, and the classifier of that epoch.
 
     >>> list(Trained.__annotations__)[:3]

@@ -1,9 +1,10 @@
 import io
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from backlight.core.progress import TerminalProgress, reporting, terminal_progress
+from backlight.core.progress import TerminalProgress, progress_bar, reporting
 
 
 class Terminal(io.StringIO):
@@ -28,7 +29,7 @@ class Recorder:
 def test_silent_in_a_pipe(monkeypatch):
     pipe = io.StringIO()
     monkeypatch.setattr(sys, "stderr", pipe)
-    assert terminal_progress() is None
+    assert progress_bar() is None
     bar = TerminalProgress()
     bar.start(3, "work")
     bar.advance(3)
@@ -40,7 +41,7 @@ def test_draws_on_a_terminal_without_reading_markup(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    bar = terminal_progress()
+    bar = progress_bar()
     bar.start(3, "[red]work")
     bar.advance(1, "[bold]cat.png")
     bar.start(2, "inner")
@@ -61,3 +62,29 @@ def test_work_is_ended_also_by_an_error():
     with pytest.raises(KeyError):
         work()
     assert recorder.events == [("start", 5, "work"), ("advance", 2, "two"), ("done",)]
+
+
+def test_draws_below_the_cell_of_a_notebook(monkeypatch):
+    pipe = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    bar = progress_bar()
+    bar.start(3, "look\x1b[31m")
+    bar.start(2, "inner")
+    bar.advance(2)
+    bar.done()
+    bar.announce("halfway")
+    bar.advance(3, "cat.png")
+    bar.done()
+    text = pipe.getvalue()
+    assert "look\\x1b[31m" in text
+    assert "0/3" in text
+    assert "halfway" in text
+    assert "inner" not in text
+
+
+def test_a_terminal_of_ipython_is_no_notebook(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=object))
+    assert progress_bar() is None

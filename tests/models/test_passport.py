@@ -165,6 +165,13 @@ def test_a_folder_builds_only_architectures_that_run_no_code(weights: Path, text
         load(str(weights.parent))
 
 
+def test_a_folder_is_named_by_a_text_or_a_path(weights: Path) -> None:
+    (weights.parent / "model.json").write_text('{"name": "timm:test_resnet"}')
+    images = torch.zeros(1, 3, 32, 32)
+    first, second = (load(one, device="cpu").logits(images) for one in (str(weights.parent), weights.parent))
+    assert torch.equal(first, second)
+
+
 def test_a_folder_with_a_passport_needs_one_file_of_weights_of_its_own(weights: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import sys
+import tempfile
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from torch import nn
 
 from backlight import Classifier
 from backlight.attack import RobustnessRequest, attack, evaluate_robustness
+from backlight.audit import audit
 from backlight.core.errors import UsageError
 from backlight.corrupt import evaluate_corruptions
 from backlight.corrupt.request import CorruptionRequest
@@ -23,6 +26,9 @@ from backlight.explain import explain, explain_data
 from backlight.explain.request import Request
 from backlight.report.notebook import notebook_html
 from backlight.table import Table
+from backlight.train import Trained, fit
+from backlight.train.recipe import Recipe
+from backlight.train.runtime import Runtime
 from backlight.visualize import class_image
 
 HOSTILE = "<script>alert(1)</script>"
@@ -44,6 +50,11 @@ def floats() -> torch.Tensor:
     return pictures()[:].images
 
 
+def trained() -> Trained:
+    runtime, folder = Runtime(tensorboard=False), Path(tempfile.mkdtemp()) / "run"
+    return fit(classifier(), pictures(), pictures(), folder, recipe=Recipe(epochs=1), runtime=runtime)
+
+
 RESULTS: dict[str, tuple[Callable[[], object], str]] = {
     "classifier": (classifier, "multiply-adds"),
     "data": (pictures, "Pictures of each class"),
@@ -56,6 +67,8 @@ RESULTS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "explanations": (lambda: explain_data(classifier(), pictures(), Request(("saliency",))), "saliency"),
     "class image": (lambda: class_image(classifier(), 1, steps=2), "dog"),
+    "audit": (lambda: audit(classifier(), pictures(), depth="quick"), "At a glance"),
+    "training": (trained, "Training"),
     "denoised": (lambda: denoise(floats(), alpha=1.0), "alpha"),
 }
 
