@@ -11,7 +11,8 @@ _SHARED = 10
 
 
 def check_pickle(stream: BinaryIO, limit: int) -> None:
-    """Read past the next pickle of a stream, and raise ValueError where its tuples unfold to far more than it holds.
+    """Read past the next pickle of a stream, and raise ValueError where its tuples unfold to far more than it holds, or
+    it keeps something at a place far beyond what it holds.
 
     A tuple of the tuple before, twice, doubles with every few bytes, and whoever hashes it, as a key, visits all of it.
     `limit` is how many values fit.
@@ -29,6 +30,8 @@ def check_pickle(stream: BinaryIO, limit: int) -> None:
         if opcode.name in _GET:
             stack.append(memo.get(argument, 1))
         elif opcode.name in _PUT:
+            if int(str(argument)) > limit:  # readers in C++ make room for all places before it
+                raise ValueError(f"it keeps something at place {argument}")
             memo[argument] = (stack[-1] if stack else None) or 1
         elif opcode.name == "MEMOIZE":
             memo[len(memo)] = (stack[-1] if stack else None) or 1

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from backlight.core.errors import FileError
+from backlight.core.pickles import check_pickle, values_of
 from backlight.core.reading import open_regular, parse_json
 from backlight.core.tensors import read_pickled_stream
 
+_SAVED = "a program as torch saves it"
+_PICKLES = (".pkl", ".debug_pkl")
 _GROWTH = 2  # torch stores without compression
 _LIBRARIES, _PROGRAMS = "data/aotinductor/", "models/"
 _OBJECTS = re.compile(r"data/constants/(custom|opaque)_obj_.*")
@@ -48,15 +51,28 @@ def read_archive(path: Path) -> Entries:
             with zipfile.ZipFile(stream) as archive:
                 listed = archive.infolist()
                 if sum(one.file_size for one in listed) > most:
-                    raise FileError(
-                        path, f"unpacks to more than {most:,} bytes", expected="a program as torch saves it"
-                    )
+                    raise FileError(path, f"unpacks to more than {most:,} bytes", expected=_SAVED)
                 found = {one.filename: archive.read(one) for one in listed}
         except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise FileError(path, f"is no whole archive ({error})", expected="a program as torch saves it") from None
-    if len(found) < len(listed):
-        raise FileError(path, "holds an entry twice", expected="a program as torch saves it")
+            raise FileError(path, f"is no whole archive ({error})", expected=_SAVED) from None
+    if len(found) < len(listed) or "" in found:
+        raise FileError(path, "holds an entry twice, or one without a name", expected=_SAVED)
     return found
+
+
+def script_stream(path: Path) -> io.BytesIO:
+    """Return a TorchScript file with what was looked at, and nothing else.
+
+    Raises FileError for pickles made to keep their reader busy or to fill memory.
+    """
+    entries = read_archive(path)
+    for name, data in entries.items():
+        if name.endswith(_PICKLES):
+            try:
+                check_pickle(io.BytesIO(data), values_of(len(data)))
+            except Exception as error:  # a broken pickle decides which one it is
+                raise FileError(path, f"holds the broken pickle {name[:80]} ({error})", expected=_SAVED) from None
+    return _packed(entries)
 
 
 def exported_stream(path: Path) -> io.BytesIO:

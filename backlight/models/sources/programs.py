@@ -21,7 +21,7 @@ from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 from backlight.models.extras import require_package
 from backlight.models.sidecar import ONNX_KEY, parse_passport
-from backlight.models.sources.program_files import exported_stream, read_archive
+from backlight.models.sources.program_files import exported_stream, script_stream
 
 
 class OnnxNetwork(nn.Module):
@@ -144,8 +144,8 @@ def find_torchscript(path: str, seed: int) -> Blueprint:
     file = _file(path)
 
     def build() -> nn.Module:
-        read_archive(file)
-        return _loaded(file, "TorchScript", lambda: torch.jit.load(str(file), map_location="cpu"))
+        stream = script_stream(file)
+        return _loaded(file, "TorchScript", lambda: torch.jit.load(stream, map_location="cpu"))
 
     return _blueprint(f"torchscript:{path}", path, build, None, 3)
 
