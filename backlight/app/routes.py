@@ -33,7 +33,7 @@ def application(session: Session, door: Door) -> Guarded:
             Route("/", routes.page),
             Route("/static/{name}", routes.static),
             Route("/api/state", routes.state),
-            Route("/api/sample/{number:int}", routes.sample),
+            Route("/api/sample/{number}", routes.sample),
             Route("/api/job/{name}", routes.job, methods=["GET"]),
             Route("/api/job/{name}", routes.cancel, methods=["DELETE"]),
             Route("/api/{verb}", routes.ask, methods=["POST"]),
@@ -68,8 +68,8 @@ class Routes:
     async def sample(self, request: Request) -> Response:
         """Give the bytes of a sample picture."""
         paths = sample_pictures()
-        number = request.path_params["number"]
-        if number >= len(paths):
+        number = _place(request.path_params["number"], len(paths))
+        if number is None:
             raise Refused(404, "there is no such sample")
         return Response(paths[number].read_bytes(), media_type="application/octet-stream")
 
@@ -79,8 +79,8 @@ class Routes:
         asked = Asked.read(request.path_params["verb"], words)
         data = await read_picture(request) if asked.needs_picture else None
         name = file_name(request.query_params.get("name", ""))
-        model = request.query_params.get("model", "0")
-        work = self.session.work(asked, data, name, int(model) if model.isdecimal() else -1)
+        model = _place(request.query_params.get("model", "0"), len(self.session.models))
+        work = self.session.work(asked, data, name, -1 if model is None else model)
         job = self.session.worker.submit(work)
         return JSONResponse({"job": job.name}, 202)
 
@@ -98,6 +98,11 @@ class Routes:
         if job is None:
             raise Refused(404, "there is no such job, or its answer was fetched")
         return job
+
+
+def _place(text: str, count: int) -> int | None:
+    """Read a place in a list; numbers without end cost a search, no conversion."""
+    return next((place for place in range(count) if text == str(place)), None)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

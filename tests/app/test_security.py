@@ -82,7 +82,13 @@ def test_thirty_megabytes_are_refused_by_what_is_stated_and_by_what_comes(client
     parts = (body[start : start + 10**6] for start in range(0, len(body), 10**6))
     assert client.post("/api/predict", content=parts).status_code == 413
     assert client.post("/api/predict", content=b"x", headers={"content-length": "-5"}).status_code == 413
+    assert client.post("/api/predict", content=b"x", headers={"content-length": "9" * 5000}).status_code == 413
     assert MOST_BYTES < 30_000_000
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "4", "-1", "x", "1.0"])
+def test_there_are_four_samples(client: Asker, number: str) -> None:
+    assert client.get(f"/api/sample/{number}").status_code == 404
 
 
 def _bomb(width: int, height: int) -> bytes:
@@ -139,6 +145,8 @@ def test_a_picture_that_breaks_off_fails_and_the_next_is_answered(client: Asker,
         ("train", {}),
         ("predict", {"model": "7"}),
         ("predict", {"model": "../x"}),
+        ("predict", {"model": "9" * 5000}),
+        ("predict", {"model": "\u00b2"}),
     ],
 )
 def test_words_name_no_file_and_stay_within_bounds(client: Asker, cat: bytes, verb: str, words: dict[str, str]) -> None:
