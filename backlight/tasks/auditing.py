@@ -148,30 +148,30 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
             groups=groups,
             words=_words(request),
         )
-    if not engine.is_main:
-        return Outcome(result=found)
-    parts = {"data": data, "train": train, "against": against}
-    document = _document(request, folder, found, classifier, second, parts)
-    document["seconds"] = round(time.perf_counter() - start, 3)
-    table = folder.write_table(found.table, found.examined.kept.label_names)
-    verdict: Verdict | None = None
-    try:
-        if gates is not None:
-            verdict = gates.judge(Result(plain_json(document), str(folder.document), folder.out))
-    finally:  # whatever is wrong with a gate, what was found stays
-        document["gates"] = [] if verdict is None else verdict.to_json()["gates"]
-        files = _write(request, folder, found, classifier, parts, document, verdict)
-    announced = Told() if gates is None or verdict is None else gates.tell(verdict, folder.document)
-    return Outcome(
-        plain_json(document),
-        (*_lines(found, classifier, data_title(data), folder), *announced.lines),
-        (table, *files, *announced.files),
-        found.failed,
-        (*doubts_of(classifier), *told(data), *announced.warnings),
-        found,
-        passed=announced.passed,
-        commands=announced.commands,
-    )
+        if not engine.is_main:
+            return Outcome(result=found)
+        parts = {"data": data, "train": train, "against": against}
+        document = _document(request, folder, found, classifier, second, parts)
+        document["seconds"] = round(time.perf_counter() - start, 3)
+        table = folder.write_table(found.table, found.examined.kept.label_names)
+        verdict: Verdict | None = None
+        try:
+            if gates is not None:
+                verdict = gates.judge(Result(plain_json(document), str(folder.document), folder.out))
+        finally:  # whatever is wrong with a gate, what was found stays
+            document["gates"] = [] if verdict is None else verdict.to_json()["gates"]
+            files = _write(request, folder, found, classifier, parts, document, verdict)
+        announced = Told() if gates is None or verdict is None else gates.tell(verdict, folder.document)
+        return Outcome(
+            plain_json(document),
+            (*_lines(found, classifier, data_title(data), folder), *announced.lines),
+            (table, *files, *announced.files),
+            found.failed,
+            (*doubts_of(classifier), *told(data), *announced.warnings),
+            found,
+            passed=announced.passed,
+            commands=announced.commands,
+        )
 
 
 def _document(

@@ -10,6 +10,7 @@ import pytest
 
 from backlight.core.interrupt import held_interrupt
 from backlight.sweep.parts import FolderParts
+from backlight.tasks.result_folder import ResultFolder
 from backlight.train.journal import Journal
 from tests.cli.running import CommandLine
 
@@ -63,6 +64,7 @@ SWEEPS = {
     "explain": ("--methods", "saliency"),
     "robustness": ("--attack", "fgsm"),
     "corruptions": ("--kinds", "fog", "--severities", "1"),
+    "audit": ("--depth", "quick"),
 }
 
 
@@ -80,6 +82,16 @@ def test_the_command_that_goes_on_is_told_where_a_block_is_finished(
     again = words if after == "settle" else resume_command(ran.err)
     assert backlight(*again).status == 0
     assert [path.name for path in tmp_path.rglob(".*")] == []
+
+
+def test_an_audit_whose_page_was_interrupted_goes_on(
+    backlight: CommandLine, shapes_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after(monkeypatch, ResultFolder, "write_table", signal.SIGINT)
+    ran = backlight("audit", "--data", DATA, "--model", shapes_model, "--depth", "quick", "--out", tmp_path)
+    assert ran.status == 130
+    assert backlight(*resume_command(ran.err)).status == 0
+    assert (tmp_path / "audit.json").is_file()
 
 
 def test_the_handlers_of_a_program_are_put_back(backlight: CommandLine) -> None:
