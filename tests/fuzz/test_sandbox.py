@@ -17,10 +17,10 @@ SCRIPT = """
 import json, os, sys
 from pathlib import Path
 from backlight.core.errors import FileError
-from tools.fuzz import sandbox
+from tools.fuzz import limits, sandbox
 from tools.fuzz.inputs import Stand
 
-sandbox.CPU_SECONDS, sandbox.WALL_SECONDS, sandbox.MEMORY = 1, 3, 64 * 2**20
+limits.CPU_SECONDS, limits.WALL_SECONDS, limits.MEMORY = 1, 3, 64 * 2**20
 kept = []
 
 def refuses(folder): raise FileError(folder / "a", "is no picture")

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from PIL import Image
 
 from tools.fuzz import seeds
@@ -54,31 +53,31 @@ def many_large_pictures() -> Files:
 def array_bombs() -> tuple[tuple[str, Content], ...]:
     """Return .npz files that unpack to gigabytes, claim endless shapes, or hold pickles."""
     return (
-        ("data.npz", _packed({"X.npy": _npy("|u1", "(2147483648,)") + bytes(ZEROS // 64)}, repeat=64)),
-        ("data.npz", _packed({"X.npy": _npy("|u1", "(0, 10000000000000000000000)")})),
-        ("data.npz", _packed({"X.npy": _npy("<U500000000", "(4,)")})),
-        ("data.npz", _packed({"X.npy": _npy("|O", "(1,)") + calling(), "y.npy": _npy("|O", "(1,)") + calling()})),
-        ("data.npz", _packed({f"X{name}.npy": _npy("|u1", "(0,)") for name in range(20_000)})),
+        ("data.npz", packed({"X.npy": _npy("|u1", "(2147483648,)") + bytes(ZEROS // 64)}, repeat=64)),
+        ("data.npz", packed({"X.npy": _npy("|u1", "(0, 10000000000000000000000)")})),
+        ("data.npz", packed({"X.npy": _npy("<U500000000", "(4,)")})),
+        ("data.npz", packed({"X.npy": _npy("|O", "(1,)") + calling(), "y.npy": _npy("|O", "(1,)") + calling()})),
+        ("data.npz", packed({f"X{name}.npy": _npy("|u1", "(0,)") for name in range(20_000)})),
     )
 
 
 def parquet_bombs() -> Iterator[tuple[str, Content]]:
     """Yield Parquet files of equal rows, of nests, and with metadata of other shapes."""
     equal = pa.DictionaryArray.from_arrays(pa.array([0] * 300, pa.int32()), pa.array([bytes(8 * 2**20)]))
-    yield "data.parquet", _parquet(pa.table({"image": equal, "label": [0] * 300}), store_schema=False)
+    yield "data.parquet", parquet(pa.table({"image": equal, "label": [0] * 300}), store_schema=False)
     png = [seeds.encoded("PNG")]
     for features in ([], {"label": []}, {"label": {"names": 3}}, {"label": {"names": [None]}}, None, "x"):
         table = pa.table({"image": png, "label": [0]})
         info = json.dumps({"info": {"features": features}})
-        yield "data.parquet", _parquet(table.replace_schema_metadata({"huggingface": info}))
+        yield "data.parquet", parquet(table.replace_schema_metadata({"huggingface": info}))
     yield (
         "data.parquet",
-        _parquet(pa.table({"image": png, "label": [0]}).replace_schema_metadata({"huggingface": DEEP})),
+        parquet(pa.table({"image": png, "label": [0]}).replace_schema_metadata({"huggingface": DEEP})),
     )
     for labels in ([[1, 2]], [{"a": 1}], [None], [b"\xff"], [1.5], [True], [2**62]):
-        yield "data.parquet", _parquet(pa.table({"image": png, "label": labels}))
-    yield "data.parquet", _parquet(pa.table({"image": [None], "label": [0]}))
-    yield "data.parquet", _parquet(pa.table({"image": png, "label": [0], "id": pa.array([b"\xff"])}))
+        yield "data.parquet", parquet(pa.table({"image": png, "label": labels}))
+    yield "data.parquet", parquet(pa.table({"image": [None], "label": [0]}))
+    yield "data.parquet", parquet(pa.table({"image": png, "label": [0], "id": pa.array([b"\xff"])}))
 
 
 def tar_bombs() -> Iterator[tuple[str, Content]]:
@@ -98,58 +97,6 @@ def pickle_bombs(name: str) -> Iterator[tuple[str, Content]]:
     """Yield pickles that would run code, hold themselves, or keep a reader busy for ever."""
     for made in (calling(), doubling(), remembering(), containing_itself(), b"", b"\x80\x02N."):
         yield name, made
-
-
-def checkpoint_bombs() -> Iterator[tuple[str, Content]]:
-    """Yield checkpoints with tensors that no file holds: enlarged, sparse, quantized, nested, on no device."""
-    whole: dict[str, Any] = {}
-    whole["state_dict"] = whole
-    wide = torch.zeros(1).expand(100_000, 10_000)
-    odd: tuple[Any, ...] = (
-        *(whole, {"fc.weight": wide, "fc.bias": torch.zeros(1).expand(100_000)}, {"w": torch.eye(3).to_sparse()}),
-        *(
-            {"w": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)},
-            {"w": torch.empty(2**40, device="meta")},
-        ),
-        *({"w": torch.zeros(2, dtype=torch.complex64)}, {}, [], 3, {1: torch.zeros(1)}, {"": torch.zeros(0)}),
-    )
-    for one in odd:
-        yield "weights.pt", _saved(one)
-    yield "weights.pt", _packed({"archive/data.pkl": calling(), "archive/version": b"3\n"}, stored=True)
-    yield "weights.pt", _packed({"archive/data.pkl": bytes(2**28)})
-    yield from pickle_bombs("weights.pt")
-
-
-def safetensors_bombs() -> Iterator[tuple[str, Content]]:
-    """Yield safetensors files whose header is endless, or names more than there is."""
-    for header in (DEEP, b"{}", b'{"w": {"dtype": "F32", "shape": [18446744073709551615], "data_offsets": [0, 4]}}'):
-        yield "weights.safetensors", len(header).to_bytes(8, "little") + header + bytes(4)
-    yield "weights.safetensors", b"\xff" * 8 + b"{"
-    shape = {"dtype": "F32", "shape": [0, 2**40], "data_offsets": [0, 0]}
-    text = json.dumps({f"{row}.weight": shape for row in range(3)}).encode()
-    yield "weights.safetensors", len(text).to_bytes(8, "little") + text
-
-
-def network_bombs() -> Iterator[tuple[str, Content]]:
-    """Yield networks whose constants are endless, and whose weights lie in other files."""
-    from onnx import TensorProto, helper
-
-    shape = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, 4, 4])
-    out = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 2])
-    for size in (2**31, 2**40):
-        dims = helper.make_tensor("dims", TensorProto.INT64, [2], [2, size])
-        nodes = [
-            helper.make_node("ConstantOfShape", ["dims"], ["big"]),
-            helper.make_node("MatMul", ["big", "big"], ["logits"]),
-        ]
-        yield "net.onnx", helper.make_model(helper.make_graph(nodes, "net", [shape], [out], [dims])).SerializeToString()
-    for place in ("../../../../etc/passwd", "/dev/zero", "missing.bin"):
-        weight = helper.make_tensor("w", TensorProto.FLOAT, [48, 2], bytes(384), raw=True)
-        weight.ClearField("raw_data")
-        weight.data_location = TensorProto.EXTERNAL
-        weight.external_data.add(key="location", value=place)
-        nodes = [helper.make_node("Flatten", ["images"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["logits"])]
-        yield "net.onnx", helper.make_model(helper.make_graph(nodes, "n", [shape], [out], [weight])).SerializeToString()
 
 
 def json_bombs(name: str) -> Iterator[tuple[str, Content]]:
@@ -206,7 +153,7 @@ def _npy(kind: str, shape: str) -> bytes:
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
 
 
-def _packed(entries: Mapping[str, bytes], *, stored: bool = False, repeat: int = 1) -> bytes:
+def packed(entries: Mapping[str, bytes], *, stored: bool = False, repeat: int = 1) -> bytes:
     """Zip entries; all but the first 128 bytes of each is written `repeat` times."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(
@@ -220,13 +167,8 @@ def _packed(entries: Mapping[str, bytes], *, stored: bool = False, repeat: int =
     return buffer.getvalue()
 
 
-def _parquet(table: pa.Table, **options: Any) -> bytes:
+def parquet(table: pa.Table, **options: Any) -> bytes:
+    """Write a table."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", **options)
-    return buffer.getvalue()
-
-
-def _saved(thing: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(thing, buffer)
     return buffer.getvalue()

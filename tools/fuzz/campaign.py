@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.fuzz.sandbox import Sandbox, Verdict
+from tools.fuzz.sandbox import Sandbox
 from tools.fuzz.targets import Target
+from tools.fuzz.verdict import Verdict
 
 TOGETHER = 20
 """Inputs that one process takes, one after the other."""

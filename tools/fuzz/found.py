@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tools.fuzz.inputs import Content, Files
-from tools.fuzz.sandbox import Sandbox, Verdict
+from tools.fuzz.sandbox import Sandbox
 from tools.fuzz.targets import Target
+from tools.fuzz.verdict import Verdict
 
 FOUND = Path(__file__).parents[2] / "tests" / "fuzz" / "found"
 LARGEST = 64 * 2**10

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from backlight.attack.choosing import choose_attack
 from backlight.classifier import Classifier
-from backlight.classifier.targets import resolve_targets
-from backlight.core import grammar
-from backlight.corrupt import CorruptionRequest
-from backlight.corrupt.augmenting import read_augmenter
-from backlight.corrupt.converted import parse_corruption
 from backlight.data import Dataset, load_data, load_splits
 from backlight.data.inspect import inspect_data
 from backlight.data.trained import trained_on
 from backlight.evaluate.slices import read_slices
 from backlight.evaluate.temperature import read_temperature
 from backlight.explain.averages import ClassAverages
-from backlight.explain.choosing import choose_methods
 from backlight.explain.request import Request
 from backlight.explain.saved import map_file
-from backlight.explain.scores.metrics import choose_metrics
 from backlight.explain.study import MAPS, DataExplanations, stem_of
 from backlight.images import Resize, open_picture
 from backlight.images.picture import read_image
 from backlight.models import load
+from backlight.models.blueprint import ModelShape
 from backlight.models.labels import read_labels
-from backlight.models.registry import find_blueprint
-from backlight.pixels.features import read_objective
+from backlight.models.sources.programs import find_exported, find_torchscript
 from backlight.pixels.run import Run
 from backlight.report.training import training_section
 from backlight.runs.history import read_history
@@ -44,10 +35,8 @@ from backlight.tasks.gating import GateRequest
 from backlight.tasks.result_folder import ResultFolder
 from backlight.tasks.starting import Start
 from backlight.train import fit
-from backlight.train.adversary import Adversary
-from backlight.train.losses import read_loss
-from backlight.train.recipe import find_recipe, read_recipe
-from tools.fuzz import model_seeds, seeds
+from backlight.train.recipe import find_recipe
+from tools.fuzz import browsing, grammars, model_seeds, work_seeds
 
 
 def picture(folder: Path) -> None:
@@ -117,10 +106,10 @@ def temperature(folder: Path) -> None:
 
 def resumed(folder: Path) -> None:
     """Go on with a run."""
-    parts, path = load_splits(seeds.DATA).parts, folder / "run"
+    parts, path = load_splits(work_seeds.DATA).parts, folder / "run"
     start = Start().resumed(path, 0)
     classifier = start.build(parts["train"], 0, torch.device("cpu"))
-    fit(classifier, parts["train"], parts["val"], path, resume=True, runtime=seeds.RUNTIME)
+    fit(classifier, parts["train"], parts["val"], path, resume=True, runtime=work_seeds.RUNTIME)
 
 
 def part(folder: Path) -> None:
@@ -153,7 +142,7 @@ def raw_map(folder: Path) -> None:
     _only(folder).rename(where)
     empty = Dataset.of(torch.zeros(0, 3, 8, 8, dtype=torch.uint8))
     table, averages = Table.of(id=["a"]), ClassAverages(("rise",))
-    found = DataExplanations(table, ("rise",), Request("rise"), averages, ("x",), _classifier(), empty, folder)
+    found = DataExplanations(table, ("rise",), Request("rise"), averages, ("x",), grammars.classifier(), empty, folder)
     found.heatmap("a", "rise")
 
 
@@ -183,6 +172,23 @@ def onnx(folder: Path) -> None:
     _look(load(f"onnx:{folder / 'net.onnx'}", device="cpu"))
 
 
+def torchscript(folder: Path) -> None:
+    """Read a TorchScript program, without running it."""
+    find_torchscript(str(_only(folder)), 0).build(ModelShape())
+
+
+def exported(folder: Path) -> None:
+    """Read a program of torch.export, without running it."""
+    find_exported(str(_only(folder)), 0).build(ModelShape())
+
+
+def request(folder: Path) -> None:
+    """Send what a browser may send to the app."""
+    path = _only(folder)
+    if path.is_file() and not path.is_symlink():
+        browsing.ask(path.read_bytes(), folder)
+
+
 def text(folder: Path, read: Callable[[str], object]) -> None:
     """Give the text in a file to a grammar."""
     path = folder / "text.txt"
@@ -204,62 +210,3 @@ def _look(classifier: Classifier) -> None:
 
 def _only(folder: Path) -> Path:
     return next(iter(sorted(folder.iterdir())))
-
-
-@cache
-def _classifier() -> Classifier:
-    return load(model_seeds.MODEL, random=True, size=model_seeds.SIZE, labels=["cat", "dog, hound", "7"], device="cpu")
-
-
-def _numbers(text: str) -> None:
-    for read in (
-        grammar.parse_number,
-        grammar.parse_epsilon,
-        grammar.parse_numbers,
-        grammar.parse_duration,
-        grammar.parse_size,
-    ):
-        try:
-            read(text)
-        except grammar.UsageError:
-            continue
-
-
-def _spec(text: str) -> None:
-    for one in grammar.split_specs(text):
-        spec = grammar.parse_spec(one)
-        assert grammar.parse_spec(str(spec)) == spec
-        spec.integer("steps", 1), spec.number("alpha", 1.0), spec.epsilon("eps", 0.1)
-
-
-def _data(text: str) -> None:
-    found = load_data(text, split="all")
-    assert len(found) == len(found.ids)
-
-
-def _target(text: str) -> None:
-    resolve_targets(_classifier(), torch.zeros(2, 3), text, random=None)
-
-
-def _setting(text: str) -> None:
-    read_recipe("default", [text])
-
-
-GRAMMARS: Mapping[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
-    "NAME:key=value": (_spec, ("pgd:steps=20,eps=8/255", "saliency,smoothgrad:samples=25,alpha=1/3,gradcam", "a.py:f")),
-    "numbers": (_numbers, ("8/255", "0.5,0.5,0.5", "224x192", "1.5h", "90", "1e-3")),
-    "data": (_data, ("shapes:n=20,size=8,classes=2@train=0:10,test=10:", "shapes:n=20,size=16", "~/photos", "hf:a/b")),
-    "model": (find_blueprint, ("vit:depth=2,patch=4", "timm:resnet18", "hf:nobody/none", "onnx:net.onnx", "a.py:f")),
-    "target": (_target, ("dog", "index:1", "label:top", "7", "hound", "top")),
-    "attack": (choose_attack, ("pgd:eps=8/255,steps=3,norm=l2", "targeted-l2", "autoattack", "square:steps=10")),
-    "methods": (lambda text: choose_methods(grammar.split_specs(text)), ("saliency,rise:samples=8", "captum:Saliency")),
-    "metrics": (lambda text: choose_metrics(text.split(",")), ("deletion,pointing-game",)),
-    "objective": (lambda text: read_objective(_classifier(), text), ("blocks.0:3", "blocks.0:3:1,2")),
-    "adversary": (Adversary.read, ("pgd:eps=8/255,steps=3,target=random,share=0.5", "fgsm:eps=8/255")),
-    "recipe setting": (_setting, ("lr=0.1", "scale=0.8:1.2", "augment=augmix:severity=3")),
-    "loss": (read_loss, ("focal:gamma=2", "cross-entropy")),
-    "augmentation": (read_augmenter, ("corruptions:kinds=noise+fog,severity=3,share=0.5", "gaussian:sigma=0.25")),
-    "corruptions": (CorruptionRequest.of, ("noise,fog", "published", "all")),
-    "corruption": (parse_corruption, ("fog:severity=3",)),
-    "severities": (lambda text: CorruptionRequest.of("fog", severities=text), ("1-5", "1,3-4")),
-}  # fmt: skip
