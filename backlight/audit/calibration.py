@@ -19,6 +19,7 @@ from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, judge, not_judged
 from backlight.audit.kept import Kept
 from backlight.core.errors import counted
+from backlight.evaluate.calibration import TEMPERATURES
 from backlight.page.charts import Line, line_chart
 
 _LEAST = 50
@@ -35,11 +36,20 @@ def check_calibration(examined: Examined) -> Iterator[Finding]:
         return
     found = measure_calibration(kept.probabilities, kept.labels, ids=kept.ids, seed=examined.seed)
     compared = compare_calibrators(kept.logits, kept.labels, ids=kept.ids, seed=examined.seed)
-    yield _error_finding(kept, found, compared, examined)
-    yield _temperature_finding(kept, compared, examined)
+    fitted = temperature_interval(kept.logits, kept.labels)
+    # Where hardly an answer is wrong, the likelihood rises up to the end of what is tried: nothing was found.
+    bounded = fitted[0] > 1.001 * min(TEMPERATURES)
+    yield _error_finding(kept, found, compared, examined, bounded)
+    if bounded:
+        yield _temperature_finding(kept, compared, examined, fitted)
+    else:
+        why = f"the best temperature is the last that was tried, {fitted[0]:g}: too few mistakes"
+        yield not_judged("temperature", "calibration", why, len(kept))
 
 
-def _error_finding(kept: Kept, found: CalibrationError, compared: CalibratorComparison, examined: Examined) -> Finding:
+def _error_finding(
+    kept: Kept, found: CalibrationError, compared: CalibratorComparison, examined: Examined, bounded: bool
+) -> Finding:
     value, chance = found.ece_mass, found.chance_mass
     judgement: Judgement = "good" if value.value <= chance.high else judge(value.interval, look=_LOOK, bad=_BAD)
     within = "no more than" if value.value <= chance.high else "while"
@@ -47,7 +57,7 @@ def _error_finding(kept: Kept, found: CalibrationError, compared: CalibratorComp
         f"Confidence is {value.value:.1%} off on average, {within} a perfectly calibrated model would show up to "
         f"{chance.high:.1%} of {found.n:,} pictures. {_direction(found)}"
     )
-    helping = [name for name in compared.after if _helps(compared, name)]
+    helping = [name for name in compared.after if bounded and _helps(compared, name)]
     mends = "temperature" in helping
     return Finding(
         "calibration_error",
@@ -91,9 +101,11 @@ def _direction(found: CalibrationError) -> str:
     return f"It promises {abs(over.value):.1%} too {'much' if over.value > 0 else 'little'}."
 
 
-def _temperature_finding(kept: Kept, compared: CalibratorComparison, examined: Examined) -> Finding:
+def _temperature_finding(
+    kept: Kept, compared: CalibratorComparison, examined: Examined, fitted: tuple[float, float, float]
+) -> Finding:
     changes = calibration_columns({"before": compared.before, **compared.after})
-    best, low, high = temperature_interval(kept.logits, kept.labels)
+    best, low, high = fitted
     before, after = compared.before, compared.after["temperature"]
     unclear, helps = low <= 1 <= high, _helps(compared, "temperature")
     judgement: Judgement = "good" if unclear or not helps else "bad" if (low > 2 or high < 0.5) else "look"

@@ -186,3 +186,15 @@ def test_no_temperature_is_advised_that_worsens_what_it_was_not_fitted_on() -> N
         one.next for one in check_calibration(Examined.of(Kept.of(2 * drawn(2000)[0], labels=drawn(2000)[1])))
         if one.name == "temperature"
     )  # fmt: skip
+
+
+def test_no_temperature_is_found_where_no_answer_is_wrong() -> None:
+    """The likelihood rises without end: the last temperature that was tried is no finding."""
+    labels = np.arange(200) % 2
+    logits = np.where(np.arange(2) == labels[:, None], 1.0, 0.0)
+    examined = Examined.of(Kept.of(logits, labels=labels))
+    found = {one.name: one for one in check_calibration(examined)}
+    assert found["temperature"].judgement == "not judged"
+    assert "too few mistakes" in found["temperature"].sentence
+    assert "temperature" not in found["calibration_error"].next
+    assert not found["calibration_error"].command
