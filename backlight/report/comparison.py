@@ -14,7 +14,7 @@ from backlight.report.fill import fill
 from backlight.report.gallery import Captioned, Thumbnail, read_thumbnails
 from backlight.table import Table
 
-_PER_KIND, _CLASSES = 12, 20
+_PER_KIND = 12
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,7 @@ def comparison_section(
         "verdict": verdict(comparison, names),
         "kinds": kinds,
         "stored": list(thumbnails.values()),
-        "first": rows[:_CLASSES],
-        "more": rows[_CLASSES:],
+        "classes": rows,
     }
     return Section("comparison", "The two models compared", fill("comparison.html", facts))
 

@@ -13,8 +13,6 @@ from backlight.report.gallery import read_thumbnails
 from backlight.report.mistakes import Mistakes, losses_facts, mistakes_facts
 from backlight.report.tables import table_sections
 
-_SLICES = 50
-
 
 def evaluation_sections(
     found: Evaluation, data: Dataset, *, name: str = "", slices: Sequence[Slice] = ()
@@ -42,6 +40,6 @@ def evaluation_sections(
         *others,
     ]
     if slices:
-        facts = {"first": slices[:_SLICES], "more": slices[_SLICES:], "accuracy": found.accuracy}
+        facts = {"slices": slices, "accuracy": found.accuracy}
         sections.insert(1, Section("slices", "Accuracy by slice", fill("slices.html", facts)))
     return sections

@@ -6,8 +6,6 @@ from backlight.evaluate.multilabel import LabelScore, MultilabelScores
 from backlight.page.sections import Section
 from backlight.report.fill import fill
 
-_SHOWN = 20
-
 
 def multilabel_section(found: MultilabelScores, *, data: str) -> Section:
     """Write the section of an evaluation of labels, the least well found first; `data` says which pictures.
@@ -17,7 +15,7 @@ def multilabel_section(found: MultilabelScores, *, data: str) -> Section:
     True
     """
     rows = sorted(found.labels.items(), key=_by_precision)
-    facts = {"found": found, "data": data, "first": rows[:_SHOWN], "more": rows[_SHOWN:]}
+    facts = {"found": found, "data": data, "classes": rows}
     return Section("labels", "How well each label is found", fill("multilabel.html", facts))
 
 

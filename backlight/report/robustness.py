@@ -18,7 +18,7 @@ from backlight.report.robust_classes import classes_under_attack, flows, matrix
 from backlight.report.robust_pictures import pictures_html
 from backlight.report.robust_words import goal_words, mode_words, size_text, threat_words
 
-_CLASSES_SHOWN, _MATRIX, _IDS_SHOWN = 20, 12, 100
+_MATRIX, _IDS_SHOWN = 12, 100
 _BEFORE, _AFTER = "before any attack", "withstood all of it"
 
 
@@ -60,7 +60,6 @@ def robustness_section(
         "dashed": _raw_differs(found),
         "size": size_text(threat),
         "classes": classes_under_attack(found),
-        "shown": _CLASSES_SHOWN,
         "matrix": matrix(found) if len(found.labels) <= _MATRIX else None,
         "flows": flows(found),
         "undecided": found.table.where(found.table["undecided"].astype(bool)).ids,

@@ -11,7 +11,6 @@ from backlight.report.calibration import calibration_facts
 from backlight.table import Table
 from backlight.table.statistics import wilson
 
-_SHOWN = 20
 _LISTED = 1_000  # a row takes 300 bytes: ten thousand of them would be most of a page
 
 
@@ -68,8 +67,7 @@ def _accuracy_facts(table: Table, labels: tuple[str, ...]) -> Facts:
         "balanced": balanced_accuracy(confusion(table, len(labels))),
         "top5": top_k(table, 5) if {"logits", "rank"} & set(table.names) and len(labels) > 5 else None,
         "interval": wilson(right, len(table)),
-        "first": rows[:_SHOWN],
-        "more": rows[_SHOWN:_LISTED],
+        "classes": rows[:_LISTED],
         "unlisted": len(rows[_LISTED:]),
     }
 
