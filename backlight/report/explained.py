@@ -40,7 +40,7 @@ def explained_section(one: Explained, place: int) -> Section:
     embed = Embed(True)
     agreement = measure_agreement({found.method: found.heat for found in one.maps})
     facts = {
-        **said_facts(f"picture-{place}", one.name, one.picture, one.photograph.whole, one.answers, embed),
+        **said_facts(place, one.name, one.picture, one.photograph.whole, one.answers, embed),
         **maps_facts(one.target, one.maps, agreement, embed),
     }
     return Section(f"picture-{place}", one.name, fill("explained.html", facts))

@@ -116,12 +116,16 @@ def bars(answers: Sequence[Prediction]) -> list[Bar]:
 
 
 def said_facts(
-    anchor: str, name: str, picture: Picture, photograph: Image.Image, answers: Sequence[Prediction], embed: Embed
+    place: int, name: str, picture: Picture, photograph: Image.Image, answers: Sequence[Prediction], embed: Embed
 ) -> dict[str, object]:
-    """Return what `says.html` names: the photograph with its crop, and the most likely classes."""
+    """Return what `says.html` names: the photograph with its crop, and the most likely classes.
+
+    `shortly` says that the page's first picture, at `place` 1, has told already what is the same for all.
+    """
     sees = tuple(picture.image.shape[-2:])
     return {
-        "anchor": anchor,
+        "anchor": f"picture-{place}",
+        "shortly": place > 1,
         "name": name,
         "picture": picture,
         "sees": sees,
@@ -141,7 +145,7 @@ def maps_facts(
     return {
         "explained": explained,
         "maps": [_map(one, embed) for one in maps],
-        "agreement": agreement_sentence(agreement),
+        "agreement": agreement_words(agreement),
     }
 
 
@@ -160,22 +164,22 @@ def _map(one: MapStudy, embed: Embed) -> Facts:
     }
 
 
-def agreement_sentence(agreement: Agreement | None) -> str:
-    """Describe in a sentence where explanations agree, and how that was measured.
+def agreement_words(agreement: Agreement | None) -> tuple[str, str]:
+    """Describe in a sentence whether explanations agree and where, then how that was measured, or nothing.
 
     >>> from backlight.report.agreement import Pair
-    >>> agreement_sentence(Agreement((Pair("saliency", "gradcam", 0.5, 0.7),), 0.1, "in the middle"))
-    'These maps partly agree: ...'
+    >>> agreement_words(Agreement((Pair("saliency", "gradcam", 0.5, 0.7),), 0.1, "in the middle"))[0]
+    'These maps partly agree; what most of them mark lies in the middle.'
     """
     if agreement is None:
-        return "There are not two maps here that could agree: the others are flat, or made of one another."
-    closest, farthest = agreement.closest, agreement.farthest
+        return "There are not two maps here that could agree: the others are flat, or made of one another.", ""
+    where = f"what most of them mark lies {agreement.where}" if agreement.where else "no place is marked by most"
     text = (
-        f"These maps {agreement.word} agree: of the tenth of the picture that each marks strongest, two of them share "
-        f"{percent(agreement.overlap)} on average, where chance would give {percent(agreement.chance)}"
+        f"Of the tenth of the picture that each marks strongest, two of them share {percent(agreement.overlap)} on "
+        f"average, where chance would give {percent(agreement.chance)}."
     )
-    text += f"; what most of them mark lies {agreement.where}." if agreement.where else "; no place is marked by most."
     if len(agreement.pairs) > 1:
+        closest, farthest = agreement.closest, agreement.farthest
         text += (
             f" The most alike are {_plain(closest.first)} and {_plain(closest.second)} (rank correlation "
             f"{closest.correlation:.2f}), the least {_plain(farthest.first)} and {_plain(farthest.second)} "
@@ -185,7 +189,7 @@ def agreement_sentence(agreement: Agreement | None) -> str:
         text += f" Not counted: {_listed(agreement.products)}, made of two of the others."
     if agreement.empty:
         text += f" Not counted: {_listed(agreement.empty)}, the same everywhere."
-    return text
+    return f"These maps {agreement.word} agree; {where}.", text
 
 
 def _listed(methods: Sequence[str]) -> str:

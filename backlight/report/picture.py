@@ -37,7 +37,7 @@ def picture_section(study: PictureStudy, place: int, name: str, *, pictures: boo
     """Write the section of one picture, the `place`-th of the page; without `pictures` numbers only."""
     anchor, embed = f"picture-{place}", Embed(pictures)
     facts = {
-        **said_facts(anchor, name, study.picture, study.photograph, study.answers, embed),
+        **said_facts(place, name, study.picture, study.photograph, study.answers, embed),
         **maps_facts(study.best.label, study.maps, study.agreement, embed),
         "study": study,
         "attacks": [fooling_facts(one, embed, noise=one.target is None) for one in study.attacks.shown],

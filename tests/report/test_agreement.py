@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from backlight.report.agreement import measure_agreement, rank_correlation
-from backlight.report.looking import agreement_sentence
+from backlight.report.looking import agreement_words
 
 RAMP = torch.arange(256.0).view(16, 16)
 
@@ -35,8 +35,8 @@ def test_opposite_maps_share_nothing() -> None:
     assert found.overlap == 0
     assert found.farthest.correlation == pytest.approx(-1)
     assert found.where is None
-    assert "hardly" in agreement_sentence(found)
-    assert "no place" in agreement_sentence(found)
+    assert "hardly" in " ".join(agreement_words(found))
+    assert "no place" in " ".join(agreement_words(found))
 
 
 def test_unrelated_maps_share_what_chance_gives() -> None:
@@ -80,12 +80,12 @@ def test_empty_maps_and_products_do_not_count() -> None:
     assert found is not None
     assert found.overlap == 1
     assert (found.products, found.empty) == (("guided_gradcam",), ("layercam", "hirescam"))
-    assert "layercam and hirescam" in agreement_sentence(found)
+    assert "layercam and hirescam" in " ".join(agreement_words(found))
 
 
 def test_one_map_agrees_with_nothing() -> None:
     assert measure_agreement({"saliency": RAMP, "gradcam": torch.zeros(16, 16)}) is None
-    assert "not two maps" in agreement_sentence(None)
+    assert "not two maps" in agreement_words(None)[0]
 
 
 def test_any_size_can_be_compared() -> None:
