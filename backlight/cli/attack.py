@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import AttackOptions, Limit, ModelOptions, OutputOptions, Pictures, RunOptions, Steps
+from backlight.cli.options import AttackOptions, Frames, Limit, ModelOptions, OutputOptions, Pictures, RunOptions, Steps
 from backlight.cli.output import given_command, run_task
 
 
@@ -19,6 +19,7 @@ def attack(
     method: Annotated[str, typer.Option(help="`backlight methods` lists the attacks.")] = "pgd",
     steps: Steps = None,
     limit: Limit = None,
+    frames: Frames = 0,
 ) -> None:
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files."""
     from backlight.tasks.attacking import AttackRequest
@@ -30,6 +31,7 @@ def attack(
         method,
         steps=steps,
         limit=limit,
+        frames=frames,
         out=output.out,
         force=output.force,
         seed=run.seed,

@@ -46,13 +46,14 @@ def fool(
     confidence: Annotated[float | None, typer.Option(help="The probability wanted of the target.")] = None,
     steps: Steps = None,
     limit: Limit = None,
+    frames: Frames = 0,
 ) -> None:
     """Change pictures until the classifier sees the target; show the difference and ten times the difference."""
     from backlight.tasks.fooling import FoolRequest
     from backlight.tasks.fooling import fool as task
 
     request = FoolRequest(
-        tuple(pictures), target, model.request, preset, confidence, steps, limit, *ending(output, run)
+        tuple(pictures), target, model.request, preset, confidence, steps, limit, frames, *ending(output, run)
     )
     run_task(run, lambda progress: task(request, progress=progress))
 
@@ -102,6 +103,7 @@ def denoise(
     reference: Annotated[Path | None, typer.Option(help="The clean picture, for PSNR and SSIM.")] = None,
     sweep: Annotated[bool, typer.Option("--sweep", help="Also a sheet over alpha and learning rate.")] = False,
     limit: Limit = None,
+    frames: Frames = 0,
 ) -> None:
     """Remove noise from pictures: near the noisy one, and smooth."""
     from backlight.tasks.denoising import DenoiseRequest
@@ -118,6 +120,7 @@ def denoise(
         reference,
         sweep,
         limit,
+        frames,
         *ending(output, run),
     )
     run_task(run, lambda progress: task(request, progress=progress))

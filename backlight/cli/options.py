@@ -32,7 +32,7 @@ DATA_FORMS = (
 
 Device = Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:1 | mps.", rich_help_panel=_MODEL)]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.", rich_help_panel=RUN)]
-Frames = Annotated[int, typer.Option(min=0, help="Keep a picture every N steps; 0 keeps none.")]
+Frames = Annotated[int, typer.Option(min=0, help="Film every Nth step as an animated WebP; 0 films none.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take only the first N.", rich_help_panel=RUN)]
 Methods = Annotated[str, typer.Option(help="Names with commas between; `backlight methods` lists them.")]
 Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Picture files, or folders of them.")]

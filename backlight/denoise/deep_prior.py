@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,30 +18,41 @@ _LR = 0.01
 _AVERAGE = 0.97  # of the outputs: the last ones waver
 
 
-def deep_prior(images: Tensor, *, data_norm: str, steps: int, seed: int = 0) -> Tensor:
+def deep_prior(
+    images: Tensor,
+    *,
+    data_norm: str,
+    steps: int,
+    seed: int = 0,
+    watch: Callable[[int, int, Tensor], None] | None = None,
+) -> Tensor:
     """Fit a CNN with random weights to each picture `[A,C,H,W]` for `steps` steps, and give what it shows.
 
     Steps are the smoothness: too many bring the noise back (Ulyanov, Vedaldi and Lempitsky 2018,
-    arXiv:1711.10925). The averaged output of the last steps is returned.
+    arXiv:1711.10925). The averaged output of the last steps is returned. `watch` is shown the step, `steps` and the
+    pictures as they are then, `images` where none was fitted yet.
 
     >>> deep_prior(torch.rand(1, 3, 16, 17), data_norm="l2", steps=2).shape
     torch.Size([1, 3, 16, 17])
     """
     with torch.inference_mode(False), torch.enable_grad():
-        fitted = [
-            _fit(picture[None].clone(), data_norm, steps, Random(seed, torch.tensor([row], device=images.device)))
-            for row, picture in enumerate(images)
-        ]
-    return torch.cat(fitted) if fitted else images.clone()
+        found = images.detach().clone()
+        for row, picture in enumerate(images):
+            random = Random(seed, torch.tensor([row], device=images.device))
+            for step, shown in enumerate(_fit(picture[None].clone(), data_norm, steps, random), 1):
+                found[row] = shown[0]
+                if watch is not None:
+                    watch(step, steps, found)
+    return found
 
 
-def _fit(noisy: Tensor, data_norm: str, steps: int, random: Random) -> Tensor:
+def _fit(noisy: Tensor, data_norm: str, steps: int, random: Random) -> Iterator[Tensor]:
     height, width = noisy.shape[2:]
     inputs = random.uniform(_INPUT, height, width, stream="input", dtype=noisy.dtype) / 10
     weights = _random_weights(noisy.shape[1], random, noisy.dtype)
     optimizer = torch.optim.Adam(weights, lr=_LR)
     average = torch.zeros_like(noisy)
-    for _ in range(steps):
+    for step in range(1, steps + 1):
         shown = _network(inputs, weights)
         average = average * _AVERAGE + shown.detach() * (1 - _AVERAGE)
         value = loss(shown, noisy, 0.0, data_norm=data_norm).sum() / noisy.numel()
@@ -47,7 +60,7 @@ def _fit(noisy: Tensor, data_norm: str, steps: int, random: Random) -> Tensor:
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient
         optimizer.step()
-    return (average / (1 - _AVERAGE ** max(steps, 1))).clamp(0, 1)
+        yield (average / (1 - _AVERAGE**step)).clamp(0, 1)
 
 
 def _random_weights(channels: int, random: Random, dtype: torch.dtype) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -20,6 +21,9 @@ from backlight.denoise.spectral import solve_squares
 
 STEPS = {"primal-dual": 500, "gradient": 500, "deep-prior": 400, "scikit-image": 200}
 """The steps of each solver where none are named."""
+
+Watch = Callable[[int, int, Tensor], None] | None
+"""What is shown the pictures on the way: the step, the most steps, and the pictures."""
 
 _LR = {"l1": 0.9 / 255, "l2": 0.05}
 
@@ -56,6 +60,7 @@ def denoise(
     lr: float | None = None,
     steps: int | None = None,
     seed: int = 0,
+    watch: Watch = None,
 ) -> Denoised:
     """Minimize |I - J| + alpha (|dJ/dx| + |dJ/dy|) over J, from J = I, for pictures I `[B,C,H,W]` in [0, 1].
 
@@ -63,6 +68,8 @@ def denoise(
     where there are absolute values and is exact for squares; "gradient" descends on pixels with rate `lr` (in
     [0, 1] units); "scikit-image" (for l2/l1) is its split Bregman method; "deep-prior" fits a random CNN for
     `steps` steps instead of smoothing. `alpha="auto"` follows the estimated noise; alpha 0 gives the picture back.
+    `watch` is shown the step, the most steps and the pictures `[B,C,H,W]` as they are then, first the noisy ones; one
+    picture after another is worked on by some solvers, and those that take no steps show only the end.
 
     Raises InputError for pictures and alphas that cannot be used, UsageError for unknown norms and solvers.
 
@@ -71,12 +78,14 @@ def denoise(
     >>> bool(result.loss < result.start), bool(result.images.std() < noisy.std())
     (True, True)
     """
-    wanted = _Wanted(data_norm, smooth_norm, solver, lr, steps, seed)
+    wanted = _Wanted(data_norm, smooth_norm, solver, lr, steps, seed, watch)
     noisy = check_images(images, images.shape[1] if images.ndim == 4 else 3).detach()
     with torch.inference_mode(False), torch.no_grad():
         noisy = noisy.clone()
         weights = _alphas(noisy, alpha, wanted)
         start = loss(noisy, noisy, weights, data_norm=data_norm, smooth_norm=smooth_norm)
+        if watch is not None:
+            watch(0, wanted.steps or STEPS.get(solver, 1), noisy)
         found = SOLVERS[solver](noisy, weights, wanted)
         # Clipping to the range of the noisy picture never raises the loss.
         pictures = found.images.clamp(0, 1)
@@ -94,6 +103,7 @@ class _Wanted:
     lr: float | None
     steps: int | None
     seed: int
+    watch: Watch = None
 
     def __post_init__(self) -> None:
         norms = (self.data_norm, self.smooth_norm)
@@ -128,7 +138,9 @@ def _alphas(noisy: Tensor, alpha: float | str, wanted: _Wanted) -> Tensor:
 def _gradient(noisy: Tensor, alpha: Tensor, wanted: _Wanted) -> _Found:
     lr = _LR["l1" if "l1" in (wanted.data_norm, wanted.smooth_norm) else "l2"] if wanted.lr is None else wanted.lr
     steps = wanted.steps or STEPS["gradient"]
-    result = descend(noisy, alpha, data_norm=wanted.data_norm, smooth_norm=wanted.smooth_norm, lr=lr, steps=steps)
+    result = descend(
+        noisy, alpha, data_norm=wanted.data_norm, smooth_norm=wanted.smooth_norm, lr=lr, steps=steps, watch=wanted.watch
+    )
     reasons = tuple("diverged" if one == "non-finite" else one for one in result.reasons())
     return _Found("gradient", result.images, result.steps, reasons)
 
@@ -136,16 +148,18 @@ def _gradient(noisy: Tensor, alpha: Tensor, wanted: _Wanted) -> _Found:
 def _auto(noisy: Tensor, alpha: Tensor, wanted: _Wanted) -> _Found:
     if wanted.data_norm == wanted.smooth_norm == "l2":
         once = torch.ones(len(noisy), dtype=torch.int64)
-        return _Found("cosine transform", solve_squares(noisy, alpha), once, ("exact",) * len(noisy))
+        return _shown_once("cosine transform", solve_squares(noisy, alpha), once, ("exact",) * len(noisy), wanted)
     steps = wanted.steps or STEPS["primal-dual"]
-    solved = solve(noisy, alpha, data_norm=wanted.data_norm, smooth_norm=wanted.smooth_norm, steps=steps)
+    solved = solve(
+        noisy, alpha, data_norm=wanted.data_norm, smooth_norm=wanted.smooth_norm, steps=steps, watch=wanted.watch
+    )
     reasons = tuple("converged" if one else "steps" for one in solved.converged.tolist())
     return _Found("primal-dual", solved.images, solved.steps, reasons)
 
 
 def _deep_prior(noisy: Tensor, alpha: Tensor, wanted: _Wanted) -> _Found:
     steps = wanted.steps or STEPS["deep-prior"]
-    found = deep_prior(noisy, data_norm=wanted.data_norm, steps=steps, seed=wanted.seed)
+    found = deep_prior(noisy, data_norm=wanted.data_norm, steps=steps, seed=wanted.seed, watch=wanted.watch)
     return _Found("deep-prior", found, torch.full((len(noisy),), steps), ("steps",) * len(noisy))
 
 
@@ -158,7 +172,14 @@ def _bregman(noisy: Tensor, alpha: Tensor, wanted: _Wanted) -> _Found:
         for channel, values in enumerate(noisy[row].cpu().double().numpy() if weight > 0 else ()):
             smooth = denoise_tv_bregman(values, weight=1 / weight, eps=1e-5, max_num_iter=steps, isotropic=False)
             found[row, channel] = torch.from_numpy(smooth).to(found)
-    return _Found("scikit-image", found, torch.full((len(noisy),), steps), ("steps",) * len(noisy))
+    ends = torch.full((len(noisy),), steps)
+    return _shown_once("scikit-image", found, ends, ("steps",) * len(noisy), wanted)
+
+
+def _shown_once(name: str, images: Tensor, steps: Tensor, stopped: tuple[str, ...], wanted: _Wanted) -> _Found:
+    if wanted.watch is not None:
+        wanted.watch(1, 1, images)
+    return _Found(name, images, steps, stopped)
 
 
 SOLVERS = {"auto": _auto, "gradient": _gradient, "scikit-image": _bregman, "deep-prior": _deep_prior}

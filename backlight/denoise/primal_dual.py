@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -25,12 +26,20 @@ class Solved(NamedTuple):
 
 
 def solve(
-    images: Tensor, alpha: Tensor, *, data_norm: str, smooth_norm: str, steps: int, tolerance: float = 1e-5
+    images: Tensor,
+    alpha: Tensor,
+    *,
+    data_norm: str,
+    smooth_norm: str,
+    steps: int,
+    tolerance: float = 1e-5,
+    watch: Callable[[int, int, Tensor], None] | None = None,
 ) -> Solved:
     """Minimize the loss by Chambolle and Pock's algorithm (2011, doi:10.1007/s10851-010-0251-1).
 
     With squares as data term, steps shrink as in their algorithm 2. Every 10 steps each picture's loss is
-    compared with the best before: a gain below `tolerance` of it ends that picture.
+    compared with the best before: a gain below `tolerance` of it ends that picture. `watch` is shown the step, `steps`
+    and the best pictures so far at every check.
 
     >>> noisy = torch.rand(1, 1, 8, 8)
     >>> solved = solve(noisy, torch.ones(1), data_norm="l1", smooth_norm="l1", steps=50)
@@ -46,11 +55,18 @@ def solve(
     for row in range(len(images)):  # one by one: each stops by itself, and a picture fits the cache
         part = slice(row, row + 1)
         walk = _Walk(images[part], float(alpha[row]), data_norm, smooth_norm)
-        _walk_to_the_end(walk, best, row, steps, tolerance)
+        _walk_to_the_end(walk, best, row, steps, tolerance, watch)
     return best
 
 
-def _walk_to_the_end(walk: _Walk, best: Solved, row: int, steps: int, tolerance: float) -> None:
+def _walk_to_the_end(
+    walk: _Walk,
+    best: Solved,
+    row: int,
+    steps: int,
+    tolerance: float,
+    watch: Callable[[int, int, Tensor], None] | None,
+) -> None:
     for step in range(1, steps + 1):
         walk.step()
         if step % _CHECK and step != steps:
@@ -59,6 +75,8 @@ def _walk_to_the_end(walk: _Walk, best: Solved, row: int, steps: int, tolerance:
         best.steps[row] = step
         if value < before:
             best.loss[row], best.images[row] = value, walk.primal[0]
+        if watch is not None:
+            watch(step, steps, best.images)
         if 0 <= before - value <= tolerance * before:
             best.converged[row] = True
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,6 +58,20 @@ def layer_uri(values: Tensor, table: str) -> str:
     pixels = (layer * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     picture = _reduced(Image.fromarray(pixels, "RGBA"), LARGEST)
     return _uri("webp", _encode(picture, "WEBP", quality=_QUALITY, alpha_quality=60))
+
+
+def file_uri(path: str | os.PathLike[str], most_bytes: int) -> str:
+    """Embed an animated WebP as its file is, or nothing where it is larger than `most_bytes`.
+
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "a.webp")
+    >>> animated = [Image.new("RGB", (4, 4), shade) for shade in ("black", "white")]
+    >>> animated[0].save(path, save_all=True, append_images=animated[1:])
+    >>> file_uri(path, 10_000)[:21], file_uri(path, 1)
+    ('data:image/webp;base6', '')
+    """
+    data = Path(path).read_bytes()
+    return _uri("webp", data) if len(data) <= most_bytes else ""
 
 
 def _lossy(picture: Image.Image) -> str:

@@ -15,12 +15,26 @@ _EXACT, _LARGE = 12, 60  # up to so many pictures are shown as they are, up to s
 _SIDE, _SMALL, _FRAME = 384, 128, 112
 
 
+@dataclass(frozen=True)
+class Chance:
+    """How probable a class is to the model, before and after; before is None where there was no picture.
+
+    >>> Chance("cat", None, 0.9).after
+    0.9
+    """
+
+    label: str
+    before: float | None
+    after: float
+
+
 @dataclass(frozen=True, eq=False)
 class MadePicture:
     """One made picture `[C,H,W]`: its name, what was measured, the picture it came from, and those on the way.
 
-    `amplified` is the difference from `original` made visible; `facts` are names with words, `frames` captions with
-    pictures.
+    `amplified` is the difference from `original` made visible; `facts` are names with words, `frames` and `sources`
+    (what it was made of) captions with pictures. `verdict` says whether it does what it was made for, `light` is
+    `good`, `look` or `bad`. `animation` is a data URI of how it came about.
 
     >>> import torch
     >>> MadePicture("tabby", torch.zeros(3, 8, 8), (("steps", "10"),)).original is None
@@ -33,6 +47,11 @@ class MadePicture:
     original: Tensor | None = None
     amplified: Tensor | None = None
     frames: tuple[tuple[str, Tensor], ...] = ()
+    sources: tuple[tuple[str, Tensor], ...] = ()
+    verdict: str = ""
+    light: str = ""
+    chances: tuple[Chance, ...] = ()
+    animation: str = ""
 
 
 def made_section(shown: Sequence[MadePicture], title: str, about: str = "", *, anchor: str = "pictures") -> Section:
@@ -53,13 +72,20 @@ def _cell(one: MadePicture, anchor: str, count: int) -> Facts:
     return {
         "id": anchor,
         "name": one.name,
-        "facts": one.facts,
         "size": tuple(one.image.shape[1:]),
         "result": _uri(one.image, count),
         "original": None if one.original is None else _uri(one.original, count),
         "amplified": None if one.amplified is None else _uri(one.amplified, count),
         "frames": [(caption, photograph_uri(to_picture(frame.clamp(0, 1)), _FRAME)) for caption, frame in one.frames],
+        "sources": [
+            (caption, photograph_uri(to_picture(source.clamp(0, 1)), _SIDE)) for caption, source in one.sources
+        ],
+        "told": one,
     }
+
+
+def _captioned(pictures: Sequence[tuple[str, Tensor]], longest: int) -> list[tuple[str, str]]:
+    return [(caption, photograph_uri(to_picture(one.clamp(0, 1)), longest)) for caption, one in pictures]
 
 
 def _uri(image: Tensor, count: int) -> str:

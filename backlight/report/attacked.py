@@ -29,7 +29,8 @@ MOST_SHOWN = 48
 class Attacked:
     """One attacked picture: its name, what was done, within which threat model, and how close it was.
 
-    `margin` is in logits, below 0 where fooled; `note` says what may be the reason of a failure.
+    `margin` is in logits, below 0 where fooled; `note` says what may be the reason of a failure, `film` is a data
+    URI of how it went.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Attacked:
     threat: ThreatModel
     margin: float
     note: str = ""
+    film: str = ""
 
     @property
     def verdict(self) -> str:

@@ -19,20 +19,23 @@ from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.targets import Target
 from backlight.core.errors import Failure, counted
-from backlight.core.files import name_part, require_new
+from backlight.core.files import name_part, require_new, write_bytes
 from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.images import Picture, find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify
+from backlight.page.embed import file_uri
 from backlight.pixels.run import Run
 from backlight.report.about import about
 from backlight.report.attacked import Attacked, attack_sheet, attacked_section, attempts
 from backlight.report.picture import AMPLIFICATION
 from backlight.tasks.joint_page import JointPage, joint_stem
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
+from backlight.tasks.made import MOST_FILM
 from backlight.tasks.outcome import Outcome, one_per_input
 from backlight.visualize import Frame
+from backlight.visualize.film import Film, animation
 
 _AT_ONCE = 16
 
@@ -40,6 +43,8 @@ _AT_ONCE = 16
 @dataclass(frozen=True)
 class AttackRequest:
     """Which pictures are attacked, how, and towards which class; what an attack's card leaves open may be None.
+
+    Every `frames` steps the best picture so far is filmed, beside its change made visible; 0 films none.
 
     >>> AttackRequest((Path("cat.jpg"),), method="fgsm", eps="2/255").target is None
     True
@@ -60,6 +65,7 @@ class AttackRequest:
     seed: int = 0
     batch_size: int = 16
     command: str = ""
+    frames: int = 0
 
 
 def attack(
@@ -96,7 +102,7 @@ def attack(
     classifier = as_classifier(request.model, request.seed)
     with held_folder(request.out):
         done, failed = attack_pictures(classifier, paths, request, progress=progress, watch=watch)
-    own = [file for one in done for file in (one.png, one.perturbation_png)]
+    own = [file for one in done for file in (one.png, one.perturbation_png, one.animation) if file]
     shared = tuple(dict.fromkeys(file for one in done for file in (one.html, one.sheet)))
     lines = (*chain.from_iterable(map(_lines, done)), *shared)
     return one_per_input(done, failed, lines, files=(*own, *shared), warnings=doubts_of(classifier), result=done)
@@ -116,7 +122,7 @@ def _lines(one: AttackedPicture) -> Iterator[str]:
             f"  {counted(one.zero_gradients, 'gradient')} zero all over or NaN: the model rounds or is saturated, and "
             "not fooled says nothing; try --objective margin, or --method square"
         )
-    yield from (f"  {file}" for file in (one.png, one.perturbation_png))
+    yield from (f"  {file}" for file in (one.png, one.perturbation_png, one.animation) if file)
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,7 @@ class AttackedPicture:
     html: str
     sheet: str
     note: str | None = None
+    animation: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the fields as a dictionary."""
@@ -178,11 +185,14 @@ def attack_pictures(
     page.require_new(request.force)
     for output in chain.from_iterable(outputs.values()):
         require_new(output, request.force)
+    for png, _ in outputs.values() if request.frames else ():
+        require_new(png.with_suffix(".webp"), request.force)
     done: list[AttackedPicture] = []
     failed: list[Failure] = []
     size = min(request.batch_size, _AT_ONCE)
     for pictures in read_batches(classifier, paths, size, failed, progress=progress, description="attack"):
-        result = _attack(classifier, pictures, request, watch)
+        film = Film() if request.frames else None
+        result = _attack(classifier, pictures, request, watch if film is None else _filmed(film, request.frames, watch))
         saved = save_adversarial(result, [outputs[picture.path][0] for picture in pictures])
         tried = attempts(result, round_to_8bit(result.images, result.originals))
         for row, (picture, one) in enumerate(zip(pictures, saved, strict=True)):
@@ -191,9 +201,10 @@ def attack_pictures(
             if one.label_before < 0:
                 failed.append(Failure(str(picture.path), UNDEFINED))
                 continue
+            films = None if film is None else _write_film(film, result, row, outputs[picture.path][0])
             note = "" if one.success else result.threat.lost_to_rounding(picture.image.numel())
-            done.append(_attacked(result, row, picture.path, one, difference, page, note))
-            page.add(Attacked(picture.path.name, tried[row], result.threat, one.margin, note))
+            done.append(_attacked(result, row, picture.path, one, difference, page, note, films))
+            page.add(Attacked(picture.path.name, tried[row], result.threat, one.margin, note, _film_uri(films)))
         page.write(failed)
     return done, failed
 
@@ -233,6 +244,30 @@ def _show(watch: Callable[[Frame], None], steps: int, run: Run) -> None:
         watch(Frame(int(run.result.steps.max()), steps, run.result.images.clamp(0, 1)))
 
 
+def _filmed(film: Film, every: int, watch: Callable[[Frame], None] | None) -> Callable[[Frame], None]:
+    def show(frame: Frame) -> None:
+        if frame.t % every == 0:
+            film(frame)
+        if watch is not None:
+            watch(frame)
+
+    return show
+
+
+def _write_film(film: Film, result: AttackResult, row: int, png: Path) -> Path:
+    """Write how the attack went: the picture, and beside it what was added so far, made visible."""
+    original, end = result.originals[row].cpu(), result.images[row].cpu()
+    shown = [original, *(frame.images[row] for frame in film.frames), end]
+    pairs = (torch.cat([one, amplify(one - original, AMPLIFICATION)], 2) for one in shown)
+    target = png.with_suffix(".webp")
+    write_bytes(target, animation(pairs))
+    return target
+
+
+def _film_uri(film: Path | None) -> str:
+    return "" if film is None else file_uri(film, MOST_FILM)
+
+
 def _attacked(
     result: AttackResult,
     row: int,
@@ -241,6 +276,7 @@ def _attacked(
     difference: Path,
     page: JointPage[Attacked],
     note: str,
+    film: Path | None,
 ) -> AttackedPicture:
     classifier, threat = result.referee.classifier, result.threat
     return AttackedPicture(
@@ -260,4 +296,5 @@ def _attacked(
         html=str(page.html),
         sheet=str(page.sheet),
         note=note or None,
+        animation=None if film is None else str(film),
     )

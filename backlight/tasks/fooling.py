@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from torch import Tensor
+
+from backlight.classifier import Classifier
 from backlight.classifier.targets import Target
 from backlight.core.errors import Failure
 from backlight.core.locks import held_folder
@@ -13,16 +16,19 @@ from backlight.core.progress import Progress
 from backlight.images import find_pictures
 from backlight.images.intake import unique_stems
 from backlight.report.about import about
+from backlight.report.made_judged import Judged, judge_fooled
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
-from backlight.tasks.made import Made, made_outcome, write_made
+from backlight.tasks.made import Beside, Made, made_outcome, write_made
 from backlight.tasks.outcome import Outcome
 from backlight.tasks.reading import read_each, read_for
-from backlight.visualize import Watch, fooling_image
+from backlight.visualize import Fooling, Pictures, Watch, fooling_image
 
 
 @dataclass(frozen=True)
 class FoolRequest:
     """Which pictures are to be taken for which class, and with which probability at least.
+
+    Every `frames` steps a picture on the way is kept; 0 keeps none.
 
     >>> FoolRequest((Path("cat.jpg"),), "red fox").preset
     'confident'
@@ -35,6 +41,7 @@ class FoolRequest:
     confidence: float | None = None
     steps: int | None = None
     limit: int | None = None
+    frames: int = 0
     out: Path = Path("backlight-out")
     force: bool = False
     seed: int = 0
@@ -58,28 +65,39 @@ def fool(request: FoolRequest, *, progress: Progress | None = None) -> Outcome:
     ['gray-fool.png', 'gray-fool-x10.html', 'gray-fool-x10.png']
     """
     paths = find_pictures(request.pictures)[: request.limit]
-    classifier, watch = as_classifier(request.model, request.seed), Watch(progress=progress)
+    classifier, watch = as_classifier(request.model, request.seed), Watch(request.frames, progress=progress)
     done, failed = list[Made](), list[Failure]()
     stems = dict(zip(paths, unique_stems(paths), strict=True))
     with held_folder(request.out):
         for path, image in read_each(paths, read_for(classifier), failed):
             done += write_made(
-                partial(
-                    fooling_image,
-                    classifier,
-                    image,
-                    request.target,
-                    preset=request.preset,
-                    confidence=request.confidence,
-                    steps=request.steps,
-                    watch=watch,
-                    seed=request.seed,
-                ),
+                partial(_fool, classifier, image, request),
                 [f"{stems[path]}-fool"],
                 request.out,
                 title=f"A picture that {classifier.title} takes for something else",
                 about=about(classifier, command=request.command),
                 sheet=f"{stems[path]}-fool-x10",
                 force=request.force,
+                watch=watch,
+                beside=Beside(partial(_judge, classifier)),
             )
     return made_outcome(classifier, done, failed)
+
+
+def _fool(classifier: Classifier, image: Tensor, request: FoolRequest, watch: Watch) -> Pictures:
+    return fooling_image(
+        classifier,
+        image,
+        request.target,
+        preset=request.preset,
+        confidence=request.confidence,
+        steps=request.steps,
+        watch=watch,
+        seed=request.seed,
+    )
+
+
+def _judge(classifier: Classifier, pictures: Pictures, row: int, file: Path) -> Judged:
+    assert isinstance(pictures, Fooling)
+    before, after, target = pictures.originals[row].cpu(), classifier.read(file).image, int(pictures.targets[row])
+    return judge_fooled(classifier, before, after, target, bool(pictures.success[row]))

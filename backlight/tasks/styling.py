@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from backlight.core.errors import UsageError
@@ -11,7 +10,7 @@ from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.report.about import about
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
-from backlight.tasks.made import made_outcome, write_made
+from backlight.tasks.made import Beside, judge_beside, made_outcome, write_made
 from backlight.tasks.outcome import Outcome
 from backlight.tasks.reading import read_sized
 from backlight.visualize import Watch, style_transfer
@@ -67,23 +66,26 @@ def style(request: StyleRequest, *, progress: Progress | None = None) -> Outcome
     classifier = as_classifier(request.model, request.seed)
     picture = read_sized(request.content, request.longest, classifier.channels)
     strokes = [read_sized(path, request.longest, classifier.channels)[0] for path in request.styles]
+    paths = [request.content, *request.styles]
+    sources = tuple((f"Style: {path.stem}", one) for path, one in zip(request.styles, strokes, strict=True))
     with held_folder(request.out):
         done = write_made(
-            partial(
-                style_transfer,
+            lambda watch: style_transfer(
                 classifier,
                 picture,
                 strokes,
                 preset=constants,
                 blend=None if request.blend is None else list(request.blend),
                 keep_colors=request.keep_colors,
-                watch=Watch(request.frames, progress=progress),
+                watch=watch,
                 seed=request.seed,
             ),
-            ["-".join([request.content.stem, *(path.stem for path in request.styles)])],
+            ["-".join(path.stem for path in paths)],
             request.out,
             title=f"{request.content.stem} in the style of {', '.join(path.stem for path in request.styles)}",
             about=about(classifier, command=request.command),
             force=request.force,
+            watch=Watch(request.frames, progress=progress),
+            beside=Beside(judge_beside(classifier, request.content), picture[0], sources),
         )
     return made_outcome(classifier, done)

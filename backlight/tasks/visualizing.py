@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from backlight.classifier import Classifier
 from backlight.core.errors import Failure, UsageError, did_you_mean
 from backlight.core.grammar import parse_whole
@@ -15,8 +17,9 @@ from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.images import find_pictures
 from backlight.report.about import about
+from backlight.report.made_judged import Judged, judge_class, judge_raised
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier
-from backlight.tasks.made import Made, file_stem, made_outcome, write_made
+from backlight.tasks.made import Beside, Made, file_stem, judge_beside, made_outcome, write_made
 from backlight.tasks.outcome import Outcome
 from backlight.tasks.reading import read_each, read_for, read_sized
 from backlight.visualize import Frame, Pictures, Watch, class_image, dream, feature_image, invert
@@ -87,13 +90,15 @@ def _classes(classifier: Classifier, request: VisualizeRequest, watch: Watch) ->
     else:
         indices = [classifier.class_index(one) for one in request.subjects]
     return write_made(
-        partial(class_image, classifier, indices, **_options(request, watch)),
+        lambda looking: class_image(classifier, indices, **_options(request, looking)),
         [f"class-{file_stem(classifier.label(index))}" for index in indices],
         request.out,
         title=f"What {classifier.title} imagines when it hears a label",
         about=about(classifier, command=request.command),
         sheet="classes" if len(indices) > 1 else "",
         force=request.force,
+        watch=watch,
+        beside=Beside(lambda made, row, file: judge_class(classifier, classifier.read(file).image, indices[row])),
     )
 
 
@@ -119,15 +124,28 @@ def _features(
     done = list[Made]()
     for layer, channels in by_layer.items():
         done += write_made(
-            partial(feature_image, classifier, layer, channels, **_options(request, watch)),
+            partial(_feature, classifier, layer, channels, request),
             [f"feature-{file_stem(layer)}-{channel}" for channel in channels],
             request.out,
             title=f"What excites channels of {layer} in {classifier.title}",
             about=about(classifier, command=request.command),
             sheet=f"features-{file_stem(layer)}" if len(channels) > 1 else "",
             force=request.force,
+            watch=watch,
+            beside=Beside(partial(_judge_feature, classifier)),
         )
     return done
+
+
+def _feature(
+    classifier: Classifier, layer: str, channels: list[int], request: VisualizeRequest, watch: Watch
+) -> Pictures:
+    return feature_image(classifier, layer, channels, **_options(request, watch))
+
+
+def _judge_feature(classifier: Classifier, pictures: Pictures, row: int, file: Path) -> Judged:
+    start, end = float(pictures.start[row]), float(pictures.objective[row])
+    return judge_raised(classifier, classifier.read(file).image, start, end)
 
 
 def _pictures(classifier: Classifier, request: VisualizeRequest, watch: Watch) -> tuple[list[Made], list[Failure]]:
@@ -140,15 +158,28 @@ def _pictures(classifier: Classifier, request: VisualizeRequest, watch: Watch) -
         read = partial(read_sized, longest=request.longest, channels=classifier.channels)
         make = dream
         title = f"A picture with more of what {layer} of {classifier.title} sees in it"
-    more = {} if request.steps is None else {"steps": request.steps}
+    options = {"seed": request.seed} | ({} if request.steps is None else {"steps": request.steps})
     done, failed = list[Made](), list[Failure]()
     for path, image in read_each(find_pictures(request.subjects), read, failed):
         done += write_made(
-            partial(make, classifier, image, layer, watch=watch, seed=request.seed, **more),
+            partial(_changed, make, classifier, image, layer, options),
             [f"{path.stem}-{request.what}-{file_stem(layer)}"],
             request.out,
             title=title,
             about=about(classifier, command=request.command),
             force=request.force,
+            watch=watch,
+            beside=Beside(judge_beside(classifier, path), image[0].cpu()),
         )
     return done, failed
+
+
+def _changed(
+    make: Callable[..., Pictures],
+    classifier: Classifier,
+    image: Tensor,
+    layer: str,
+    options: dict[str, int],
+    watch: Watch,
+) -> Pictures:
+    return make(classifier, image, layer, watch=watch, **options)
