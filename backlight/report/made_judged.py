@@ -86,7 +86,8 @@ def judge_fooled(classifier: Classifier, before: Tensor, after: Tensor, target: 
     was = f"it was {_said(classifier, shares[0], first)}"
     if now != target:
         aim = f"{classifier.label(target)} ({percent(float(shares[1, target]))})"
-        return Judged(f"Not fooled: {was}, now it is {_said(classifier, shares[1], now)}, not {aim}.", "look", chances)
+        verb = "still is" if now == first else "now it is"
+        return Judged(f"Not fooled: {was}, {verb} {_said(classifier, shares[1], now)}, not {aim}.", "look", chances)
     if not success:
         sure = percent(float(shares[1, target]))
         return Judged(f"Fooled, though less surely than was asked for: {was}, now it is {sure}.", "look", chances)

@@ -28,9 +28,10 @@ from backlight.visualize.film import Film, animation
 from backlight.visualize.gallery import contact_sheet, frame_sheet
 
 _LONGEST_NAME, _FRAMES = 60, 12
+_ENDS = {"steps": "as many as were allowed", "stop": "then it was reached", "success": "then it was reached"}
 _FORMULAS = {
     "logit(its class)": "the score (logit) of its class",
-    "-1 * cross_entropy(its class)": "the probability of the class wanted, by its logarithm",
+    "-cross_entropy(its class)": "the probability of the class wanted, by its logarithm",
 }
 MOST_FILM = 1_500_000
 """A film is shown on the page where its file has at most so many bytes."""
@@ -248,7 +249,8 @@ def _facts(pictures: Pictures, row: int) -> Iterator[tuple[str, str]]:
     start, objective = float(pictures.start[row]), float(pictures.objective[row])
     # The batch's numbers say nothing about one picture of it.
     yield "raised", _plain(pictures.formula)
-    yield "from, to", f"{start:.4g} to {objective:.4g} in {int(pictures.steps[row])} steps ({pictures.stopped[row]})"
+    end = _ENDS.get(pictures.stopped[row], pictures.stopped[row])
+    yield "from, to", f"{start:.4g} to {objective:.4g} in {int(pictures.steps[row])} steps ({end})"
     if isinstance(pictures, Fooling):
         yield "the target is the answer", "yes" if pictures.success[row] else "no"
         yield "l2 length of the change", f"{float(pictures.distance[row]):.3g} in [0,1] pixels"
