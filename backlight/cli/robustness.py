@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ def robustness(
     budget: Annotated[
         str | None, typer.Option(help="Stop after 90s, 10m or 2h; what is left is a random part.")
     ] = None,
+    card: Annotated[Path | None, typer.Option(help="Also write the entry for RobustBench: FILE.json.")] = None,
     curve: Annotated[bool, typer.Option("--curve", help="Also the accuracy over eps.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the blocks in --out; with --force also at a larger eps.")
@@ -40,7 +42,7 @@ def robustness(
     asked = RobustnessRequest(
         attack, how.norm, how.eps, how.target, mode, _seconds(budget), audit, curve, options=options
     )
-    request = RobustnessOfDataRequest(part.of(data), model.request, asked, counts, resume, *ending(output, run))
+    request = RobustnessOfDataRequest(part.of(data), model.request, asked, counts, resume, *ending(output, run), card)
     run_task(run, lambda progress: task(request, progress=progress))
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from backlight.attack import Robustness, RobustnessRequest, evaluate_robustness
 from backlight.classifier import Classifier
+from backlight.core.escaping import json_text
+from backlight.core.files import require_new, write_text
 from backlight.core.processes import Engine, make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.report import Options
 from backlight.report.robustness import robustness_section
+from backlight.sharing import robustbench_card
 from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
@@ -39,7 +43,8 @@ from backlight.tasks.result_folder import ResultFolder
 class RobustnessOfDataRequest:
     """Which data set is attacked and how; `steps` are the numbers of steps after which accuracy is told.
 
-    `resume` goes on from the blocks that are finished in `out`; with `force` also those of another request.
+    `resume` goes on from the blocks that are finished in `out`; with `force` also those of another request. `card` is
+    where the model's entry in RobustBench goes.
 
     >>> RobustnessOfDataRequest(DataRequest("shapes"), asked=RobustnessRequest("fgsm")).steps
     ()
@@ -54,6 +59,7 @@ class RobustnessOfDataRequest:
     force: bool = False
     seed: int = 0
     command: str = ""
+    card: Path | None = None
 
     @property
     def described(self) -> dict[str, Any]:
@@ -90,6 +96,8 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     folder = ResultFolder(request.out, "robustness")
     described = request.described
     folder.check(described, resume=request.resume, force=request.force)
+    if request.card:
+        require_new(request.card, request.force or request.resume)
     pictures = request.data.load(request.model, seed=request.seed)
     classifier = named(as_classifier(request.model, request.seed), pictures)
     classifier, pictures, asked = one_question(classifier, pictures, asked)
@@ -124,10 +132,11 @@ def _outcome(
             data=data_title(pictures),
         ),
     )
+    cards = () if request.card is None else (_write_card(request.card, document, request.command),)
     return Outcome(
         plain_json(document | {"html": folder.page}),
-        (*measured_by(classifier), *_lines(found, request.steps), str(folder.page)),
-        (table, *files),
+        (*measured_by(classifier), *_lines(found, request.steps), str(folder.page), *map(str, cards)),
+        (table, *files, *cards),
         found.failed,
         (*doubts_of(classifier), *told(pictures)),
         found,
@@ -155,6 +164,12 @@ def _evaluate(
         progress=progress if engine.is_main else None,
         memory_format=memory_format_of(request.model),
     )
+
+
+def _write_card(path: Path, document: dict[str, Any], command: str) -> Path:
+    card = robustbench_card(plain_json(document), command=command, version=version("backlight"))
+    write_text(path, json_text(card) + "\n")
+    return path
 
 
 def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:

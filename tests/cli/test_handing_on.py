@@ -101,3 +101,16 @@ def test_a_tracker_that_fails_loses_nothing(backlight: CommandLine, model: str, 
     assert json.loads(found.out)["n"] == 40
     assert "--log tensorboard: tensorboard did not take the result" in found.err
     assert (tmp_path / "out/report.html").exists()
+
+
+def test_an_entry_for_robustbench_is_written_beside_the_page(
+    backlight: CommandLine, model: str, tmp_path: Path
+) -> None:
+    card = tmp_path / "card.json"
+    options = ("--model", model, "--out", tmp_path / "out", "--attack", "fgsm", "--eps", "2/255", "--card", card)
+    found = backlight("robustness", *DATA, *options, "--json")
+    assert found.status == 0
+    entry = json.loads(card.read_text("utf-8"))
+    assert (entry["eps"], entry["autoattack_acc"]) == ("2/255", "")
+    assert entry["backlight"]["by_attack"] == found.json["by_attack"]
+    assert backlight("robustness", *DATA, *options).status == 2
