@@ -65,6 +65,11 @@ class AttackResult(Displayed):
         return self.images - self.originals
 
     @property
+    def changed_pixels(self) -> Tensor:
+        """Count the pixels of which any channel changed, int64 `[B]`."""
+        return self.threat.changed_pixels(self.images, self.originals)
+
+    @property
     def undecided(self) -> Tensor:
         """Describe where the margin is too small (1e-4) to hold on every machine: bool `[B]`."""
         return self.margin.abs() < UNDECIDED

@@ -109,6 +109,7 @@ def _tabulate(challenge: Challenge, ids: Sequence[str], result: Result, broken_b
         "robust": ~result.success,
         "broken_by": broken_by,
         "distance": challenge.threat.distance(result.images, challenge.images),
+        "changed_pixels": challenge.threat.changed_pixels(result.images, challenge.images),
         "margin": margin,
         "undecided": margin.abs() < UNDECIDED,
         "steps": result.steps,

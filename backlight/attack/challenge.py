@@ -226,7 +226,7 @@ class Challenge:
         leave once a success within it is found; without one every image goes on to the end, or with `first` to
         its first success.
         """
-        far, bounded = distance(self.images, self.threat.norm), self.threat.eps is not None
+        far, bounded = distance(self.threat.centers(self.images), self.threat.norm), self.threat.eps is not None
         near_enough = self.fooled & (far <= self.threat.size)
         moved = self.threat.pixels(self.images) if moved is None else moved
         search = Search(

@@ -119,7 +119,9 @@ def _quantized(challenge: Challenge) -> Doubt | None:
 
 
 def _unbounded(challenge: Challenge) -> Doubt | None:
-    threat = ThreatModel(challenge.threat.norm, _EVERYTHING[challenge.threat.norm])
+    # Any number of values may take any color: that is the whole box of linf.
+    norm = "linf" if challenge.threat.norm == "l0" else challenge.threat.norm
+    threat = ThreatModel(norm, _EVERYTHING[norm])
     result = pgd(replace(challenge, threat=threat), steps=_UNBOUNDED_STEPS)
     left = int((~result.success).sum())
     if not left:
@@ -130,7 +132,7 @@ def _unbounded(challenge: Challenge) -> Doubt | None:
 
 
 def _restarts(challenge: Challenge, watch: Callable[[Result], None]) -> Doubt | None:
-    if challenge.threat.eps is None or challenge.threat.norm == "l1":
+    if challenge.threat.eps is None or challenge.threat.norm in ("l1", "l0"):
         return None
     one, other = (apgd(replace(challenge, seed=(seed, challenge.seed)), steps=_RESTART_STEPS) for seed in (1, 2))
     watch(one.merge(other))

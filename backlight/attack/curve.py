@@ -7,7 +7,7 @@ accuracies, without that, are kept to tell masked gradients.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,15 +18,26 @@ from backlight.attack.auto import apgd, apgd_t
 from backlight.attack.challenge import Challenge
 from backlight.attack.checks import Doubt, not_monotone
 from backlight.attack.minimum_norm import fmn
+from backlight.attack.sparse import apgd_l1, pdpgd, sigma_zero
 from backlight.attack.threat import ThreatModel
-from backlight.core.errors import UsageError
+from backlight.pixels import Result
 from backlight.pixels.geometry import per_image
 from backlight.sweep.cost import passes_of
 
 SIZES: dict[str, tuple[float, ...]] = {
     "linf": tuple(level / 255 for level in (0, 0.5, 1, 2, 4, 6, 8, 12, 16)),
     "l2": (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
+    "l1": (0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0),
+    "l0": (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 48.0),
 }
+_NEAREST: dict[str, tuple[Callable[..., Result], int]] = {
+    "linf": (fmn, 100),
+    "l2": (fmn, 100),
+    "l1": (pdpgd, 200),
+    "l0": (sigma_zero, 300),
+}
+"""For each norm what looks for the smallest distances, and in how many steps."""
+
 _NEAR = 1.5  # budget attacks run where the known distance is at most this many times eps, or not known
 _TARGETS, _STEPS = 2, 30
 
@@ -77,10 +88,10 @@ class Reach:
     images: Tensor | None = None
 
 
-def reach_of(challenge: Challenge, sizes: Sequence[float], *, steps: int = 100) -> Reach:
-    """Find the smallest distances by FMN, then attack at each eps those that it puts just beyond.
+def reach_of(challenge: Challenge, sizes: Sequence[float], *, steps: int | None = None) -> Reach:
+    """Find the smallest distances, then attack at each eps those that they put just beyond.
 
-    Raises UsageError in l1.
+    By FMN and APGD in linf and l2, by PDPGD and its l1 form in l1, and by sigma-zero alone in l0.
 
     >>> from torch import nn
     >>> from backlight import Classifier
@@ -89,9 +100,8 @@ def reach_of(challenge: Challenge, sizes: Sequence[float], *, steps: int = 100) 
     >>> reach_of(challenge, [0.0, 0.1], steps=5).broken.shape
     torch.Size([2, 4])
     """
-    if challenge.threat.norm not in SIZES:
-        raise UsageError(f"a curve in {challenge.threat.norm}", expected="linf or l2")
-    nearest = fmn(challenge.unbounded(), steps=steps)
+    search, usual = _NEAREST[challenge.threat.norm]
+    nearest = search(challenge.unbounded(), steps=usual if steps is None else steps)
     far = challenge.threat.distance(nearest.images, challenge.images)
     known = torch.where(nearest.success, far, torch.inf)
     reach, broken = known.clone(), []
@@ -106,11 +116,14 @@ def reach_of(challenge: Challenge, sizes: Sequence[float], *, steps: int = 100) 
 
 
 def _attack(challenge: Challenge, eps: float, near: Tensor) -> tuple[Tensor, Tensor]:
-    if not bool(near.any()):
+    if challenge.threat.norm == "l0" or not bool(near.any()):
         return torch.full(near.shape, torch.inf, dtype=torch.float64, device=near.device), challenge.images
     at = replace(challenge, threat=replace(challenge.threat, eps=eps))
     before = replace(at.begin(), success=~near)
-    found = apgd_t(at, steps=_STEPS, targets=_TARGETS, after=apgd(at, steps=_STEPS, after=before))
+    if challenge.threat.norm == "l1":
+        found = apgd_l1(at, steps=_STEPS, after=before)
+    else:
+        found = apgd_t(at, steps=_STEPS, targets=_TARGETS, after=apgd(at, steps=_STEPS, after=before))
     far = at.threat.distance(found.images, at.images)
     return torch.where(near & found.success, far.clamp(max=eps), torch.inf), found.images
 
@@ -131,15 +144,18 @@ def join(reaches: Sequence[Reach], sizes: Sequence[float], norm: str, ids: Seque
     return Curve(norm, eps, accuracy, raw, dict(zip(ids, distance.tolist())))
 
 
-def passes_over(sizes: Sequence[float]) -> float:
+def passes_over(sizes: Sequence[float], norm: str = "linf") -> float:
     """Return the forwards and backwards per picture of `reach_of` at most.
 
-    >>> passes_over([0.0, 0.1])
-    560.0
+    >>> passes_over([0.0, 0.1]), passes_over([0.0, 1.0], "l0")
+    (560.0, 600.0)
     """
-    return passes_of(fmn, {}) + len(sizes) * (
-        passes_of(apgd, {"steps": _STEPS}) + passes_of(apgd_t, {"steps": _STEPS, "targets": _TARGETS})
-    )
+    search, steps = _NEAREST[norm]
+    near = {
+        "l0": 0.0,
+        "l1": passes_of(apgd_l1, {"steps": _STEPS}),
+    }.get(norm, passes_of(apgd, {"steps": _STEPS}) + passes_of(apgd_t, {"steps": _STEPS, "targets": _TARGETS}))
+    return passes_of(search, {"steps": steps}) + len(sizes) * near
 
 
 def default_sizes(threat: ThreatModel) -> tuple[float, ...]:

@@ -326,7 +326,8 @@ class RobustnessRun:
             return Part(found.table, tensors | self._kept(found), batch.failed)
 
         depends = ("curve", sizes, *self._depends(()))
-        found = self._sweep(f"accuracy over eps on {data.name}", data, work, depends, passes_over(sizes))
+        passes = passes_over(sizes, self.request.threat.norm)
+        found = self._sweep(f"accuracy over eps on {data.name}", data, work, depends, passes)
         parts = [part for part in found.parts() if len(part.table)]
         self.swept.append(found)
         self.beside.append(found.table)

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from backlight.attack.auto import each_in_turn
 from backlight.attack.challenge import Challenge
+from backlight.attack.nearest import check_in_norm, gain_of, settled
 from backlight.attack.rules.minimum_norm import DDN, FMN, DeepFool, Halve
-from backlight.core.errors import UsageError
 from backlight.core.random import Random
-from backlight.pixels import Adam, Measure, Result, cross_entropy, distance, hinge, margin
+from backlight.pixels import Adam, Result, cross_entropy, distance, hinge
 from backlight.pixels.describe import Brief
 from backlight.pixels.parametrizations import LEVELS, round_towards
 
@@ -41,11 +41,11 @@ def ddn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) 
     >>> ddn(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))).steps.max()
     tensor(100)
     """
-    _in_norm(challenge, "ddn", "l2")
+    check_in_norm(challenge, "ddn", "l2")
     free = challenge.unbounded()
     climbed = cross_entropy(free.labels) if free.targets is None else -cross_entropy(free.targets)
     found = free.approach(climbed, DDN(free.images), steps=steps, stream="ddn")
-    return _settle(challenge, _halved(free, found), after)
+    return settled(challenge, _halved(free, found), after)
 
 
 def fmn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) -> Result:
@@ -60,10 +60,10 @@ def fmn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) 
     >>> fmn(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("linf", None))).steps.max()
     tensor(100)
     """
-    _in_norm(challenge, "fmn", "l2", "linf")
+    check_in_norm(challenge, "fmn", "l2", "linf")
     free = challenge.unbounded()
     rule = FMN(free.images, free.threat.norm)
-    return _settle(challenge, free.approach(_gain(free), rule, steps=steps, stream="fmn"), after)
+    return settled(challenge, free.approach(gain_of(free), rule, steps=steps, stream="fmn"), after)
 
 
 def deepfool(challenge: Challenge, *, steps: int = 50, rivals: int = 9, after: Result | None = None) -> Result:
@@ -81,12 +81,12 @@ def deepfool(challenge: Challenge, *, steps: int = 50, rivals: int = 9, after: R
     >>> deepfool(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))).images.shape
     torch.Size([4, 3, 2, 2])
     """
-    _in_norm(challenge, "deepfool", "l2", "linf")
+    check_in_norm(challenge, "deepfool", "l2", "linf")
     free = challenge.unbounded()
     count = free.rivals(rivals).shape[1]
     rule = DeepFool(free.images, free.threat.norm, rivals=count)
     found = free.approach(each_in_turn(free, count), rule, steps=count * steps, stream="deepfool", first=True)
-    return _settle(challenge, _halved(free, found), after)
+    return settled(challenge, _halved(free, found), after)
 
 
 def carlini_wagner(
@@ -107,7 +107,7 @@ def carlini_wagner(
     >>> carlini_wagner(challenge, steps=10).images.shape
     torch.Size([4, 3, 2, 2])
     """
-    _in_norm(challenge, "cw", "l2")
+    check_in_norm(challenge, "cw", "l2")
     free = challenge.unbounded()
     far = distance(free.images, "l2", squared=True)
     mask = free.threat.mask_of(free.images)
@@ -115,7 +115,7 @@ def carlini_wagner(
     low, high, best = torch.zeros_like(constant), torch.full_like(constant, _UNKNOWN), free.begin()
     for number in range(rounds):
         moved = Tanh(free.images, _short_of(free, best), free.threat.lattice, mask)
-        climbed = constant * hinge(_gain(free)) - far
+        climbed = constant * hinge(gain_of(free)) - far
         rule = Adam(lr, rates=_rates(free, best, lr))
         found = free.approach(climbed, rule, steps=steps, stream=("cw", number), moved=moved)
         # A first success only measures how near the boundary is: steps of full length cross it with any constant.
@@ -124,7 +124,7 @@ def carlini_wagner(
         low = torch.where(found.success, low, torch.maximum(low, constant))
         raised = torch.where(found.success, constant, constant * 10)
         constant = torch.where(high < _UNKNOWN, (low + high) / 2, raised)
-    return _settle(challenge, best, after)
+    return settled(challenge, best, after)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -168,14 +168,10 @@ class Tanh(Brief):
         return pictures if self.mask is None else torch.where(self.mask[rows], pictures, originals)
 
 
-def _gain(challenge: Challenge) -> Measure:
-    return -margin(challenge.labels) if challenge.targets is None else margin(challenge.targets)
-
-
 def _halved(free: Challenge, found: Result) -> Result:
     ends = free.threat.pixels(torch.where(found.success.view(-1, 1, 1, 1), found.images, free.images))
     rule = Halve(free.images)
-    nearer = free.approach(_gain(free), rule, steps=_HALVINGS, stream="halve", moved=ends, after=found)
+    nearer = free.approach(gain_of(free), rule, steps=_HALVINGS, stream="halve", moved=ends, after=found)
     return replace(nearer, steps=found.steps, stopped=found.stopped)
 
 
@@ -192,13 +188,3 @@ def _rates(challenge: Challenge, found: Result, lr: float) -> Tensor:
     far = challenge.threat.distance(found.images, challenge.images)
     stride = _STRIDE * far / found.images[0].numel() ** 0.5
     return torch.where(found.success, (stride / (lr * _SLOPE)).clamp(max=1), 1.0)
-
-
-def _settle(challenge: Challenge, result: Result, after: Result | None) -> Result:
-    before = challenge.begin() if after is None else after
-    return before.merge(challenge.referee.confirm(result))
-
-
-def _in_norm(challenge: Challenge, name: str, *norms: str) -> None:
-    if challenge.threat.norm not in norms:
-        raise UsageError(f"{name} in {challenge.threat.norm}", expected=" or ".join(norms))

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from backlight.attack import auto, gradient, minimum_norm, stages
+from backlight.attack import auto, gradient, minimum_norm, sparse, stages
 from backlight.attack.challenge import Challenge
 from backlight.core.options import Option, options_of
 from backlight.core.plugins import UNSTATED, Registry
@@ -185,6 +185,41 @@ _CARDS = (
         "Moosavi-Dezfooli et al., 2016, arXiv:1511.04599",
         "tight distances on curved boundaries: it stops at the first crossing",
         minimum_norm=True,
+    ),
+    _card(
+        "sigma-zero",
+        sparse.sigma_zero,
+        "l0",
+        "1,001 forwards, 1,000 backwards",
+        "Cina et al., 2025, arXiv:2402.01879",
+        "changes that must stay small in each value: it may turn a value from black to white",
+        minimum_norm=True,
+    ),
+    _card(
+        "pdpgd",
+        sparse.pdpgd,
+        "l1 l2 linf l0",
+        "501 forwards, 500 backwards",
+        "Matyasko and Chau, 2021, arXiv:2106.01538",
+        "l0, where sigma-zero comes nearer; a fixed eps: a budget attack is cheaper there",
+        minimum_norm=True,
+    ),
+    _card(
+        "pdgd",
+        sparse.pdgd,
+        "l2",
+        "501 forwards, 500 backwards",
+        "Matyasko and Chau, 2021, arXiv:2106.01538",
+        "speed: ddn and fmn come about as close at a fifth of the passes",
+        minimum_norm=True,
+    ),
+    _card(
+        "apgd-l1",
+        sparse.apgd_l1,
+        "l1",
+        "103 forwards, 100 backwards",
+        "Croce and Hein, 2021, arXiv:2103.01208",
+        "the smallest change: it looks for any within eps, pdpgd for the nearest",
     ),
     _card(
         "autoattack",

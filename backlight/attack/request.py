@@ -15,12 +15,14 @@ from backlight.classifier.targets import Target
 from backlight.core.errors import UsageError
 
 MODES = ("exact", "audited")
+_USUAL = {"l1": "apgd-l1", "l0": "sigma-zero"}  # autoattack knows linf and l2
 
 
 @dataclass(frozen=True)
 class RobustnessRequest:
     """Which attack with which options, and how completely: mode `exact` or `audited`, a budget in seconds.
 
+    Where no attack is named it is autoattack, in l1 apgd-l1 and in l0 sigma-zero.
     Audited runs the costly last stages of autoattack (FAB, Square) on `audit` random survivors only and bounds
     what they would have found among all. A budget stops after the block that uses it up. `curve` adds the accuracy
     over eps, `checks` looks for signs of masked gradients on some images. `options` are the attack's own (steps,
@@ -30,7 +32,7 @@ class RobustnessRequest:
     'exact'
     """
 
-    attack: Attack = "autoattack"
+    attack: Attack | None = None
     norm: str | None = None
     eps: float | str | None = None
     target: Target = None
@@ -44,7 +46,8 @@ class RobustnessRequest:
     @cached_property
     def chosen(self) -> ChosenAttack:
         """Return the attack with its options; raises UsageError for what it does not understand."""
-        return choose_attack(self.attack, norm=self.norm, eps=self.eps, target=self.target, **self.options)
+        attack = _USUAL.get(self.norm or "", "autoattack") if self.attack is None else self.attack
+        return choose_attack(attack, norm=self.norm, eps=self.eps, target=self.target, **self.options)
 
     @property
     def label(self) -> str:

@@ -19,10 +19,11 @@ from backlight.images import open_picture, round_to_8bit, to_tensor, write_png
 class SavedAttack:
     """One adversarial PNG and what the file does, judged after reading it back.
 
-    `label_before` and `label_after` are predicted classes, `distance` is in the norm and pixel units, `margin` in
-    logits (below 0 where fooled).
+    `label_before` and `label_after` are predicted classes, `distance` is in the norm and pixel units, `changed_pixels`
+    counts those of which any channel changed, `margin` is in logits (below 0 where fooled).
 
-    >>> SavedAttack(Path("1.png"), 3, 5, target=None, success=True, distance=0.03, margin=-1.2, steps=7).label_after
+    >>> found = {"success": True, "distance": 0.03, "changed_pixels": 9, "margin": -1.2, "steps": 7}
+    >>> SavedAttack(Path("1.png"), 3, 5, target=None, **found).label_after
     5
     """
 
@@ -32,6 +33,7 @@ class SavedAttack:
     target: int | None
     success: bool
     distance: float
+    changed_pixels: int
     margin: float
     steps: int
 
@@ -60,7 +62,8 @@ def save_adversarial(result: AttackResult, paths: Sequence[str | os.PathLike[str
     images = [_write_and_read(Path(path), result, row) for row, path in enumerate(paths)]
     if not images:
         return []
-    verdict = result.referee.judge(torch.stack(images).to(result.images))
+    read = torch.stack(images).to(result.images)
+    verdict, changed = result.referee.judge(read), result.threat.changed_pixels(read, result.originals)
     targets = [None] * len(result) if result.targets is None else result.targets.tolist()
     return [
         SavedAttack(
@@ -70,6 +73,7 @@ def save_adversarial(result: AttackResult, paths: Sequence[str | os.PathLike[str
             targets[row],
             bool(verdict.success[row]),
             float(verdict.distance[row]),
+            int(changed[row]),
             float(verdict.margin[row]),
             int(result.steps[row]),
         )

@@ -27,7 +27,8 @@ class ThreatModel(Brief):
     """Describe what counts as a small change: a norm, a size, 8-bit pictures or not, and which pixels.
 
     `eps` is in pixel units, where an image spans 0 to 1: a number or text such as "8/255"; None leaves only
-    the box [0,1], as minimum-norm attacks want it. `lattice` asks for pictures that an 8-bit file can hold.
+    the box [0,1], as minimum-norm attacks want it; in l0 it is a number of values, three to a color pixel.
+    `lattice` asks for pictures that an 8-bit file can hold.
     `mask` is boolean, true where pixels may change, and broadcasts to the images `[B,C,H,W]`.
 
     Raises UsageError for an unknown norm, a negative eps, or one on the scale 0..255.
@@ -54,7 +55,9 @@ class ThreatModel(Brief):
     def describe(self) -> str:
         """Write the threat model as text, with a warning where no one would call the change small."""
         words = f"{self.norm}, no bound"
-        if self.eps is not None:
+        if self.norm == "l0" and self.eps is not None:
+            words = f"l0, at most {self.text(self.size)} values"
+        elif self.eps is not None:
             text = self.text(self.size)
             fraction = f" {text} =" if "/" in text else ""
             words = f"{self.norm}{fraction} {self.size:.4g} in [0,1] pixels"
@@ -73,6 +76,8 @@ class ThreatModel(Brief):
         >>> [ThreatModel().text(size) for size in (0.5 / 255, 8 / 255, 0.1, -0.0)]
         ['0.5/255', '8/255', '0.1', '0']
         """
+        if self.norm == "l0" and size < torch.inf:
+            return f"{size:.6g}"
         levels = 2 * size * _LEVELS
         short = f"{size + 0.0:.4g}"
         # A decimal number that somebody chose is written as it was chosen: 0.1 is 25.5/255, too.
@@ -95,6 +100,8 @@ class ThreatModel(Brief):
         >>> ThreatModel("linf").lost_to_rounding(3 * 224 * 224), ThreatModel("l2", 0.5).lost_to_rounding(3 * 32 * 32)
         ('', '')
         """
+        if self.norm == "l0":
+            return ""
         even = {"linf": 1.0, "l2": values**0.5, "l1": float(values)}[self.norm]
         levels = self.size * _LEVELS / even
         if levels >= 1:
@@ -123,10 +130,26 @@ class ThreatModel(Brief):
     def distance(self, images: Tensor, originals: Tensor) -> Tensor:
         """Measure perturbations `[A,C,H,W]` in the norm, summed in double precision: float64 `[A]`.
 
+        In l0, of pictures that an 8-bit file holds, what rounding alone does to an original is no change.
+
         >>> ThreatModel("l2").distance(torch.full((1, 1, 2, 2), 0.5), torch.zeros(1, 1, 2, 2))
         tensor([1.], dtype=torch.float64)
         """
-        return length(images.double() - originals.double(), self.norm)
+        return length(images.double() - self.centers(originals).double(), self.norm)
+
+    def centers(self, originals: Tensor) -> Tensor:
+        """Return where distances are measured from: the originals `[A,C,H,W]`, in l0 as an 8-bit file holds them."""
+        counted = self.norm == "l0" and self.lattice
+        return (originals * _LEVELS).round() / _LEVELS if counted else originals
+
+    def changed_pixels(self, images: Tensor, originals: Tensor) -> Tensor:
+        """Count the pixels of `[A,C,H,W]` of which any channel changed, where l0 counts every channel: int64 `[A]`.
+
+        >>> images = torch.eye(2).expand(1, 3, 2, 2)
+        >>> ThreatModel("l0").changed_pixels(images, 0 * images), ThreatModel("l0").distance(images, 0 * images)
+        (tensor([2]), tensor([6.], dtype=torch.float64))
+        """
+        return (images != self.centers(originals)).any(1).flatten(1).sum(1)
 
     def inside(
         self, images: Tensor, originals: Tensor, mask: Tensor | None = None, *, distance: Tensor | None = None
@@ -134,12 +157,13 @@ class ThreatModel(Brief):
         """Describe which images `[A,C,H,W]` are finite, in the box, in the ball, on the lattice, in the mask: `[A]`.
 
         `mask` is this threat model's mask for these A images, `distance` theirs where it is known already. The ball
-        has a slack of 1e-5 of its size plus 1e-6 for float32 rounding; the box has none.
+        has a slack of 1e-5 of its size plus 1e-6 for float32 rounding; the box, and a count of values, have none.
         """
         flat = images.flatten(1)
         good = flat.isfinite().all(1) & ((flat >= 0) & (flat <= 1)).all(1)
         distance = self.distance(images, originals) if distance is None else distance
-        good = good & (distance <= self.size * (1 + _RELATIVE) + _ABSOLUTE)
+        slack = 0.0 if self.norm == "l0" else self.size * _RELATIVE + _ABSOLUTE
+        good = good & (distance <= self.size + slack)
         if self.lattice:
             levels = flat * _LEVELS
             good = good & ((levels - levels.round()).abs() < _ON_LEVEL).all(1)

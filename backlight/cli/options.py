@@ -161,7 +161,7 @@ class AttackOptions:
     target: Annotated[
         str | None, typer.Option(help="Class to reach: label | index | second | least-likely | random.")
     ] = None
-    norm: Annotated[str | None, typer.Option(help="linf | l2 | l1; the attack's own if left out.")] = None
+    norm: Annotated[str | None, typer.Option(help="linf | l2 | l1 | l0; the attack's own if left out.")] = None
     eps: Annotated[str | None, typer.Option(help="Largest change in pixel units, as in 8/255.")] = None
     step_size: Annotated[str | None, typer.Option(help="In the norm's units, as in 2/255.")] = None
     objective: Annotated[str | None, typer.Option(help="cross-entropy | logit | probability | margin | dlr")] = None

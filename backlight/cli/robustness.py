@@ -20,7 +20,7 @@ def robustness(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
-    attack: Annotated[str, typer.Option(help="`backlight methods` lists the attacks.")] = "autoattack",
+    attack: Annotated[str | None, typer.Option(help="autoattack; apgd-l1 in l1, sigma-zero in l0.")] = None,
     steps: Annotated[str | None, typer.Option(help="N, or 1,3,10,20: accuracy after each of these.")] = None,
     mode: Annotated[str, typer.Option(help="exact | audited: fab-t and square on some survivors only.")] = "exact",
     audit: Annotated[int, typer.Option(min=1, help="How many survivors an audited run tests.")] = 100,

@@ -15,8 +15,8 @@ from backlight.pixels.rules import Sign, Unit
 from backlight.pixels.sparse import Sparse
 from backlight.pixels.starts import Gaussian, Start, Uniform
 
-DEFAULT_EPS: dict[str, float] = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
-"""The usual sizes for 32 px images (RobustBench; Croce and Hein 2021 for l1)."""
+DEFAULT_EPS: dict[str, float] = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 24.0}
+"""The usual sizes for 32 px images (RobustBench; Croce and Hein 2021 for l1; Cina et al. 2025 for l0)."""
 
 
 def ball(norm: str, images: Tensor, eps: float) -> Constraint:

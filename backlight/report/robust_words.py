@@ -17,11 +17,18 @@ def threat_words(threat: ThreatModel) -> str:
     'Every color value may move by at most 8/255 (0.03137) of the way from black to white.'
     """
     if threat.eps is None:
-        measured = {"linf": "its largest value", "l2": "the root of the sum of its squares", "l1": "its sum"}
+        measured = {
+            "linf": "its largest value",
+            "l2": "the root of the sum of its squares",
+            "l1": "its sum",
+            "l0": "the number of color values that change at all",
+        }
         return f"Nothing bounds the change: the attack looks for the smallest that fools, by {measured[threat.norm]}."
     size = size_text(threat)(threat.size)
     if threat.norm == "linf":
         return f"Every color value may move by at most {size} ({threat.size:.4g}) of the way from black to white."
+    if threat.norm == "l0":
+        return f"At most {size} color values may change, by any amount; a pixel has one for each of its channels."
     how = "squared, added up and the root taken," if threat.norm == "l2" else "added up,"
     return f"All changes of a picture, {how} may reach {size}, where one value from black to white counts 1."
 

@@ -114,7 +114,8 @@ def _lines(one: AttackedPicture) -> Iterator[str]:
     bound = "" if one.eps is None else f" of {text(one.eps)} allowed"
     yield f"{one.path}: {verdict}"
     yield f"  {one.label_before} -> {one.label_after}" + (f"  (wanted {one.target})" if one.target else "")
-    yield f"  {one.norm} distance {text(one.distance)}{bound}, margin {one.margin:.3g}, {one.steps} steps"
+    pixels = f" in {counted(one.changed_pixels, 'pixel')}" if one.norm == "l0" else ""
+    yield f"  {one.norm} distance {text(one.distance)}{pixels}{bound}, margin {one.margin:.3g}, {one.steps} steps"
     if one.note:
         yield f"  {one.note}"
     if one.zero_gradients and not one.success:
@@ -141,6 +142,7 @@ class AttackedPicture:
     norm: str
     eps: float | None
     distance: float
+    changed_pixels: int
     margin: float
     steps: int
     zero_gradients: int
@@ -288,6 +290,7 @@ def _attacked(
         norm=threat.norm,
         eps=None if threat.eps is None else threat.size,
         distance=saved.distance,
+        changed_pixels=saved.changed_pixels,
         margin=saved.margin,
         steps=saved.steps,
         zero_gradients=int(result.zero_grads[row]),

@@ -20,7 +20,7 @@ from backlight.testing.setting import (
     small_pictures,
 )
 
-_EPS = {"linf": 0.1, "l2": 1.5, "l1": 20.0}
+_EPS = {"linf": 0.1, "l2": 1.5, "l1": 20.0, "l0": 40.0}
 
 
 def check_attack(attack: Attack) -> None:

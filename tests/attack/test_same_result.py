@@ -14,6 +14,7 @@ from backlight.attack import Challenge, ThreatModel
 from backlight.attack.auto import apgd, apgd_t, fab, fab_t, square
 from backlight.attack.gradient import fgm, pgd
 from backlight.attack.minimum_norm import carlini_wagner, ddn, deepfool, fmn
+from backlight.attack.sparse import apgd_l1, pdgd, pdpgd, sigma_zero
 from backlight.attack.stages import PLANS, Stage, autoattack
 from backlight.classifier import Classifier
 from backlight.testing import unchanged
@@ -47,6 +48,10 @@ ATTACKS = {
     "fmn": (partial(fmn, steps=8), ("l2", "linf")),
     "cw": (partial(carlini_wagner, steps=4, rounds=3), ("l2",)),
     "deepfool": (partial(deepfool, steps=3), ("l2", "linf")),
+    "sigma-zero": (partial(sigma_zero, steps=12), ("l0",)),
+    "pdpgd": (partial(pdpgd, steps=8), ("l1", "l2", "linf", "l0")),
+    "pdgd": (partial(pdgd, steps=8), ("l2",)),
+    "apgd-l1": (partial(apgd_l1, steps=12), ("l1",)),
 }
 CASES = [(name, norm) for name, (_, norms) in ATTACKS.items() for norm in norms]
 
@@ -69,7 +74,7 @@ def test_promises_hold_for_any_net(case, seed, shape, classes, eps, batch, latti
     classifier = Classifier.from_module(net, size=shape[1:], mean=(0.4,) * shape[0], std=(0.3,) * shape[0])
     images = torch.rand(6, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     images = (images * 255).round() / 255 if lattice else images
-    threat = ThreatModel(norm, eps, lattice=lattice)
+    threat = ThreatModel(norm, round(20 * eps) if norm == "l0" else eps, lattice=lattice)
     target = "least-likely" if targeted else None
     ids = [f"image {number}" for number in range(6)]
 

@@ -36,8 +36,8 @@ def operator(norm: str) -> Proximal:
     return prox_two_thirds if norm == "two thirds" else PROXIMAL[norm]
 
 
-def cost(norm: str, z: Tensor, values: Tensor, price: Tensor) -> Tensor:
-    return (z - values).square().flatten(1).sum(1) / 2 + price * penalty(norm, z)
+def cost(norm: str, z: Tensor, values: Tensor, price: Tensor, weights: Tensor | float = 1.0) -> Tensor:
+    return (weights * (z - values).square()).flatten(1).sum(1) / 2 + price * penalty(norm, z)
 
 
 def drawn(seed: int, *shape: int, count: int = 5) -> Tensor:
@@ -47,27 +47,34 @@ def drawn(seed: int, *shape: int, count: int = 5) -> Tensor:
 @pytest.mark.parametrize("norm", EXACT)
 def test_vectors_worked_out_by_hand(norm: str) -> None:
     price, wanted = EXACT[norm]
-    found = PROXIMAL[norm](VALUES, torch.tensor([price]).double())
+    found = PROXIMAL[norm](VALUES, torch.tensor([price]).double(), None)
     assert torch.allclose(found, torch.tensor([wanted]).double(), atol=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from([*EXACT, "two thirds"]), st.integers(0, 999), st.sampled_from([0.0, 1e-3, 0.3, 2.0, 50.0]))
-def test_nothing_near_or_far_costs_less(norm: str, seed: int, price: float) -> None:
+@given(
+    st.sampled_from([*EXACT, "two thirds"]),
+    st.integers(0, 999),
+    st.sampled_from([0.0, 1e-3, 0.3, 2.0, 50.0]),
+    st.booleans(),
+)
+def test_nothing_near_or_far_costs_less(norm: str, seed: int, price: float, weighted: bool) -> None:
     values, prices = drawn(seed, 3, 2, 2), torch.full((5,), price).double()
-    found = operator(norm)(values, prices)
-    least = cost(norm, found, values, prices)
+    weights = drawn(seed + 1000, 3, 2, 2).exp() if weighted else None
+    found = operator(norm)(values, prices, weights)
+    costs = 1.0 if weights is None else weights
+    least = cost(norm, found, values, prices, costs)
     others = [0 * values, values, values * 0.5, found * 1.01, found * 0.99]
     others += [found + scale * drawn(number, 3, 2, 2) for number in range(12) for scale in (1e-4, 1e-2, 1.0)]
     for other in others:
-        assert (least <= cost(norm, other, values, prices) + 1e-9).all()
+        assert (least <= cost(norm, other, values, prices, costs) + 1e-9).all()
 
 
 def test_each_value_by_itself_is_what_a_fine_grid_finds() -> None:
     grid = torch.arange(-30000, 30001).double() / 10000
     for norm in ("l0", "l1", "two thirds"):
         for value in (-2.5, -1.48, -1.3, -0.4, 0.0, 0.7, 1.47, 1.48, 3.0):
-            found = operator(norm)(torch.tensor([[value]]).double(), torch.ones(1).double())
+            found = operator(norm)(torch.tensor([[value]]).double(), torch.ones(1).double(), None)
             size = {"l0": (grid != 0).double(), "l1": grid.abs(), "two thirds": grid.abs() ** (2 / 3)}[norm]
             best = grid[((grid - value).square() / 2 + size).argmin()]
             assert abs(float(found) - float(best)) < 2e-4, (norm, value)
@@ -79,7 +86,7 @@ def test_what_is_taken_away_is_the_gradient_of_the_least_cost(norm: str) -> None
     prices = torch.full((3,), 0.8).double()
 
     def envelope(values: Tensor) -> Tensor:
-        found = PROXIMAL[norm](values.detach(), prices)
+        found = PROXIMAL[norm](values.detach(), prices, None)
         gap = values - found
         return gap.square().flatten(1).sum(1) / 2 + prices * penalty(norm, found)
 
@@ -87,28 +94,39 @@ def test_what_is_taken_away_is_the_gradient_of_the_least_cost(norm: str) -> None
     assert torch.autograd.gradcheck(envelope, values)
     step = 1e-6 * drawn(2, 6, count=3)
     rise = least(norm, values + step, prices) - least(norm, values - step, prices)
-    gap = values - PROXIMAL[norm](values, prices)
+    gap = values - PROXIMAL[norm](values, prices, None)
     assert torch.allclose(rise, 2 * (gap * step).sum(1), rtol=1e-5, atol=1e-12)
 
 
 def least(norm: str, values: Tensor, prices: Tensor) -> Tensor:
-    return cost(norm, PROXIMAL[norm](values, prices), values, prices)
+    return cost(norm, PROXIMAL[norm](values, prices, None), values, prices)
 
 
 @pytest.mark.parametrize("norm", [*EXACT, "two thirds"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_no_row_depends_on_its_batch_mates(norm: str, dtype: torch.dtype) -> None:
     values, prices = drawn(3, 3, 4, 4).to(dtype), torch.tensor([0.0, 0.01, 0.4, 3.0, 100.0], dtype=dtype)
-    whole = operator(norm)(values, prices)
-    for row in range(5):
-        assert torch.equal(operator(norm)(values[row : row + 1], prices[row : row + 1])[0], whole[row])
+    for weights in (None, drawn(4, 3, 4, 4).exp().to(dtype)):
+        whole = operator(norm)(values, prices, weights)
+        for row in range(5):
+            part = slice(row, row + 1)
+            own = None if weights is None else weights[part]
+            assert torch.equal(operator(norm)(values[part], prices[part], own)[0], whole[row])
+
+
+@pytest.mark.parametrize("norm", [*EXACT, "two thirds"])
+def test_even_weights_change_nothing_and_uneven_ones_do(norm: str) -> None:
+    values, prices = drawn(5, 3, 4, 4), torch.full((5,), 0.3).double()
+    plain = operator(norm)(values, prices, None)
+    assert torch.allclose(operator(norm)(values, 2 * prices, torch.full_like(values, 2.0)), plain, atol=1e-9)
+    assert not torch.allclose(operator(norm)(values, prices, drawn(6, 3, 4, 4).exp()), plain)
 
 
 @pytest.mark.parametrize("norm", [*EXACT, "two thirds"])
 def test_a_price_of_zero_takes_nothing_and_zero_stays_zero(norm: str) -> None:
     values = drawn(4, 3, 4, 4).float()
-    assert torch.allclose(operator(norm)(values, torch.zeros(5)), values, rtol=1e-5)
-    assert torch.equal(operator(norm)(0 * values, torch.ones(5)), 0 * values)
+    assert torch.allclose(operator(norm)(values, torch.zeros(5), None), values, rtol=1e-5)
+    assert torch.equal(operator(norm)(0 * values, torch.ones(5), None), 0 * values)
 
 
 # The box of the linear oracle: what a ball of the known smallest size around X can do against W.

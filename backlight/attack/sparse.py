@@ -1,0 +1,147 @@
+"""Attacks that look for the smallest change in any norm, l0 and l1 among them, and APGD in the l1 ball."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from backlight.attack.challenge import Challenge
+from backlight.attack.gradient import bound_of
+from backlight.attack.nearest import check_in_norm, gain_of, settled
+from backlight.attack.objectives import Objective, objective_name, objective_of
+from backlight.attack.rules.apgd_l1 import SparseAPGD
+from backlight.attack.rules.primal_dual import PrimalDual, PrimalDualProximal
+from backlight.attack.rules.sigma_zero import SigmaZero
+from backlight.core.random import Random
+from backlight.pixels import Gaussian, Result
+from backlight.pixels.describe import Brief
+from backlight.pixels.starts import Start
+
+_RADII = ((3, 0.3), (2, 0.3))  # of eps, and of the steps; what is left of them runs at eps
+
+
+def sigma_zero(challenge: Challenge, *, steps: int = 1000, after: Result | None = None) -> Result:
+    """Run sigma-zero (Cina et al. 2025, arXiv:2402.01879): change as few values as possible, l0.
+
+    Values are counted, not pixels. Nothing is drawn at random.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack.threat import ThreatModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2)
+    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l0", None))
+    >>> sigma_zero(challenge, steps=5).steps.max()
+    tensor(5)
+    """
+    check_in_norm(challenge, "sigma-zero", "l0")
+    free = challenge.unbounded()
+    found = free.approach(gain_of(free), SigmaZero(free.images), steps=steps, stream="sigma-zero")
+    return settled(challenge, found, after)
+
+
+def pdpgd(challenge: Challenge, *, steps: int = 500, after: Result | None = None) -> Result:
+    """Run primal-dual proximal gradient descent (Matyasko and Chau 2021, arXiv:2106.01538), in any norm.
+
+    In l0 the powers of 2/3 stand in for the count, and sigma-zero comes nearer.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack.threat import ThreatModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2)
+    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l1", None))
+    >>> pdpgd(challenge, steps=5).steps.max()
+    tensor(5)
+    """
+    free = challenge.unbounded()
+    rule = PrimalDualProximal(free.images, free.threat.norm)
+    return settled(challenge, free.approach(gain_of(free), rule, steps=steps, stream="pdpgd"), after)
+
+
+def pdgd(challenge: Challenge, *, steps: int = 500, after: Result | None = None) -> Result:
+    """Run primal-dual gradient descent (Matyasko and Chau 2021, arXiv:2106.01538), l2.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack.threat import ThreatModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2)
+    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))
+    >>> pdgd(challenge, steps=5).steps.max()
+    tensor(5)
+    """
+    check_in_norm(challenge, "pdgd", "l2")
+    free = challenge.unbounded()
+    return settled(challenge, free.approach(gain_of(free), PrimalDual(free.images), steps=steps, stream="pdgd"), after)
+
+
+def apgd_l1(
+    challenge: Challenge,
+    *,
+    steps: int = 100,
+    objective: Objective = "cross-entropy",
+    restarts: int = 1,
+    after: Result | None = None,
+) -> Result:
+    """Run Auto-PGD in the l1 ball cut with the box (Croce and Hein 2021, arXiv:2103.01208).
+
+    30 % of the steps run in a ball of three times the size, 30 % in one of twice the size, each from the best point of
+    the last, brought nearer; only what is found in the ball itself counts.
+
+    Raises UsageError in another norm than l1, or without an eps.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> from backlight.attack.threat import ThreatModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> classifier = Classifier.from_module(net, size=2)
+    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l1", 0.5))
+    >>> apgd_l1(challenge, steps=10).images.shape
+    torch.Size([4, 3, 2, 2])
+    """
+    check_in_norm(challenge, "apgd-l1", "l1")
+    eps, climbed = bound_of(challenge, "apgd-l1"), objective_of(challenge, objective)
+    after = challenge.begin() if after is None else after
+    for restart in range(restarts):
+        stream, left = ("apgd-l1", objective_name(objective), restart), steps
+        start: Start = Gaussian(1.0)
+        for number, (radius, share) in enumerate(_RADII):
+            wide = replace(challenge, threat=replace(challenge.threat, eps=radius * eps))
+            rule = SparseAPGD(challenge.images, radius * eps, known=number > 0)
+            count = int(share * steps)
+            left -= count
+            before = replace(Result.blank(challenge.images), success=after.success)
+            found = wide.climb(
+                climbed, rule, steps=count, stream=(stream, radius), start=start, after=before, stop=False
+            )
+            start, after = Points(found.images), _spend(after, found)
+        rule = SparseAPGD(challenge.images, eps, known=True)
+        after = challenge.climb(climbed, rule, steps=left, stream=(stream, 1), start=start, after=after)
+    return after
+
+
+def _spend(result: Result, found: Result) -> Result:
+    """Add what a search cost whose pictures do not count."""
+    names = ("forwards", "backwards", "zero_grads")
+    return replace(result, **{name: getattr(result, name) + getattr(found, name) for name in names})
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Points(Brief):
+    """Start at given points `[B,C,H,W]`.
+
+    >>> Points(torch.ones(2, 1, 1, 1))(torch.zeros(1, 1, 1, 1), torch.tensor([1]), Random(0, [1]))
+    tensor([[[[1.]]]])
+    """
+
+    points: Tensor
+
+    def __call__(self, images: Tensor, rows: Tensor, random: Random) -> Tensor:
+        """Return start points for originals `[A,C,H,W]` at `rows` of the batch."""
+        return self.points[rows]
