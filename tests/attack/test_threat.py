@@ -129,7 +129,7 @@ def test_words_name_the_size_in_pixels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("norm", "eps"), [("linf", 8), ("linf", "8"), ("l2", -1.0), ("linf", float("nan")), ("l0", 1.0)]
+    ("norm", "eps"), [("linf", 8), ("linf", "8"), ("l2", -1.0), ("linf", float("nan")), ("l0", 1.5), ("l3", 1.0)]
 )
 def test_unusable_threats_are_refused(norm: str, eps: float | str) -> None:
     with pytest.raises(UsageError):
