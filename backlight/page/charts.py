@@ -22,7 +22,7 @@ class Line:
     """One line of a chart: its points (x, y), its name where there are several, and whether it is only drawn dashed.
 
     `color` numbers the page's colors of lines; left out, it is the line's place. `band` is a lower and an upper bound
-    at each point, drawn as an area.
+    at each point, drawn as an area, `bars` the same as upright bars; `notes` are written above the points.
 
     >>> Line(((0.0, 1.0), (1.0, 0.5))).dashed
     False
@@ -33,6 +33,25 @@ class Line:
     dashed: bool = False
     color: int | None = None
     band: tuple[tuple[float, float], ...] = ()
+    bars: tuple[tuple[float, float], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def sensible(low: float, high: float, most: int = 5) -> list[float]:
+    """List at most so many numbers from `low` to `high` that people count by: steps of 1, 2 or 5 times a power of ten.
+
+    >>> sensible(0.0, 2.21), sensible(0.1285, 0.1302, 3)
+    ([0.0, 0.5, 1.0, 1.5, 2.0], [0.129, 0.13])
+    """
+    if not math.isfinite(high - low) or high <= low:
+        return [low]
+    step = 10.0 ** math.floor(math.log10((high - low) / most))
+    for factor in (1, 2, 5, 10, 20, 50):
+        first, last = math.ceil(low / (factor * step) - 1e-9), math.floor(high / (factor * step) + 1e-9)
+        if last - first < most:
+            digits = max(0, -math.floor(math.log10(factor * step) + 1e-9))
+            return [round(place * factor * step, digits) + 0.0 for place in range(first, last + 1)]
+    raise AssertionError("fifty steps are more than the range")
 
 
 def bar_chart(bars: Sequence[tuple[str, float]], *, alt: str, text: Callable[[float], str] = percent) -> Markup:
@@ -79,20 +98,24 @@ def line_chart(
     right = max(x for x, _ in points)
     top = max(max(y for _, y in points), 1e-12) if high is None else high
     plot = _Plot(min(x for x, _ in points), right, top)
-    drawn = plot.axes(x_label, sorted({x for x, _ in points}) if marks is None else marks, x_text, y_text)
+    heights = None if high is not None else [one for one in sensible(0.0, top) if one <= top]
+    drawn = plot.axes(x_label, sorted({x for x, _ in points}) if marks is None else marks, x_text, y_text, heights)
     if chosen is not None:
         drawn += plot.upright(*chosen)
     for order, line in enumerate(lines):
         place = order if line.color is None else line.color
         if line.band:
             drawn += plot.area(line, place)
+        drawn += plot.bars(line, place)
         path = " ".join(f"{_text(plot.x(x))},{_text(plot.y(y))}" for x, y in line.points)
         style = f"line line-{place}{' dashed' if line.dashed else ''}"
         drawn += Markup('<polyline class="{}" points="{}"/>').format(style, path)
         if not line.dashed:
-            dots = ((_text(plot.x(x)), _text(plot.y(y)), f"{x_text(x)}: {y_text(y)}") for x, y in line.points)
+            notes = line.notes or ("",) * len(line.points)
+            titles = (f"{x_text(x)}: {y_text(y)}{note and f', {note}'}" for (x, y), note in zip(line.points, notes))
+            dots = ((_text(plot.x(x)), _text(plot.y(y)), title) for (x, y), title in zip(line.points, titles))
             dot = Markup('<circle class="dot-{}" cx="{}" cy="{}" r="3.5"><title>{}</title></circle>')
-            drawn += _EMPTY.join(dot.format(place, *one) for one in dots)
+            drawn += _EMPTY.join(dot.format(place, *one) for one in dots) + plot.notes(line)
         if line.name:
             name = Markup('<text x="{}" y="{}" class="end name-{}">{}</text>')
             drawn += name.format(_WIDTH - _RIGHT, _TOP + 14 + 18 * place, place, line.name)
@@ -100,9 +123,17 @@ def line_chart(
 
 
 def histogram(
-    values: Iterable[float], *, alt: str, x_label: str, x_text: Callable[[float], str] = number, bins: int = 20
+    values: Iterable[float],
+    *,
+    alt: str,
+    x_label: str,
+    x_text: Callable[[float], str] = number,
+    bins: int = 20,
+    unit: float = 1.0,
 ) -> Markup:
     """Draw how often values fall into ranges of equal width from 0 to the largest; values must be finite, from 0.
+
+    What is written below are sensible numbers of `unit`.
 
     >>> "<rect" in histogram([0.1, 0.2, 0.2], alt="Distances", x_label="distance")
     True
@@ -116,9 +147,10 @@ def histogram(
     plot = _Plot(0.0, right, float(counts.max()))
     drawn = plot.axes(
         x_label,
-        [float(edge) for edge in edges[:: bins // 4]],
+        [mark * unit for mark in sensible(0.0, right / unit)],
         x_text,
-        lambda count: f"{count:.0f}" if count == int(count) else "",
+        lambda count: f"{count:.0f}",
+        [mark for mark in sensible(0.0, float(counts.max())) if mark == int(mark)],
     )
     bar = Markup('<rect x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>')
     for count, low, high in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist()):
@@ -145,6 +177,8 @@ def interval_chart(
     if not known:
         return _EMPTY
     plot = _Plot(min(row[2] for row in known), max(row[3] for row in known), 1.0)
+    marks = sensible(plot.left, plot.right, 4)
+    text, mark_text = (_telling(plot.left, plot.right), "{:.6g}".format) if text is number else (text, text)
     row = Markup(
         '<text x="0" y="{}">{}</text><text x="{}" y="{}" class="end">{}</text>'
         '<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>'
@@ -162,9 +196,18 @@ def interval_chart(
             top, name, _WIDTH, top, text(value), *ends, line, left, right, y, y, dot, _text(plot.x(value)), y, title
         )
     bottom = len(known) * _ROW + 14
-    words = Markup('<text x="{}" y="{}">{}</text><text x="{}" y="{}" class="end">{}</text>')
-    drawn += words.format(_LEFT, bottom, text(plot.left), _WIDTH - _RIGHT, bottom, text(plot.right))
+    words = Markup('<line class="axis" x1="{}" x2="{}" y1="0" y2="{}"/><text x="{}" y="{}" class="middle">{}</text>')
+    for mark in plot.apart(marks, mark_text):
+        x = _text(plot.x(mark))
+        drawn = words.format(x, x, bottom - 12, x, bottom, mark_text(mark)) + drawn
     return _svg(alt, bottom + 6, drawn)
+
+
+def _telling(low: float, high: float) -> Callable[[float], str]:
+    """Return how values between two are written so that they can be told apart: with three digits or more."""
+    largest, width = max(abs(low), abs(high)), high - low
+    digits = max(3, 2 + math.ceil(math.log10(largest / width))) if width > 0 and largest > 0 else 3
+    return lambda value: f"{value + 0.0:.{min(digits, 9)}g}"
 
 
 @dataclass(frozen=True)
@@ -182,18 +225,21 @@ class _Plot:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - value / self.top)
 
     def axes(
-        self, label: str, marks: Sequence[float], x_text: Callable[[float], str], y_text: Callable[[float], str]
+        self,
+        label: str,
+        marks: Sequence[float],
+        x_text: Callable[[float], str],
+        y_text: Callable[[float], str],
+        heights: Sequence[float] | None = None,
     ) -> Markup:
         tick = Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" class="end">{}</text>')
         drawn = _EMPTY
-        for share in (0.0, 0.5, 1.0):
-            y = self.y(share * self.top)
+        for height in (0.0, self.top / 2, self.top) if heights is None else heights:
+            y = self.y(height)
             place = _text(y)
-            drawn += tick.format(
-                _LEFT, _WIDTH - _RIGHT, place, place, _LEFT - 6, _text(y + 4), y_text(share * self.top)
-            )
+            drawn += tick.format(_LEFT, _WIDTH - _RIGHT, place, place, _LEFT - 6, _text(y + 4), y_text(height))
         words = Markup('<text x="{}" y="{}" class="middle">{}</text>')
-        for mark in self._apart(marks, x_text):
+        for mark in self.apart(marks, x_text):
             drawn += words.format(_text(self.x(mark)), _HEIGHT - _BOTTOM + 17, x_text(mark))
         return drawn + words.format((_LEFT + _WIDTH - _RIGHT) // 2, _HEIGHT - 6, label)
 
@@ -203,6 +249,22 @@ class _Plot:
         path = " ".join(f"{_text(self.x(x))},{_text(self.y(y))}" for x, y in around)
         return Markup('<polygon class="band dot-{}" points="{}"/>').format(place, path)
 
+    def bars(self, line: Line, place: int) -> Markup:
+        form = Markup('<line class="line line-{} bound" x1="{}" x2="{}" y1="{}" y2="{}"/>')
+        drawn = _EMPTY
+        for (x, _), (low, high) in zip(line.points, line.bars):
+            drawn += form.format(place, *[_text(self.x(x))] * 2, _text(self.y(low)), _text(self.y(high)))
+        return drawn
+
+    def notes(self, line: Line) -> Markup:
+        """Write notes above the points, those that would touch one before left out: a dot's own title has them too."""
+        form, drawn, end = Markup('<text class="small middle" x="{}" y="{}">{}</text>'), _EMPTY, -math.inf
+        for (x, y), note in zip(line.points, line.notes):
+            half = 3.5 * len(note)
+            if self.x(x) - half > end:
+                drawn, end = drawn + form.format(_text(self.x(x)), _text(self.y(y) - 8), note), self.x(x) + half
+        return drawn
+
     def upright(self, value: float, name: str) -> Markup:
         x, bottom = _text(self.x(value)), _HEIGHT - _BOTTOM
         form = Markup(
@@ -210,7 +272,7 @@ class _Plot:
         )
         return form.format(x, x, _TOP, bottom, x, _TOP - 4, name)
 
-    def _apart(self, marks: Sequence[float], x_text: Callable[[float], str]) -> list[float]:
+    def apart(self, marks: Sequence[float], x_text: Callable[[float], str]) -> list[float]:
         # Names that would touch are left out, from the right, where most of the room is.
         kept: list[float] = []
         for mark in reversed(marks):
@@ -234,7 +296,7 @@ _STYLE = (
     "rect,circle,.name-0{fill:#3f7fd6}.ground{fill:#f4f5f7}.axis{stroke:#d5d9e0}"
     ".line{fill:none;stroke:#3f7fd6;stroke-width:2}.dashed{stroke-dasharray:5 4}.band{opacity:.18}"
     ".control{stroke:#565c68;fill:#565c68}.line-1{stroke:#c8442c}.dot-1,.name-1{fill:#c8442c}"
-    ".line-2{stroke:#2c7a4b}.dot-2,.name-2{fill:#2c7a4b}"
+    ".small{font-size:10px}.bound{stroke-width:1.2;opacity:.6}.line-2{stroke:#2c7a4b}.dot-2,.name-2{fill:#2c7a4b}"
 )
 
 

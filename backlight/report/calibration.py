@@ -24,8 +24,11 @@ def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
     found = reliability(table)
     filled = np.flatnonzero(found.counts)
     points = tuple((float(found.confidence[one]), float(found.accuracy[one])) for one in filled)
+    counts = [int(found.counts[one]) for one in filled]
+    bounds = tuple(wilson(round(count * share), count) for count, (_, share) in zip(counts, points))
+    dots = Line(points, color=0, bars=bounds, notes=tuple(f"{count:,}" for count in counts))
     diagram = line_chart(
-        [Line(((0.0, 0.0), (1.0, 1.0)), dashed=True, color=1), Line(points, color=0)],
+        [Line(((0.0, 0.0), (1.0, 1.0)), dashed=True, color=1), dots],
         alt="Share that is right over confidence; dashed: where both are equal",
         x_label="how sure it is",
         x_text=percent,

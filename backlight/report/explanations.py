@@ -93,6 +93,21 @@ class ShownMap:
     layer: str
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A method by a metric: the mean, and against its controls the word and how it is colored.
+
+    `light` is `good` for better than both, `some` than one of them, `none` than neither, `bad` where worse than one.
+
+    >>> Cell("0.5", "better than both", "good").light
+    'good'
+    """
+
+    mean: str
+    word: str
+    light: str
+
+
 def explanations_section(study: DataExplanations) -> Section:
     """Write the section about the explanations of a data set.
 
@@ -110,15 +125,20 @@ def explanations_section(study: DataExplanations) -> Section:
     metrics = {metric.name: metric for metric in study.metrics}
     by = next((name for name in _CONVINCING if name in next(iter(summary.values()), {})), "")
     classes = _classes(study)
+    judged = list(_judged(study.table, summary, [metric for metric in study.metrics if metric.judges]))
     facts = {
         "n": len(study.table),
         "data": f"{study.data.name} ({study.data.split})",
         "methods": study.methods,
         "flat": [(one, int(study.table[f"{one}.flat"].sum())) for one in study.methods],
         "target": study.request.target or "top",
-        "judged": list(_judged(study.table, summary, [metric for metric in study.metrics if metric.judges])),
+        "judged": judged,
+        "matrix": [
+            (method, [_cell(score) for one in judged for score in one.scores if score.method == method], sentence)
+            for method in summary
+            for sentence in describe_scores({method: summary[method]})
+        ],
         "located": list(_judged(study.table, summary, [one for one in study.metrics if one.needs == "mask"])),
-        "verdicts": describe_scores(summary),
         "places": describe_location(summary),
         "border": _border(summary),
         "by": by,
@@ -170,6 +190,19 @@ def _judged(table: Table, summary: dict[str, dict[str, dict[str, Any]]], metrics
             f"{row[0]} {number(row[1])}" for row in rows
         )
         yield Judged(name, metric.asks, metric.better, scores, interval_chart(rows, alt=alt))
+
+
+def _cell(score: Score) -> Cell:
+    better = [one.control for one in score.against if one.difference is not None and one.word == "better"]
+    worse = [one.control for one in score.against if one.difference is not None and one.word == "worse"]
+    mean = number(score.mean) if math.isfinite(score.mean) else "-"
+    if all(one.difference is None for one in score.against):
+        return Cell(mean, "not defined", "none")
+    if worse:
+        return Cell(mean, f"worse than {' and '.join(worse)}", "bad")
+    if len(better) == len(score.against):
+        return Cell(mean, "better than both", "good")
+    return Cell(mean, f"better than {better[0]}" if better else "no different", "some" if better else "none")
 
 
 def _score(table: Table, method: str, metric: str, entry: dict[str, Any]) -> Score:

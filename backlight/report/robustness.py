@@ -170,5 +170,6 @@ def _distances(found: Robustness) -> _Distances | None:
         alt="How many pictures were fooled by changes of which size",
         x_label=f"size of the change ({threat.norm})",
         x_text=size_text(threat),
+        unit=1 / 255 if threat.norm == "linf" else 1.0,
     )
     return _Distances(known is not None, median, len(sizes) - len(reached), len(reached), chart)

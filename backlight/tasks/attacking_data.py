@@ -24,6 +24,7 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
+    data_facts,
     data_title,
     doubts_of,
     matched,
@@ -129,7 +130,7 @@ def _outcome(
         options=Options(
             command=request.command,
             title=f"How easily {classifier.title} is fooled",
-            data=data_title(pictures),
+            data=data_facts(pictures),
         ),
     )
     cards = () if request.card is None else (_write_card(request.card, document, request.command),)

@@ -33,6 +33,7 @@ from backlight.tasks.loading import (
     ModelRequest,
     about_data,
     as_classifier,
+    data_facts,
     data_title,
     doubts_of,
     model_name,
@@ -220,7 +221,10 @@ def _write(
         audit_sections(found, facts),
         failed=found.failed,
         options=Options(
-            command=request.command, title=f"Audit of {classifier.title} on {facts.data}", data=facts.data, leads=True
+            command=request.command,
+            title=f"Audit of {classifier.title} on {facts.data}",
+            data=data_facts(data),
+            leads=True,
         ),
     )
     return (*files, *written)

@@ -18,6 +18,7 @@ from backlight.sweep.parts import holds_parts
 from backlight.tasks.corruption_request import CorruptionsRequest
 from backlight.tasks.loading import (
     as_classifier,
+    data_facts,
     data_title,
     doubts_of,
     measured_by,
@@ -93,7 +94,7 @@ def _outcome(
         [corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures, compared=compared)],
         failed=found.failed,
         options=Options(
-            command=request.command, title=f"{classifier.title} under corruptions", data=data_title(pictures)
+            command=request.command, title=f"{classifier.title} under corruptions", data=data_facts(pictures)
         ),
     )
     return Outcome(

@@ -21,7 +21,7 @@ from backlight.images import Resize, write_png
 from backlight.page.page import write_page
 from backlight.report.about import about
 from backlight.report.inspection import inspection_sections
-from backlight.tasks.loading import data_title
+from backlight.tasks.loading import data_facts
 from backlight.tasks.outcome import Outcome, plain_json
 
 _SHOWN = 10
@@ -64,8 +64,14 @@ def inspect_data(request: InspectDataRequest, *, progress: Progress | None = Non
             write_png(sheet, contact_sheet(splits.whole))
         if page not in kept:
             title = f"What {splits.whole.name.rsplit('/', 1)[-1]} holds"
-            sections, name = inspection_sections(found, splits), data_title(splits.whole)
-            write_page(page, sections, title=title, seconds=time.perf_counter() - start, about=about(data=name))
+            sections = inspection_sections(found, splits)
+            write_page(
+                page,
+                sections,
+                title=title,
+                seconds=time.perf_counter() - start,
+                about=about(data=data_facts(splits.whole)),
+            )
     files = tuple(path for path in (sheet, page) if path not in kept and path.exists())
     told = {"warnings": found.warnings(), "contact_sheet": sheet, "html": page}
     return Outcome(

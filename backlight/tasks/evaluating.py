@@ -41,6 +41,7 @@ from backlight.tasks.loading import (
     Model,
     ModelRequest,
     as_classifier,
+    data_facts,
     data_title,
     doubts_of,
     measured_by,
@@ -249,7 +250,7 @@ def _write_page(
     failed: Sequence[Failure],
 ) -> tuple[Path | None, tuple[str, ...]]:
     options = Options(
-        command=request.command, title=f"How good {classifier.title} is, and where it fails", data=data_title(pictures)
+        command=request.command, title=f"How good {classifier.title} is, and where it fails", data=data_facts(pictures)
     )
     try:
         made = write_report(

@@ -27,7 +27,7 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
-    data_title,
+    data_facts,
     doubts_of,
     measured_by,
     named,
@@ -138,7 +138,7 @@ def _write(classifier: Classifier, found: DataExplanations, request: ExplainData
             seed=found.request.seed,
             command=request.command,
             title=f"What {classifier.title} looks at, and how far its maps can be trusted",
-            data=data_title(found.data),
+            data=data_facts(found.data),
         ),
         force=True,
     )

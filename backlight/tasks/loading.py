@@ -228,6 +228,16 @@ def data_title(data: Dataset) -> str:
     return f"{data.name.rstrip('/').rsplit('/', 1)[-1]} ({data.split})"
 
 
+def data_facts(data: Dataset) -> str:
+    """Name a data set for the facts below a page's title: what it is called, how many pictures, its fingerprint.
+
+    >>> import torch
+    >>> data_facts(Dataset.of(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)))[:28]
+    'data (all), 2 pictures, fing'
+    """
+    return f"{data_title(data)}, {counted(len(data), 'picture')}, fingerprint {data.fingerprint()}"
+
+
 def with_model(classifier: Classifier, document: Mapping[str, Any], data: Dataset | None = None) -> dict[str, Any]:
     """Add to a document which model it is about, on which data, and what makes its numbers doubtful."""
     about = {} if data is None else {"data": about_data(data)}

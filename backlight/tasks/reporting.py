@@ -28,6 +28,7 @@ from backlight.tasks.loading import (
     DataRequest,
     Model,
     as_classifier,
+    data_facts,
     data_title,
     doubts_of,
     measured_by,
@@ -110,7 +111,7 @@ def _report(request: ReportRequest, page: Path, progress: Progress | None) -> Ou
         request.with_pictures,
         memory_format_of(request.model),
         request.command,
-        data="" if data is None else data_title(data),
+        data="" if data is None else data_facts(data),
     )
     with keeping(kept=lambda: f"{page} shows what was finished" if page.exists() else ""):
         made = write_report(

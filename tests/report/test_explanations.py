@@ -15,6 +15,7 @@ from backlight.data.dataset import Dataset
 from backlight.explain import explain_data
 from backlight.explain.request import Request
 from backlight.explain.scores import describe_scores
+from backlight.explain.scores.verdict import verdict
 from backlight.explain.study import DataExplanations
 from backlight.page.charts import interval_chart
 from backlight.report import write_report
@@ -64,6 +65,24 @@ def test_the_words_and_numbers_are_those_of_the_table(study: tuple[Classifier, D
     assert f"{entry['random']['difference']:+.3g}" in document.text
     assert document.text.count("Most convincing") == 2
     assert "12 pictures" in document.text
+
+
+def test_the_matrix_has_a_cell_for_every_method_and_metric_colored_by_its_words(
+    study: tuple[Classifier, DataExplanations], page: Path
+) -> None:
+    _, found = study
+    summary = found.summary()
+    document = Document(page.read_text())
+    cells = [one["class"] for one in document.all("td") if one.get("class") in ("good", "some", "none", "bad")]
+    assert len(cells) == len(summary) * 2
+    expected = []
+    for metrics in summary.values():
+        for entry in (metrics["deletion"], metrics["insertion"]):
+            words = [verdict(entry, control) for control in ("random", "edges")]
+            better = words.count("better")
+            expected.append("bad" if "worse" in words else ("none", "some", "good")[better])
+    assert cells == expected
+    assert set(cells) - {"none"}, "something is to be seen"
 
 
 def test_the_most_convincing_picture_has_the_largest_advantage(
