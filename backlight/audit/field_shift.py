@@ -12,6 +12,7 @@ from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, Shown
 from backlight.audit.kept import PROPERTIES, Kept
 from backlight.audit.shift import MOST_ROWS, ColumnShift, choose_rows, compare_columns, measure_discrepancy
+from backlight.audit.words import agreeing
 
 LEVEL = 0.005
 """The chance of an alarm of each of the five tests where nothing differs: 2.5 % together."""
@@ -73,7 +74,8 @@ def _columns(
     if seen:
         most = max(seen, key=lambda one: one.statistic)
         sentence = (
-            f"{len(seen)} of {len(found)} {words} differ between the sets, {most.name} most: its median goes from "
+            f"{len(seen)} of {len(found)} {words} {agreeing(len(seen), 'differ')} between the sets, {most.name} most: "
+            f"its median goes from "
             f"{most.first_median:.3g} to {most.second_median:.3g}."
         )
     else:

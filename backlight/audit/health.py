@@ -12,8 +12,7 @@ from backlight.audit.duplicates import DuplicateGroup, duplicates_of
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, Shown, judge
 from backlight.audit.kept import Kept
-from backlight.audit.words import pictures
-from backlight.core.errors import counted
+from backlight.audit.words import agreeing, number_of, pictures, some_of, with_article
 from backlight.page.charts import bar_chart
 from backlight.table.statistics import wilson
 
@@ -59,13 +58,13 @@ def _grey_among_colored(kept: Kept) -> np.ndarray:
 
 RULES = {
     "dark_pictures": HealthRule(
-        "dark: 99 % of their pixels are below a third of full light",
+        "dark: 99 % of the pixels are below a third of full light",
         lambda kept: kept.properties["luminance_99"] < 0.32,
         "luminance_99",
         "Look whether anything can be seen; take them out or light them before training.",
     ),
     "light_pictures": HealthRule(
-        "overexposed: 95 % of their pixels are nearly white",
+        "overexposed: 95 % of the pixels are nearly white",
         lambda kept: 1 - kept.properties["luminance_5"] < 0.05,
         "-luminance_5",
         "Look whether anything can be seen; take them out.",
@@ -143,7 +142,7 @@ def _odd(name: str, rule: HealthRule, kept: Kept) -> Finding:
     rows = np.flatnonzero(odd)
     order = np.argsort(-column[rows] if rule.show.startswith("-") else column[rows], kind="stable")
     worst = rows[order]
-    words = f"{number:,} of {pictures(count)} {'is' if number == 1 else 'are'} {rule.words}."
+    words = f"{some_of(number, count)} {rule.words}."
     shown = rule.show.removeprefix("-")
     return Finding(
         name,
@@ -171,7 +170,7 @@ def check_balance(examined: Examined) -> Iterator[Finding]:
     if ratio > 1:
         sentence = f"The commonest class, {kept.label_names[most]}, has {pictures(int(counts[most]))}"
         sentence += f", the rarest, {kept.label_names[least]}, {int(counts[least]):,}"
-    sentence += f"; {counted(absent, 'class')} of the model {'has' if absent == 1 else 'have'} none." if absent else "."
+    sentence += f"; {number_of(absent, 'class')} of the model {agreeing(absent, 'have')} none." if absent else "."
     order = np.argsort(-counts, kind="stable")
     order = order[counts[order] > 0]
     judgement: Judgement = "bad" if ratio > _SCARCE else "look" if ratio > _UNBALANCED else "good"
@@ -201,19 +200,19 @@ def check_duplicates(examined: Examined) -> Iterator[Finding]:
     """Find pictures that are there more than once within the data: exactly, and nearly."""
     kept = examined.kept
     groups = duplicates_of(kept)
-    for name, words, exact in (("exact_duplicates", "exact copies", True), ("near_duplicates", "near copies", False)):
-        yield _copies(name, words, [group for group in groups if group.exact == exact], kept)
+    for name, word, exact in (("exact_duplicates", "exact copy", True), ("near_duplicates", "near copy", False)):
+        yield _copies(name, word, [group for group in groups if group.exact == exact], kept)
 
 
-def _copies(name: str, words: str, groups: list[DuplicateGroup], kept: Kept) -> Finding:
+def _copies(name: str, word: str, groups: list[DuplicateGroup], kept: Kept) -> Finding:
     copies, count = sum(group.copies for group in groups), len(kept)
     interval = wilson(copies, count)
     torn = [group for group in groups if len({int(kept.labels[row]) for row in group.rows} - {-1}) > 1]
-    sentence = f"{copies:,} of {pictures(count)} are {words} of others" if copies else f"No picture has {words}"
+    several = word.replace("copy", "copies")
+    what = f"{with_article(word)} of another" if copies == 1 else f"{several} of others"
+    sentence = f"{some_of(copies, count)} {what}" if copies else f"No picture has {several}"
     sentence += (
-        f"; {counted(len(torn), 'group')} of them {'has' if len(torn) == 1 else 'have'} several labels."
-        if torn
-        else "."
+        f"; {number_of(len(torn), 'group')} of them {agreeing(len(torn), 'have')} several labels." if torn else "."
     )
     shown = sorted(groups, key=lambda group: group not in torn)
     judgement = judge(interval, look=LOOK, bad=BAD, unsure=_UNSURE)

@@ -14,8 +14,7 @@ from backlight.audit.examined import Examined, Part
 from backlight.audit.finding import Finding, Shown
 from backlight.audit.health import class_of, group_table, located
 from backlight.audit.kept import Kept
-from backlight.audit.words import pictures
-from backlight.core.errors import counted
+from backlight.audit.words import agreeing, number_of, some_of
 from backlight.core.random import Random
 from backlight.table.statistics import wilson
 
@@ -33,11 +32,9 @@ def check_leaks(examined: Examined) -> Iterator[Finding]:
     torn = sum(1 for group in groups if len({class_of(*located(row, [kept, train])) for row in group.rows} - {""}) > 1)
     sentence = "No picture is in the training data too, exactly or nearly."
     if len(leaked):
-        sentence = f"{len(leaked):,} of {pictures(len(kept))} are in the training data too, exactly or nearly"
+        sentence = f"{some_of(len(leaked), len(kept))} in the training data too, exactly or nearly"
         sentence += (
-            f"; {counted(torn, 'group')} of copies {'has' if torn == 1 else 'have'} other labels there."
-            if torn
-            else "."
+            f"; {number_of(torn, 'group')} of copies {agreeing(torn, 'have')} other labels there." if torn else "."
         )
     yield Finding(
         "leaked_pictures",
@@ -96,14 +93,13 @@ def check_labels_of_parts(examined: Examined) -> Iterator[Finding]:
     new, lost = np.flatnonzero((here > 0) & (there == 0)), np.flatnonzero((here == 0) & (there > 0))
     number = int(here[new].sum())
     interval = wilson(number, len(kept))
-    names = [kept.label_names[one] for one in new]
-    sentence = (
-        f"{number:,} pictures are of {counted(len(new), 'class')} without training pictures: {', '.join(names[:5])}."
-    )
+    names = ", ".join(kept.label_names[one] for one in new[:5])
+    classes = f"{number_of(len(new), 'class')} without training pictures"
+    sentence = f"{number_of(number, 'picture', 'are')} of {classes}: {names}."
     if not len(new):
         sentence = "Every class here has training pictures"
         sentence += (
-            f"; {counted(len(lost), 'class')} of the training {'is' if len(lost) == 1 else 'are'} not tested."
+            f"; {number_of(len(lost), 'class')} of the training {agreeing(len(lost), 'are')} not tested."
             if len(lost)
             else "."
         )

@@ -11,7 +11,8 @@ from backlight.audit.card import CheckCard
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Columns, Finding, Judgement, Shown
 from backlight.audit.kept import PROPERTIES, Kept
-from backlight.core.errors import DataError, counted
+from backlight.audit.words import number_of
+from backlight.core.errors import DataError
 from backlight.core.random import Seed, generator_seed
 from backlight.table.statistics import expected_calibration_error, mcnemar, paired_interval
 
@@ -173,7 +174,7 @@ def _accuracy(found: ModelComparison) -> Finding:
     sentence = (
         f"The second model is right on {one.second:.1%}, the first on {one.first:.1%}: {_points(one)}"
         f"{_chance(one)}. "
-        f"{counted(only['second'], 'picture')} only the second gets right, {only['first']} only the first."
+        f"The second alone gets {number_of(only['second'], 'picture')} right, the first alone {only['first']:,}."
     )
     better = one.p < _LEVEL and one.difference > 0
     return Finding(

@@ -59,6 +59,7 @@ class Unknown:
         """Return the table of detectors: AUROC and false acceptances of each set, threshold."""
         rows = self.detectors.items()
         columns: dict[str, list[Any]] = {"detector": [name for name, _ in rows]}
+        columns["measures"] = [DETECTORS[name].words if name in DETECTORS else name for name, _ in rows]
         for one in self.sets:
             columns[f"AUROC: {one}"] = [found.sets[one].auroc for _, found in rows]
             columns[f"accepted: {one}"] = [found.sets[one].fpr for _, found in rows]
