@@ -14,9 +14,11 @@ from backlight.audit.finding import Finding, Shown, judge, not_judged
 from backlight.audit.kept import Kept
 from backlight.audit.label_errors import estimate_label_noise, find_label_errors
 from backlight.audit.neighbors import find_neighbors
+from backlight.audit.words import number_of
 from backlight.core.errors import counted
 
 _NEIGHBORS, _SHOWN = 10, 24
+_EVEN = 0.5  # of the share of all pictures that are contradicted
 _LEAST = 30  # pictures: of fewer, a fifth says nothing
 _LOOK, _BAD = 0.01, 0.05  # ten benchmarks have 3.3 % on average (Northcutt, Athalye and Mueller 2021)
 
@@ -32,17 +34,26 @@ class _Opinion:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _Suspects:
-    """Rows whose label is probably wrong, the most suspicious first, with the class suggested and both opinions."""
+    """Rows whose label may be wrong, the most suspicious first, with the class suggested and both opinions.
+
+    `agreeing` and `keeping` are the shares of neighbors that have the suggested label, and the given one.
+    """
 
     rows: np.ndarray
     suggested: np.ndarray
     given_probability: np.ndarray
     suggested_probability: np.ndarray
-    disagreeing: np.ndarray
+    agreeing: np.ndarray
+    keeping: np.ndarray
+
+    @property
+    def both(self) -> np.ndarray:
+        """Whether both opinions name the suggested class before the given one: bool `[M]`."""
+        return (self.suggested_probability > self.given_probability) & (self.agreeing > self.keeping)
 
 
 def check_labels(examined: Examined) -> Iterator[Finding]:
-    """Estimate the share of wrong labels, and list the labels that are probably wrong."""
+    """Estimate the share of wrong labels, and list the labels that may be wrong."""
     kept = examined.kept
     opinion = _opinion(examined)
     if opinion is None:
@@ -54,10 +65,15 @@ def check_labels(examined: Examined) -> Iterator[Finding]:
     counts = find_label_errors(probabilities, given, seed=examined.seed)
     contradicted = surest[probabilities[surest].argmax(1) != given[surest]]
     suspects = _suspects(kept, opinion, rows[np.union1d(counts.rows, contradicted)])
+    everywhere = float((probabilities.argmax(1) != given).mean())
+    # Wrong labels are contradicted wherever they stand; a probe's own mistakes grow rarer the surer it is.
+    clear = share >= _EVEN * everywhere
+    judgement = judge(interval, look=_LOOK, bad=_BAD)
     sentence = (
-        f"About {share:.1%} of the labels are wrong: so many does {opinion.of} contradict among the {len(surest):,} "
-        f"pictures that it is surest of. {counted(len(suspects.rows), 'picture')} "
-        f"{'is' if len(suspects.rows) == 1 else 'are'} worth a look; pictures that are hard to tell are flagged too."
+        f"{'About' if clear else 'At most about'} {share:.1%} of the labels are wrong: so many does {opinion.of} "
+        f"contradict among the {len(surest):,} pictures that it is surest of"
+        f"{'' if clear else f', and {everywhere:.0%} of all, so that many of these are its own mistakes'}. "
+        f"{_told(suspects)}"
     )
     if seen := _seen(examined):
         sentence += f" The features have seen these labels ({seen}), so fewer errors are found than there are."
@@ -67,13 +83,15 @@ def check_labels(examined: Examined) -> Iterator[Finding]:
         share,
         interval,
         len(rows),
-        judge(interval, look=_LOOK, bad=_BAD),
+        "look" if judgement == "bad" and not clear else judgement,
         sentence,
         pictures=tuple(_shown(kept, suspects, place) for place in range(min(_SHOWN, len(suspects.rows)))),
-        next="Look at the listed pictures and mend their labels; delete none unseen." if len(suspects.rows) else "",
-        gain=share,
+        next="Look at the suspects, first ones first, and mend the labels that are wrong; delete none unseen."
+        if len(suspects.rows)
+        else "",
+        gain=share if clear else share * share / everywhere,
         tables={
-            "Labels that are probably wrong": _columns(kept, suspects),
+            "Labels that may be wrong": _columns(kept, suspects),
             "Estimates of the share of wrong labels": {
                 "estimate": [
                     f"contradicted by {opinion.of}, surest fifth",
@@ -85,6 +103,16 @@ def check_labels(examined: Examined) -> Iterator[Finding]:
                 "includes": ["wrong labels", "wrong labels, and what is itself mistaken"],
             },
         },
+    )
+
+
+def _told(suspects: _Suspects) -> str:
+    if not len(suspects.rows):
+        return "No picture is suspected."
+    return (
+        f"{number_of(len(suspects.rows), 'picture', 'are')} suspected; on {int(suspects.both.sum()):,} of them the "
+        "neighbors name the same other class, and these come first. Suspects are to be looked at: many are hard "
+        "pictures with right labels."
     )
 
 
@@ -117,16 +145,22 @@ def _seen(examined: Examined) -> str:
 
 
 def _suspects(kept: Kept, opinion: _Opinion, rows: np.ndarray) -> _Suspects:
-    """Sort rows by the mean of both opinions: how improbable the label is, and how many neighbors have another."""
+    """Sort rows by both opinions: how much more probable the other class is, and how many more neighbors have it.
+
+    Where only one of them contradicts a label, the picture is more often hard than its label wrong.
+    """
     found = find_neighbors(kept.features[rows], kept.features, _NEIGHBORS, own=rows)
-    disagreeing = found.share(kept.labels[found.rows] != kept.labels[rows, None])
     own = np.arange(len(rows))
     given = opinion.probabilities[rows, kept.labels[rows]]
     others = opinion.probabilities[rows]
     others[own, kept.labels[rows]] = -1
     suggested = others.argmax(1)
-    order = np.argsort(given - disagreeing, kind="stable")
-    columns = (rows, suggested, given, others[own, suggested], disagreeing)
+    agreeing = found.share(kept.labels[found.rows] == suggested[:, None])
+    keeping = found.share(kept.labels[found.rows] == kept.labels[rows, None])
+    columns = (rows, suggested, given, others[own, suggested], agreeing, keeping)
+    unsorted = _Suspects(*columns)
+    margin = unsorted.suggested_probability - given + agreeing - keeping
+    order = np.lexsort((-margin, ~unsorted.both))
     return _Suspects(*(column[order] for column in columns))
 
 
@@ -135,8 +169,8 @@ def _shown(kept: Kept, suspects: _Suspects, place: int) -> Shown:
     names = kept.label_names
     caption = (
         f"labeled {names[kept.labels[row]]}, looks like {names[suggested]} "
-        f"({suspects.suggested_probability[place]:.0%}); {suspects.disagreeing[place]:.0%} of neighbors are not "
-        f"labeled {names[kept.labels[row]]}"
+        f"({suspects.suggested_probability[place]:.0%}); of its neighbors {suspects.agreeing[place]:.0%} are labeled "
+        f"{names[suggested]}, {suspects.keeping[place]:.0%} {names[kept.labels[row]]}"
     )
     return Shown(kept.ids[row], caption)
 
@@ -150,7 +184,8 @@ def _columns(kept: Kept, suspects: _Suspects) -> dict[str, list[object]]:
         "suggested": [names[other] for other in suspects.suggested],
         "probability_given": [float(one) for one in suspects.given_probability],
         "probability_suggested": [float(one) for one in suspects.suggested_probability],
-        "neighbors_disagreeing": [float(one) for one in suspects.disagreeing],
+        "neighbors_suggested": [float(one) for one in suspects.agreeing],
+        "neighbors_given": [float(one) for one in suspects.keeping],
         "so_confused": [pairs[int(kept.labels[row]), int(other)] for row, other in zip(rows, suspects.suggested)],
     }
 

@@ -35,7 +35,8 @@ def check_property_labels(examined: Examined) -> Iterator[Finding]:
     sentence = (
         f"What a camera or a background decides (brightness, hue, border, size, JPEG quality) predicts the label with "
         f"a balanced accuracy of {value:.1%}, where chance is {chance:.1%}, and all properties with "
-        f"{everything.mean():.1%}" + (": a shortcut is possible." if seen else ".")
+        f"{everything.mean():.1%}"
+        + (": a shortcut is possible, unless the classes differ in these by nature." if seen else ".")
     )
     order = np.argsort(-recalls, kind="stable")
     table = {
