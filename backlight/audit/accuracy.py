@@ -13,8 +13,9 @@ from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Shown, judge
 from backlight.audit.kept import Kept
 from backlight.audit.neighbors import find_neighbors
+from backlight.audit.paired import values_of
 from backlight.audit.probe import fit_probe
-from backlight.audit.words import pictures
+from backlight.audit.words import number_of, pictures, some_of
 from backlight.evaluate.confusion import Confusion
 from backlight.evaluate.metrics import most_confused, per_class, rank_of
 from backlight.page.charts import bar_chart, interval_chart
@@ -31,16 +32,26 @@ def check_accuracy(examined: Examined) -> Iterator[Finding]:
     count, right = len(kept), int(kept.right.sum())
     interval = wilson(right, count)
     common, share = _commonest(kept)
-    words = f"{right:,} of {pictures(count)} are right ({percent(right / count)})"
+    words = f"{some_of(right, count)} right ({percent(right / count)})"
     worse = interval[1] < share
     judged = "not judged" if count < _FEW else "bad" if worse else "look" if interval[0] <= share else "good"
     against = f"; always saying {common} would be right in {percent(share)}."
-    yield Finding("accuracy", "accuracy", right / count, interval, count, judged, words + against)  # type: ignore[arg-type]
+    yield Finding(
+        "accuracy",
+        "accuracy",
+        right / count,
+        interval,
+        count,
+        judged,  # type: ignore[arg-type]
+        words + against,
+        per_picture=values_of(kept.ids, kept.right),
+    )
     undefined = int((~kept.defined).sum())
     if undefined:
         yield _undefined(kept, undefined)
     if len(kept.label_names) > _TOP:
-        among = int((rank_of(kept.logits, kept.labels) < _TOP).sum())
+        is_among = rank_of(kept.logits, kept.labels) < _TOP
+        among = int(is_among.sum())
         sentence = f"The right class is among the five likeliest of {among:,} of {pictures(count)}."
         yield Finding(
             "top5",
@@ -50,6 +61,7 @@ def check_accuracy(examined: Examined) -> Iterator[Finding]:
             count,
             "not judged" if count < _FEW else "good",
             sentence,
+            per_picture=values_of(kept.ids, is_among),
         )
 
 
@@ -223,7 +235,7 @@ def check_confusions(examined: Examined) -> Iterator[Finding]:
         interval,
         total,
         judged,
-        f"{sentence}, of {wrong:,} mistakes.",
+        f"{sentence}, of {number_of(wrong, 'mistake')}.",
         tuple(shown),
         "Look whether the two can be told apart on these pictures; mend labels or collect both."
         if judged != "good"
@@ -252,7 +264,7 @@ def taken(kept: Kept, row: int) -> str:
 
 _NEEDS = frozenset({"labels"})
 CARDS = (
-    CheckCard("accuracy", "accuracy", check_accuracy, needs=_NEEDS),
+    CheckCard("accuracy", "accuracy", check_accuracy, needs=_NEEDS, paired=True),
     CheckCard(
         "gain_over_baseline",
         "accuracy",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import numpy as np
 
 from backlight.audit.card import CheckCard
 from backlight.audit.commands import CommandWords
-from backlight.audit.examined import Depth, Examined
+from backlight.audit.examined import Depth, Examined, Part
 from backlight.audit.finding import Finding, NotChecked
 from backlight.audit.kept import HEALTH, PROPERTIES
+from backlight.audit.paired import PairedFinding, compare_findings, paired_finding
 from backlight.audit.passing import look_once
-from backlight.audit.registry import depth_of
+from backlight.audit.registry import CHECKS, depth_of
 from backlight.audit.running import Checked, run_checks
+from backlight.audit.two_models import SECTION
 from backlight.audit.verdict import Light, lights, next_steps
 from backlight.classifier import Classifier
 from backlight.core.display import Displayed
@@ -47,6 +49,7 @@ class Audit(Displayed):
     checked: Checked
     pass_seconds: float
     check_seconds: float
+    paired: tuple[PairedFinding, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -153,7 +156,8 @@ def audit(
     """Find out what can be trusted about a classifier and its data: one look at every picture, then every check.
 
     `train` is the data that the model was trained on, `against` data of the field without labels or with them; a
-    `second` model looks at the same pictures and is compared with the first. The passes are kept in `folder`, and read
+    `second` model looks at the same pictures, goes through the checks whose numbers pictures add to, and is compared
+    with the first picture by picture. The passes are kept in `folder`, and read
     back by the next audit of the same model and pictures. `depth` is "quick" (the pass alone), "normal" or "deep" (more
     passes); `checks` are all of `CHECKS` if left out. `seen_labels` says how it is known that the model was trained on
     these very labels, empty where nothing says so; `groups` are values by id, by name: slices beside those that are
@@ -170,20 +174,52 @@ def audit(
     True
     """
     depth, start = depth_of(depth), time.perf_counter()
-    parts = [
-        None
-        if one is None
-        else look_once(classifier, one, batch_size=batch_size, folder=folder, engine=engine, progress=progress)
-        for one in (data, train, against)
-    ]
-    other = None
-    if second is not None:
-        other = look_once(second, data, batch_size=batch_size, folder=folder, engine=engine, progress=progress).kept
+
+    def look(at: Classifier, one: Dataset | None) -> Part | None:
+        if one is None:
+            return None
+        return look_once(at, one, batch_size=batch_size, folder=folder, engine=engine, progress=progress)
+
+    part, known, field = (look(classifier, one) for one in (data, train, against))
+    other, other_known = (None, None) if second is None else (look(second, data), look(second, train))
     looked = time.perf_counter()
-    part, known, field = parts
     assert part is not None
     examined = Examined(
-        part, classifier, known, field, seed, depth, progress, folder, seen_labels, groups or {}, other, words
+        part,
+        classifier,
+        known,
+        field,
+        seed,
+        depth,
+        progress,
+        folder,
+        seen_labels,
+        groups or {},
+        None if other is None else other.kept,
+        words,
+        other is not None,
     )
-    checked = run_checks(examined, checks)
-    return Audit(examined, checked, looked - start, time.perf_counter() - looked)
+    cards = list(CHECKS.values() if checks is None else checks)
+    checked = run_checks(examined, cards)
+    paired: tuple[PairedFinding, ...] = ()
+    if other is not None:
+        beside = replace(
+            examined, part=other, classifier=second, train_part=other_known, against_part=None, second=None
+        )
+        checked, paired = _compared(checked, beside, cards)
+    return Audit(examined, checked, looked - start, time.perf_counter() - looked, paired)
+
+
+def _compared(
+    checked: Checked, second: Examined, cards: Sequence[CheckCard]
+) -> tuple[Checked, tuple[PairedFinding, ...]]:
+    """Run the checks whose numbers pictures add to on a second model, and add what the comparison comes to."""
+    others = run_checks(second, [card for card in cards if card.paired])
+    paired = tuple(compare_findings(checked.findings, others.findings))
+    if not paired:
+        return checked, paired
+    findings = list(checked.findings)
+    place = next((row + 1 for row, one in enumerate(findings) if one.name == "second_model_accuracy"), len(findings))
+    findings.insert(place, paired_finding(paired, SECTION))
+    seconds = {**checked.seconds, "second model": sum(others.seconds.values())}
+    return replace(checked, findings=tuple(findings), seconds=seconds), paired

@@ -18,6 +18,7 @@ from backlight.audit.commands import DATA, MODEL
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, judge, not_judged
 from backlight.audit.kept import Kept
+from backlight.audit.paired import values_of
 from backlight.core.errors import counted
 from backlight.evaluate.calibration import TEMPERATURES
 from backlight.page.charts import Line, line_chart
@@ -71,7 +72,16 @@ def _error_finding(
         command=examined.command("calibrate", MODEL, DATA) if mends and judgement != "good" else "",
         tables={"Calibration": calibration_columns({"as it is": found})},
         charts={"Confidence and accuracy, in bins of equally many pictures": reliability_chart(kept)},
+        per_picture=values_of(kept.ids, np.stack([kept.confidence, kept.right], 1), _error_by_mass),
+        larger_is_better=False,
     )
+
+
+def _error_by_mass(values: np.ndarray) -> float:
+    """Compute the calibration error of confidence and whether it was right, `[N,2]`, in bins of equal mass."""
+    places = mass_bins(values[:, 0])
+    gaps = np.bincount(places, weights=values[:, 0] - values[:, 1])
+    return float(np.abs(gaps).sum() / len(values))
 
 
 def _helps(compared: CalibratorComparison, name: str) -> bool:
@@ -183,5 +193,6 @@ CARDS = (
         check_calibration,
         needs=frozenset({"labels"}),
         reference="Guo, Pleiss, Sun and Weinberger, 2017, arXiv:1706.04599",
+        paired=True,
     ),
 )

@@ -29,7 +29,8 @@ class CheckCard:
     """One check: its section (a key of `SECTIONS`), the least depth that runs it, what it needs, its reference.
 
     `needs` are keys of `NEEDS`; where one is absent the check is listed as not checked, with the reason. `avoid` says
-    when not to rely on it.
+    when not to rely on it. `paired` says that its findings hold what each picture adds (`Finding.per_picture`): a
+    second model goes through it too, and is compared by it.
 
     >>> CheckCard("dark", "health", lambda examined: []).depth
     'quick'
@@ -42,6 +43,7 @@ class CheckCard:
     needs: frozenset[str] = frozenset()
     reference: str = ""
     avoid: str = ""
+    paired: bool = False
 
 
 @dataclass(frozen=True)

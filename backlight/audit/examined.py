@@ -59,7 +59,8 @@ class Examined:
     Further passes over pictures (`dataset()`) are for checks of depth normal and deep; `folder` is where they may
     keep blocks, None where nothing is kept. `seen_labels` says how it is known that the model was trained on these very
     labels, empty where nothing says so; `groups` are values by picture, by name, such as the columns of a list; `words`
-    are how a command line names what is examined, None where it cannot.
+    are how a command line names what is examined, None where it cannot; `compared` says that another model goes through
+    the same checks, so that what each picture adds is worth the time that it takes.
 
     >>> import numpy as np
     >>> examined = Examined.of(Kept.of(np.eye(3), labels=[0, 1, 2]))
@@ -79,6 +80,7 @@ class Examined:
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     second: Kept | None = None
     words: CommandWords | None = None
+    compared: bool = False
 
     @classmethod
     def of(

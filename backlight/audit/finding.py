@@ -11,6 +11,7 @@ from markupsafe import Markup
 from torch import Tensor
 
 from backlight.core.errors import InputError
+from backlight.gate.paired import PerPicture
 
 Judgement = Literal["good", "look", "bad", "not judged"]
 JUDGEMENTS: tuple[Judgement, ...] = ("good", "look", "bad", "not judged")
@@ -45,7 +46,8 @@ class Finding:
     to do about it, `command` a line for a shell that does it, and `gain` what that may bring: the share of pictures
     that it may mend. `pictures` are those behind it, most telling first; `images` are pictures `[C,H,W]` in [0,1] that
     were made, by caption; `tables` and `charts` (SVG of `backlight.page.charts`) are by title. `name` is what a gate
-    calls it.
+    calls it. `per_picture` is what each picture adds to the number, where it is one of pictures: by it two models are
+    compared, and `larger_is_better` says which way is.
 
     Raises InputError for a judgement or an interval that is none.
 
@@ -69,6 +71,8 @@ class Finding:
     tables: Mapping[str, Columns] = field(default_factory=dict, repr=False)
     charts: Mapping[str, Markup] = field(default_factory=dict, repr=False)
     images: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    per_picture: PerPicture | None = field(default=None, repr=False)
+    larger_is_better: bool = True
 
     def __post_init__(self) -> None:
         if self.judgement not in JUDGEMENTS:

@@ -14,6 +14,8 @@ from backlight.audit.finding import Finding, Shown, Source, judge
 from backlight.audit.influence import last_layer_influence
 from backlight.audit.kept import Kept
 from backlight.audit.neighbors import find_neighbors
+from backlight.audit.paired import values_of
+from backlight.audit.words import some_of, with_article
 from backlight.core.errors import LayerError
 from backlight.explain import explain
 from backlight.table.statistics import wilson
@@ -32,7 +34,7 @@ def check_gravest(examined: Examined) -> Iterator[Finding]:
     rows = np.flatnonzero(wrong)
     gravest = rows[np.argsort(-kept.confidence[rows], kind="stable")[:_SHOWN]]
     interval = wilson(sure, len(kept))
-    sentence = f"{sure:,} of {len(kept):,} pictures are wrong with a confidence of at least {_SURE:.0%}"
+    sentence = f"{some_of(sure, len(kept))} wrong with a confidence of at least {_SURE:.0%}"
     sentence += f"; the gravest is {_words(kept, int(gravest[0]))}." if len(gravest) else ": none is wrong at all."
     yield Finding(
         "confident_mistakes",
@@ -45,12 +47,14 @@ def check_gravest(examined: Examined) -> Iterator[Finding]:
         pictures=tuple(_shown(examined, gravest)),
         next=_NEXT if sure else "",
         gain=sure / len(kept),
+        per_picture=values_of(kept.ids, wrong & (kept.confidence >= _SURE)),
+        larger_is_better=False,
     )
 
 
 def _words(kept: Kept, row: int) -> str:
     given, taken = kept.label_names[kept.labels[row]], kept.label_names[kept.predictions[row]]
-    return f"a {given} taken for a {taken} ({kept.confidence[row]:.0%})"
+    return f"{with_article(given)} taken for {with_article(taken)} ({kept.confidence[row]:.0%})"
 
 
 def _shown(examined: Examined, rows: np.ndarray) -> Iterator[Shown]:
@@ -118,7 +122,7 @@ def _teachers(examined: Examined, row: int) -> list[tuple[str, str, Source]]:
     )
     names = known.label_names
     return [
-        (known.ids[usable[one]], f"taught this answer: a {names[known.labels[usable[one]]]}", source)
+        (known.ids[usable[one]], f"taught this answer: {with_article(names[known.labels[usable[one]]])}", source)
         for one, amount in zip(found.helpful[0], found.helped[0])
         if one >= 0 and amount > 0
     ]
@@ -132,5 +136,6 @@ CARDS = (
         depth="normal",
         needs=frozenset({"labels"}),
         reference="Pruthi, Liu, Kale and Sundararajan, 2020, arXiv:2002.08484",
+        paired=True,
     ),
 )

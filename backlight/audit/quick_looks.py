@@ -14,8 +14,10 @@ from backlight.audit.card import CheckCard
 from backlight.audit.commands import DATA, MODEL, PART
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, Shown, judge
+from backlight.audit.paired import values_of
 from backlight.audit.shift import choose_rows
-from backlight.corrupt import CorruptionRequest, evaluate_corruptions
+from backlight.audit.words import pictures
+from backlight.corrupt import CorruptionRequest, CorruptionStudy, evaluate_corruptions
 from backlight.page.charts import Line, line_chart
 
 _KINDS, _SEVERITY = "gaussian_noise,defocus_blur,contrast,jpeg", 3
@@ -35,7 +37,7 @@ def check_corruptions(examined: Examined) -> Iterator[Finding]:
     drop = (study.clean_accuracy - high, study.clean_accuracy - low)
     worst = min(study.kinds.values(), key=lambda one: one.mean)
     sentence = (
-        f"Quick look at {len(study.kinds)} of 19 kinds, at severity {_SEVERITY}, on {len(rows)} pictures: "
+        f"Quick look at {len(study.kinds)} of 19 kinds, at severity {_SEVERITY}, on {pictures(len(rows))}: "
         f"{study.mean_accuracy:.1%} are right instead of {study.clean_accuracy:.1%}; {worst.name} is worst, "
         f"with {worst.mean:.1%}."
     )
@@ -57,6 +59,7 @@ def check_corruptions(examined: Examined) -> Iterator[Finding]:
         next="Look at all kinds and severities.",
         command=examined.command("corruptions", MODEL, DATA, PART, "--stability"),
         tables={"Corruptions": table},
+        per_picture=values_of(study.table.ids, np.mean([study.right(name).mean(1) for name in study.kinds], axis=0)),
     )
     shifts = study.stability
     if shifts:
@@ -76,7 +79,15 @@ def check_corruptions(examined: Examined) -> Iterator[Finding]:
                     "changed answers": [one.flip_share for one in shifts.values()],
                 }
             },
+            per_picture=values_of(study.table.ids, _flips(study, name)),
+            larger_is_better=False,
         )
+
+
+def _flips(study: CorruptionStudy, name: str) -> np.ndarray:
+    """Return how often a small shift changes the answer on each picture, float64 `[N]`."""
+    changed = study.table[f"stability.{name}.prediction"] != study.table["prediction"][:, None]
+    return np.asarray(changed.mean(1), dtype=np.float64)
 
 
 def check_adversarial(examined: Examined) -> Iterator[Finding]:
@@ -99,7 +110,7 @@ def check_adversarial(examined: Examined) -> Iterator[Finding]:
     words = "for most there is none"
     if math.isfinite(median):
         words = f"the median is {median:.3g} in l2, about {levels * median:.1f} of 255 levels per value"
-    sentence = f"Quick look for the smallest change that fools, on {len(rows)} pictures: {words}; " + (
+    sentence = f"Quick look for the smallest change that fools, on {pictures(len(rows))}: {words}; " + (
         f"signs of trouble: {'; '.join(one.found for one in doubts)}." if doubts else "no sign of masked gradients."
     )
     right = np.sort(far[far > 0])
@@ -128,7 +139,13 @@ def check_adversarial(examined: Examined) -> Iterator[Finding]:
             "Doubts": {"what": [one.name for one in doubts], "remedy": [one.remedy for one in doubts]},
         },
         charts={"Accuracy over eps in l2": curve},
+        # What is not fooled at all lies beyond every size that is shown: a finite number that a median can be of.
+        per_picture=values_of(list(found.smallest or {}), np.minimum(far, 2 * max(sizes)), _median),
     )
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values))
 
 
 def _median_interval(ordered: np.ndarray) -> tuple[float, float] | None:
@@ -150,6 +167,7 @@ CARDS = (
         needs=_LABELED,
         reference="Hendrycks and Dietterich, 2019, arXiv:1903.12261",
         avoid="as the mean corruption error: few kinds, one severity, few pictures",
+        paired=True,
     ),
     CheckCard(
         "smallest_change",
@@ -159,5 +177,6 @@ CARDS = (
         needs=_LABELED | {"gradients"},
         reference="Rony et al., 2019, arXiv:1811.09600",
         avoid="as a measure of robustness: one attack, few pictures",
+        paired=True,
     ),
 )

@@ -12,6 +12,7 @@ from backlight.audit.conformal import ConformalSets, conformal_sets, coverage_ba
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Shown, judge, not_judged
 from backlight.audit.kept import Kept
+from backlight.audit.paired import values_of
 from backlight.audit.probe import stratified_folds
 from backlight.core.errors import counted
 
@@ -96,6 +97,7 @@ def _coverage_finding(tried: list[_Tried], shown: Kept) -> Finding:
             },
             "Coverage by size of the set": _by_size(tried),
         },
+        per_picture=values_of(shown.ids, smallest.covered),
     )
 
 
@@ -137,6 +139,8 @@ def _size_finding(one: _Tried, shown: Kept) -> Finding:
         pictures=tuple(Shown(shown.ids[row], _caption(shown, one.sets, int(row))) for row in largest),
         unit="number",
         tables={"Sets by class": _by_class(one, shown)},
+        per_picture=values_of(shown.ids, sizes),
+        larger_is_better=False,
     )
 
 
@@ -166,5 +170,6 @@ CARDS = (
         check_sets,
         needs=frozenset({"labels"}),
         reference="Angelopoulos and Bates, 2021, arXiv:2107.07511",
+        paired=True,
     ),
 )

@@ -13,10 +13,12 @@ from backlight.audit.card import CheckCard
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, judge
 from backlight.audit.frames import FRAME, blur_frame, keep_frame, set_around
+from backlight.audit.paired import values_of
 from backlight.audit.proxies import shuffle_patches
 from backlight.audit.shift import choose_rows
 from backlight.audit.told import Contest, Told, contests, told_by
 from backlight.core.random import Random
+from backlight.gate.paired import PerPicture
 from backlight.table.statistics import paired_interval, wilson
 
 _PICTURES = {"quick": 200, "normal": 400, "deep": 1000}
@@ -38,7 +40,7 @@ def check_frame(examined: Examined) -> Iterator[Finding]:
     yield _contest_finding(*contest, names, looked)
     yield _frame_finding(told, names, looked, won)
     yield _blurred_finding(looked, won)
-    yield _tiles_finding(looked.labels, looked.said)
+    yield _tiles_finding(looked)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +49,7 @@ class _Looks:
 
     labels: np.ndarray
     frames: np.ndarray
+    ids: list[str]
     said: dict[str, np.ndarray]
     examples: dict[str, Tensor]
 
@@ -57,6 +60,7 @@ def _looks(examined: Examined, rows: np.ndarray) -> _Looks:
     examples: dict[str, Tensor] = {}
     labels: list[Tensor] = []
     frames: list[Tensor] = []
+    ids: list[str] = []
     for batch in data.batches(32):
         random = Random((examined.seed, "tiles"), batch.ids)
         views = {
@@ -67,6 +71,7 @@ def _looks(examined: Examined, rows: np.ndarray) -> _Looks:
             "tiles shuffled": shuffle_patches(batch.images, random, _TILES),
         }
         labels.append(batch.labels)
+        ids += batch.ids
         frames.append(batch.labels.roll(1, 0))
         for name, view in views.items():
             with torch.no_grad():
@@ -74,7 +79,7 @@ def _looks(examined: Examined, rows: np.ndarray) -> _Looks:
             parts.setdefault(name, []).append(logits.argmax(1))
             examples.setdefault(name, view[0].cpu())
     said = {name: torch.cat(one).numpy() for name, one in parts.items()}
-    return _Looks(torch.cat(labels).numpy(), torch.cat(frames).numpy(), said, examples)
+    return _Looks(torch.cat(labels).numpy(), torch.cat(frames).numpy(), ids, said, examples)
 
 
 def _contest_finding(overall: Contest, by_class: list[Contest], names: tuple[str, ...], looked: _Looks) -> Finding:
@@ -106,7 +111,17 @@ def _contest_finding(overall: Contest, by_class: list[Contest], names: tuple[str
         next="Look for marks in the frame, and cut or cover them before training again." if judgement == "bad" else "",
         tables={"What decides, the frame or the middle": _contest_table(overall, by_class, names)},
         images=looked.examples,
+        per_picture=_followed(looked),
+        larger_is_better=False,
     )
+
+
+def _followed(looked: _Looks) -> PerPicture:
+    """Return 1 for each picture whose answer follows the frame, -1 where it follows the middle, 0 else."""
+    apart = looked.frames != looked.labels
+    said = looked.said[_AROUND]
+    followed = (said == looked.frames).astype(float) - (said == looked.labels)
+    return values_of(np.array(looked.ids)[apart], followed[apart])
 
 
 def _contest_table(overall: Contest, by_class: list[Contest], names: tuple[str, ...]) -> dict[str, list[object]]:
@@ -166,7 +181,8 @@ def _blurred_finding(looked: _Looks, won: bool) -> Finding:
     return Finding("frame_blurred", "shortcuts", drop, interval, count, judgement, sentence + tail)
 
 
-def _tiles_finding(labels: np.ndarray, said: dict[str, np.ndarray]) -> Finding:
+def _tiles_finding(looked: _Looks) -> Finding:
+    labels, said = looked.labels, looked.said
     before, after = said["whole"] == labels, said["tiles shuffled"] == labels
     chance = np.bincount(labels).max() / len(labels)
     low, high = wilson(int(after.sum()), len(after))
@@ -189,5 +205,6 @@ CARDS = (
         needs=frozenset({"pictures", "labels"}),
         reference="Xiao et al., 2021, arXiv:2006.09994; Geirhos et al., 2020, arXiv:2004.07780",
         avoid="things that fill the whole picture",
+        paired=True,
     ),
 )

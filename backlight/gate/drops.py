@@ -68,7 +68,7 @@ def compare_readings(
     if now.value is None or before.value is None:
         return None
     ours, theirs = (per_picture(*one) for one in ((result, key, now.value), (baseline, key, before.value)))
-    paired = _paired(ours, theirs, write_key(key), falls) if ours is not None and theirs is not None else None
+    paired = compare_paired(ours, theirs, write_key(key), falls) if ours is not None and theirs is not None else None
     return paired or _by_counts(now, before, falls) or _by_intervals(now, before)
 
 
@@ -114,7 +114,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
-def _paired(now: PerPicture, before: PerPicture, name: str, falls: bool) -> Change | None:
+def compare_paired(now: PerPicture, before: PerPicture, name: str, falls: bool = True) -> Change | None:
+    """Compare a number picture by picture, over the pictures that both have; None where they have none in common.
+
+    Shares go through McNemar's exact test, other numbers through a paired bootstrap that is keyed by `name`.
+
+    >>> ids = np.arange(20)
+    >>> compare_paired(PerPicture(ids, np.ones(20)), PerPicture(ids, np.zeros(20)), "accuracy").difference
+    1.0
+    """
     _, ours, theirs = np.intersect1d(now.ids, before.ids, assume_unique=True, return_indices=True)
     if not len(ours):
         return None
