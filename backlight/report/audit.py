@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,6 +13,7 @@ from markupsafe import Markup
 from backlight.audit.auditing import Audit
 from backlight.audit.card import SECTIONS
 from backlight.audit.finding import Columns, Finding, NotChecked, Shown, Source
+from backlight.audit.paired import PairedFinding
 from backlight.audit.verdict import Light, counts
 from backlight.data.dataset import Dataset
 from backlight.images import to_floats, to_picture
@@ -49,7 +51,7 @@ class AuditFacts:
 
 @dataclass(frozen=True)
 class ShownTable:
-    """One table of a card: its title, its columns, its first rows as text, and how many more there are.
+    """One table of a card: its title, its columns, its first rows as text, how many more there are, which are numbers.
 
     >>> ShownTable.of("Classes", {"class": ["cat"], "accuracy": [0.5]}).rows
     (('cat', '0.5'),)
@@ -59,6 +61,7 @@ class ShownTable:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left: int
+    numeric: tuple[bool, ...] = ()
 
     @classmethod
     def of(cls, title: str, columns: Columns) -> ShownTable:
@@ -66,7 +69,8 @@ class ShownTable:
         values = [list(column) for column in columns.values()]
         count = len(values[0]) if values else 0
         rows = tuple(tuple(_cell(column[row]) for column in values) for row in range(min(count, _ROWS)))
-        return cls(title, tuple(columns), rows, max(0, count - _ROWS))
+        numeric = tuple(all(one is None or isinstance(one, int | float) for one in column) for column in values)
+        return cls(title, tuple(columns), rows, max(0, count - _ROWS), numeric)
 
 
 def audit_sections(found: Audit, about: AuditFacts) -> list[Section]:
@@ -118,7 +122,7 @@ def _light(light: Light) -> dict[str, Any]:
     return {
         "name": light.name.capitalize(),
         "judgement": light.judgement,
-        "sentence": light.why if first is None else first.sentence,
+        "sentence": light.why if first is None else first_sentence(first.sentence),
         "anchor": "" if first is None else f"finding-{first.name}",
         "title": "" if first is None else title_of(first.name).lower(),
         "value": "" if first is None else value_text(first),
@@ -153,24 +157,50 @@ def _section(
 ) -> Section:
     facts = {
         "asks": asks,
-        "cards": [_card(one, gallery) for one in own],
+        "cards": [_card(one, gallery, gallery.paired.get(one.name)) for one in own],
         "absent": [(title_of(one.name), one.why) for one in absent],
         "signs": SIGNS,
     }
     return Section(name, title, fill("audit_section.html", facts))
 
 
-def _card(found: Finding, gallery: _Gallery) -> dict[str, Any]:
+def _second(other: PairedFinding) -> str:
+    """Write what a second model makes of a finding: its number, the difference with its interval, and a word."""
+    low, high = (_signed(end, other.unit) for end in other.interval)
+    apart = f"{_signed(other.difference, other.unit)} ({low} to {high})"
+    return f"{_number(other.first, other.unit)} and {_number(other.second, other.unit)}, {apart}: {other.word}"
+
+
+def _signed(value: float, unit: str) -> str:
+    if unit == "share":
+        return f"{100 * value:+.1f} points".replace("-", "−")
+    return f"{'+' if value >= 0 else '−'}{number(abs(value))}"
+
+
+def _card(found: Finding, gallery: _Gallery, other: PairedFinding | None) -> dict[str, Any]:
     return {
         "finding": found,
         "title": title_of(found.name),
         "value": value_text(found),
         "interval": interval_text(found),
+        "second": "" if other is None else _second(other),
         "groups": gallery.groups(found.pictures),
         "images": gallery.made(found),
         "charts": list(found.charts.items()),
         "tables": [ShownTable.of(title, columns) for title, columns in found.tables.items()],
     }
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of several: what a light says, and its card says all.
+
+    A short word or a letter before the full stop is an abbreviation.
+
+    >>> first_sentence("A St. Bernard is right least often. Look at it.")
+    'A St. Bernard is right least often.'
+    """
+    end = re.search(r"(?:[^\W\d_]{3}|[\d%)])\.(?=\s+[A-Z])", text)
+    return text if end is None else text[: end.end()]
 
 
 def title_of(name: str) -> str:
@@ -219,6 +249,7 @@ class _Gallery:
 
     thumbnails: Mapping[tuple[Source, str], Thumbnail]
     datasets: Mapping[Source, Dataset]
+    paired: Mapping[str, PairedFinding] = field(default_factory=dict)
 
     @classmethod
     def of(cls, found: Audit, wanted: bool) -> _Gallery:
@@ -233,7 +264,7 @@ class _Gallery:
             ids = [one.id for one in shown if one.source == source]
             read = read_thumbnails(data, ids, anchor=f"picture-{source}", most=_MOST_PICTURES, most_bytes=_MOST_BYTES)
             embedded |= {(source, one): thumbnail for one, thumbnail in read.items()}
-        return cls(embedded, datasets)
+        return cls(embedded, datasets, {one.name: one for one in found.paired})
 
     @property
     def stores(self) -> list[Thumbnail]:
