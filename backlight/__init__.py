@@ -13,6 +13,12 @@ from backlight.core.faces import lazy_names
 if TYPE_CHECKING:
     from backlight.attack import attack as attack
     from backlight.attack import evaluate_robustness as evaluate_robustness
+    from backlight.audit import audit as audit
+    from backlight.audit import conformal_sets as conformal_sets
+    from backlight.audit import detect_unknown as detect_unknown
+    from backlight.audit import estimate_accuracy as estimate_accuracy
+    from backlight.audit import find_label_errors as find_label_errors
+    from backlight.audit import find_near_duplicates as find_near_duplicates
     from backlight.classifier import Classifier as Classifier
     from backlight.core.allocator import keep_memory as keep_memory
     from backlight.core.errors import BacklightError as BacklightError
@@ -45,15 +51,21 @@ _HOMES = {
     "Resize": "backlight.images",
     "Table": "backlight.table",
     "attack": "backlight.attack",
+    "audit": "backlight.audit",
     "calibrate": "backlight.evaluate",
     "class_image": "backlight.visualize",
+    "conformal_sets": "backlight.audit",
     "denoise": "backlight.denoise",
+    "detect_unknown": "backlight.audit",
     "dream": "backlight.visualize",
+    "estimate_accuracy": "backlight.audit",
     "evaluate": "backlight.evaluate",
     "evaluate_robustness": "backlight.attack",
     "explain": "backlight.explain",
     "explain_data": "backlight.explain",
     "feature_image": "backlight.visualize",
+    "find_label_errors": "backlight.audit",
+    "find_near_duplicates": "backlight.audit",
     "fit": "backlight.train",
     "fooling_image": "backlight.visualize",
     "invert": "backlight.visualize",

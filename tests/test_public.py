@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import backlight
+from backlight.data import Dataset
 
 
 def exported() -> dict[str, object]:
@@ -62,4 +63,15 @@ def test_a_newcomer_finds_the_verbs() -> None:
     assert torch.equal(maps["saliency"].attributions, same["saliency"].attributions)
     assert backlight.attack(classifier, images, method="fgsm").images.shape == images.shape
     assert {"explain", "attack", "evaluate", "fit", "predict", "report", "class_image"} <= set(backlight.__all__)
+    assert backlight.audit(classifier, Dataset.of(images), depth="quick").findings
     assert set(backlight.__all__) <= set(dir(backlight))
+
+
+def test_analyses_of_the_audit_stand_alone_with_their_sources() -> None:
+    names = ("conformal_sets", "detect_unknown", "estimate_accuracy", "find_label_errors", "find_near_duplicates")
+    assert {"audit", *names} <= set(backlight.__all__)
+    for name in names:
+        told = inspect.getdoc(getattr(backlight, name)) or ""
+        assert "arXiv:" in told, name
+        assert "Raises InputError" in told, name
+        assert ">>>" in told, name
