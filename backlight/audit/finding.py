@@ -11,7 +11,7 @@ from markupsafe import Markup
 from torch import Tensor
 
 from backlight.core.errors import InputError
-from backlight.gate.paired import PerPicture
+from backlight.table.paired import PerPicture
 
 Judgement = Literal["good", "look", "bad", "not judged"]
 JUDGEMENTS: tuple[Judgement, ...] = ("good", "look", "bad", "not judged")

@@ -9,8 +9,7 @@ import numpy as np
 
 from backlight.audit.finding import Columns, Finding, Judgement, Unit
 from backlight.audit.words import number_of
-from backlight.gate.drops import compare_paired
-from backlight.gate.paired import PerPicture
+from backlight.table.paired import PerPicture, compare_paired
 
 _LEVEL = 0.05
 WORDS = ("better", "worse", "no difference shown")

@@ -18,7 +18,7 @@ from backlight.audit.proxies import shuffle_patches
 from backlight.audit.shift import choose_rows
 from backlight.audit.told import Contest, Told, contests, told_by
 from backlight.core.random import Random
-from backlight.gate.paired import PerPicture
+from backlight.table.paired import PerPicture
 from backlight.table.statistics import paired_interval, wilson
 
 _PICTURES = {"quick": 200, "normal": 400, "deep": 1000}

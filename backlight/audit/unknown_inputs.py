@@ -25,8 +25,8 @@ from backlight.audit.shift import choose_rows
 from backlight.audit.unknown import CAVEAT, Unknown, detect_unknown, score_activations
 from backlight.core.random import Random
 from backlight.data.dataset import Dataset
-from backlight.gate.paired import PerPicture
 from backlight.page.charts import interval_chart
+from backlight.table.paired import PerPicture
 
 _FITTED, _JUDGED, _SHOWN = 5000, 2000, 12
 _PICTURES = {"quick": 100, "normal": 300, "deep": 500}

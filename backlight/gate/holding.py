@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from backlight.core.errors import UsageError, counted
-from backlight.gate.drops import Change, compare_readings
+from backlight.gate.drops import compare_readings
 from backlight.gate.gates import AGAINST_BASELINE, Gate
 from backlight.gate.keys import Key, write_key
 from backlight.gate.measure import NOT_JUDGED, Reading, measure
 from backlight.gate.result import Result
 from backlight.gate.words import amount, beside, points, readable
+from backlight.table.paired import Change
 from backlight.table.statistics import Z
 
 _ROUNDING = 1e-12  # of means that are computed in another order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,27 +12,15 @@ from backlight.core.errors import DataError, FileError
 from backlight.gate.keys import Key
 from backlight.gate.result import Result
 from backlight.table import Table
+from backlight.table.paired import PerPicture, mean
 from backlight.table.statistics import expected_calibration_error
 
 _CLOSE = 1e-5  # tables hold 32 bits of what documents hold in 64
 
 
-def mean(values: np.ndarray) -> float:
-    """Return the mean of what each picture adds."""
-    return float(values.mean())
-
-
 def calibration_error(values: np.ndarray) -> float:
     """Return the calibration error of pictures' confidence and whether they were right, `[N, 2]`."""
     return expected_calibration_error(values[:, 0], values[:, 1])
-
-
-class PerPicture(NamedTuple):
-    """The ids of the pictures that a number rests on `[N]`, what each adds to it `[N, ...]`, and what it is of them."""
-
-    ids: np.ndarray
-    values: np.ndarray
-    statistic: Callable[[np.ndarray], float] = mean
 
 
 def per_picture(result: Result, key: Key, value: float) -> PerPicture | None:
