@@ -63,7 +63,7 @@ def test_a_newcomer_finds_the_verbs() -> None:
     assert torch.equal(maps["saliency"].attributions, same["saliency"].attributions)
     assert backlight.attack(classifier, images, method="fgsm").images.shape == images.shape
     assert {"explain", "attack", "evaluate", "fit", "predict", "report", "class_image"} <= set(backlight.__all__)
-    assert backlight.audit(classifier, Dataset.of(images), depth="quick").findings
+    assert backlight.audit(classifier, Dataset.of((images * 255).byte()), depth="quick").findings
     assert set(backlight.__all__) <= set(dir(backlight))
 
 

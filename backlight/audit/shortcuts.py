@@ -16,7 +16,7 @@ from backlight.audit.frames import FRAME, blur_frame, keep_frame, set_around
 from backlight.audit.paired import values_of
 from backlight.audit.proxies import shuffle_patches
 from backlight.audit.shift import choose_rows
-from backlight.audit.told import Contest, Told, contests, told_by
+from backlight.audit.told import Contest, Told, contests, named_by, told_by
 from backlight.core.random import Random
 from backlight.table.paired import PerPicture
 from backlight.table.statistics import paired_interval, wilson
@@ -138,7 +138,7 @@ def _contest_table(overall: Contest, by_class: list[Contest], names: tuple[str, 
 
 
 def _frame_finding(told: list[Told], names: tuple[str, ...], looked: _Looks, won: bool) -> Finding:
-    named = [one for one in told if one.is_told]
+    named = named_by(looked.labels, looked.said["frame alone"], len(names))
     table: dict[str, list[object]] = {
         "class": [names[one.place] for one in told],
         "named in its own frames": [one.own for one in told],

@@ -14,7 +14,7 @@ from backlight.audit.frames import blur_frame, corner_mask, frame_mask, keep_fra
 from backlight.audit.passing import look_once
 from backlight.audit.property_labels import CARDS as PROPERTY_CARDS
 from backlight.audit.shortcuts import CARDS
-from backlight.audit.told import contests, told_by
+from backlight.audit.told import contests, named_by, told_by
 from backlight.data.dataset import Dataset
 from backlight.data.shapes import Shapes
 from tests.audit.nets import train_on
@@ -88,6 +88,14 @@ def test_a_constant_answer_tells_nothing_however_often_it_is_right() -> None:
     labels = np.repeat([0, 1], [90, 10])
     assert not any(one.is_told for one in told_by(labels, np.zeros(100, int), 2))
     assert told_by(labels, labels, 2)[0].is_told
+
+
+def test_the_answer_of_pictures_that_show_nothing_is_not_told_beside_a_class_that_is() -> None:
+    labels = np.arange(400) % 4
+    random = np.random.default_rng(0).random(400)
+    said = np.where(labels == 2, 2, np.where(random < 0.9, 1, 3))
+    assert [one.place for one in told_by(labels, said, 4) if one.is_told] == [2, 1]
+    assert [one.place for one in named_by(labels, said, 4)] == [2]
 
 
 def test_frames_win_only_against_the_middle() -> None:
