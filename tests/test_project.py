@@ -117,6 +117,20 @@ def test_notice_names_every_file_of_data_that_the_package_holds() -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("corrupt/severities.py", "ImageNet-C"),
+        ("corrupt/alexnet.py", "RobustBench"),
+        ("audit/health.py", "cleanvision"),
+        ("attack/stages.py", "Croce and Hein"),
+    ],
+)
+def test_notice_names_whose_numbers_are_used(file: str, source: str) -> None:
+    assert source in (ROOT / "backlight" / file).read_text(encoding="utf-8")
+    assert source in (ROOT / "NOTICE").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
     ("expression", "good"),
     [
         ("MIT", True),
