@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from backlight.core.atomic import atomic
+from backlight.core.errors import DataError
 from backlight.sweep import Swept
 
 IN_MEMORY = 2**28
@@ -22,6 +23,17 @@ class Gathered:
 
     ids: list[str]
     columns: dict[str, np.ndarray]
+
+
+def unfit(folder: Path | None, found: str) -> DataError:
+    """Return the error for finished blocks that no pass has left.
+
+    >>> str(unfit(Path("out"), "have no labels"))
+    'the finished blocks in out have no labels; expected those of an audit; try: --force to look anew'
+    """
+    return DataError(
+        f"the finished blocks in {folder} {found}", expected="those of an audit", hint="--force to look anew"
+    )
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ def gather(found: Swept, folder: Path | None = None, *, prefix: str = "pass") ->
     >>> gather(sweep(Task("ones", data, work, size=2))).columns["rows"].shape
     (3, 2)
     """
-    ids, forms = _survey(found)
+    ids, forms = _survey(found, folder)
     filed = [name for name, form in forms.items() if form.is_large] if folder is not None else []
     columns = {name: np.empty(form.shape, form.kind) for name, form in forms.items() if name not in filed}
     paths = {name: folder / f"{prefix}-{name}.npy" for name in filed} if folder is not None else {}
@@ -62,14 +74,17 @@ def gather(found: Swept, folder: Path | None = None, *, prefix: str = "pass") ->
     return Gathered(ids, columns | {name: np.load(path, mmap_mode="r") for name, path in paths.items()})
 
 
-def _survey(found: Swept) -> tuple[list[str], dict[str, _Column]]:
+def _survey(found: Swept, folder: Path | None) -> tuple[list[str], dict[str, _Column]]:
     ids: list[str] = []
     rows: dict[str, _Column] = {}
     for part in found.parts(tensors=False):
         ids += part.table.ids
-        if not rows and len(part.table):
+        if len(part.table):
             columns = {name: part.table[name] for name in part.table.names[1:]}
-            rows = {name: _Column(one.shape[1:], one.dtype) for name, one in columns.items()}
+            own = {name: _Column(one.shape[1:], one.dtype) for name, one in columns.items()}
+            rows = rows or own
+            if own != rows:
+                raise unfit(folder, "have columns of several forms")
     return ids, {name: _Column((len(ids), *one.shape), one.kind) for name, one in rows.items()}
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from backlight import __version__
 from backlight.audit.examined import Part
-from backlight.audit.gathering import Gathered, gather
+from backlight.audit.gathering import Gathered, gather, unfit
 from backlight.audit.kept import HEALTH, PROPERTIES, Kept, LinearHead
 from backlight.classifier import Classifier
 from backlight.classifier.last_layer import LastLayer, find_last_layer
@@ -74,7 +74,9 @@ def look_once(
     name = f"audit {data.name}"
     task = Task(name, matched, looker.work, ("audit", looker.depends, __version__), cost)
     found = sweep(task, folder=folder, engine=engine or Engine(classifier.device), progress=progress)
-    return _part(looker, matched, gather(found, folder, prefix=fingerprint(task.key, matched.ids)[:16]), found.failed)
+    arrays = gather(found, folder, prefix=fingerprint(task.key, matched.ids)[:16])
+    _check_columns(arrays, classifier.classes, folder)
+    return _part(looker, matched, arrays, found.failed)
 
 
 def _find_layer(classifier: Classifier, data: Dataset) -> LastLayer | None:
@@ -170,6 +172,27 @@ class _Seen:
     row: int
     image: Tensor
     numbers: dict[str, Any]
+
+
+_FORMS: dict[str, tuple[str, int]] = {
+    **{"label": ("i", 0), "logits": ("f", 1), "features": ("f", 1), "digests": ("u", 1), "hashes": ("u", 0)},
+    **{"thumbnails": ("u", 1), **dict.fromkeys((*PROPERTIES, *HEALTH), ("f", 0))},
+}
+"""The kind of number of every column, and how many axes it has besides the pictures."""
+
+
+def _check_columns(arrays: Gathered, classes: int, folder: Path | None) -> None:
+    """Raise DataError for blocks that were read back and that no pass has left."""
+    if not arrays.ids:
+        return
+    columns = arrays.columns
+    for name, (kind, axes) in _FORMS.items():
+        if name not in columns or (columns[name].dtype.kind, columns[name].ndim - 1) != (kind, axes):
+            raise unfit(folder, f"have no usable column {name!r}")
+    if columns["logits"].shape[1] != classes or columns["digests"].shape[1] != 2:
+        raise unfit(folder, f"are not of {classes} classes")
+    if columns["label"].min() < -1 or columns["label"].max() >= classes:
+        raise unfit(folder, "have labels of no class")
 
 
 def _part(looker: _Looker, data: Dataset, arrays: Gathered, failed: tuple[Failure, ...]) -> Part:

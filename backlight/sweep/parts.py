@@ -109,8 +109,11 @@ class FolderParts:
         Table(part.table.arrow.replace_schema_metadata({_NOTED: json.dumps(noted)})).write(path)
 
     def read(self, block: Block, *, tensors: bool = True) -> Part:
-        """Return a part that is here; raises FileError for files that are no part."""
-        return read_part(self.path(block), tensors=tensors)
+        """Return a part that is here; raises FileError for files that are no part, and for one of other pictures."""
+        part = read_part(self.path(block), tensors=tensors)
+        if not set(part.table.ids) <= set(block.ids):
+            raise FileError(self.path(block), "is of other pictures", hint="delete it and run again")
+        return part
 
     def path(self, block: Block) -> Path:
         """Return the path of a block's table."""

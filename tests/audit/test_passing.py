@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from torch import Tensor, nn
 from backlight import Classifier, load_data
 from backlight.audit import Kept, gathering
 from backlight.audit.passing import look_once
-from backlight.core.errors import DataError, ModelError
+from backlight.core.errors import DataError, FileError, ModelError
 from backlight.data import Dataset
 from backlight.evaluate import predict_dataset
 from backlight.images import Resize
+from backlight.table import Table
 
 
 def classifier(channels: int = 3, **options: object) -> Classifier:
@@ -146,3 +148,40 @@ def test_large_features_stay_finite() -> None:
     model.module[0].weight.data *= 1e6  # type: ignore[union-attr, operator]
     data = Dataset.of(torch.randint(0, 255, (5, 3, 24, 24), dtype=torch.uint8))
     assert np.isfinite(look_once(model, data).kept.features.astype(np.float32)).all()
+
+
+def odd_blocks() -> dict[str, Callable[[Table], Table]]:
+    return {
+        "no usable column 'hue'": lambda table: table.drop("hue"),
+        "no usable column 'logits'": lambda table: table.with_columns(logits=[1.0] * len(table)),
+        "no usable column 'label'": lambda table: table.with_columns(label=["cat"] * len(table)),
+        "labels of no class": lambda table: table.with_columns(label=np.full(len(table), 7)),
+        "not of 2 classes": lambda table: table.with_columns(logits=np.ones((len(table), 3), np.float32)),
+        "other pictures": lambda table: Table(
+            table.arrow.set_column(0, "id", [[f"{row}" for row in range(len(table))]])
+        ),
+    }
+
+
+@pytest.mark.parametrize("found", odd_blocks())
+def test_blocks_that_no_pass_left_are_refused_in_one_sentence(folder: Path, tmp_path: Path, found: str) -> None:
+    blocks, data = tmp_path / "blocks", load_data(str(folder))
+    look_once(classifier(), data, folder=blocks)
+    for path in blocks.glob("*.parquet"):
+        table = Table.read(path)
+        changed = odd_blocks()[found](Table(table.arrow.replace_schema_metadata()))
+        Table(changed.arrow.replace_schema_metadata(table.arrow.schema.metadata)).write(path)
+    with pytest.raises((DataError, FileError), match=found):
+        look_once(classifier(), data, folder=blocks)
+
+
+def test_blocks_of_several_forms_are_refused(folder: Path, tmp_path: Path) -> None:
+    blocks, data = tmp_path / "blocks", load_data(str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backlight.sweep.runner.block_size", lambda cost, most: 2)
+        look_once(classifier(), data, folder=blocks)
+    path = min(blocks.glob("*.parquet"))
+    table = Table.read(path)
+    Table(table.drop("hue").arrow.replace_schema_metadata(table.arrow.schema.metadata)).write(path)
+    with pytest.raises(DataError, match="several forms"):
+        look_once(classifier(), data, folder=blocks)
