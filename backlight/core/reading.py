@@ -12,13 +12,18 @@ import json
 import os
 import re
 import stat
+import struct
 import tomllib
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from backlight.core.errors import FileError
 from backlight.core.schema import Schema, require
+
+ZIP_ERRORS = (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, struct.error)
+"""What Python's reader of zip archives raises for a damaged, truncated, encrypted or too new one."""
 
 TEXT_LIMIT = 256 * 2**20
 JSON_LIMIT = 64 * 2**20

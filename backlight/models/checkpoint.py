@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from backlight.core.errors import FileError
-from backlight.core.reading import open_regular
+from backlight.core.reading import ZIP_ERRORS, open_regular
 from backlight.core.tensors import check_tensors, read_pickled, read_safetensors
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pth.tar")
@@ -135,7 +135,7 @@ def _read_pickle(path: Path) -> Any:
 
 def _refuse_programs(path: Path) -> None:
     names: set[str] = set()
-    with open_regular(path) as stream, suppress(zipfile.BadZipFile, OSError, ValueError):
+    with open_regular(path) as stream, suppress(*ZIP_ERRORS):  # the reader of tensors says why
         names = {entry.partition("/")[2] for entry in zipfile.ZipFile(stream).namelist()}
     if "constants.pkl" in names:
         raise FileError(path, "is a TorchScript program", hint=f"--model torchscript:{path}")

@@ -16,7 +16,7 @@ from typing import Any
 
 from backlight.core.errors import FileError
 from backlight.core.pickles import check_pickle, values_of
-from backlight.core.reading import open_regular, parse_json
+from backlight.core.reading import ZIP_ERRORS, open_regular, parse_json
 from backlight.core.tensors import read_pickled_stream
 
 _SAVED = "a program as torch saves it"
@@ -53,7 +53,7 @@ def read_archive(path: Path) -> Entries:
                 if sum(one.file_size for one in listed) > most:
                     raise FileError(path, f"unpacks to more than {most:,} bytes", expected=_SAVED)
                 found = {one.filename: archive.read(one) for one in listed}
-        except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+        except ZIP_ERRORS as error:
             raise FileError(path, f"is no whole archive ({error})", expected=_SAVED) from None
     if len(found) < len(listed) or "" in found:
         raise FileError(path, "holds an entry twice, or one without a name", expected=_SAVED)
