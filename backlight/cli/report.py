@@ -31,6 +31,9 @@ def report(
     follow_links: FollowLinks = False,
     methods: Methods = "saliency,gradcam,guided_backprop,guided_gradcam",
     with_pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Or numbers only.")] = True,
+    index: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Instead link all results below a folder, in its index.html.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The page, or a folder for it.")] = DEFAULT_OUT / "report.html",
     force: Force = False,
     limit: Limit = None,
@@ -40,10 +43,15 @@ def report(
     Without pictures and data it takes four sample photographs.
     """
     from backlight.core.grammar import split_specs
+    from backlight.tasks.indexing import IndexRequest
+    from backlight.tasks.indexing import index as index_task
     from backlight.tasks.loading import DataRequest
     from backlight.tasks.reporting import ReportRequest
     from backlight.tasks.reporting import report as task
 
+    if index is not None:
+        run_task(run, lambda _: index_task(IndexRequest(index, force, given_command())))
+        return
     request = ReportRequest(
         tuple(pictures or ()),
         model.request,

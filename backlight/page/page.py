@@ -24,6 +24,10 @@ _POLICY = (
 )
 
 
+HEADLINE = "backlight-headline"
+"""The name of the `meta` element that holds a page's headline."""
+
+
 @dataclass(frozen=True)
 class Page:
     """Everything on a page: a glance, pictures, other sections, what failed, what is still missing.
@@ -47,6 +51,8 @@ class Page:
     """What was done to what, and when: names with words, below the title."""
     lead: Section | None = None
     """What comes before all that: the answer, for a page that has one."""
+    headline: str = ""
+    """The one number or sentence that stands for the page in an index of many."""
 
     def html(self) -> str:
         """Assemble the document; a content security policy forbids whatever is not in it."""
@@ -59,6 +65,7 @@ class Page:
             "failed": [(one.path, one.error) for one in self.failed],
             "script": Markup(script),
             "style": Markup(style),
+            "headline": HEADLINE,
             "policy": _POLICY.format(digest),
         }
         return str(render("page.html", facts))
@@ -72,6 +79,7 @@ def write_page(
     seconds: float,
     about: Sequence[tuple[str, str]] = (),
     failed: Sequence[Failure] = (),
+    headline: str = "",
 ) -> None:
     """Write a page of sections alone, without a classifier's own, as a whole or not at all; `about` says of what.
 
@@ -84,7 +92,8 @@ def write_page(
     >>> "<title>Pictures</title>" in path.read_text("utf-8")
     True
     """
-    write_text(path, Page("", None, (), tuple(sections), tuple(failed), 0, seconds, title, tuple(about)).html())
+    page = Page("", None, (), tuple(sections), tuple(failed), 0, seconds, title, tuple(about), headline=headline)
+    write_text(path, page.html())
 
 
 def _terms(page: Page) -> dict[str, str]:

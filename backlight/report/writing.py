@@ -32,7 +32,8 @@ class Options:
     """What goes into a report; `pictures` false makes a page of numbers only, `command` is shown on the page.
 
     `title` stands above it all; left out, it is that of a page of pictures. `data` says what was looked at.
-    `leads` puts the first of the sections right below the title: the answer, for a page that has one.
+    `leads` puts the first of the sections right below the title: the answer, for a page that has one. `headline` stands
+    for the page in an index of many.
 
     >>> Options().methods
     ('saliency', 'gradcam', 'guided_backprop', 'guided_gradcam')
@@ -47,6 +48,7 @@ class Options:
     title: str = ""
     data: str = ""
     leads: bool = False
+    headline: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,5 +192,6 @@ class _Draft:
             self.options.title,
             self.about,
             self.sections[0] if self.options.leads else None,
+            self.options.headline,
         )
         write_text(self.target, page.html())

@@ -23,6 +23,7 @@ from backlight.core.faces import lazy_names
 
 _HOMES = {
     "predicting": ("PredictRequest", "predict"),
+    "indexing": ("IndexRequest", "index"),
     "inspecting": ("InspectRequest", "inspect"),
     "reporting": ("ReportRequest", "report"),
     "explaining": ("ExplainRequest", "explain"),

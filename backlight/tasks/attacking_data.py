@@ -15,6 +15,7 @@ from backlight.core.files import require_new, write_text
 from backlight.core.processes import Engine, make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
+from backlight.page.sections import percent
 from backlight.report import Options
 from backlight.report.robustness import robustness_section
 from backlight.sharing import robustbench_card
@@ -131,6 +132,7 @@ def _outcome(
             command=request.command,
             title=f"How easily {classifier.title} is fooled",
             data=data_facts(pictures),
+            headline=f"{percent(found.robust_accuracy)} right under attack, {percent(found.clean_accuracy)} before",
         ),
     )
     cards = () if request.card is None else (_write_card(request.card, document, request.command),)

@@ -225,6 +225,7 @@ def _write(
             title=f"Audit of {classifier.title} on {facts.data}",
             data=data_facts(data),
             leads=True,
+            headline=", ".join(f"{count} {judgement}" for judgement, count in counts(found.findings).items() if count),
         ),
     )
     return (*files, *written)

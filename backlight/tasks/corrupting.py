@@ -12,6 +12,7 @@ from backlight.corrupt.comparing import PairedDifference, compare_studies
 from backlight.corrupt.evaluating import evaluate_corruptions
 from backlight.corrupt.study import CorruptionStudy
 from backlight.data import Dataset
+from backlight.page.sections import percent
 from backlight.report import Options
 from backlight.report.corruptions import corruptions_section
 from backlight.sweep.parts import holds_parts
@@ -94,7 +95,10 @@ def _outcome(
         [corruptions_section(found, sized, name=data_title(pictures), pictures=request.pictures, compared=compared)],
         failed=found.failed,
         options=Options(
-            command=request.command, title=f"{classifier.title} under corruptions", data=data_facts(pictures)
+            command=request.command,
+            title=f"{classifier.title} under corruptions",
+            data=data_facts(pictures),
+            headline=f"{percent(found.mean_accuracy)} right under corruptions" if found.kinds else "",
         ),
     )
     return Outcome(

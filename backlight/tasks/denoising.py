@@ -234,7 +234,14 @@ def _denoise_file(
         animation="" if animated is None else file_uri(animated, MOST_FILM),
     )
     page = made_section([shown], "Before and after", _ABOUT)
-    write_page(done.html, [page], title=f"{path.name} without its noise", seconds=seconds, about=about(command=command))
+    write_page(
+        done.html,
+        [page],
+        title=f"{path.name} without its noise",
+        seconds=seconds,
+        about=about(command=command),
+        headline=done.verdict,
+    )
     return done
 
 

@@ -25,7 +25,7 @@ from backlight.evaluate.registry import (
 )
 from backlight.evaluate.slices import Slice, read_slices, require_values
 from backlight.evaluate.temperature import at_temperature, find_temperature, read_temperature
-from backlight.page.sections import Section
+from backlight.page.sections import Section, percent
 from backlight.report import Options, write_report
 from backlight.report.comparison import comparison_section
 from backlight.report.evaluation import evaluation_sections
@@ -151,7 +151,10 @@ def _outcome(
     sections = _sections(found, comparison, slices[0], pictures, request)
     labels = found[0].labels
     files = [with_names(found[0].table, labels, labels).write(request.out / _TABLE)] if request.table else []
-    page, warnings = _write_page(classifiers[0], pictures, request, sections, found[0].failed)
+    headline = f"{percent(found[0].accuracy)} right"
+    if len(found) == 2:
+        headline += f", the second {percent(found[1].accuracy)}"
+    page, warnings = _write_page(classifiers[0], pictures, request, sections, found[0].failed, headline)
     document = _document(found, classifiers, pictures, comparison, slices, metrics, doubts) | {"html": page}
     return Outcome(
         plain_json(document),
@@ -180,7 +183,7 @@ def _several(
     if not engine.is_main:
         return Outcome(result=scores)
     section = multilabel_section(scores, data=data_title(pictures))
-    page, warnings = _write_page(classifiers[0], pictures, request, [section], failed)
+    page, warnings = _write_page(classifiers[0], pictures, request, [section], failed, "")
     document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": page}, pictures)
     return Outcome(
         plain_json(document),
@@ -248,9 +251,13 @@ def _write_page(
     request: EvaluateRequest,
     sections: list[Section],
     failed: Sequence[Failure],
+    headline: str,
 ) -> tuple[Path | None, tuple[str, ...]]:
     options = Options(
-        command=request.command, title=f"How good {classifier.title} is, and where it fails", data=data_facts(pictures)
+        command=request.command,
+        title=f"How good {classifier.title} is, and where it fails",
+        data=data_facts(pictures),
+        headline=headline,
     )
     try:
         made = write_report(

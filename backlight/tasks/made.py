@@ -155,7 +155,9 @@ def write_made(
         objective, steps = float(pictures.objective[row]), int(pictures.steps[row])
         share = seconds / len(pictures)
         written.append(Made(str(target), pictures.names[row], objective, steps, pictures.stopped[row], share, more))
-    write_page(page, [made_section(shown, "Pictures")], title=title, seconds=seconds, about=about)
+    write_page(
+        page, [made_section(shown, "Pictures")], title=title, seconds=seconds, about=about, headline=shown[0].verdict
+    )
     return written
 
 

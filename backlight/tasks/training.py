@@ -9,6 +9,7 @@ from backlight.core.errors import Failure, UsageError
 from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.data import Splits, load_splits
+from backlight.page.sections import percent
 from backlight.report import Options, write_report
 from backlight.report.training import training_section
 from backlight.runs.folder import RunFolder
@@ -108,7 +109,11 @@ def _outcome(trained: Trained, request: TrainRequest, notes: tuple[str, ...]) ->
 
 def _write_page(trained: Trained, given: str) -> Path:
     section = training_section([read_history(trained.run)])
-    options = Options(command=given, title=f"How {trained.classifier.title} was trained")
+    options = Options(
+        command=given,
+        title=f"How {trained.classifier.title} was trained",
+        headline=f"{percent(trained.val_accuracy)} right in validation",
+    )
     # The page belongs to the run like its log: whoever may go on with one may replace the other.
     page = trained.run / "report.html"
     return write_report(trained.classifier, (), page, sections=[section], options=options, force=True).html
