@@ -117,7 +117,7 @@ def _temperature_finding(
     changes = calibration_columns({"before": compared.before, **compared.after})
     best, low, high = fitted
     before, after = compared.before, compared.after["temperature"]
-    unclear, helps = low <= 1 <= high, _helps(compared, "temperature")
+    unclear, helps = low <= 1 <= high, compared.chosen != "none" and _helps(compared, "temperature")
     judgement: Judgement = "good" if unclear or not helps else "bad" if (low > 2 or high < 0.5) else "look"
     sentence = (
         f"The best temperature is {best:.2f}, {'which may as well be 1' if unclear else 'not 1'}: fitted on one half, "
@@ -143,7 +143,7 @@ def _temperature_finding(
 
 def _advice(chosen: str) -> str:
     if chosen == "none":
-        return "No remedy lowers the loss on pictures that it was not fitted on."
+        return "No remedy clearly lowers the loss on pictures that it was not fitted on."
     return f"Of temperature, vector scaling and isotonic regression, {chosen} lowers the loss the most."
 
 

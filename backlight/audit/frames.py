@@ -58,6 +58,15 @@ def keep_frame(images: Tensor) -> Tensor:
     return torch.where(frame_mask(*images.shape[2:]).to(images.device), images, grey)
 
 
+def set_corners(corners: Tensor, pictures: Tensor) -> Tensor:
+    """Set the corners of pictures `[A,C,H,W]` into others of the same shape, one by one.
+
+    >>> set_corners(torch.ones(1, 3, 10, 10), torch.zeros(1, 3, 10, 10))[0, 0, 0].tolist()
+    [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
+    """
+    return torch.where(corner_mask(*corners.shape[2:]).to(corners.device), corners, pictures)
+
+
 def set_around(frames: Tensor, middles: Tensor) -> Tensor:
     """Set the frames of pictures `[A,C,H,W]` around the middles of others of the same shape, one by one.
 

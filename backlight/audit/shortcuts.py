@@ -12,7 +12,7 @@ from torch import Tensor
 from backlight.audit.card import CheckCard
 from backlight.audit.examined import Examined
 from backlight.audit.finding import Finding, Judgement, judge
-from backlight.audit.frames import FRAME, blur_frame, keep_frame, set_around
+from backlight.audit.frames import FRAME, blur_frame, keep_frame, set_around, set_corners
 from backlight.audit.paired import values_of
 from backlight.audit.proxies import shuffle_patches
 from backlight.audit.shift import choose_rows
@@ -23,7 +23,7 @@ from backlight.table.statistics import paired_interval, wilson
 
 _PICTURES = {"quick": 200, "normal": 400, "deep": 1000}
 _TILES = 4
-_AROUND = "frame of another"
+_AROUND, _CORNERS = "frame of another", "corners of another"
 _FEWEST = 30  # pairs of which a difference is told
 
 
@@ -36,8 +36,10 @@ def check_frame(examined: Examined) -> Iterator[Finding]:
     looked = _looks(examined, chosen[keys.argsort().numpy()])
     told = told_by(looked.labels, looked.said["frame alone"], len(names))
     contest = contests(looked.frames, looked.labels, looked.said[_AROUND], len(names))
-    won = any(one.is_won for one in (contest[0], *contest[1]))
+    marked = _marked(looked, len(names))
+    won = bool(marked) or any(one.is_won for one in (contest[0], *contest[1]))
     yield _contest_finding(*contest, names, looked)
+    yield _corners_finding(marked, names, looked)
     yield _frame_finding(told, names, looked, won)
     yield _blurred_finding(looked, won)
     yield _tiles_finding(looked)
@@ -68,6 +70,7 @@ def _looks(examined: Examined, rows: np.ndarray) -> _Looks:
             "frame blurred": blur_frame(batch.images),
             "frame alone": keep_frame(batch.images),
             _AROUND: set_around(batch.images.roll(1, 0), batch.images),
+            _CORNERS: set_corners(batch.images.roll(1, 0), batch.images),
             "tiles shuffled": shuffle_patches(batch.images, random, _TILES),
         }
         labels.append(batch.labels)
@@ -80,6 +83,42 @@ def _looks(examined: Examined, rows: np.ndarray) -> _Looks:
             examples.setdefault(name, view[0].cpu())
     said = {name: torch.cat(one).numpy() for name, one in parts.items()}
     return _Looks(torch.cat(labels).numpy(), torch.cat(frames).numpy(), ids, said, examples)
+
+
+def _marked(looked: _Looks, classes: int) -> list[Told]:
+    """List the classes that corners of their pictures carry into pictures of other classes, most first."""
+    told = [one.told for one in contests(looked.frames, looked.labels, looked.said[_CORNERS], classes)[1]]
+    found = [one for one in told if one is not None and one.is_told]
+    return sorted(found, key=lambda one: -one.difference)
+
+
+def _corners_finding(marked: list[Told], names: tuple[str, ...], looked: _Looks) -> Finding:
+    apart = looked.frames != looked.labels
+    frames, said = looked.frames[apart], looked.said[_CORNERS][apart]
+    followed, count = int((said == frames).sum()), int(apart.sum())
+    share = followed / max(count, 1)
+    sentence = (
+        f"With the four corners ({FRAME:.0%} of each side) of pictures of other classes set in, {share:.0%} of answers "
+        "follow the corners: no class hangs on a mark there."
+    )
+    if marked:
+        first, words = marked[0], ", ".join(names[one.place] for one in marked[:5])
+        sentence = (
+            f"Corners alone carry {words} into pictures of other classes: with corners of {names[first.place]} "
+            f"{first.own:.0%} of them are called so, with other corners {first.others:.0%}. A mark there is a shortcut."
+        )
+    return Finding(
+        "corner_marks",
+        "shortcuts",
+        marked[0].difference if marked else share,
+        marked[0].interval if marked else wilson(followed, count),
+        count,
+        "not judged" if count < _FEWEST else "bad" if marked else "good",
+        sentence,
+        next="Look for marks in the corners, and cut or cover them before training again." if marked else "",
+        per_picture=values_of(np.array(looked.ids)[apart], said == frames),
+        larger_is_better=False,
+    )
 
 
 def _contest_finding(overall: Contest, by_class: list[Contest], names: tuple[str, ...], looked: _Looks) -> Finding:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backlight.audit import Examined, Finding, Kept, run_checks
-from backlight.audit.frames import blur_frame, corner_mask, frame_mask, keep_frame, set_around
+from backlight.audit.frames import blur_frame, corner_mask, frame_mask, keep_frame, set_around, set_corners
 from backlight.audit.passing import look_once
 from backlight.audit.property_labels import CARDS as PROPERTY_CARDS
 from backlight.audit.shortcuts import CARDS
@@ -50,6 +50,8 @@ def test_a_patch_on_one_class_is_named(seed: int) -> None:
     found = examine(patched(drawn.images, drawn.labels, 2), drawn.labels, shapes.label_names, seed)
     assert found["frame_against_middle"].judgement == "bad"
     assert f"a frame of {shapes.label_names[2]} outvotes" in found["frame_against_middle"].sentence
+    assert found["corner_marks"].judgement == "bad"
+    assert f"Corners alone carry {shapes.label_names[2]} into" in found["corner_marks"].sentence
     assert f"tells {shapes.label_names[2]}" in found["frame_alone"].sentence
     assert found["frame_blurred"].value is not None
     assert found["frame_blurred"].value > 0.05
@@ -60,6 +62,7 @@ def test_a_patch_in_the_hue_of_every_class_is_named() -> None:
     drawn = shapes.draw(torch.arange(900))
     found = examine(drawn.images, drawn.labels, shapes.label_names)
     assert found["frame_against_middle"].judgement == "bad"
+    assert found["corner_marks"].judgement == "bad"
     assert found["frame_blurred"].judgement == "bad"
 
 
@@ -123,5 +126,8 @@ def test_masks_and_views_change_what_they_say() -> None:
     around = set_around(images, images.flip(0))
     assert torch.equal(around[inside], images.flip(0)[inside])
     assert torch.equal(around[:, :, :3], images[:, :, :3])
+    cornered = set_corners(images, images.flip(0))
+    assert torch.equal(cornered[:, :, :3, :3], images[:, :, :3, :3])
+    assert torch.equal(cornered[:, :, :3, 3:17], images.flip(0)[:, :, :3, 3:17])
     assert torch.equal(alone[:, :, :3], images[:, :, :3])
     assert float(alone[0][:, 3:17, 3:17].std()) < 1e-6
