@@ -133,13 +133,13 @@ def _overall(found: Unknown, examples: dict[str, Tensor]) -> Finding:
     threshold = f"it accepts 95 % of the known pictures above {best.threshold:.4g}"
     if not best.sets:
         sentence = (
-            f"There was nothing unknown to measure on, so the score {words} is recommended; {threshold}. {CAVEAT}"
+            f"There was nothing unknown to measure on, so the score “{words}” is recommended; {threshold}. {CAVEAT}"
         )
         return Finding("unknown_inputs", "unknown", None, None, found.n, "not judged", sentence, tables=tables)
     low, high = _mean_interval(best)
     worst = min(best.sets, key=lambda name: best.sets[name].auroc)
     sentence = (
-        f"The score {words} tells unknown pictures from known ones best: AUROC {best.mean_auroc:.3f} on average over "
+        f"The score “{words}” tells unknown pictures from known ones best: AUROC {best.mean_auroc:.3f} on average over "
         f"{len(best.sets)} sets, {best.sets[worst].auroc:.3f} on the hardest, {worst}; {threshold}. {CAVEAT}"
     )
     rows = [(name, one.auroc, *one.auroc_interval, False) for name, one in best.sets.items()]
@@ -152,7 +152,7 @@ def _overall(found: Unknown, examples: dict[str, Tensor]) -> Finding:
         found.n,
         judge((low, high), look=0.85, bad=0.7),
         sentence,
-        next=f"Turn away pictures whose score, {words}, is below {best.threshold:.4g}.",
+        next=f"Turn away pictures whose score “{words}” is below {best.threshold:.4g}.",
         unit="number",
         tables=tables,
         charts={f"AUROC: {words}": chart},
@@ -179,9 +179,8 @@ def _noise(found: Unknown) -> Iterator[Finding]:
     worst = min(sets, key=lambda name: best.sets[name].auroc)
     one = best.sets[worst]
     sentence = (
-        f"The score {DETECTORS[found.recommended].words} tells {worst} from known pictures with AUROC {one.auroc:.3f}, "
-        "and lets "
-        f"{one.fpr:.1%} of it pass."
+        f"The score “{DETECTORS[found.recommended].words}” tells {worst} from known pictures with AUROC "
+        f"{one.auroc:.3f}, and lets {one.fpr:.1%} of it pass."
     )
     judgement = judge(one.auroc_interval, look=0.95, bad=0.9)
     yield Finding("unknown_noise", "unknown", one.auroc, one.auroc_interval, one.n, judgement, sentence, unit="number")
@@ -202,8 +201,8 @@ def _field(found: Unknown, examined: Examined, fitted: Activations) -> Finding:
     )
     share, interval = 1 - best.fpr, (1 - best.fpr_interval[1], 1 - best.fpr_interval[0])
     sentence = (
-        f"{share:.1%} of the field's pictures look unknown to the score {DETECTORS[found.recommended].words}, where 5 "
-        "% of known ones do; "
+        f"{share:.1%} of the field's pictures look unknown to the score “{DETECTORS[found.recommended].words}”, where "
+        "5 % of known ones do; "
         f"it tells the two sets apart with AUROC {best.auroc:.3f}."
     )
     return Finding(

@@ -199,7 +199,7 @@ def first_sentence(text: str) -> str:
     >>> first_sentence("A St. Bernard is right least often. Look at it.")
     'A St. Bernard is right least often.'
     """
-    end = re.search(r"(?:[^\W\d_]{3}|[\d%)])\.(?=\s+[A-Z])", text)
+    end = re.search(r"(?:[^\W\d_]{3}|[\d%)])\.(?=\s+[A-Z\d])", text)
     return text if end is None else text[: end.end()]
 
 
