@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import resource
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +34,7 @@ from backlight.audit import (
     tell_apart,
 )
 from backlight.audit.activations import Head
+from backlight.audit.kept import HEALTH, PROPERTIES, Kept, LinearHead
 from backlight.audit.registry import CHECKS
 from backlight.audit.scores import Known
 from backlight.audit.unknown import detect_unknown, score_activations
@@ -49,6 +53,8 @@ def figures(quick: bool = False) -> Iterator[Figure]:
     yield from planted_on_pictures(2 if quick else SEEDS)
     yield from planted_shift(1000 if quick else 10_000)
     yield from all_of_unknown(1000 if quick else 10_000)
+    yield from without_passes(1000 if quick else 10_000)
+    yield from memory(2000 if quick else 100_000)
     totals = [0.0, 0.0]
     yield from against_pytorch_ood(1000 if quick else 10_000, totals)
     yield from against_cleanvision(50 if quick else 500, totals)
@@ -139,6 +145,52 @@ def all_of_unknown(count: int) -> Iterator[Figure]:
     unknown = {str(seed): drawn_world(300, 1000, seed)[0] for seed in (2, 3, 4, 5)}
     time = measure.seconds(lambda: detect_unknown(known, unknown, training=fitted, head=head, classes_left_out=True))
     yield at_most("unknown inputs: every detector, 1,000 classes", time, 6, unit="s", n=count)
+
+
+def kept_of(count: int, seed: int = 0) -> Kept:
+    """Draw what a pass over pictures of ten classes would have kept of them: 1,280 features, prints, properties."""
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, 10, count)
+    means = np.random.default_rng(99).normal(size=(10, 1280)).astype(np.float32)
+    features = np.empty((count, 1280), np.float16)
+    for start in range(0, count, 4096):
+        rows = slice(start, start + 4096)
+        noise = draw.standard_normal((len(labels[rows]), 1280), dtype=np.float32)
+        features[rows] = (0.3 * means[labels[rows]] + noise).clip(0)
+    head = LinearHead(means / 40, np.zeros(10, np.float32))
+    given = np.where(draw.random(count) < 0.05, (labels + draw.integers(1, 10, count)) % 10, labels)
+    return Kept.of(
+        head.logits(features),
+        labels=given,
+        features=features,
+        head=head,
+        thumbnails=draw.integers(0, 256, (count, 256), dtype=np.uint8),
+        hashes=draw.integers(0, 2**63, count, dtype=np.uint64),
+        **{name: draw.random(count) for name in (*PROPERTIES, *HEALTH)},
+    )
+
+
+def without_passes(count: int) -> Iterator[Figure]:
+    """Time every finding that is made of the stored pass alone."""
+    kept = kept_of(count)
+    time = measure.seconds(lambda: run_checks(Examined.of(kept, depth="quick")))
+    yield at_most("all findings without further passes", time, 15, unit="s", n=count, note="10 classes, 1,280 features")
+
+
+def memory(count: int) -> Iterator[Figure]:
+    """Measure the most memory that those findings take, in a process of their own, the arrays included."""
+    code = (
+        f"import audit; audit.run_checks(audit.Examined.of(audit.kept_of({count}), depth='quick')); print(audit.peak())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, check=True)
+    yield at_most(
+        "memory of the same", int(found.stdout) / 2**30, 2, unit="GiB", n=count, note="the process at its most"
+    )
+
+
+def peak() -> int:
+    """Return the most memory that this process held so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def against_pytorch_ood(count: int, totals: list[float]) -> Iterator[Figure]:

@@ -94,6 +94,8 @@ def rows_of(values: Array, rows: np.ndarray | slice) -> Tensor:
     if isinstance(values, Tensor):
         part = values[torch.from_numpy(rows) if isinstance(rows, np.ndarray) else rows]
         return part.detach().to("cpu", torch.float32)
+    if values.dtype == np.float16:  # NumPy converts it one number at a time
+        return torch.from_numpy(np.array(values[rows])).float()
     return torch.from_numpy(np.array(values[rows], dtype=np.float32))
 
 

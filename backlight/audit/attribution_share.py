@@ -26,7 +26,7 @@ _SIDE, _SHOWN = 14, 8
 def check_attribution(examined: Examined) -> Iterator[Finding]:
     """Measure which share of the attribution of the predictions lies in the frame, against its share of the area."""
     rows = choose_rows(len(examined.kept), _PICTURES[examined.depth], ids=examined.kept.ids, seed=examined.seed)
-    classifier, data = examined.dataset(torch.from_numpy(rows))
+    classifier, data = examined.fast, examined.dataset(torch.from_numpy(rows))[1]
     maps: dict[str, list[Tensor]] = {name: [] for name in _METHODS}
     classes: list[Tensor] = []
     for batch in data.batches(16):

@@ -16,6 +16,8 @@ from backlight.core.errors import InputError
 Metric = Literal["cosine", "l2"]
 
 _QUERIES, _PAIRS = 1024, 2**23  # at once: 32 MiB of similarities
+_BLOCK = 2048  # rows of both sides at once where a set is searched within itself
+_CACHED = 2**18  # numbers of candidates at once: what is gone over several times must stay near the core
 _SPARE = 4  # candidates more than asked for: their order is settled by differences, which do not cancel
 
 
@@ -62,9 +64,14 @@ def find_neighbors(
     left_out = np.full(len(queries), -1) if own is None else as_array(own)
     place = _unit if metric == "cosine" else _around(features)
     found = Neighbors(np.full((len(queries), count), -1), np.full((len(queries), count), np.inf, np.float32))
+    within = queries is features and metric == "cosine" and np.array_equal(left_out, np.arange(len(queries)))
+    known = _candidates_within(features, place, count + _SPARE) if within else None
     for part in parts(len(queries), 1, _QUERIES):
         wanted = place(rows_of(queries, part))
-        rows = _candidates(wanted, features, place, count + _SPARE, metric, torch.from_numpy(left_out[part]))
+        if known is None:
+            rows = _candidates(wanted, features, place, count + _SPARE, metric, torch.from_numpy(left_out[part]))
+        else:
+            rows = known[part]
         distances, order = _distances(wanted, features, place, rows, metric).sort(dim=1, stable=True)
         kept = slice(0, min(count, rows.shape[1]))
         here = rows.gather(1, order)[:, kept]
@@ -104,12 +111,36 @@ def _candidates(wanted: Tensor, features: Array, place: Place, count: int, metri
     return torch.where(best == -torch.inf, -1, places)
 
 
+def _candidates_within(features: Array, place: Place, count: int) -> Tensor:
+    """Find for every row the other rows `[N,C]` with the largest cosine, -1 for none: each pair is multiplied once."""
+    total = len(features)
+    best = torch.full((total, min(count, total)), -torch.inf)
+    places = torch.full(best.shape, -1)
+
+    def take(part: slice, closeness: Tensor, start: int) -> None:
+        here, columns = closeness.topk(min(count, closeness.shape[1]), dim=1)
+        both, where = torch.cat([best[part], here], 1), torch.cat([places[part], columns + start], 1)
+        best[part], order = both.topk(best.shape[1], dim=1)
+        places[part] = where.gather(1, order)
+
+    blocks = list(parts(total, 1, _BLOCK))
+    for number, first in enumerate(blocks):
+        rows = place(rows_of(features, first))
+        closeness = (rows @ rows.T).fill_diagonal_(-torch.inf)
+        take(first, closeness, first.start)
+        for second in blocks[number + 1 :]:
+            closeness = rows @ place(rows_of(features, second)).T
+            take(first, closeness, second.start)
+            take(second, closeness.T, first.start)
+    return torch.where(best == -torch.inf, -1, places)
+
+
 def _distances(wanted: Tensor, features: Array, place: Place, rows: Tensor, metric: Metric) -> Tensor:
     """Compute distances `[Q,C]` to the candidates from differences: equal rows are at exactly 0."""
     found = torch.empty(rows.shape)
-    for part in parts(len(wanted), rows.shape[1] * wanted.shape[1]):
+    for part in parts(len(wanted), rows.shape[1] * wanted.shape[1], _CACHED):
         near = place(rows_of(features, rows[part].clamp(min=0).flatten().numpy())).view(*rows[part].shape, -1)
-        squares = (near - wanted[part, None]).square().sum(2)
+        squares = (near - wanted[part, None]).square_().sum(2)
         if metric == "l2":
             found[part] = squares.sqrt()
         else:

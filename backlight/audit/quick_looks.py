@@ -22,7 +22,7 @@ from backlight.page.charts import Line, line_chart
 
 _KINDS, _SEVERITY = "gaussian_noise,defocus_blur,contrast,jpeg", 3
 _PICTURES = {"quick": 50, "normal": 100, "deep": 300}
-_ATTACKED, _LARGE, _FEW = 64, 64, 16
+_ATTACKED, _LARGE, _FEW = {"normal": 32, "deep": 64}, 64, 16
 _SMALL = 2.0  # levels of 255 per value: usual balls in l2 are as large (0.5 at 32 x 32, 3 at 224 x 224)
 _ORDER = 6  # pictures from which the smallest and the largest enclose the median in 95 % of cases
 
@@ -91,10 +91,12 @@ def _flips(study: CorruptionStudy, name: str) -> np.ndarray:
 
 
 def check_adversarial(examined: Examined) -> Iterator[Finding]:
-    """Look for the smallest changes that fool, at most 64 pictures, and for signs of masked gradients."""
+    """Look for the smallest changes that fool on some pictures, at most 64, and for signs of masked gradients."""
     classifier, _ = examined.dataset()
     large = examined.depth != "deep" and (classifier.size is None or min(classifier.size) > _LARGE)
-    rows = choose_rows(len(examined.kept), _FEW if large else _ATTACKED, ids=examined.kept.ids, seed=examined.seed)
+    rows = choose_rows(
+        len(examined.kept), _FEW if large else _ATTACKED[examined.depth], ids=examined.kept.ids, seed=examined.seed
+    )
     _, data = examined.dataset(torch.from_numpy(rows))
     request = RobustnessRequest("ddn", norm="l2", options={"steps": 50})
     found = evaluate_robustness(classifier, data, request, seed=examined.seed, cache=examined.folder)

@@ -57,7 +57,7 @@ class _Looks:
 
 
 def _looks(examined: Examined, rows: np.ndarray) -> _Looks:
-    classifier, data = examined.dataset(torch.from_numpy(rows))
+    classifier, (_, data) = examined.fast, examined.dataset(torch.from_numpy(rows))
     parts: dict[str, list[Tensor]] = {}
     examples: dict[str, Tensor] = {}
     labels: list[Tensor] = []
@@ -66,7 +66,6 @@ def _looks(examined: Examined, rows: np.ndarray) -> _Looks:
     for batch in data.batches(32):
         random = Random((examined.seed, "tiles"), batch.ids)
         views = {
-            "whole": batch.images,
             "frame blurred": blur_frame(batch.images),
             "frame alone": keep_frame(batch.images),
             _AROUND: set_around(batch.images.roll(1, 0), batch.images),
@@ -76,12 +75,15 @@ def _looks(examined: Examined, rows: np.ndarray) -> _Looks:
         labels.append(batch.labels)
         ids += batch.ids
         frames.append(batch.labels.roll(1, 0))
+        examples.setdefault("whole", batch.images[0].cpu())
         for name, view in views.items():
             with torch.no_grad():
                 logits = classifier.logits(view.to(classifier.device)).cpu()
             parts.setdefault(name, []).append(logits.argmax(1))
             examples.setdefault(name, view[0].cpu())
-    said = {name: torch.cat(one).numpy() for name, one in parts.items()}
+    # Of whole pictures the pass has told.
+    said = {"whole": examined.kept.predictions[[examined.part.places[one] for one in ids]]}
+    said |= {name: torch.cat(one).numpy() for name, one in parts.items()}
     return _Looks(torch.cat(labels).numpy(), torch.cat(frames).numpy(), ids, said, examples)
 
 

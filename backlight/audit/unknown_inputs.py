@@ -105,7 +105,7 @@ def _made(examined: Examined) -> tuple[dict[str, Activations], dict[str, Tensor]
     if examined.classifier is None or examined.data is None:
         return {}, {}, {}
     rows = choose_rows(len(examined.kept), _PICTURES[examined.depth], ids=examined.kept.ids, seed=examined.seed)
-    classifier, data = examined.dataset(torch.from_numpy(rows))
+    _, data = examined.dataset(torch.from_numpy(rows))
     found: dict[str, Activations] = {}
     examples: dict[str, Tensor] = {}
     made_ids: dict[str, list[str]] = {}
@@ -117,7 +117,7 @@ def _made(examined: Examined) -> tuple[dict[str, Activations], dict[str, Tensor]
             parts.append((images * 255).round().to(torch.uint8))
             ids += batch.ids
         made = torch.cat(parts)
-        seen = look_once(classifier, replace(Dataset.of(made, ids=ids), name=card.title), folder=examined.folder)
+        seen = look_once(examined.fast, replace(Dataset.of(made, ids=ids), name=card.title), folder=examined.folder)
         found[card.title] = Activations.of_kept(seen.kept)
         examples[card.title] = made[0].float() / 255
         made_ids[card.title] = list(seen.kept.ids)

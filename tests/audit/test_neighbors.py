@@ -75,3 +75,12 @@ def test_wrong_use_says_why() -> None:
         find_neighbors(np.eye(2), np.eye(2), metric="cos")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="at least 1"):
         find_neighbors(np.eye(2), np.eye(2), 0)
+
+
+def test_a_set_searched_within_itself_is_searched_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backlight.audit.neighbors._BLOCK", 16)
+    features = np.random.default_rng(3).normal(size=(50, 9)).astype(np.float16)
+    own = np.arange(50)
+    within, across = (find_neighbors(one, features, 6, own=own) for one in (features, features.copy()))
+    np.testing.assert_array_equal(within.rows, across.rows)
+    np.testing.assert_array_equal(within.distances, across.distances)

@@ -31,7 +31,7 @@ def test_a_fragile_model_is_told_and_the_words_say_that_it_was_a_quick_look() ->
     assert corruption.interval[0] < corruption.value < corruption.interval[1]
     assert attack.value is not None
     assert 0 < attack.value < 5
-    assert attack.n == 64
+    assert attack.n == 32
     table = attack.tables["Accuracy over eps"]
     assert table["accuracy"] == sorted(table["accuracy"], reverse=True)
     assert "no sign of masked gradients" in attack.sentence

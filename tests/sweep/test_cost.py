@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from backlight.attack.auto import apgd, apgd_t, square
 from backlight.attack.stages import PLANS
@@ -67,3 +68,15 @@ def test_a_model_whose_products_cannot_be_seen_is_worked_on_all_the_same(monkeyp
     cost = cost_of(Classifier.from_module(nn.Flatten()), (3, 32, 32), 2)
     assert cost.multiply_adds > 0
     assert block_size(cost) > 1
+
+
+def test_products_are_counted_as_torch_counts_them() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, groups=1), nn.BatchNorm2d(8), nn.Flatten(2), nn.Linear(36, 8), layer)
+    classifier = Classifier.from_module(nn.Sequential(net, nn.Flatten(), nn.Linear(64, 3)), size=8)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        classifier.record(torch.zeros(1, 3, 8, 8, requires_grad=True), ("logits",))
+    assert counter.get_total_flops() > 0
+    assert cost_of(classifier, (3, 8, 8), 1).multiply_adds == counter.get_total_flops() // 2
