@@ -31,7 +31,7 @@ test-slow: setup
 mutants: setup
 	$(BIN)/python tools/mutants.py
 
-# Kill six verbs thirty times each, fill their disks, take their folders away: nothing may be lost, left or changed.
+# Kill eight verbs thirty times each, fill their disks, take their folders away: nothing may be lost, left or changed.
 torture: setup
 	$(BIN)/python -m tools.torture
 

@@ -39,8 +39,15 @@ def files(folder: Path, **content: str) -> dict[str, bytes]:
 
 def test_clocks_are_left_out_and_nothing_else(tmp_path: Path) -> None:
     page = "<p>{} s, 3 of 4</p><code>backlight report --out x{}</code>"
-    alone = files(tmp_path / "a", a_json='{"n": 1, "seconds": 2.5}', b_html=page.format("1.5", ""), c_txt="7 s")
-    same = files(tmp_path / "b", a_json='{"n": 1, "seconds": 9}', b_html=page.format("20", " --resume"), c_txt="7 s")
+    alone = files(
+        tmp_path / "a", a_json='{"n": 1, "seconds": 2.5, "command": "x"}', b_html=page.format("1.5", ""), c_txt="7 s"
+    )
+    same = files(
+        tmp_path / "b",
+        a_json='{"n": 1, "seconds": 9, "command": "x --resume"}',
+        b_html=page.format("20", " --resume"),
+        c_txt="7 s",
+    )
     other = files(tmp_path / "c", a_json='{"n": 2, "seconds": 2.5}', b_html=page.format("1.5", " -v"), d_txt="7 s")
     assert differences(alone, same) == []
     assert differences(alone, other) == ["c.txt is missing", "d.txt is there", "a.json differs", "b.html differs"]

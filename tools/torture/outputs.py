@@ -3,7 +3,7 @@
 Everything is compared byte by byte, but for what is inherently a clock or the command itself:
 
 - seconds, pictures per second and peak memory in JSON, and the same where a page or a line shows them;
-- the options `--resume` and `--force` of the command that a page shows;
+- the options `--resume` and `--force` of the command that a page shows or a document holds;
 - the state of a run, which is compared value by value, as its zip file names no order of its own, without its seconds;
 - TensorBoard's files, one for each process that wrote, which are compared as the numbers that TensorBoard shows.
 """
@@ -17,11 +17,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-CLOCKS = ("seconds", "step_seconds", "images_per_second", "mean_images_per_second", "peak_memory")
+CLOCKS = (
+    *("seconds", "step_seconds", "pass_seconds", "check_seconds", "checks"),
+    *("images_per_second", "mean_images_per_second", "peak_memory"),
+)
+_GOES_ON = re.compile(r" --(?:resume|force)\b")
 _ON_PAGES = (
     (re.compile(r"\d[\d,.]*(?= (?:s|seconds?|pictures a second|images a second)\b)"), "N"),
     (re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?"), "DATE"),
-    (re.compile(r" --(?:resume|force)\b"), ""),
+    (_GOES_ON, ""),
 )
 _HIDDEN = re.compile(r"\..*|.*\.claim|lock\.json")
 
@@ -71,7 +75,9 @@ def leftovers(folder: Path) -> list[str]:
 def _plain(value: Any) -> Any:
     """Leave the clocks out of a document or state, and make tensors lists, which print in full."""
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items() if key not in CLOCKS}
+        plain = {key: _plain(one) for key, one in value.items() if key not in CLOCKS}
+        given = plain.get("command")
+        return plain | {"command": _GOES_ON.sub("", given)} if isinstance(given, str) else plain
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value.tolist() if hasattr(value, "tolist") else value

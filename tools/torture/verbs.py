@@ -83,6 +83,16 @@ VERBS = {
             ("out/evaluate-blocks/*.parquet",),
         ),
         Verb(
+            "audit",
+            (f"audit {_DATA} {_MODEL} --train {{inputs}}/pictures --depth quick --out out --json",),
+            ("out/audit-blocks/*.parquet",),
+        ),
+        Verb(
+            "corruptions",
+            (f"corruptions {_DATA} {_MODEL} --kinds fog,jpeg --severities 1,5 --stability --out out --json",),
+            ("out/corruptions-blocks/*.parquet",),
+        ),
+        Verb(
             "report",
             (
                 f"report {{inputs}}/pictures/cat {_DATA} {_MODEL} --limit 6 --out page.html --json",
