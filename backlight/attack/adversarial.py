@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -58,6 +58,8 @@ class AttackResult(Displayed):
     zero_grads: Tensor
     stopped: tuple[str, ...]
     referee: Referee
+    stands_in_for: str = ""
+    """The published attack that the method only approximates, empty for all others."""
 
     @property
     def perturbation(self) -> Tensor:
@@ -89,7 +91,8 @@ class AttackResult(Displayed):
         fooled = int(self.success.sum())
         blind = int(self.blind.sum())
         doubt = f"; gradients of {blind} others were zero all over or no numbers" if blind else ""
-        return f"AttackResult({self.method}, {self.threat.describe()}: {fooled} of {len(self)} fooled{doubt})"
+        name = f"{self.method} for {self.stands_in_for}" if self.stands_in_for else self.method
+        return f"AttackResult({name}, {self.threat.describe()}: {fooled} of {len(self)} fooled{doubt})"
 
 
 def attack(
@@ -147,7 +150,8 @@ def attack(
         fast=fast,
         watch=watch,
     )
-    return judged(challenge, chosen.label, chosen.card.run(challenge, **chosen.options))
+    found = judged(challenge, chosen.label, chosen.card.run(challenge, **chosen.options))
+    return replace(found, stands_in_for=chosen.card.stands_in_for)
 
 
 def judged(challenge: Challenge, method: str, result: Result) -> AttackResult:

@@ -68,14 +68,28 @@ def apgd_t(challenge: Challenge, *, steps: int = 100, targets: int = 9, after: R
     >>> apgd_t(Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2)), steps=10).images.shape
     torch.Size([4, 3, 2, 2])
     """
-    norm, eps = _ball(challenge, "apgd-t")
+    return apgd_at(challenge, challenge.rivals(targets), steps=steps, stream="apgd-t", after=after)
+
+
+def apgd_at(challenge: Challenge, classes: Tensor, *, steps: int, stream: str, after: Result | None = None) -> Result:
+    """Run Auto-PGD towards each of some classes per image in turn, int64 `[B,n]`, by the targeted DLR.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from backlight import Classifier
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
+    >>> apgd_at(challenge, challenge.rivals(1), steps=10, stream="mine").images.shape
+    torch.Size([4, 3, 2, 2])
+    """
+    norm, eps = _ball(challenge, stream)
     after = challenge.begin() if after is None else after
-    for number, target in enumerate(challenge.rivals(targets).T):
+    for number, target in enumerate(classes.T):
         after = challenge.climb(
             towards(challenge, target),
             APGD(norm, eps),
             steps=steps,
-            stream=("apgd-t", number),
+            stream=(stream, number),
             start=Surface(norm, eps),
             after=after,
         )

@@ -56,7 +56,7 @@ def judge_table(table: Table, audit: tuple[int, int, int] | None = None, bound: 
         words = f"{zero} of {int(robust.sum())} surviving images had gradients that were zero all over or NaN"
         remedy = "attack by margin or dlr instead of cross-entropy, and by square; look for saturation or rounding"
         found.append(Doubt("zero gradients", words, remedy))
-    by_square = int((table["broken_by"] == "square").sum())
+    by_square = int(np.isin(table["broken_by"].astype(str), ("square", "square-check")).sum())
     if by_square:
         words = f"square, which sees no gradients, broke {by_square} images that the gradient attacks did not"
         remedy = "gradients are masked: attack a smooth stand-in of what is not differentiable, and take more steps"

@@ -112,6 +112,7 @@ class RobustnessRun:
     swept: list[Swept] = field(default_factory=list)
     checked: list[Block] = field(default_factory=list)
     beside: list[Table] = field(default_factory=list)
+    unfinished: int = 0
 
     @cached_property
     def search(self) -> Classifier:
@@ -122,9 +123,10 @@ class RobustnessRun:
         """Attack all pictures, or those that a budget allows, and audit the survivors where asked."""
         start = time.perf_counter()
         audited = self.request.mode == "audited"
-        stages = [stage for stage in self.request.stages() if not (audited and stage.name in _AUDITED)]
+        rounds = [part for part in self.request.rounds if not (audited and part[0].name in _AUDITED)]
+        stages = [stage for part in rounds for stage in part]
         data = self._in_order()
-        table, audit = self._attack(data, stages, start), None
+        table, audit = self._attack(data, rounds, start), None
         if audited:
             table, audit = self._audited(data, table, start)
         failed = {one for swept in self.swept for one in swept.failed}
@@ -144,7 +146,10 @@ class RobustnessRun:
             None if curve is None else curve.joined(distances_of(table, self.request.threat.size)),
             (*data.failed, *sorted(failed, key=lambda one: one.path), *_undefined(table)),
             survival=self._survival(attacked, table, stages),
+            unfinished=max(self.unfinished, 0),
         )
+        column = [found.stands_in_for] * len(found.table)
+        found = replace(found, table=found.table.with_columns(stands_in_for=column))
         pictures = None if self.cache is None else self._pictures(data, found)
         return replace(found, pictures=pictures, seconds=time.perf_counter() - start)
 
@@ -161,21 +166,25 @@ class RobustnessRun:
         # What a budget leaves out must be a random part of the data.
         return self.data.take(random_rows(len(self.data), list(self.data.ids), self.seed, shuffled=True))
 
-    def _attack(self, data: Dataset, stages: Sequence[Stage], start: float) -> Table:
+    def _attack(self, data: Dataset, rounds: Sequence[tuple[Stage, ...]], start: float) -> Table:
         """Attack in rounds: what withstands one stage is cut into the blocks of the next.
 
-        So blocks are as large as each stage's passes allow. Under a budget a block goes through all stages, since a
-        picture counts only when all have run.
+        So blocks are as large as each stage's passes allow. Under a budget a block goes through all stages of a round,
+        and no round begins once it is used up.
         """
-        rounds = [(stage,) for stage in stages] if self.request.budget is None else [tuple(stages)]
         place = {name: row for row, name in enumerate(data.ids)}
         left, standing, table = data, Standing(), None
         for number, chosen in enumerate(rounds):
             known = self._known(rounds) if number == 0 else None
+            if number and self._spent(start):
+                break
             tested = self._round(left, chosen, known, standing, start)
+            self.unfinished -= len(tested) if number else 0
             table = tested if table is None else merge_rounds(table, tested)
             names = tested.where(tested["robust"].astype(bool)).ids
             left = data.take([place[name] for name in names])
+            if number == 0 and self.request.fast_first:
+                self.unfinished = len(names)
             if not names:
                 break
         assert table is not None
@@ -201,13 +210,15 @@ class RobustnessRun:
             return Part(found.table, self._kept(found), batch.failed)
 
         def enough() -> bool:
-            spent = time.perf_counter() - start
-            return self.request.budget is not None and standing.count > 0 and spent > self.request.budget
+            return standing.count > 0 and self._spent(start)
 
         passes = sum(self._passes(stage) for stage in stages)
         found = self._sweep(f"{label} on {data.name}", data, work, self._depends(stages), passes, standing.add, enough)
         self.swept.append(found)
         return found.table
+
+    def _spent(self, start: float) -> bool:
+        return self.request.budget is not None and time.perf_counter() - start > self.request.budget
 
     def _sweep(
         self,
@@ -274,7 +285,7 @@ class RobustnessRun:
             return table, (0, 0, 0)
         place = {name: row for row, name in enumerate(data.ids)}
         sample = data.take([place[name] for name in chosen])
-        stages = [stage for stage in self.request.stages() if stage.name in _AUDITED]
+        stages = [(stage,) for stage in self.request.stages() if stage.name in _AUDITED]
         tested = self._attack(sample, stages, start)
         broken = int((~tested["robust"].astype(bool)).sum())
         return merge_rounds(table, tested), (len(left), len(tested), broken)

@@ -9,7 +9,7 @@ from typing import Any
 
 from backlight.attack.choosing import Attack, ChosenAttack, choose_attack
 from backlight.attack.registry import AttackCard
-from backlight.attack.stages import PLANS, Stage
+from backlight.attack.stages import FAST, PLANS, STANDARD, Stage
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
 from backlight.core.errors import UsageError
@@ -24,7 +24,8 @@ class RobustnessRequest:
 
     Where no attack is named it is autoattack, in l1 apgd-l1 and in l0 sigma-zero.
     Audited runs the costly last stages of autoattack (FAB, Square) on `audit` random survivors only and bounds
-    what they would have found among all. A budget stops after the block that uses it up. `curve` adds the accuracy
+    what they would have found among all. A budget stops after the block that uses it up; autoattack within one begins
+    with its stand-in autoattack-fast on every picture. `curve` adds the accuracy
     over eps, `checks` looks for signs of masked gradients on some images. `options` are the attack's own (steps,
     step_size, objective); they may stand in `attack` too, as norm, eps and target may: `pgd:eps=2/255,restarts=5`.
 
@@ -67,6 +68,18 @@ class RobustnessRequest:
         return ", ".join(part for part in parts if part)
 
     @property
+    def fast_first(self) -> bool:
+        """Whether the stand-in for autoattack runs first: what a budget leaves of time goes to the survivors."""
+        return self.budget is not None and self.mode == "exact" and self.card.name == "autoattack"
+
+    @property
+    def rounds(self) -> list[tuple[Stage, ...]]:
+        """Group the stages into rounds over the data: under a budget a picture counts only when all of a round ran."""
+        if self.fast_first:
+            return [FAST, STANDARD]
+        return [self.stages()] if self.budget is not None else [(stage,) for stage in self.stages()]
+
+    @property
     def threat(self) -> ThreatModel:
         """Return the attack's threat model, its own norm and eps filled in."""
         return self.chosen.threat
@@ -83,6 +96,8 @@ class RobustnessRequest:
         card = self.card
         if self.mode == "audited" and card.name != "autoattack":
             raise UsageError(f"an audited {card.name}", expected="autoattack, whose last stages can be sampled")
+        if self.fast_first:
+            return (*FAST, *STANDARD)
         if card.name in PLANS:
             return tuple(PLANS[card.name])
         return (Stage(card.name, card.run),)

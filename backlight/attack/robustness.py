@@ -54,6 +54,13 @@ class Robustness(Displayed):
     seconds: float = 0.0
     pictures: Extremes | None = None
     survival: Survival | None = None
+    unfinished: int = 0
+    """How many survivors only the stand-in for the attack was run on, within a budget."""
+
+    @property
+    def stands_in_for(self) -> str:
+        """Return the published attack that these numbers only approximate, empty where they are what they say."""
+        return self.request.card.name if self.unfinished else self.request.card.stands_in_for
 
     @property
     def name(self) -> str:
@@ -182,6 +189,7 @@ class Robustness(Displayed):
             "n": len(table),
             "planned": self.planned,
             "attack": self.name,
+            "stands_in_for": self.stands_in_for or None,
             "mode": self.request.mode,
             "norm": threat.norm,
             "eps": threat.eps,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from backlight.attack.auto import apgd, apgd_t, fab, fab_t, square
 from backlight.attack.challenge import Challenge
+from backlight.attack.fast import apgd_by_linearity, pma, square_check
 from backlight.core.random import Random
 from backlight.pixels import Result
 
@@ -59,8 +60,16 @@ RAND = (
     Stage("apgd-ce", partial(apgd, transforms=Repeat(_VIEWS))),
     Stage("apgd-dlr", partial(apgd, objective="dlr", transforms=Repeat(_VIEWS))),
 )
-PLANS: Mapping[str, Sequence[Stage]] = {"autoattack": STANDARD, "autoattack-plus": PLUS, "autoattack-rand": RAND}
-"""The published parameters (Croce and Hein 2020, arXiv:2003.01690, and its reference code), nothing else."""
+FAST = (
+    Stage("pma", pma),
+    Stage("apgd-malt", apgd_by_linearity),
+    Stage("square-check", square_check),
+)
+"""A stand-in for `STANDARD`, not a published suite."""
+PLANS: Mapping[str, Sequence[Stage]] = {"autoattack": STANDARD, "autoattack-plus": PLUS, "autoattack-rand": RAND} | {
+    "autoattack-fast": FAST
+}
+"""The published parameters (Croce and Hein 2020, arXiv:2003.01690, and its reference code), but for autoattack-fast."""
 
 
 def autoattack(challenge: Challenge, *, plan: Sequence[Stage] = STANDARD, after: Result | None = None) -> Result:

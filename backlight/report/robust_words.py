@@ -55,6 +55,8 @@ def mode_words(found: Robustness) -> list[str]:
     'Exact:'
     """
     request, words = found.request, []
+    if found.stands_in_for:
+        words.append(stand_in_words(found))
     if found.audit is not None:
         survivors, tested, broken = found.audit
         words.append(
@@ -70,6 +72,20 @@ def mode_words(found: Robustness) -> list[str]:
             f"({share}), drawn at random, were attacked. The numbers are of these."
         )
     return words or ["Exact: every attack ran on every picture that the ones before it had left standing."]
+
+
+def stand_in_words(found: Robustness) -> str:
+    """Say that a stand-in ran and for what, and what to run for a paper; nothing where none did.
+
+    >>> from backlight.attack.request import RobustnessRequest
+    >>> from backlight.table import Table
+    >>> stand_in_words(Robustness(Table.of(id=["a"]), RobustnessRequest("autoattack-fast"), (), 1))
+    'These numbers stand in for those of autoattack; run autoattack for papers.'
+    """
+    if not found.stands_in_for:
+        return ""
+    some = f" On {found.unfinished:,} survivors only the stand-in ran." if found.unfinished else ""
+    return f"These numbers stand in for those of {found.stands_in_for}; run {found.stands_in_for} for papers.{some}"
 
 
 def size_text(threat: ThreatModel) -> Callable[[float], str]:

@@ -151,6 +151,7 @@ class AttackedPicture:
     html: str
     sheet: str
     note: str | None = None
+    stands_in_for: str | None = None
     animation: str | None = None
 
     def to_json(self) -> dict[str, object]:
@@ -205,6 +206,9 @@ def attack_pictures(
                 continue
             films = None if film is None else _write_film(film, result, row, outputs[picture.path][0])
             note = "" if one.success else result.threat.lost_to_rounding(picture.image.numel())
+            if result.stands_in_for:
+                stands = f"{name} stands in for {result.stands_in_for}; run {result.stands_in_for} for papers"
+                note = f"{stands}; {note}" if note else stands
             done.append(_attacked(result, row, picture.path, one, difference, page, note, films))
             page.add(Attacked(picture.path.name, tried[row], result.threat, one.margin, note, _film_uri(films)))
         page.write(failed)
@@ -299,5 +303,6 @@ def _attacked(
         html=str(page.html),
         sheet=str(page.sheet),
         note=note or None,
+        stands_in_for=result.stands_in_for or None,
         animation=None if film is None else str(film),
     )

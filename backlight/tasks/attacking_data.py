@@ -17,6 +17,7 @@ from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.page.sections import percent
 from backlight.report import Options
+from backlight.report.robust_words import stand_in_words
 from backlight.report.robustness import robustness_section
 from backlight.sharing import robustbench_card
 from backlight.sweep.parts import holds_parts
@@ -181,6 +182,8 @@ def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
     document = found.to_json()
     part = "" if len(found.table) == found.planned else f" of {found.planned}"
     yield f"{len(found.table)}{part} pictures, {found.name}, {found.request.threat.describe()}"
+    if found.stands_in_for:
+        yield f"  {stand_in_words(found)}"
     yield f"  clean accuracy   {found.clean_accuracy:.2%}   top-5 {document['clean_top5']:.2%}"
     yield f"  robust accuracy  {found.robust_accuracy:.2%}"
     yield f"  95 % interval of the robust accuracy  {low:.2%} to {high:.2%}"

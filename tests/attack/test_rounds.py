@@ -77,11 +77,13 @@ def test_later_stages_see_survivors_only_in_smaller_blocks(tmp_path: Path, monke
     assert by_stage["square"]["size"] < by_stage["apgd-ce"]["size"]  # 80 passes a picture against 6
 
 
-def test_under_a_budget_every_picture_that_counts_went_through_all_stages() -> None:
+def test_under_a_budget_every_picture_that_counts_went_through_all_stages(monkeypatch) -> None:
+    monkeypatch.setattr("backlight.attack.request.FAST", tuple(PLAN))
     request = RobustnessRequest("autoattack", eps="1.5/255", checks=False, budget=1e-6)
     found = evaluate_robustness(classifier_of(), data(), request, block=10)
     whole = evaluate_robustness(classifier_of(), data(), REQUEST, block=10)
     assert len(found.table) == 10
+    assert found.unfinished == int(found.table["robust"].sum())
     kept = whole.table.at(found.table.ids)
     assert found.table["broken_by"].tolist() == kept["broken_by"].tolist()
 
