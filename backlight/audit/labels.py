@@ -69,12 +69,7 @@ def check_labels(examined: Examined) -> Iterator[Finding]:
     # Wrong labels are contradicted wherever they stand; a probe's own mistakes grow rarer the surer it is.
     clear = share >= _EVEN * everywhere
     judgement = judge(interval, look=_LOOK, bad=_BAD)
-    sentence = (
-        f"{'About' if clear else 'At most about'} {share:.1%} of the labels are wrong: so many does {opinion.of} "
-        f"contradict among the {len(surest):,} pictures that it is surest of"
-        f"{'' if clear else f', and {everywhere:.0%} of all, so that many of these are its own mistakes'}. "
-        f"{_told(suspects)}"
-    )
+    sentence = f"{_estimated(share, everywhere, clear, len(surest), opinion.of)} {_told(suspects)}"
     if seen := _seen(examined):
         sentence += f" The features have seen these labels ({seen}), so fewer errors are found than there are."
     yield Finding(
@@ -103,6 +98,16 @@ def check_labels(examined: Examined) -> Iterator[Finding]:
                 "includes": ["wrong labels", "wrong labels, and what is itself mistaken"],
             },
         },
+    )
+
+
+def _estimated(share: float, everywhere: float, clear: bool, surest: int, who: str) -> str:
+    if not share:
+        return f"Of the {surest:,} pictures that {who} is surest of, it contradicts no label."
+    return (
+        f"{'About' if clear else 'At most about'} {share:.1%} of the labels are wrong: so many does {who} contradict "
+        f"among the {surest:,} pictures that it is surest of"
+        + ("." if clear else f", and {everywhere:.0%} of all, so that many of these are its own mistakes.")
     )
 
 

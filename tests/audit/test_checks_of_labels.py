@@ -65,6 +65,7 @@ def test_flipped_labels_are_found_named_and_counted() -> None:
 def test_right_labels_are_silent() -> None:
     found = findings(Examined.of(kept()), "label_errors")["label_errors"]
     assert (found.judgement, found.value, found.pictures, found.next) == ("good", 0.0, (), "")
+    assert "it contradicts no label. No picture is suspected." in found.sentence
 
 
 def test_many_wrong_labels_are_bad() -> None:
