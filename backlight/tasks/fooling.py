@@ -74,7 +74,7 @@ def fool(request: FoolRequest, *, progress: Progress | None = None) -> Outcome:
                 partial(_fool, classifier, image, request),
                 [f"{stems[path]}-fool"],
                 request.out,
-                title=f"A picture that {classifier.title} takes for something else",
+                title=f"A picture changed to fool {classifier.title}",
                 about=about(classifier, command=request.command),
                 sheet=f"{stems[path]}-fool-x10",
                 force=request.force,
