@@ -24,7 +24,7 @@ from backlight.core.grammar import (
 from backlight.corrupt import CorruptionRequest
 from backlight.data import load_splits
 from backlight.train.adversary import Adversary
-from tools.fuzz.readers import GRAMMARS
+from tools.fuzz.grammars import GRAMMARS
 
 words = st.text("abcdefgh_", min_size=1, max_size=8)
 specs = st.builds(Spec, words, st.dictionaries(words, words, max_size=3))
