@@ -64,6 +64,20 @@ def inside(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path
     return resolved
 
 
+def expanded(text: str) -> Path:
+    """Return the path that a person named, with `~` as the home folder.
+
+    Raises FileError for the home of nobody, and for names that no file can have.
+
+    >>> expanded("pictures/cat.png").name
+    'cat.png'
+    """
+    try:
+        return Path(text).expanduser()
+    except (RuntimeError, ValueError) as error:  # nobody's home; a zero byte, half a letter
+        raise FileError(text, f"is not a usable path ({error})") from None
+
+
 def name_part(text: str) -> str:
     """Return a text with everything but letters, digits and `_+.=` joined by hyphens, as a part of a file's name.
 

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from backlight.core.errors import BacklightError, FileError, UsageError, did_you_mean
+from backlight.core.files import expanded
 
 FORM = "file.py:function"
 
@@ -57,7 +58,7 @@ def split(text: str) -> tuple[Path, str]:
     'split'
     """
     place, _, name = text.rpartition(":")
-    path = Path(os.path.expanduser(place))
+    path = expanded(place)
     if not os.path.isfile(path):
         raise FileError(place, "does not exist", expected=FORM)
     return path, name

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from backlight.core.errors import DataError, FileError
+from backlight.core.files import expanded
 from backlight.core.grammar import parse_spec
 from backlight.core.options import options_of, read_options
 from backlight.core.plugins import Registry
@@ -83,7 +84,7 @@ def read_source(spec: str, *, follow_links: bool = False) -> Parts:
     >>> list(read_source("shapes:n=10"))
     ['all']
     """
-    path = _expanded(spec)
+    path = expanded(spec)
     for source in DATA_SOURCES.values():
         if source.matches(spec if source.recognize is None else str(path)):
             return source.load(spec if source.recognize is None else str(path), follow_links=follow_links)
@@ -170,13 +171,6 @@ def _holds(path: Path, *, suffix: str) -> bool:
 
 def _is_cifar(path: Path) -> bool:
     return os.path.isdir(path) and is_cifar(path)
-
-
-def _expanded(spec: str) -> Path:
-    try:
-        return Path(spec).expanduser()
-    except RuntimeError as error:  # the home of somebody who does not exist
-        raise FileError(spec, str(error), expected=FORMS) from None
 
 
 _SOURCES = (

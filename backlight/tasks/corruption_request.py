@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from backlight.core.errors import UsageError
+from backlight.core.files import expanded
 from backlight.corrupt.layouts import is_stored
 from backlight.corrupt.published import read_stored
 from backlight.corrupt.registry import CorruptionCard, frost_card
@@ -95,7 +95,7 @@ class CorruptionsRequest:
 
 def _stored_folder(data: DataRequest) -> Path | None:
     """Return the folder of stored corruptions that the data are, None where they are something else."""
-    folder = None if isinstance(data.data, Dataset) else Path(os.path.expanduser(data.data))
+    folder = None if isinstance(data.data, Dataset) else expanded(data.data)
     return folder if folder is not None and is_stored(folder) else None
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from backlight.core.atomic import atomic
 from backlight.core.errors import FileError, UsageError
-from backlight.core.files import inside, name_part, require_new, write_bytes, write_text
+from backlight.core.files import expanded, inside, name_part, require_new, write_bytes, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -156,3 +156,9 @@ def test_a_long_name_is_cut_and_stays_apart_from_others() -> None:
     assert len(first) == len(second) == 64
     assert first.startswith("pgd-steps=3-steps=3")
     assert name_part("a" * 64) == "a" * 64
+
+
+@pytest.mark.parametrize("text", ["~\0", "~a\0/b", "~nobody-has-this-name/x", "~\ud800"])
+def test_a_name_that_no_file_can_have_is_refused_in_words(text):
+    with pytest.raises(FileError, match="not a usable path"):
+        expanded(text)
