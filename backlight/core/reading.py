@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import os
 import re
 import stat
 import struct
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -22,7 +24,10 @@ from typing import Any
 from backlight.core.errors import FileError
 from backlight.core.schema import Schema, require
 
-ZIP_ERRORS = (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, struct.error)
+ZIP_ERRORS: tuple[type[Exception], ...] = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, ValueError, EOFError, NotImplementedError, RuntimeError),
+)
 """What Python's reader of zip archives raises for a damaged, truncated, encrypted or too new one."""
 
 TEXT_LIMIT = 256 * 2**20
