@@ -160,7 +160,7 @@ def _data(at: Named, out: Path) -> list[Words]:
     asked: tuple[Words, ...] = (
         ("evaluate", "--data", at.data, "--table", "--slice", at.slices),
         ("explain", "--data", at.data, "--methods", "saliency", "--metrics", "deletion"),
-        ("robustness", "--data", at.data, "--attack", "fgsm"),
+        ("robustness", "--data", at.data, "--attack", "fgsm", "--card", out / f"{CLASSES['markup']}.json"),
         ("corruptions", "--data", at.data, "--kinds", "frost", "--severities", "1", "--frost", at.frost),
         ("report", "--data", at.data),
     )
@@ -185,6 +185,8 @@ def _audited(at: Named, out: Path) -> list[Words]:
     return [
         ("audit", *data, "--gate", gate, *at.with_weights, "--out", result.parent),
         ("check", result, "--gate", gate, "--baseline", result, *written),
+        ("export", *at.with_weights[1:], "--format", "state-dict", "--result", result, "--out", out / CLASSES["tab"]),
+        ("report", "--index", out),
     ]
 
 

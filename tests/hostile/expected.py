@@ -74,7 +74,7 @@ EXPECTED: dict[str, tuple[Row, ...]] = {
         row(GRADIENTS, REFUSED, "not differentiable"),
     ),
     "constant with a gradient": (
-        row("predict evaluate explain corruptions report", WORKS, SAME),
+        row("predict evaluate explain corruptions report visualize", WORKS, SAME),
         row("calibrate", WORKS, SAME, FLAT),
         row("attack", WORKS, SAME, ZERO),
         row("robustness", WORKS, SAME, ZERO, NOWHERE),

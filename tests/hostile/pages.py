@@ -265,6 +265,10 @@ def inspect_data(at: Setting) -> tasks.Outcome:
     return tasks.inspect_data(tasks.InspectDataRequest(str(at.data), at.out("inspect")))
 
 
+def index(at: Setting) -> tasks.Outcome:
+    return tasks.index(tasks.IndexRequest(at.out("audit").parent, command=at.names.word()))
+
+
 # What each task that writes a page is called with; the order counts where one goes on from another.
 PAGES: dict[str, tuple[str, Callable[[Setting], tasks.Outcome]]] = {
     "report": ("reporting", report),
@@ -285,4 +289,5 @@ PAGES: dict[str, tuple[str, Callable[[Setting], tasks.Outcome]]] = {
     "denoise": ("denoising", denoise),
     "data inspect": ("data_sets", inspect_data),
     "audit": ("auditing", audit),
+    "index": ("indexing", index),
 }

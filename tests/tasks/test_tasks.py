@@ -244,6 +244,16 @@ def test_models_and_methods(capsys: pytest.CaptureFixture[str]) -> None:
     assert any(line.startswith("@misc{") for line in tasks.methods(tasks.MethodsRequest(bibtex=True)).lines)
 
 
+def test_index(model: Classifier, out: Path) -> None:
+    command = "backlight evaluate --data x"
+    tasks.evaluate(tasks.EvaluateRequest(tasks.DataRequest(DATA), (model,), out=out / "first", command=command))
+    found = tasks.index(tasks.IndexRequest(out))
+    (entry,) = found.document["results"]
+    assert entry["verb"] == "evaluate"
+    assert found.files == (out / "index.html",)
+    assert "first/report.html" in found.files[0].read_text("utf-8")
+
+
 def test_every_request_is_frozen_and_every_verb_is_tested_here() -> None:
     requests = [getattr(tasks, name) for name in tasks.__all__ if name.endswith("Request")]
     assert all(one.__dataclass_params__.frozen for one in requests if dataclasses.is_dataclass(one))
