@@ -136,6 +136,7 @@ def _spend(result: Result, found: Result) -> Result:
 class Points(Brief):
     """Start at given points `[B,C,H,W]`.
 
+    >>> import torch
     >>> Points(torch.ones(2, 1, 1, 1))(torch.zeros(1, 1, 1, 1), torch.tensor([1]), Random(0, [1]))
     tensor([[[[1.]]]])
     """

@@ -146,7 +146,8 @@ class ThreatModel(Brief):
         """Count the pixels of `[A,C,H,W]` of which any channel changed, where l0 counts every channel: int64 `[A]`.
 
         >>> images = torch.eye(2).expand(1, 3, 2, 2)
-        >>> ThreatModel("l0").changed_pixels(images, 0 * images), ThreatModel("l0").distance(images, 0 * images)
+        >>> few = ThreatModel("l0", 9)
+        >>> few.changed_pixels(images, 0 * images), few.distance(images, 0 * images)
         (tensor([2]), tensor([6.], dtype=torch.float64))
         """
         return (images != self.centers(originals)).any(1).flatten(1).sum(1)

