@@ -24,7 +24,7 @@ def test_a_journey_runs_in_a_notebook(script: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("BACKLIGHT_PLUGINS", "0")
     notebook = nbformat.reads(json.dumps(as_notebook(script)), as_version=4)
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.output_type == "error"]
     shown = [output.data["text/html"] for output in outputs if "text/html" in output.get("data", {})]

@@ -10,6 +10,11 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 
 _HEIGHT = 900
+_A4 = 794  # pixels: a page is printed on paper, whatever its window
+_VIEWS = (
+    *((width, scheme, "screen") for width in (1280, 375) for scheme in ("light", "dark")),
+    (_A4, "light", "print"),
+)
 _OPEN = "document.querySelectorAll('details').forEach(one => one.open = true)"
 _WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 _BROKEN = "[...document.images].filter(one => !one.naturalWidth).length"
@@ -52,11 +57,10 @@ def shown(browser: Any, file: Path, width: int = 1280) -> Iterator[tuple[Any, li
 def look_everywhere(page: Any) -> list[str]:
     """List what is wrong with a page wide and narrow, light, dark and printed."""
     found = []
-    for width in (1280, 375):
+    for width, scheme, media in _VIEWS:
         page.set_viewport_size({"width": width, "height": _HEIGHT})
-        for scheme, media in (("light", "screen"), ("dark", "screen"), ("light", "print")):
-            page.emulate_media(color_scheme=scheme, media=media)
-            found += [f"{width} {scheme} {media}: {one}" for one in looks(page)]
+        page.emulate_media(color_scheme=scheme, media=media)
+        found += [f"{width} {scheme} {media}: {one}" for one in looks(page)]
     return found
 
 
