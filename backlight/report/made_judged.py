@@ -100,8 +100,8 @@ def judge_kept(classifier: Classifier, before: Tensor, after: Tensor) -> Judged:
     >>> from torch import nn
     >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
     >>> gray = torch.full((3, 2, 2), 0.5)
-    >>> judge_kept(classifier, gray, gray).sentence[:26]
-    'To the model it still is 1'
+    >>> judge_kept(classifier, gray, gray).sentence[:24]
+    'To the model it still is'
     """
     shares = _shares(classifier, torch.stack([before, after]))
     first, now = _answer(shares[0]), _answer(shares[1])
