@@ -44,7 +44,10 @@ class Repeat:
             words.append(f"./{self.picture}" if self.picture.startswith("-") else self.picture)
         options = {name: value for name, value in self.given.items() if name not in _POSITIONAL}
         model = {} if self.verb in _WITHOUT_MODEL else _changed(self.model)
-        return shell_command(["backlight", self.verb, *words, *_options(options), *_options(model)])
+        written = [*_options(options), *_options(model)]
+        if any(word.startswith("-") for word in words):  # a class may have any name
+            return shell_command(["backlight", self.verb, *written, "--", *words])
+        return shell_command(["backlight", self.verb, *words, *written])
 
     def python(self) -> str:
         """Write the lines of Python that do the same to a file of that name.

@@ -12,7 +12,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distribution, distributions
 from typing import Any, Generic, Protocol, TypeVar
 
 from backlight.core.errors import PluginWarning, UsageError, did_you_mean
@@ -159,17 +159,19 @@ def entry_points(group: str) -> list[EntryPoint]:
     >>> [point.name for point in entry_points("backlight.nothing_of_this_name")]
     []
     """
-    found: dict[str, list[EntryPoint]] = {}
-    for distribution in distributions():
-        name = distribution.metadata["Name"] or ""
-        if name in found:
-            continue  # the first on the path is the one that is imported
-        try:
-            found[name] = [point for point in distribution.entry_points if point.group == group]
-        except Exception as error:  # entry points are a text file that any package writes
-            found[name] = []
-            warnings.warn(f"{name} has unreadable entry points: {error}", PluginWarning, stacklevel=2)
-    return [point for name in sorted(found) for point in found[name]]
+    # Metadata is read of the few that have such a group alone: a package keeps its whole manual there.
+    found = {one.metadata["Name"] or "": one for one in reversed([*distributions()]) if _points_of(one, group)}
+    # The first on the path is the one that is imported, whether it has the group or not.
+    first = {name: distribution(name) if name else one for name, one in found.items()}
+    return [point for name in sorted(first) for point in _points_of(first[name], group)]
+
+
+def _points_of(one: Distribution, group: str) -> list[EntryPoint]:
+    try:
+        return [point for point in one.entry_points if point.group == group]
+    except Exception as error:  # entry points are a text file that any package writes
+        warnings.warn(f"{one.metadata['Name']} has unreadable entry points: {error}", PluginWarning, stacklevel=3)
+        return []
 
 
 def key_of(name: str) -> str:

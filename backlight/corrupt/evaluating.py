@@ -210,12 +210,15 @@ def other_resizes(resize: Resize | None) -> dict[str, list[Resize]]:
 
     >>> [one.interpolation for one in other_resizes(Resize(256, (224, 224), "bicubic"))["resize_method"]]
     ['bilinear', 'lanczos', 'box']
+    >>> [one.shorter_side for one in other_resizes(Resize(8, (8, 8), "bicubic"))["crop"]]
+    [9]
     """
     if resize is None:
         return {}
     methods = [one for one in ("bicubic", "bilinear", "lanczos", "box") if one != resize.interpolation][:3]
     shorter = resize.shorter_side or min(resize.size)
-    crops = [max(min(resize.size), round(shorter * factor)) for factor in (0.95, 1.05)]
+    less, more = min(shorter - 1, round(shorter * 0.95)), max(shorter + 1, round(shorter * 1.05))
+    crops = [max(min(resize.size), one) for one in (less, more)]
     return {
         "resize_method": [replace(resize, interpolation=one) for one in methods],
         "crop": [replace(resize, shorter_side=one) for one in crops if one != shorter],

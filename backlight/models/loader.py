@@ -34,7 +34,7 @@ def load(
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
-    size: int | tuple[int, int] | None = None,
+    size: str | int | Sequence[int] | None = None,
     resize: int | None = None,
     crop: str | float | None = None,
     interpolation: str | None = None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from backlight.classifier.passport import FIELDS, Source
 from backlight.core.errors import UsageError
+from backlight.core.grammar import parse_size
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint
 
@@ -27,7 +28,7 @@ class Stated:
 
     mean: float | Sequence[float] | None = None
     std: float | Sequence[float] | None = None
-    size: int | tuple[int, int] | None = None
+    size: str | int | Sequence[int] | None = None
     resize: int | None = None
     crop: str | float | None = None
     interpolation: str | None = None
@@ -73,7 +74,7 @@ class Stated:
         own = (crop, crop) if isinstance(crop, int) else None
         if self.size is None:
             return own
-        sides = (self.size, self.size) if isinstance(self.size, int) else (int(self.size[0]), int(self.size[1]))
+        sides = read_size(self.size)
         if own is not None and own != sides:
             raise UsageError(f"a crop of {crop} pixels and the size {sides}", expected="one input size")
         return sides
@@ -109,6 +110,21 @@ def scaled(rule: Resize | None, size: tuple[int, int]) -> Resize:
         return Resize(min(size), size)
     shorter = None if rule.shorter_side is None else round(rule.shorter_side * min(size) / min(rule.size))
     return replace(rule, size=size, shorter_side=shorter)
+
+
+def read_size(size: str | int | Sequence[int]) -> tuple[int, int]:
+    """Read an input size (height, width) in pixels from one or two whole numbers, or as it is written: `224x192`.
+
+    Raises UsageError for anything else.
+
+    >>> read_size(224), read_size((224, 192)), read_size("224x192")
+    ((224, 224), (224, 192), (224, 192))
+    """
+    if not isinstance(size, str | int | Sequence):
+        raise UsageError(f"size {size!r}", expected="224, or height x width as in (224, 192)")
+    if isinstance(size, str):
+        return parse_size(size)
+    return parse_size("x".join(map(str, size if isinstance(size, Sequence) else (size,))))
 
 
 def _read_crop(crop: str | float | None) -> str | float | int | None:

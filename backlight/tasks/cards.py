@@ -9,6 +9,8 @@ from typing import Any
 
 from backlight.attack import ATTACKS
 from backlight.audit import CHECKS
+from backlight.audit.detectors import DETECTORS
+from backlight.audit.proxies import PROXIES
 from backlight.core.plugins import Registry
 from backlight.corrupt import CORRUPTIONS
 from backlight.data.sources import DATA_SOURCES
@@ -34,6 +36,8 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     LOSSES,
     CORRUPTIONS,
     CHECKS,
+    DETECTORS,
+    PROXIES,
     TRACKERS,
 )
 _WORDS = re.compile(r"[A-Za-z][A-Za-z-]+")

@@ -17,6 +17,7 @@ from backlight.data.trained import trained_on
 from backlight.evaluate import match_labels
 from backlight.evaluate.normalization import NormalizationCheck
 from backlight.models import load
+from backlight.models.stated import read_size
 
 DEFAULT_MODEL = "efficientnet_lite0"
 MEMORY_FORMATS = {"auto": None, "contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -36,7 +37,7 @@ class ModelRequest:
     labels: Path | None = None
     mean: float | tuple[float, ...] | None = None
     std: float | tuple[float, ...] | None = None
-    size: tuple[int, int] | None = None
+    size: str | int | Sequence[int] | None = None
     resize: int | None = None
     crop: str | float | None = None
     interpolation: str | None = None
@@ -84,7 +85,7 @@ class ModelRequest:
         """
         given = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) != one.default}
         size = given.get("size")
-        given |= {} if size is None else {"size": "x".join(map(str, size))}
+        given |= {} if size is None else {"size": "x".join(map(str, read_size(size)))}
         return ("--model", self.model, *option_words({**given, "model": None}))
 
 

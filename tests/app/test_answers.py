@@ -44,6 +44,11 @@ def decoded(uri: str) -> torch.Tensor:
     return to_tensor(Image.open(io.BytesIO(base64.b64decode(uri.partition("base64,")[2]))))
 
 
+def test_a_class_whose_name_begins_with_a_dash_is_named_by_the_printed_command() -> None:
+    repeat = Repeat("visualize", ModelRequest("classic_cnn"), None, {"what": "class", "subjects": ("-x",), "steps": 3})
+    assert repeat.command().endswith("--steps 3 --model classic_cnn -- class -x")
+
+
 def told_by_python(lines: str) -> Any:
     """Run the lines that the page shows; return the document that they print."""
     space: dict[str, Any] = {}
