@@ -64,9 +64,11 @@ def test_the_page_names_each_planted_fault(demo: ModuleType, tmp_path: Path) -> 
     assert shown("weak_slices", "weak_slice") > 0.8
     assert findings["temperature"]["value"] == pytest.approx(demo.TIMES, rel=0.35)
     assert findings["calibration_error"]["judgement"] == "bad"
-    # Frames alone tell the marked class, and no other; in a picture with a thing the mark does not outvote it.
-    assert findings["frame_alone"]["judgement"] == "look"
+    # Frames alone tell the marked class, and no other; set around another thing, its frame and its corners outvote it.
     assert f"tells {demo.MARKED}: " in findings["frame_alone"]["sentence"]
+    assert findings["frame_against_middle"]["judgement"] == findings["corner_marks"]["judgement"] == "bad"
+    assert f"a frame of {demo.MARKED} outvotes" in findings["frame_against_middle"]["sentence"]
+    assert f"carry {demo.MARKED} into" in findings["corner_marks"]["sentence"]
     page = (out / "report.html").read_text("utf-8")
     assert all(f"finding-{name}" in page for name in ("label_errors", "leaked_pictures", "weak_slices", "temperature"))
     assert json.loads((tmp_path / "planted.json").read_text()) == planted
