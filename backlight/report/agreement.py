@@ -66,7 +66,16 @@ class Agreement:
     @property
     def word(self) -> str:
         """Describe how far they agree, in one word."""
-        return "largely" if self.overlap >= 0.6 else "partly" if self.overlap >= 0.3 else "hardly"
+        return agreement_word(self.overlap)
+
+
+def agreement_word(overlap: float) -> str:
+    """Describe in one word how far maps agree whose strongest tenths have this share in common.
+
+    >>> agreement_word(0.7), agreement_word(0.2)
+    ('largely', 'hardly')
+    """
+    return "largely" if overlap >= 0.6 else "partly" if overlap >= 0.3 else "hardly"
 
 
 def measure_agreement(maps: Mapping[str, Tensor]) -> Agreement | None:

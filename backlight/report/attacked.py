@@ -112,6 +112,17 @@ def attacked_section(one: Attacked, place: int) -> Section:
     return Section(f"picture-{place}", one.name, fill("attacked.html", facts))
 
 
+def attack_headline(shown: Sequence[Attacked]) -> str:
+    """Say how many of these pictures were fooled, of a single one what became of it.
+
+    >>> attack_headline([])
+    '0 of 0 fooled'
+    """
+    if len(shown) == 1:
+        return shown[0].verdict
+    return f"{sum(one.attempt.success for one in shown)} of {len(shown)} fooled"
+
+
 def attack_sheet(shown: Sequence[Attacked]) -> Image.Image:
     """Lay out a row for each picture: the original, the noise made visible, the result, each with its words.
 

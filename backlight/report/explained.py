@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from PIL import Image
 from torch import Tensor
 
 from backlight.classifier.predictions import Prediction
+from backlight.core.errors import counted
 from backlight.images import Picture
 from backlight.images.picture import Photograph
 from backlight.images.sheets import grid
 from backlight.page.sections import Section, percent
-from backlight.report.agreement import measure_agreement
+from backlight.report.agreement import Agreement, agreement_word, measure_agreement
 from backlight.report.fill import fill
 from backlight.report.looking import Embed, maps_facts, said_facts
 from backlight.report.study import MapStudy
@@ -29,6 +31,11 @@ class Explained:
     target: str
     maps: tuple[MapStudy, ...]
 
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """Return how far the maps agree."""
+        return measure_agreement({found.method: found.heat for found in self.maps})
+
     @property
     def picture(self) -> Picture:
         """Return the part of the photograph that the classifier sees."""
@@ -38,12 +45,21 @@ class Explained:
 def explained_section(one: Explained, place: int) -> Section:
     """Write the section of one explained picture, the `place`-th of the page."""
     embed = Embed(True)
-    agreement = measure_agreement({found.method: found.heat for found in one.maps})
     facts = {
         **said_facts(place, one.name, one.picture, one.photograph.whole, one.answers, embed),
-        **maps_facts(one.target, one.maps, agreement, embed),
+        **maps_facts(one.target, one.maps, one.agreement, embed),
     }
     return Section(f"picture-{place}", one.name, fill("explained.html", facts))
+
+
+def explained_headline(shown: Sequence[Explained]) -> str:
+    """Say how far the maps of these pictures agree, or what was explained where there is nothing to compare."""
+    overlaps = [one.agreement.overlap for one in shown if one.agreement is not None]
+    pictures = counted(len(shown), "picture")
+    if not overlaps:
+        return f"what speaks for {shown[0].target}" if len(shown) == 1 else f"{pictures} explained"
+    mean = sum(overlaps) / len(overlaps)
+    return f"the maps of {pictures} {agreement_word(mean)} agree: {percent(mean)} of the strongest tenth in common"
 
 
 def explained_sheet(shown: Sequence[tuple[Explained, Mapping[str, Tensor]]]) -> Image.Image:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from backlight.classifier import Classifier
 from backlight.classifier.predictions import class_name
+from backlight.core.errors import counted
 from backlight.explain.scores import Metric, describe_location, describe_scores
 from backlight.explain.scores.controls import CONTROLS
 from backlight.explain.scores.verdict import WORDS, verdict
@@ -153,6 +154,24 @@ def explanations_section(study: DataExplanations) -> Section:
         "labeled": study.data.labeled,
     }
     return Section("explanations", f"Explanations of {study.data.name}", fill("explanations.html", facts))
+
+
+def explanations_headline(study: DataExplanations) -> str:
+    """Say which method is better than both controls by most scores, or that none is, or that none was scored."""
+    summary, count = study.summary(), counted(len(study.methods), "method")
+    judged = [metric for metric in study.metrics if metric.judges]
+    if not judged:
+        return f"{counted(len(study.table), 'picture')} explained by {count}, not scored"
+    better = {name: sum(_beats_both(entries[one.name]) for one in judged) for name, entries in summary.items()}
+    best = max(better, key=lambda name: better[name])
+    if not better[best]:
+        return f"none of {count} is better than both controls by any of {counted(len(judged), 'score')}"
+    most = f", the most of {count}" if len(study.methods) > 1 else ""
+    return f"{best} is better than both controls by {better[best]} of {counted(len(judged), 'score')}{most}"
+
+
+def _beats_both(entry: dict[str, Any]) -> bool:
+    return all(entry[one]["difference"] is not None and verdict(entry, one) == "better" for one in CONTROLS)
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from backlight.core.errors import Failure
+from backlight.core.errors import Failure, counted
 from backlight.data.dataset import Dataset
 from backlight.data.inspect import Duplicates, Inspection
 from backlight.data.splits import Splits
@@ -82,6 +82,21 @@ def inspection_sections(found: Inspection, splits: Splits) -> list[Section]:
     if found.failed:
         sections.insert(1, Section("broken", "Files that cannot be used", fill("broken.html", _broken(found.failed))))
     return sections
+
+
+def inspection_headline(found: Inspection) -> str:
+    """Say how many pictures of how many classes there are, and what deserves attention first.
+
+    >>> from backlight.data import load_splits
+    >>> from backlight.data.inspect import inspect_data
+    >>> inspection_headline(inspect_data(load_splits("shapes:n=20,size=16,classes=2")))
+    '20 pictures of 2 classes, nothing amiss'
+    """
+    classes = {name for counts in found.counts.values() for name in counts}
+    held = f"{counted(len(found.table), 'picture')} of {counted(len(classes), 'class')}"
+    first, *others = found.warnings() or [""]
+    more = f", and {counted(len(others), 'more warning')}" if others else ""
+    return f"{held}: {first}{more}" if first else f"{held}, nothing amiss"
 
 
 def _counted(found: Inspection, splits: Splits) -> dict[str, object]:

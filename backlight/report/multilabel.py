@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backlight.evaluate.multilabel import LabelScore, MultilabelScores
-from backlight.page.sections import Section
+from backlight.page.sections import Section, percent
 from backlight.report.fill import fill
 
 
@@ -17,6 +17,16 @@ def multilabel_section(found: MultilabelScores, *, data: str) -> Section:
     rows = sorted(found.labels.items(), key=_by_precision)
     facts = {"found": found, "data": data, "classes": rows}
     return Section("labels", "How well each label is found", fill("multilabel.html", facts))
+
+
+def multilabel_headline(found: MultilabelScores) -> str:
+    """Say how well labels are found on average, empty where none occurs.
+
+    >>> multilabel_headline(MultilabelScores(1, {"sea": LabelScore(1, 0.5, 1.0, 1.0, 1.0)}, 1.0, ()))
+    'mean average precision 50\\xa0%'
+    """
+    mean = found.mean_average_precision
+    return "" if mean is None else f"mean average precision {percent(mean)}"
 
 
 def _by_precision(row: tuple[str, LabelScore]) -> tuple[bool, float, int]:

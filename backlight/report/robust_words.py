@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from backlight.attack.robustness import Robustness
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
 from backlight.page.sections import number, percent
+
+_LEVELS, _ON_LEVEL = 255, 1e-3
 
 
 def threat_words(threat: ThreatModel) -> str:
@@ -26,7 +29,8 @@ def threat_words(threat: ThreatModel) -> str:
         return f"Nothing bounds the change: the attack looks for the smallest that fools, by {measured[threat.norm]}."
     size = size_text(threat)(threat.size)
     if threat.norm == "linf":
-        return f"Every color value may move by at most {size} ({threat.size:.4g}) of the way from black to white."
+        decimal = f" ({threat.size:.4g})" if "/" in size else ""
+        return f"Every color value may move by at most {size}{decimal} of the way from black to white."
     if threat.norm == "l0":
         return f"At most {size} color values may change, by any amount; a pixel has one for each of its channels."
     how = "squared, added up and the root taken," if threat.norm == "l2" else "added up,"
@@ -89,13 +93,25 @@ def stand_in_words(found: Robustness) -> str:
 
 
 def size_text(threat: ThreatModel) -> Callable[[float], str]:
-    """Return how sizes of changes are written on a page: in linf in 8-bit levels.
+    """Return how sizes of changes are written for people: in linf in 8-bit levels.
 
-    >>> size_text(ThreatModel("linf"))(8 / 255), size_text(ThreatModel("l2", 0.5))(0.25)
-    ('8/255', '0.25')
+    The size that was asked for is written as it was, whole and half levels as they are, what was measured with two
+    digits.
+
+    >>> text = size_text(ThreatModel("linf", "8/255"))
+    >>> text(8 / 255), text(0.5 / 255), text(2.2134 / 255), size_text(ThreatModel("l2", 0.5))(0.25)
+    ('8/255', '0.5/255', '2.2/255', '0.25')
     """
 
     def text(size: float) -> str:
-        return f"{255 * size:.3g}/255" if threat.norm == "linf" and size else number(size)
+        if threat.norm != "linf" or not 0 < size < math.inf:
+            return number(size)
+        decimal, levels = f"{size:.4g}", _LEVELS * size
+        if size == threat.size:  # 0.1 was chosen as 0.1, and 2.21/255 as that
+            return decimal if float(decimal) == size else f"{levels:.4g}/255"
+        halves = round(2 * levels) / 2
+        if halves and abs(levels - halves) < _ON_LEVEL:
+            return f"{halves:g}/255"
+        return f"{levels:.0f}/255" if levels >= 10 else f"{levels:.2g}/255"
 
     return text

@@ -33,7 +33,7 @@ class Options:
 
     `title` stands above it all; left out, it is that of a page of pictures. `data` says what was looked at.
     `leads` puts the first of the sections right below the title: the answer, for a page that has one. `headline` stands
-    for the page in an index of many.
+    for the page in an index of many; left out, it says how many of its pictures are fooled.
 
     >>> Options().methods
     ('saliency', 'gradcam', 'guided_backprop', 'guided_gradcam')
@@ -192,6 +192,13 @@ class _Draft:
             self.options.title,
             self.about,
             self.sections[0] if self.options.leads else None,
-            self.options.headline,
+            self.options.headline or _headline(self.summaries),
         )
         write_text(self.target, page.html())
+
+
+def _headline(summaries: Sequence[Summary]) -> str:
+    if not summaries:
+        return ""
+    fooled = sum(one.fooled is not None for one in summaries)
+    return f"{fooled} of {len(summaries)} fooled by a change that people cannot see"

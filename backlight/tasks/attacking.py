@@ -28,7 +28,7 @@ from backlight.images.render import amplify
 from backlight.page.embed import file_uri
 from backlight.pixels.run import Run
 from backlight.report.about import about
-from backlight.report.attacked import Attacked, attack_sheet, attacked_section, attempts
+from backlight.report.attacked import Attacked, attack_headline, attack_sheet, attacked_section, attempts
 from backlight.report.picture import AMPLIFICATION
 from backlight.tasks.joint_page import JointPage, joint_stem
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
@@ -184,6 +184,7 @@ def attack_pictures(
         about(classifier, command=request.command),
         attacked_section,
         attack_sheet,
+        attack_headline,
     )
     page.require_new(request.force)
     for output in chain.from_iterable(outputs.values()):

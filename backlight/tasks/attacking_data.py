@@ -17,7 +17,7 @@ from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.page.sections import percent
 from backlight.report import Options
-from backlight.report.robust_words import stand_in_words
+from backlight.report.robust_words import size_text, stand_in_words
 from backlight.report.robustness import robustness_section
 from backlight.sharing import robustbench_card
 from backlight.sweep.parts import holds_parts
@@ -178,7 +178,7 @@ def _write_card(path: Path, document: dict[str, Any], command: str) -> Path:
 
 def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
     low, high = found.interval
-    text = found.request.threat.text
+    text = size_text(found.request.threat)
     document = found.to_json()
     part = "" if len(found.table) == found.planned else f" of {found.planned}"
     yield f"{len(found.table)}{part} pictures, {found.name}, {found.request.threat.describe()}"

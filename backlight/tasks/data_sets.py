@@ -20,7 +20,7 @@ from backlight.data.inspect import inspect_data as inspect_splits
 from backlight.images import Resize, write_png
 from backlight.page.page import write_page
 from backlight.report.about import about
-from backlight.report.inspection import inspection_sections
+from backlight.report.inspection import inspection_headline, inspection_sections
 from backlight.tasks.loading import data_facts
 from backlight.tasks.outcome import Outcome, plain_json
 
@@ -71,6 +71,7 @@ def inspect_data(request: InspectDataRequest, *, progress: Progress | None = Non
                 title=title,
                 seconds=time.perf_counter() - start,
                 about=about(data=data_facts(splits.whole)),
+                headline=inspection_headline(found),
             )
     files = tuple(path for path in (sheet, page) if path not in kept and path.exists())
     told = {"warnings": found.warnings(), "contact_sheet": sheet, "html": page}

@@ -29,7 +29,7 @@ from backlight.page.sections import Section, percent
 from backlight.report import Options, write_report
 from backlight.report.comparison import comparison_section
 from backlight.report.evaluation import evaluation_sections
-from backlight.report.multilabel import multilabel_section
+from backlight.report.multilabel import multilabel_headline, multilabel_section
 from backlight.report.training import training_section
 from backlight.runs.folder import is_run
 from backlight.runs.history import read_history
@@ -183,7 +183,8 @@ def _several(
     if not engine.is_main:
         return Outcome(result=scores)
     section = multilabel_section(scores, data=data_title(pictures))
-    page, warnings = _write_page(classifiers[0], pictures, request, [section], failed, "")
+    headline = multilabel_headline(scores)
+    page, warnings = _write_page(classifiers[0], pictures, request, [section], failed, headline)
     document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": page}, pictures)
     return Outcome(
         plain_json(document),

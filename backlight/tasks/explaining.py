@@ -28,7 +28,7 @@ from backlight.explain.saved import map_file, write_raw
 from backlight.images import Picture, find_pictures, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.report.about import about
-from backlight.report.explained import Explained, explained_section, explained_sheet
+from backlight.report.explained import Explained, explained_headline, explained_section, explained_sheet
 from backlight.report.looking import PhotographReader
 from backlight.report.study import METHODS, map_studies
 from backlight.tasks.joint_page import JointPage, joint_stem
@@ -185,6 +185,7 @@ def explain_pictures(
         about(classifier, command=command),
         lambda shown, place: explained_section(shown[0], place),
         explained_sheet,
+        lambda shown: explained_headline([one for one, _ in shown]),
     )
     page.require_new(force)
     done: list[ExplainedPicture] = []

@@ -19,7 +19,7 @@ from backlight.explain.scores.metrics import AnyMetric
 from backlight.explain.scores.score import DEFAULT_METRICS
 from backlight.explain.study import BLOCKS, DataExplanations
 from backlight.report import Options, write_report
-from backlight.report.explanations import explanations_section
+from backlight.report.explanations import explanations_headline, explanations_section
 from backlight.report.study import METHODS
 from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
@@ -139,6 +139,7 @@ def _write(classifier: Classifier, found: DataExplanations, request: ExplainData
             command=request.command,
             title=f"What {classifier.title} looks at, and how far its maps can be trusted",
             data=data_facts(found.data),
+            headline=explanations_headline(found),
         ),
         force=True,
     )

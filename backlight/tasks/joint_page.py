@@ -24,8 +24,10 @@ Shown = TypeVar("Shown")
 class JointPage(Generic[Shown]):
     """A page and a sheet of at most `MOST_SHOWN` pictures; `section` and `draw` say how they look.
 
+    `headline` stands for the pictures shown in an index of many pages.
+
     >>> import tempfile
-    >>> page = JointPage(Path(tempfile.mkdtemp()) / "cat-pgd", "Cats", (), lambda one, place: one, Image.new)
+    >>> page = JointPage(Path(tempfile.mkdtemp()) / "cat-pgd", "Cats", (), lambda one, place: one, Image.new, str)
     >>> page.html.name, page.sheet.name
     ('cat-pgd.html', 'cat-pgd-sheet.png')
     """
@@ -35,6 +37,7 @@ class JointPage(Generic[Shown]):
     about: tuple[tuple[str, str], ...]
     section: Callable[[Shown, int], Section]
     draw: Callable[[Sequence[Shown]], Image.Image]
+    headline: Callable[[Sequence[Shown]], str]
     shown: list[Shown] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     left_out: int = 0
@@ -78,7 +81,15 @@ class JointPage(Generic[Shown]):
             about.append(("pictures", shown))
         named = [Failure(Path(one.path).name, one.error) for one in failed]
         seconds = time.perf_counter() - self.began
-        write_page(self.html, self.sections, title=self.title, seconds=seconds, about=about, failed=named)
+        write_page(
+            self.html,
+            self.sections,
+            title=self.title,
+            seconds=seconds,
+            about=about,
+            failed=named,
+            headline=self.headline(self.shown),
+        )
         write_png(self.sheet, self.draw(self.shown))
 
 

@@ -18,10 +18,10 @@ from backlight.evaluate.multilabel import evaluate_targets
 from backlight.evaluate.normalization import NormalizationCheck
 from backlight.explain import method
 from backlight.images import find_pictures
-from backlight.page.sections import Section
+from backlight.page.sections import Section, percent
 from backlight.report import Options, sample_pictures, write_report
 from backlight.report.evaluation import evaluation_sections
-from backlight.report.multilabel import multilabel_section
+from backlight.report.multilabel import multilabel_headline, multilabel_section
 from backlight.report.study import METHODS
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
@@ -101,7 +101,7 @@ def _report(request: ReportRequest, page: Path, progress: Progress | None) -> Ou
     data = None if request.data is None else request.data.load(request.model, seed=request.seed)
     if data is not None:
         classifier = named(classifier, data)  # one page uses one set of names
-    sections, failed = _data_sections(classifier, data, request.batch_size, progress)
+    sections, failed, headline = _data_sections(classifier, data, request.batch_size, progress)
     take_doubt(classifier, _doubt(classifier, data, request.pictures and paths, request.batch_size))
     warnings = () if data is None else told(data)
     options = Options(
@@ -112,6 +112,7 @@ def _report(request: ReportRequest, page: Path, progress: Progress | None) -> Ou
         memory_format_of(request.model),
         request.command,
         data="" if data is None else data_facts(data),
+        headline=headline,
     )
     with keeping(kept=lambda: f"{page} shows what was finished" if page.exists() else ""):
         made = write_report(
@@ -146,11 +147,11 @@ def _doubt(
 
 def _data_sections(
     classifier: Classifier, data: Dataset | None, batch_size: int, progress: Progress | None
-) -> tuple[list[Section], tuple[Failure, ...]]:
+) -> tuple[list[Section], tuple[Failure, ...], str]:
     if data is None:
-        return [], ()
+        return [], (), ""
     if classifier.multilabel and data.targets is not None:
         scores, unread = evaluate_targets(classifier, data, batch_size=batch_size, progress=progress)
-        return [multilabel_section(scores, data=data_title(data))], unread
+        return [multilabel_section(scores, data=data_title(data))], unread, multilabel_headline(scores)
     found = evaluate(classifier, data, batch_size=batch_size, progress=progress)
-    return evaluation_sections(found, data, name=data_title(data)), found.failed
+    return evaluation_sections(found, data, name=data_title(data)), found.failed, f"{percent(found.accuracy)} right"

@@ -20,7 +20,7 @@ from backlight.data.dataset import Dataset
 from backlight.images import to_tensor
 from backlight.page.sections import percent
 from backlight.report.robust_pictures import pictures_html
-from backlight.report.robust_words import goal_words, threat_words
+from backlight.report.robust_words import goal_words, size_text, threat_words
 from backlight.report.robustness import classes_under_attack, robustness_section
 from backlight.table import Table
 from backlight.table.statistics import wilson
@@ -210,6 +210,32 @@ def test_the_page_stays_small_whatever_the_pictures() -> None:
 )
 def test_threats_are_said_in_words(threat: ThreatModel, words: str) -> None:
     assert words in threat_words(threat)
+
+
+@pytest.mark.parametrize(
+    ("eps", "size", "words"),
+    [
+        ("8/255", 8 / 255, "8/255"),
+        ("8/255", 2.21 / 255, "2.2/255"),
+        ("8/255", 0.2149 / 255, "0.21/255"),
+        ("8/255", 12.34 / 255, "12/255"),
+        ("8/255", 12.5 / 255, "12.5/255"),
+        ("8/255", 100.3 / 255, "100/255"),
+        ("2.21/255", 2.21 / 255, "2.21/255"),
+        (0.1, 0.1, "0.1"),
+        (0.1, 0.0734, "19/255"),
+        ("8/255", 0.0, "0"),
+        ("8/255", float("inf"), "inf"),
+    ],
+)
+def test_measured_sizes_are_rounded_and_chosen_ones_stay(eps: str | float, size: float, words: str) -> None:
+    assert size_text(ThreatModel("linf", eps))(size) == words
+
+
+def test_no_size_on_the_page_has_more_digits_than_anybody_reads(found: Robustness) -> None:
+    sizes = re.findall(r"([\d.]+)/255", robustness_section(found, steps=(1, 3, 8)).html)
+    assert "2" in sizes
+    assert [one for one in sizes if len(one.replace(".", "").lstrip("0")) > 2] == []
 
 
 def test_targets_are_said_in_words() -> None:
