@@ -10,9 +10,12 @@ from typing import Any
 from backlight import tasks
 from backlight.core.errors import UsageError, did_you_mean
 from backlight.core.grammar import parse_number, parse_spec, parse_whole
+from backlight.tasks.browsing import ORDERS, Chosen
 from backlight.tasks.entries import Entry, list_attacks, list_explanations
 
 MOST_STEPS = 1000
+_MOST_ROWS = 10**9
+ABOUT_DATA = ("browse", "show", "open")
 
 
 def _text(text: str) -> str:
@@ -30,6 +33,14 @@ def _epsilon(text: str) -> str:
 
 def _steps(text: str) -> int:
     return parse_whole(text, low=1, high=MOST_STEPS)
+
+
+def _place(text: str) -> int:
+    return parse_whole(text, low=0, high=_MOST_ROWS)
+
+
+def _class(text: str) -> int:
+    return parse_whole(text, low=-1, high=_MOST_ROWS)
 
 
 def _alpha(text: str) -> float | str:
@@ -76,6 +87,15 @@ _WORDS: Mapping[str, Words] = {
     "visualize": {"what": _one_of("class"), "subjects": lambda text: (_text(text),), "steps": _steps},
     "denoise": {"alpha": _alpha, "data_norm": _one_of("l1", "l2"), "smooth_norm": _one_of("l1", "l2")},
     "report": {"methods": _method},
+    "browse": {"report": _one_of("yes")},
+    "show": {
+        "true": _class,
+        "predicted": _class,
+        "which": _one_of("all", "right", "wrong"),
+        "order": _one_of(*ORDERS, "stored"),
+        "page": _place,
+    },
+    "open": {"row": _place},
 }
 
 
@@ -104,7 +124,12 @@ class Asked:
     @property
     def needs_picture(self) -> bool:
         """Whether it is about a picture that somebody has to send."""
-        return self.verb != "visualize"
+        return self.verb not in ("visualize", *ABOUT_DATA)
+
+    @property
+    def chosen(self) -> Chosen:
+        """Which pictures of the data are shown."""
+        return Chosen(**self.given)
 
     def request(self, *, pictures: tuple[Any, ...] | None, model: Any, **more: Any) -> Any:
         """Build the task's request."""

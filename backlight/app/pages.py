@@ -8,6 +8,7 @@ from typing import Any
 
 from backlight.app.choices import Choices
 from backlight.app.session import Loaded
+from backlight.app.shelf import Shelf
 from backlight.app.uploads import MOST_BYTES, MOST_PIXELS
 from backlight.report import sample_pictures
 from backlight.tasks.entries import Entry, fitting_methods
@@ -16,7 +17,7 @@ from backlight.tasks.outcome import plain_json
 _QUICK = "1 forward, "
 _LONG = ("fullgrad",)  # its passes are few, each of them many times as long
 _PARTS = ("work", "bars", "repeat", "tabs", "picture", "classes", "wipe")
-_TOOLS = ("explain", "attack", "cover", "imagine", "denoise", "compare")
+_TOOLS = ("explain", "attack", "cover", "imagine", "denoise", "compare", "confusion", "browse")
 SCRIPTS = ("dom", "live", *_PARTS, *_TOOLS, "main")
 
 
@@ -69,12 +70,13 @@ def about_models(models: Sequence[Loaded], choices: Choices) -> list[dict[str, A
     )
 
 
-def state(models: Sequence[Loaded], choices: Choices) -> dict[str, Any]:
-    """Return all of it."""
+def state(models: Sequence[Loaded], choices: Choices, data: Shelf | None = None) -> dict[str, Any]:
+    """Return all of it; without a data set there is nothing to look through."""
     return {
         "models": about_models(models, choices),
         "choices": choices.to_json(),
         "samples": [path.name for path in sample_pictures()],
+        "data": None if data is None else data.describe(),
         "limits": {"bytes": MOST_BYTES, "pixels": MOST_PIXELS},
     }
 

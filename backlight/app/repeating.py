@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backlight.core.escaping import shell_command
-from backlight.tasks.loading import DEFAULT_MODEL, ModelRequest
+from backlight.tasks.loading import DEFAULT_MODEL, DataRequest, ModelRequest
 
 REQUESTS = {
     "predict": "PredictRequest",
@@ -17,7 +17,6 @@ REQUESTS = {
     "visualize": "VisualizeRequest",
     "denoise": "DenoiseRequest",
     "report": "ReportRequest",
-    "evaluate": "EvaluateRequest",
 }
 _POSITIONAL = ("what", "subjects")
 _WITHOUT_MODEL = ("denoise",)
@@ -75,6 +74,56 @@ class Repeat:
     def to_json(self) -> dict[str, str]:
         """Return both."""
         return {"command": self.command(), "python": self.python()}
+
+
+@dataclass(frozen=True)
+class RepeatData:
+    """What a model says of a data set; `chosen` is Python for the rows of its table that are shown.
+
+    >>> print(RepeatData(ModelRequest(), DataRequest("photos/", "test")).command())
+    backlight evaluate --data photos/ --split test --table
+    """
+
+    model: ModelRequest
+    data: DataRequest
+    seed: int = 0
+    chosen: str = "table.rows()"
+
+    def command(self) -> str:
+        """Write the command that writes the table of samples, and the page about it."""
+        model = [] if self.model == ModelRequest() else self.model.words
+        words = ("--data", self.data.name, *self.data.part_words, *model, *self._seed("--seed {}"), "--table")
+        return shell_command(["backlight", "evaluate", *words])
+
+    def python(self) -> str:
+        """Write the lines of Python that print the rows.
+
+        >>> print(RepeatData(ModelRequest(), DataRequest("photos/")).python())
+        from backlight import tasks
+        data = tasks.DataRequest('photos/')
+        request = tasks.EvaluateRequest(data, models=('efficientnet_lite0',))
+        table = tasks.evaluate(request).result[0].table
+        print(table.rows())
+        """
+        part = {name: getattr(self.data, name) for name in ("split", "limit", "sample", "follow_links")}
+        words = ", ".join([repr(self.data.name), *(f"{name}={value!r}" for name, value in part.items() if value)])
+        asked = ", ".join(["data", f"models=({_PythonModel(self.model)!r},)", *self._seed("seed={}")])
+        return "\n".join(
+            (
+                f"{'from pathlib import Path; ' if 'Path(' in asked else ''}from backlight import tasks",
+                f"data = tasks.DataRequest({words})",
+                f"request = tasks.EvaluateRequest({asked})",
+                "table = tasks.evaluate(request).result[0].table",
+                f"print({self.chosen})",
+            )
+        )
+
+    def to_json(self) -> dict[str, str]:
+        """Return both."""
+        return {"command": self.command(), "python": self.python()}
+
+    def _seed(self, form: str) -> list[str]:
+        return form.format(self.seed).split() if self.seed else []
 
 
 @dataclass(frozen=True)

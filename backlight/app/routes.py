@@ -63,7 +63,7 @@ class Routes:
 
     async def state(self, request: Request) -> Response:
         """Tell which models there are and what can be chosen."""
-        return JSONResponse(await run_in_threadpool(state, self.session.models, Choices()))
+        return JSONResponse(await run_in_threadpool(state, self.session.models, Choices(), self.session.shelf))
 
     async def sample(self, request: Request) -> Response:
         """Give the bytes of a sample picture."""

@@ -13,8 +13,9 @@ import uvicorn
 from backlight.app.routes import application
 from backlight.app.security import Door, Guarded, is_loopback
 from backlight.app.session import Loaded, Session
+from backlight.app.shelf import Shelf
 from backlight.core.errors import UsageError
-from backlight.tasks.loading import ModelRequest
+from backlight.tasks.loading import DataRequest, ModelRequest, named
 
 _PATIENCE = 2
 
@@ -23,7 +24,7 @@ _PATIENCE = 2
 class AppRequest:
     """Which models the page shows, one or two, and where it listens; port 0 is any free one.
 
-    `token` is drawn where it is left out, which only addresses of this machine may leave out.
+    `token` is drawn where it is left out, which only addresses of this machine may leave out. `data` is looked through.
 
     >>> AppRequest().host
     '127.0.0.1'
@@ -34,6 +35,7 @@ class AppRequest:
     port: int = 0
     token: str | None = None
     seed: int = 0
+    data: DataRequest | None = None
 
 
 def serve(request: AppRequest, tell: Callable[[str], None]) -> None:
@@ -53,7 +55,7 @@ def serve(request: AppRequest, tell: Callable[[str], None]) -> None:
     with listening(request.host, request.port) as opened:
         port = opened.getsockname()[1]
         token = request.token or secrets.token_urlsafe(24)
-        session = Session(tuple(Loaded(one, one.load(request.seed)) for one in request.models))
+        session = opened_session(request)
         session.begin()
         server = Server(_config(application(session, Door(request.host, port, token))))
         server.ready = lambda: tell(f"Backlight is at {address(request.host, port)}?token={token}  (Ctrl-C ends it)")
@@ -64,6 +66,21 @@ def serve(request: AppRequest, tell: Callable[[str], None]) -> None:
             pass
         finally:
             session.worker.stop()
+
+
+def opened_session(request: AppRequest) -> Session:
+    """Load the models and the data; models without names for their classes take those of the data.
+
+    >>> len(opened_session(AppRequest((ModelRequest("classic_cnn", random=True),))).models)
+    1
+    """
+    models = [one.load(request.seed) for one in request.models]
+    shelf = None
+    if request.data is not None:
+        pictures = request.data.load(*request.models, seed=request.seed)
+        models = [named(one, pictures) for one in models]
+        shelf = Shelf(request.data, DataRequest(pictures), request.seed)
+    return Session(tuple(map(Loaded, request.models, models)), shelf=shelf)
 
 
 def _config(app: Guarded) -> uvicorn.Config:

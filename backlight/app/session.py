@@ -9,9 +9,10 @@ from typing import Any
 
 from backlight import tasks
 from backlight.app import answers
-from backlight.app.asking import Asked
+from backlight.app.asking import ABOUT_DATA, Asked
 from backlight.app.jobs import Job, Work, Worker, stoppable
 from backlight.app.repeating import Repeat
+from backlight.app.shelf import Shelf
 from backlight.app.uploads import own_folder
 from backlight.classifier import Classifier
 from backlight.core.errors import UsageError
@@ -41,6 +42,20 @@ class Given:
     picture: Path
     out: Path
     job: Job
+    place: int = 0
+    shelf: Shelf | None = None
+
+    @property
+    def data(self) -> Shelf:
+        """The data set that the page looks through; raises UsageError where it was given none."""
+        if self.shelf is None:
+            raise UsageError("there is no data set here", hint="backlight app --data DATA")
+        return self.shelf
+
+    def count(self, done: int, total: int) -> None:
+        """Say how many pictures of all are done, and end the work where it is no longer wanted."""
+        self.job.check()
+        self.job.say("frame", {"step": done, "steps": total})
 
     def request(self, **more: Any) -> Any:
         """Build the task's request; the folder for what is made is none of what a person would repeat."""
@@ -64,6 +79,7 @@ class Session:
 
     models: tuple[Loaded, ...]
     worker: Worker = field(default_factory=Worker)
+    shelf: Shelf | None = None
 
     def begin(self) -> None:
         """Start the worker, and let it ask once for everything that should be quick: first times are slow."""
@@ -82,7 +98,9 @@ class Session:
 
         def work(job: Job) -> Mapping[str, Any]:
             with own_folder(data, name) as (picture, out):
-                answer = _DONE[asked.verb](Given(asked, loaded, picture, out, job))
+                answer = _DONE[asked.verb](Given(asked, loaded, picture, out, job, model, self.shelf))
+            if asked.verb in ABOUT_DATA:
+                return {"verb": asked.verb, **answer}
             repeat = Repeat(asked.verb, loaded.request, name if asked.needs_picture else None, asked.given)
             return {"verb": asked.verb, "picture": name, **answer, "repeat": repeat.to_json()}
 
@@ -123,6 +141,20 @@ def _report(given: Given) -> dict[str, Any]:
     return {"html": page.read_text("utf-8")}
 
 
+def _browse(given: Given) -> dict[str, Any]:
+    if "report" in given.asked.given:
+        return {"html": given.data.report(given.place)}
+    return given.data.look(given.place, given.model.request, given.model.classifier, given.out, given.count)
+
+
+def _show(given: Given) -> dict[str, Any]:
+    return given.data.show(given.place, given.model.request, given.asked.chosen)
+
+
+def _open(given: Given) -> dict[str, Any]:
+    return given.data.open(given.place, given.asked.given.get("row", 0))
+
+
 _DONE: Mapping[str, Callable[[Given], dict[str, Any]]] = {
     "predict": _predict,
     "explain": _explain,
@@ -130,4 +162,7 @@ _DONE: Mapping[str, Callable[[Given], dict[str, Any]]] = {
     "visualize": _visualize,
     "denoise": _denoise,
     "report": _report,
+    "browse": _browse,
+    "show": _show,
+    "open": _open,
 }

@@ -193,6 +193,20 @@ class DataRequest:
         return self.data.name if isinstance(self.data, Dataset) else self.data
 
 
+def data_of_run(run: str | Path) -> DataRequest:
+    """Return the data set that a run was trained on, as it was named then; raises UsageError where it says of none.
+
+    >>> data_of_run("no-such-folder")
+    Traceback (most recent call last):
+    ...
+    backlight.core.errors.UsageError: no-such-folder is no run that says which data it was trained on; ...
+    """
+    found = trained_on(str(run))
+    if found is None:
+        raise UsageError(f"{run} is no run that says which data it was trained on", hint="name both: --model --data")
+    return DataRequest(found.name)
+
+
 def matched(classifier: Classifier, pictures: Dataset) -> Dataset:
     """Number labels and bring channels as a classifier has them; raises DataError as `match_labels` does."""
     return match_labels(classifier, pictures).with_channels(classifier.channels)

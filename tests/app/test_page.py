@@ -65,6 +65,12 @@ class Shown:
         ]
 
 
+def violations(page: Any) -> list[tuple[str, str]]:
+    """List what axe-core calls serious or critical, with the first element that it is about."""
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
 def percent(share: float) -> str:
     from backlight.page.sections import percent as written
 
@@ -89,14 +95,23 @@ def test_every_tool_fits_and_is_accessible_and_asks_nobody_else(
             shown.open(tool)
             shown.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
             assert shown.page.evaluate("document.documentElement.scrollWidth") <= width, tool
-            found = Axe().run(shown.page).response["violations"]
-            assert [
-                (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
-            ] == []
+            assert violations(shown.page) == [], tool
         assert shown.complaints == []
         assert shown.foreign == []
         broken = "[...document.images].filter(one => one.src && !one.hidden && !one.naturalWidth).length"
         assert shown.page.evaluate(broken) == 0
+
+
+def test_a_planted_violation_is_found(browser: Any, program: Program) -> None:
+    with Shown(browser, program) as shown:
+        assert violations(shown.page) == []
+        for plant, name in (
+            ("const one = document.createElement('button'); document.querySelector('main').append(one)", "button-name"),
+            ("document.getElementById('photo').removeAttribute('alt')", "image-alt"),
+            ("document.getElementById('tabs').removeAttribute('role')", "aria-required-parent"),
+        ):
+            shown.page.evaluate(plant)
+            assert name in {one for one, _ in violations(shown.page)}
 
 
 def test_what_it_sees_is_what_the_library_says(browser: Any, program: Program, cat_here: Path) -> None:

@@ -8,7 +8,7 @@ const Bars = (() => {
     mark?.style.setProperty("left", `${100 * before}%`);
     const told = before === undefined ? "" : `, was ${Dom.percent(before)}`;
     return Dom.make("li", {},
-      Dom.make("span", { class: "label" }, label),
+      Dom.make("span", { class: "label clipped", title: label }, label),
       Dom.make("span", { class: "value" }, Dom.percent(probability) + told),
       Dom.make("span", { class: "track", "aria-hidden": "true" }, bar, mark));
   };

@@ -56,7 +56,11 @@ const Dom = (() => {
 
   const chosen = (owner, name) => owner.querySelector(`input[name="${name}"]:checked`).value;
 
-  const first = (label) => label.split(",")[0];
+  // The first of a label's names; one that turns the direction of writing turns its own alone.
+  const first = (label) => {
+    const name = label.split(",")[0];
+    return /[\u202a-\u202e\u2066-\u2069]/.test(name) ? `\u2068${name}\u2069` : name;
+  };
 
   return { make, find, percent, number, settled, save, field, choice, chosen, first };
 })();

@@ -13,6 +13,7 @@
     Imagine.start(state);
     Denoise.start(state);
     Compare.start(state);
+    Browse.start(state);
     Tabs.start();
     Picture.start(state);
   } catch (error) {

@@ -42,7 +42,7 @@ const Tabs = (() => {
       onclick: () => select(tool), onkeydown: move,
     }, title);
     const panel = Dom.make("div", { role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`, hidden: true });
-    const tool = { tab, panel, show, stale: true };
+    const tool = { name, tab, panel, show, stale: true };
     tools.push(tool);
     Dom.find("tabs").append(tab);
     Dom.find("panels").append(panel);
@@ -51,6 +51,7 @@ const Tabs = (() => {
   };
 
   const start = () => select(tools[0]);
+  const open = (name) => select(tools.find((one) => one.name === name), true);
 
-  return { add, start, changed, select };
+  return { add, start, changed, open };
 })();
