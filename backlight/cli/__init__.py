@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import warnings
 from typing import NoReturn
@@ -24,6 +25,7 @@ def main() -> None:
     claim_outermost()
     keep_memory()
     try:
+        os.getcwd()  # where it is gone, MKL would end the process with a sentence of its own
         with terminated_as_interrupted():
             from backlight.cli.app import app
 

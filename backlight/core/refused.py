@@ -1,4 +1,4 @@
-"""A disk that takes nothing more, behind a file or behind what is printed."""
+"""A disk that takes nothing more, behind a file or behind what is printed, and a current folder that is gone."""
 
 from __future__ import annotations
 
@@ -13,14 +13,25 @@ _DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO
 def told_of_disk(error: OSError) -> str:
     """Say in one sentence what a disk did not take, and lead standard output nowhere: it would fail at the end again.
 
-    Raises the error itself where it is no disk's refusal.
+    A current folder that is gone is told as such: names without a folder lead nowhere there. Raises the error itself
+    where it is no disk's refusal.
 
     >>> told_of_disk(OSError(errno.ENOSPC, "No space left on device", "page.html"))
     'page.html: cannot be written: No space left on device'
     """
+    if error.errno == errno.ENOENT and _current_folder_is_gone():
+        return "the current folder is gone; expected one that is there; try: cd to another"
     if error.errno not in _DISK_REFUSES:
         raise error
     if error.filename is None:
         with contextlib.suppress(OSError):  # a stream of the program's own, which is no file
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return f"{error.filename or 'standard output'}: cannot be written: {error.strerror}"
+
+
+def _current_folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
