@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 from torch import Tensor
@@ -21,6 +22,8 @@ from backlight.core.random import Seed
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
 from backlight.pixels.run import Run
+from backlight.table import Table
+from backlight.table.statistics import wilson
 
 _WORTH_A_COPY = 10  # steps from which making the fast copy pays for itself
 
@@ -84,6 +87,10 @@ class AttackResult(Displayed):
         """
         return (self.zero_grads > 0) & ~self.success
 
+    def summary_table(self) -> Table:
+        """Return in a row the share of images that were fooled with its 95 % interval, and their median distance."""
+        return attack_summary(self.method, self.threat, self.success.tolist(), self.distance.tolist())
+
     def __len__(self) -> int:
         return len(self.success)
 
@@ -93,6 +100,24 @@ class AttackResult(Displayed):
         doubt = f"; gradients of {blind} others were zero all over or no numbers" if blind else ""
         name = f"{self.method} for {self.stands_in_for}" if self.stands_in_for else self.method
         return f"AttackResult({name}, {self.threat.describe()}: {fooled} of {len(self)} fooled{doubt})"
+
+
+def attack_summary(method: str, threat: ThreatModel, success: Sequence[bool], distance: Sequence[float]) -> Table:
+    """Return in a row what share of images was fooled, with its 95 % interval `from` and `to`, and how far away.
+
+    `median_distance` is that of the fooled ones, missing where there are none. Raises DataError without images.
+
+    >>> attack_summary("pgd", ThreatModel(), [True, False, True], [0.01, 0.03, 0.02]).rows()[0]["median_distance"]
+    0.015
+    """
+    low, high = wilson(sum(success), len(success))
+    far = [size for size, fooled in zip(distance, success, strict=True) if fooled]
+    bound = None if threat.eps is None else threat.text(threat.size)
+    row = {"attack": method, "norm": threat.norm, "bound": bound, "eps": threat.eps, "n": len(success)}
+    row |= {"fooled": sum(success) / len(success), "from": low, "to": high}
+    return Table.numbered(
+        {name: [value] for name, value in (row | {"median_distance": median(far) if far else None}).items()}
+    )
 
 
 def attack(

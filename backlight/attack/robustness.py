@@ -182,6 +182,35 @@ class Robustness(Displayed):
         found = judge_table(self.table, self.audit, self.audit_bound)
         return (*found, *self.checks, *(() if self.curve is None else self.curve.verdicts))
 
+    def summary_table(self) -> Table:
+        """Return a row for the attack, for what its stages leave, and for each size of a curve, with 95 % intervals.
+
+        `clean_from` and `clean_to` bound the clean accuracy, `from` and `to` the robust one.
+        """
+        count, eps = len(self.table), self.request.threat.eps
+        rows = [(self.name, eps, self.robust_accuracy, self.interval)]
+        stages = {} if self.audit is not None else dict(list(self.by_attack.items())[:-1])
+        rows += [(f"after {name}", eps, left, wilson(round(left * count), count)) for name, left in stages.items()]
+        if self.curve is not None:
+            sizes = zip(self.curve.eps, self.curve.accuracy)
+            found = len(self.curve.distances)
+            rows += [("smallest change", eps, share, wilson(round(share * found), found)) for eps, share in sizes]
+        attacks, sizes_of, shares, bounds = zip(*rows)
+        threat, same = self.request.threat, {"n": count, "clean": self.clean_accuracy}
+        same |= zip(("clean_from", "clean_to"), self.intervals["clean"])
+        return Table.numbered(
+            {
+                "attack": attacks,
+                "norm": [threat.norm] * len(rows),
+                "bound": [None if size is None else threat.text(size) for size in sizes_of],
+                "eps": sizes_of,
+                **{name: [value] * len(rows) for name, value in same.items()},
+                "robust": shares,
+                "from": [low for low, _ in bounds],
+                "to": [high for _, high in bounds],
+            }
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `robustness`."""
         threat, table = self.request.threat, self.table

@@ -93,6 +93,23 @@ class Audit(Displayed):
             }
         )
 
+    def summary_table(self) -> Table:
+        """Return a row per finding: its number with the 95 % interval `from` and `to`, and the judgement."""
+        found = self.findings
+        bounds = [(None, None) if one.interval is None else one.interval for one in found]
+        return Table.numbered(
+            {
+                "finding": [one.name for one in found],
+                "section": [one.section for one in found],
+                "value": [one.value for one in found],
+                "from": [low for low, _ in bounds],
+                "to": [high for _, high in bounds],
+                "unit": [one.unit for one in found],
+                "n": [one.n for one in found],
+                "judgement": [one.judgement for one in found],
+            }
+        )
+
     @cached_property
     def per_class(self) -> dict[str, dict[str, Any]]:
         """Return the pictures and the accuracy of each class, for gates by class; empty without labels."""

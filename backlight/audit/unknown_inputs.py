@@ -143,7 +143,7 @@ def _overall(found: Unknown, examples: dict[str, Tensor]) -> Finding:
         f"{len(best.sets)} sets, {best.sets[worst].auroc:.3f} on the hardest, {worst}; {threshold}. {CAVEAT}"
     )
     rows = [(name, one.auroc, *one.auroc_interval, False) for name, one in best.sets.items()]
-    chart = interval_chart(rows, alt=f"AUROC on each unknown set: {words}")
+    chart = interval_chart(rows, alt=f"AUROC on each unknown set with 95 % intervals, by the score “{words}”")
     return Finding(
         "unknown_inputs",
         "unknown",

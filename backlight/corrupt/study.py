@@ -202,6 +202,33 @@ class CorruptionStudy(Displayed):
         rows = sorted(np.flatnonzero(clean).tolist(), key=lambda row: (-fallen[row], row))[:count]
         return [(self.table.ids[row], int(fallen[row]), looks.shape[1]) for row in rows]
 
+    def summary_table(self) -> Table:
+        """Return a row for clean pictures, for each kind and severity, and for each small change, with 95 % intervals.
+
+        `mean` is what `metric` says: the accuracy, or the share of answers that a small change changed.
+        """
+        rows: list[tuple[str, str, int | None, float, tuple[float, float]]] = []
+        if self.clean is not None and self.clean_accuracy is not None:
+            bounds = wilson(int(self.clean.sum()), len(self.table))
+            rows.append(("accuracy", "clean", 0, self.clean_accuracy, bounds))
+        for kind in self.kinds.values():
+            looks = zip(kind.severities, kind.accuracy, kind.interval)
+            rows += [("accuracy", kind.name, severity, mean, bounds) for severity, mean, bounds in looks]
+        rows += [("changed", one.name, None, one.flip_share, one.interval) for one in self.stability.values()]
+        columns: list[tuple[Any, ...]] = list(zip(*rows)) or [()] * 5
+        metrics, kinds, severities, means, intervals = columns
+        return Table.numbered(
+            {
+                "metric": metrics,
+                "kind": kinds,
+                "severity": severities,
+                "n": [len(self.table)] * len(rows),
+                "mean": means,
+                "from": [low for low, _ in intervals],
+                "to": [high for _, high in intervals],
+            }
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `corruptions`."""
         published = [one for one in self.counted if one.name in FIFTEEN]

@@ -37,6 +37,13 @@ class Comparison:
     p: float
     disagreements: Table
 
+    def summary_table(self) -> Table:
+        """Return the second accuracy minus the first, with its 95 % interval `from` and `to`, in a row."""
+        low, high = self.interval
+        numbers = {"n": self.n, "first": self.first, "second": self.second, "difference": self.difference}
+        row = {"metric": "accuracy", **numbers, "from": low, "to": high, "p": self.p}
+        return Table.numbered({name: [value] for name, value in row.items()})
+
     def to_json(self) -> dict[str, Any]:
         """Return all numbers, and the ids of the pictures on which the models disagree."""
         numbers = {name: value for name, value in vars(self).items() if name != "disagreements"}

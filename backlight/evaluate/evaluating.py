@@ -25,9 +25,10 @@ from backlight.evaluate.confusion import Confusion
 from backlight.evaluate.samples import check_one_class, match_labels, predict_dataset
 from backlight.evaluate.slices import Slice, accuracy_by_slice
 from backlight.table import Table
-from backlight.table.statistics import wilson
+from backlight.table.statistics import mean_interval, wilson
 
 _TOLD = 10  # single pictures in the document
+_NO_INTERVAL = (None, None)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,21 @@ class Evaluation(Displayed):
     def not_finite(self) -> list[str]:
         """List the ids of the pictures without a prediction, wrong and left out of loss and calibration."""
         return [self.table.ids[row] for row in np.flatnonzero(self.table["prediction"] < 0)]
+
+    def summary_table(self) -> Table:
+        """Return a row per metric: its mean over pictures, with the 95 % interval `from` and `to` where it has one."""
+        top5 = self.top5
+        rows: list[tuple[str, float, tuple[float | None, float | None]]] = [
+            ("accuracy", self.accuracy, self.accuracy_interval),
+            ("top5", top5, wilson(round(top5 * len(self.table)), len(self.table))),
+            ("balanced_accuracy", metrics.balanced_accuracy(self.confusion), _NO_INTERVAL),
+            ("macro_f1", metrics.macro_f1(self.confusion), _NO_INTERVAL),
+            ("loss", *mean_interval(self.table["loss"])),
+            ("ece", self.reliability.ece, _NO_INTERVAL),
+        ]
+        names, means, bounds = zip(*rows)
+        ends = {"from": [low for low, _ in bounds], "to": [high for _, high in bounds]}
+        return Table.numbered({"metric": names, "n": [len(self.table)] * len(rows), "mean": means, **ends})
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `evaluate`."""

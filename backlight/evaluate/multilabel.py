@@ -16,6 +16,8 @@ from backlight.core.errors import DataError, Failure, ModelError
 from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
 from backlight.evaluate.samples import match_labels
+from backlight.table import Table
+from backlight.table.statistics import wilson
 
 
 def average_precision(scores: np.ndarray, present: np.ndarray) -> float | None:
@@ -76,6 +78,15 @@ class MultilabelScores:
         """Return the mean of the labels' average precisions; None where no label occurs."""
         known = [one.average_precision for one in self.labels.values() if one.average_precision is not None]
         return float(np.mean(known)) if known else None
+
+    def summary_table(self) -> Table:
+        """Return a row per metric over all labels, with the 95 % interval `from` and `to` where it has one."""
+        low, high = wilson(round(self.all_right * self.n), self.n)
+        means = (self.mean_average_precision, self.all_right)
+        ends = {"from": [None, low], "to": [None, high]}
+        return Table.numbered(
+            {"metric": ["mean_average_precision", "all_right"], "n": [self.n] * 2, "mean": means, **ends}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return `{"n","mean_average_precision","all_right","not_finite","per_class"}`."""

@@ -32,7 +32,7 @@ from backlight.explain.figures import overlays
 from backlight.explain.request import Request
 from backlight.explain.saved import map_file, write_raw
 from backlight.explain.scores.metrics import AnyMetric, Metric, choose_metrics
-from backlight.explain.scores.score import DEFAULT_METRICS, score_explanations, summarize
+from backlight.explain.scores.score import DEFAULT_METRICS, score_explanations, summarize, summary_table
 from backlight.explain.views import OBJECT, Views, read_views
 from backlight.images import write_png
 from backlight.sweep import Advance, Cost, Part, Task, sweep
@@ -70,6 +70,13 @@ class DataExplanations(Displayed):
     def summary(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Summarize the scores over images, as `scores.summarize` does."""
         return summarize(self.table, self.metrics)
+
+    def summary_table(self) -> Table:
+        """Return a row per method and metric: mean, its 95 % interval `from` and `to`, and the controls' means.
+
+        `n` counts the pictures with a score; one alone has no interval.
+        """
+        return summary_table(self.table, self.summary())
 
     def heatmap(self, name: str, method: str) -> Tensor | None:
         """Read one map [H,W] of one image back; None where nothing was written."""

@@ -102,6 +102,7 @@ def line_chart(
     drawn = plot.axes(x_label, sorted({x for x, _ in points}) if marks is None else marks, x_text, y_text, heights)
     if chosen is not None:
         drawn += plot.upright(*chosen)
+    names = _EMPTY  # above all lines, or one would run through the name of another
     for order, line in enumerate(lines):
         place = order if line.color is None else line.color
         if line.band:
@@ -118,8 +119,8 @@ def line_chart(
             drawn += _EMPTY.join(dot.format(place, *one) for one in dots) + plot.notes(line)
         if line.name:
             name = Markup('<text x="{}" y="{}" class="end name-{}">{}</text>')
-            drawn += name.format(_WIDTH - _RIGHT, _TOP + 14 + 18 * place, place, line.name)
-    return _svg(alt, _HEIGHT, drawn)
+            names += name.format(_WIDTH - _RIGHT, _TOP + 14 + 18 * place, place, line.name)
+    return _svg(alt, _HEIGHT, drawn + names)
 
 
 def histogram(
@@ -168,7 +169,8 @@ def interval_chart(
 ) -> Markup:
     """Draw values with their intervals below one another, on a common scale from the lowest to the highest bound.
 
-    Each row is a name, the value, its lower and upper bound, and whether it is a control, which is drawn dashed.
+    Each row is a name, the value, its lower and upper bound, and whether it is a control, which is drawn dashed. Who
+    cannot see it is told `alt` and every value.
 
     >>> "<circle" in interval_chart([("gradcam", 0.4, 0.3, 0.5, False)], alt="Deletion")
     True
@@ -200,7 +202,7 @@ def interval_chart(
     for mark in plot.apart(marks, mark_text):
         x = _text(plot.x(mark))
         drawn = words.format(x, x, bottom - 12, x, bottom, mark_text(mark)) + drawn
-    return _svg(alt, bottom + 6, drawn)
+    return _svg(alt, bottom + 6, drawn, ", ".join(f"{name} {text(value)}" for name, value, *_ in known))
 
 
 def _telling(low: float, high: float) -> Callable[[float], str]:
@@ -282,30 +284,10 @@ class _Plot:
         return kept[::-1]
 
 
-def _svg(alt: str, height: float, drawn: Markup) -> Markup:
-    form = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
-    return form.format(_WIDTH, _text(height), alt, drawn)
+def _svg(alt: str, height: float, drawn: Markup, told: str = "") -> Markup:
+    form = Markup('<svg class="chart" data-title="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
+    return form.format(alt, _WIDTH, _text(height), f"{alt}: {told}" if told else alt, drawn)
 
 
 def _text(value: float) -> str:
     return f"{value if math.isfinite(value) else 0:.1f}".removesuffix(".0")
-
-
-_STYLE = (
-    "text{font:13px sans-serif;fill:#1b1e24}.end{text-anchor:end}.middle{text-anchor:middle;fill:#565c68}"
-    "rect,circle,.name-0{fill:#3f7fd6}.ground{fill:#f4f5f7}.axis{stroke:#d5d9e0}"
-    ".line{fill:none;stroke:#3f7fd6;stroke-width:2}.dashed{stroke-dasharray:5 4}.band{opacity:.18}"
-    ".control{stroke:#565c68;fill:#565c68}.line-1{stroke:#c8442c}.dot-1,.name-1{fill:#c8442c}"
-    ".small{font-size:10px}.bound{stroke-width:1.2;opacity:.6}.line-2{stroke:#2c7a4b}.dot-2,.name-2{fill:#2c7a4b}"
-)
-
-
-def standalone(chart: Markup) -> str:
-    """Make a chart of this module a file of its own, in the page's light colors.
-
-    >>> standalone(bar_chart([("before", 0.9)], alt="Accuracy")).startswith('<svg xmlns="http://www.w3.org/2000/svg"')
-    True
-    """
-    start, _, rest = str(chart).partition(">")
-    opened = start.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    return f"{opened}><style>{_STYLE}</style>{rest}\n"

@@ -38,14 +38,13 @@ class AuditFacts:
     `facts` are names with words, in the order of the page; `gates` are sentences of a gate file with whether each
     holds, None where that could not be judged.
 
-    >>> AuditFacts("photos (test)").exports
-    ''
+    >>> AuditFacts("photos (test)").pictures
+    True
     """
 
     data: str
     facts: Mapping[str, str] = field(default_factory=dict)
     gates: Sequence[tuple[bool | None, str]] = ()
-    exports: str = ""
     pictures: bool = True
 
 

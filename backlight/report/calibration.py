@@ -29,7 +29,7 @@ def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
     dots = Line(points, color=0, bars=bounds, notes=tuple(f"{count:,}" for count in counts))
     diagram = line_chart(
         [Line(((0.0, 0.0), (1.0, 1.0)), dashed=True, color=1), dots],
-        alt="Share that is right over confidence; dashed: where both are equal",
+        alt="Share that is right over confidence, with counts and 95 % intervals; dashed: where both are equal",
         x_label="how sure it is",
         x_text=percent,
         marks=_TENTHS,

@@ -141,12 +141,16 @@ def _cell(card: CorruptionCard, found: KindResult, study: CorruptionStudy, examp
         Line(tuple(zip(severities, accuracy)), "accuracy", band=tuple(band)),
         Line(tuple(zip(severities, sure)), "confidence", dashed=True),
     ]
+    name = card.name.replace("_", " ")
     chart = line_chart(
-        lines, alt=f"Accuracy under {card.name} by severity", x_label="severity (0: clean)", x_text=lambda x: f"{x:.0f}"
+        lines,
+        alt=f"Accuracy under {name} with its 95 % interval, and confidence",
+        x_label="severity (0: clean)",
+        x_text=lambda severity: f"{severity:.0f}",
     )
     shown = () if example is None else tuple((s, _embedded(example.under(card, s))) for s in found.severities)
     rows = tuple(zip(found.severities, found.accuracy, found.interval, found.confidence, found.ece))
-    return KindCell(card.name.replace("_", " "), card.group, shown, chart, found.mean, rows, found.counted)
+    return KindCell(name, card.group, shown, chart, found.mean, rows, found.counted)
 
 
 def _embedded(image: Tensor) -> str:

@@ -27,11 +27,10 @@ from backlight.page.sections import Section, number, percent
 from backlight.report.fill import fill
 from backlight.report.looking import is_tiny
 from backlight.table import Table
-from backlight.table.statistics import wilson
+from backlight.table.statistics import mean_interval
 
 _SHOWN, _CLASSES, _METHODS = 3, 8, 4
 _CONVINCING = ("insertion", "deletion", "road", "average_drop", "infidelity")
-_T = 0.975
 
 
 @dataclass(frozen=True)
@@ -174,29 +173,6 @@ def _beats_both(entry: dict[str, Any]) -> bool:
     return all(entry[one]["difference"] is not None and verdict(entry, one) == "better" for one in CONTROLS)
 
 
-def mean_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Return the mean and its 95 % interval, by Student's t, of zeros and ones by Wilson.
-
-    Values that are not finite are left out.
-
-    >>> mean_interval(np.array([1.0, 2.0, 3.0, np.nan]))[0]
-    2.0
-    """
-    from scipy.stats import t
-
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    if not len(known):
-        return math.nan, (math.nan, math.nan)
-    mean = float(known.mean())
-    if np.isin(known, (0, 1)).all():
-        return mean, wilson(int(known.sum()), len(known))
-    if len(known) == 1:
-        return mean, (mean, mean)
-    half = float(t.ppf(_T, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known)))
-    return mean, (mean - half, mean + half)
-
-
 def _judged(table: Table, summary: dict[str, dict[str, dict[str, Any]]], metrics: list[Metric]) -> Iterator[Judged]:
     for metric in metrics:
         name = metric.name
@@ -205,9 +181,7 @@ def _judged(table: Table, summary: dict[str, dict[str, dict[str, Any]]], metrics
         for control in CONTROLS:
             mean, bounds = mean_interval(table[f"{control}.{name}"])
             rows.append((WORDS[control], mean, *bounds, True))
-        alt = f"{name.replace('_', ' ')}, {metric.better} is better: " + ", ".join(
-            f"{row[0]} {number(row[1])}" for row in rows
-        )
+        alt = f"{name.replace('_', ' ').capitalize()} with 95 % intervals; {metric.better} is better"
         yield Judged(name, metric.asks, metric.better, scores, interval_chart(rows, alt=alt))
 
 

@@ -1,54 +1,99 @@
-"""The tables and figures of an audit as files of their own: CSV, Markdown, LaTeX, SVG."""
+"""The tables and figures of a page as files of their own: CSV, Markdown and LaTeX; SVG and PDF."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
 
 from backlight.audit.finding import Columns, Finding
-from backlight.core.files import write_text
-from backlight.page.charts import standalone
+from backlight.core.files import write_bytes, write_text
+from backlight.page.figures import charts_of, standalone, to_figure
+from backlight.page.sections import Section
 from backlight.table import Table
 from backlight.table.text import WRITERS
 
 _NAME = re.compile(r"[^a-z0-9]+")
 _LONGEST = 80
+SUMMARY = "summary"
+"""The name of the table with the numbers that a result comes down to."""
 
 
-def write_exports(findings: Iterable[Finding], folder: Path) -> tuple[Path, ...]:
-    """Write every table of findings as CSV, Markdown and LaTeX and every chart as SVG, and return the paths.
+def write_exports(tables: Mapping[str, Table], sections: Iterable[Section], folder: Path) -> tuple[Path, ...]:
+    """Write tables by name, and every chart of sections, and return the paths; what is there of the name is replaced.
 
-    Files are named by the finding and the title; what is there of the same name is replaced.
+    Ids that only number rows are left out.
 
     >>> import tempfile
-    >>> found = Finding("dark", "health", 0.1, None, 9, "look", "So.", tables={"By class": {"class": ["cat"]}})
-    >>> [path.name for path in write_exports([found], Path(tempfile.mkdtemp()))]
-    ['dark-by-class.csv', 'dark-by-class.md', 'dark-by-class.tex']
+    >>> table = Table.numbered({"class": ["cat"]})
+    >>> [path.name for path in write_exports({"By class": table}, [], Path(tempfile.mkdtemp()))]
+    ['by-class.csv', 'by-class.md', 'by-class.tex']
     """
     written: list[Path] = []
-    for found in findings:
-        for title, columns in found.tables.items():
-            table = table_of(columns)
-            written += [table.write(folder / f"{_named(found, title)}{suffix}") for suffix in WRITERS]
-        for title, chart in found.charts.items():
-            path = folder / f"{_named(found, title)}.svg"
-            write_text(path, standalone(chart))
+    for name, table in tables.items():
+        for suffix, write in WRITERS.items():
+            path = folder / f"{file_name(name)}{suffix}"
+            write_text(path, write(table, not table.is_numbered))
             written.append(path)
+    names: set[str] = set()
+    for section in sections:
+        for title, chart in charts_of(section.html):
+            name = _own(file_name(f"{section.anchor} {title}"), names)
+            written += _write_chart(chart, folder / name)
     return tuple(written)
 
 
-def table_of(columns: Columns) -> Table:
-    """Make a table of a finding's columns; where no column `id` tells rows apart they are numbered.
+def tables_of(findings: Iterable[Finding]) -> dict[str, Table]:
+    """Return every table of findings, whole, named by the finding and the title.
 
-    >>> table_of({"class": ["cat", "dog"]}).ids
-    ['1', '2']
+    >>> found = Finding("dark", "health", 0.1, None, 9, "look", "So.", tables={"By class": {"class": ["cat"]}})
+    >>> list(tables_of([found]))
+    ['dark By class']
     """
+    return {
+        f"{found.name} {title}": _table_of(columns) for found in findings for title, columns in found.tables.items()
+    }
+
+
+def _table_of(columns: Columns) -> Table:
     ids = columns.get("id")
-    count = len(next(iter(columns.values()), ()))
-    named = dict(columns) if ids is not None and len(set(ids)) == count else {"id": range(1, count + 1), **columns}
-    return Table.of(named)
+    if ids is not None and len(set(ids)) == len(ids):
+        return Table.of(columns)
+    return Table.numbered({"picture" if name == "id" else name: values for name, values in columns.items()})
 
 
-def _named(found: Finding, title: str) -> str:
-    return _NAME.sub("-", f"{found.name} {title}".lower()).strip("-")[:_LONGEST]
+def file_name(title: str) -> str:
+    """Turn a title into a file's name without suffix.
+
+    >>> file_name("Accuracy <by> class!")
+    'accuracy-by-class'
+    """
+    return _NAME.sub("-", title.lower()).strip("-")[:_LONGEST].strip("-") or "figure"
+
+
+def _own(name: str, names: set[str]) -> str:
+    place = 1
+    while (numbered := name if place == 1 else f"{name}-{place}") in names:
+        place += 1
+    names.add(numbered)
+    return numbered
+
+
+def _write_chart(chart: Markup, base: Path) -> Sequence[Path]:
+    svg, pdf = (base.with_name(f"{base.name}{suffix}") for suffix in (".svg", ".pdf"))
+    write_text(svg, standalone(chart))
+    write_bytes(pdf, _pdf(to_figure(chart)))
+    return svg, pdf
+
+
+def _pdf(figure: Any) -> bytes:
+    from matplotlib import rc_context
+
+    pdf = BytesIO()
+    with rc_context({"pdf.fonttype": 42}):  # printers of journals refuse matplotlib's own kind
+        figure.savefig(pdf, format="pdf", metadata={"Creator": "Backlight", "CreationDate": None})
+    return pdf.getvalue()

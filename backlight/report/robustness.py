@@ -112,9 +112,10 @@ def _curve(found: Robustness) -> Markup:
     lines = [Line(tuple(zip(curve.eps, curve.accuracy)))]
     if _raw_differs(found):
         lines.append(Line(tuple(zip(curve.eps, curve.raw)), dashed=True))
+    own = "; dashed: each size by itself" if len(lines) > 1 else ""
     return line_chart(
         lines,
-        alt="The share of pictures that withstand, for changes of growing size",
+        alt=f"The share of pictures that withstand, for changes of growing size{own}",
         x_label=f"largest change allowed ({curve.norm})",
         x_text=size_text(found.request.threat),
     )

@@ -114,11 +114,12 @@ def _curves(histories: Sequence[History], quantity: str) -> Markup:
             points = tuple((float(line["epoch"]), float(line[name])) for line in history.epochs)
             # A loss that is no number has no place in a drawing; the table below still names it.
             finite = tuple(point for point in points if abs(point[1]) < float("inf"))
-            lines += [Line(finite, dashed=dashed, color=color)] if finite else []
+            shown = history.name if len(histories) > 1 and not dashed else ""
+            lines += [Line(finite, shown, dashed=dashed, color=color)] if finite else []
     only = histories[0] if len(histories) == 1 else None
     return line_chart(
         lines,
-        alt=f"{quantity} over epochs: training dashed, validation solid",
+        alt=f"{quantity.capitalize()} over epochs: training dashed, validation solid",
         x_label="epoch",
         x_text=lambda value: f"{value:.0f}",
         y_text=(lambda value: f"{value:.2f}") if quantity == "loss" else percent,

@@ -20,11 +20,13 @@ from backlight.images.picture import Photograph
 from backlight.page.page import Page
 from backlight.page.sections import Section
 from backlight.report.about import about
+from backlight.report.exports import write_exports
 from backlight.report.fill import fill
 from backlight.report.looking import PhotographReader
 from backlight.report.model import model_section
 from backlight.report.picture import Summary, picture_section
 from backlight.report.study import METHODS, study_pictures
+from backlight.table import Table
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Options:
 
     `title` stands above it all; left out, it is that of a page of pictures. `data` says what was looked at.
     `leads` puts the first of the sections right below the title: the answer, for a page that has one. `headline` stands
-    for the page in an index of many; left out, it says how many of its pictures are fooled.
+    for the page in an index of many; left out, it says how many of its pictures are fooled. `tables` are written beside
+    the page, into the folder `exports`, and so are its charts; nothing is where `exports` is None.
 
     >>> Options().methods
     ('saliency', 'gradcam', 'guided_backprop', 'guided_gradcam')
@@ -49,11 +52,15 @@ class Options:
     data: str = ""
     leads: bool = False
     headline: str = ""
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    exports: Path | None = None
 
 
 @dataclass(frozen=True)
 class Report:
     """A finished report: the file, how many pictures it shows, the seconds it took, and the files left out.
+
+    `exports` are the tables and charts beside it.
 
     >>> Report(Path("report.html"), 4, 31.5).to_json()
     {'html': 'report.html', 'pictures': 4, 'seconds': 31.5, 'failed': []}
@@ -63,6 +70,7 @@ class Report:
     pictures: int
     seconds: float
     failed: tuple[Failure, ...] = ()
+    exports: tuple[Path, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return `{"html","pictures","seconds","failed": [{"path","error"}]}`."""
@@ -110,7 +118,8 @@ def write_report(
         draft.add(photographs)
         draft.write()
     draft.write(finished=True)
-    return Report(target, len(draft.pictures), draft.seconds, tuple(draft.failed))
+    exported = () if options.exports is None else write_exports(options.tables, draft.sections, options.exports)
+    return Report(target, len(draft.pictures), draft.seconds, tuple(draft.failed), exported)
 
 
 def names_of(paths: Sequence[str | os.PathLike[str]]) -> dict[Path, str]:
@@ -151,7 +160,10 @@ class _Draft:
 
     @cached_property
     def about(self) -> tuple[tuple[str, str], ...]:
-        return about(self.classifier, data=self.options.data, command=self.options.command)
+        facts = about(self.classifier, data=self.options.data, command=self.options.command)
+        folder = self.options.exports
+        kinds = "CSV, Markdown, LaTeX; SVG, PDF"
+        return facts if folder is None else (*facts, ("tables and figures", f"{folder.name}/ ({kinds})"))
 
     @cached_property
     def search(self) -> Classifier:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from backlight.core.errors import DataError
@@ -27,6 +29,29 @@ def wilson(successes: int, count: int, confidence: float = 0.95) -> tuple[float,
     half = z / (1 + z * z / count) * (p * (1 - p) / count + z * z / (4 * count * count)) ** 0.5
     # The exact bounds are 0 and 1 there; rounding would leave them a little inside or outside.
     return (0.0 if successes == 0 else center - half), (1.0 if successes == count else center + half)
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Return the mean and its 95 % interval, by Student's t, of zeros and ones by Wilson.
+
+    Values that are not finite are left out.
+
+    >>> mean_interval(np.array([1.0, 2.0, 3.0, np.nan]))[0]
+    2.0
+    """
+    from scipy.stats import t
+
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return math.nan, (math.nan, math.nan)
+    mean = float(known.mean())
+    if np.isin(known, (0, 1)).all():
+        return mean, wilson(int(known.sum()), len(known))
+    if len(known) == 1:
+        return mean, (mean, mean)
+    half = float(t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known)))
+    return mean, (mean - half, mean + half)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -62,6 +62,16 @@ class Table:
         return Table(pa.table(arrays))
 
     @staticmethod
+    def numbered(columns: Mapping[str, Any]) -> Table:
+        """Build a table whose rows have no names of their own: their ids count from 1.
+
+        >>> Table.numbered({"class": ["cat", "dog"]}).ids
+        ['1', '2']
+        """
+        count = len(next(iter(columns.values()), ()))
+        return Table.of({"id": range(1, count + 1), **columns})
+
+    @staticmethod
     def read(path: str | Path, columns: Sequence[str] | None = None) -> Table:
         """Read a table from a Parquet file, `id` and these columns alone if given.
 
@@ -95,6 +105,11 @@ class Table:
         return list(self.arrow.column_names)
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether ids only count the rows from 1."""
+        return self.ids == [str(place) for place in range(1, len(self) + 1)]
+
+    @property
     def ids(self) -> list[str]:
         """List the ids in order."""
         return self.arrow["id"].to_pylist()
@@ -120,6 +135,28 @@ class Table:
     def rows(self) -> list[dict[str, Any]]:
         """List the rows as plain dictionaries."""
         return self.arrow.to_pylist()
+
+    def to_csv(self, *, ids: bool = True) -> str:
+        r"""Return the table as CSV, every value exact; without `ids` the column `id` is left out, as in the next two.
+
+        >>> Table.numbered({"metric": ["accuracy"], "mean": [0.5]}).to_csv(ids=False)
+        'metric,mean\naccuracy,0.5\n'
+        """
+        from backlight.table.text import to_csv
+
+        return to_csv(self, ids)
+
+    def to_markdown(self, *, ids: bool = True) -> str:
+        """Return the table as Markdown, numbers with four digits."""
+        from backlight.table.text import to_markdown
+
+        return to_markdown(self, ids)
+
+    def to_latex(self, *, ids: bool = True) -> str:
+        """Return the table as a tabular of LaTeX, numbers with four digits."""
+        from backlight.table.text import to_latex
+
+        return to_latex(self, ids)
 
     def to_pandas(self) -> Any:
         """Return the table as a pandas DataFrame; raises UsageError where pandas is not installed.
@@ -218,7 +255,7 @@ class Table:
                 with temporary.open("wb") as file:
                     pq.write_table(self.arrow, file)
             else:
-                Path(temporary).write_text(WRITERS[target.suffix](self), encoding="utf-8", newline="")
+                Path(temporary).write_text(WRITERS[target.suffix](self, True), encoding="utf-8", newline="")
         return target
 
     def _known(self, name: str) -> str:

@@ -23,8 +23,8 @@ LATEX = {
 }
 
 
-def to_csv(table: Table) -> str:
-    """Write every value exactly; lists become JSON, missing values stay empty.
+def to_csv(table: Table, ids: bool = True) -> str:
+    """Write every value exactly; lists become JSON, missing values stay empty; without `ids` no column `id`.
 
     >>> from backlight.table import Table
     >>> to_csv(Table.of(id=["a,b"], x=[0.5], logits=[[1.0, 2.0]])).splitlines()
@@ -32,14 +32,16 @@ def to_csv(table: Table) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.names)
+    names = _names(table, ids)
+    writer.writerow(names)
     for row in table.rows():
-        writer.writerow([json.dumps(v) if isinstance(v, list) else "" if v is None else v for v in row.values()])
+        values = (row[name] for name in names)
+        writer.writerow([json.dumps(v) if isinstance(v, list) else "" if v is None else v for v in values])
     return text.getvalue()
 
 
-def to_markdown(table: Table) -> str:
-    """Write a Markdown table; numbers are right-aligned with four significant digits.
+def to_markdown(table: Table, ids: bool = True) -> str:
+    """Write a Markdown table; numbers are right-aligned with four significant digits; without `ids` no column `id`.
 
     >>> from backlight.table import Table
     >>> print(to_markdown(Table.of(id=["a|b"], x=[0.123456])))
@@ -47,14 +49,15 @@ def to_markdown(table: Table) -> str:
     | --- | ---: |
     | a\\|b | 0.1235 |
     """
-    rule = ["---:" if numeric else "---" for numeric in _numeric(table)]
-    rows = [table.names, *_cells(table)]
+    names = _names(table, ids)
+    rule = ["---:" if numeric else "---" for numeric in _numeric(table, names)]
+    rows = [names, *_cells(table, names)]
     lines = ["| " + " | ".join(markdown_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "| " + " | ".join(rule) + " |", *lines[1:]]) + "\n"
 
 
-def to_latex(table: Table) -> str:
-    r"""Write a LaTeX tabular with every special character escaped.
+def to_latex(table: Table, ids: bool = True) -> str:
+    r"""Write a LaTeX tabular with every special character escaped; without `ids` no column `id`.
 
     >>> from backlight.table import Table
     >>> print(to_latex(Table.of(id=["50%_a"], x=[2])))
@@ -66,8 +69,9 @@ def to_latex(table: Table) -> str:
     \hline
     \end{tabular}
     """
-    columns = "".join("r" if numeric else "l" for numeric in _numeric(table))
-    head, *body = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in [table.names, *_cells(table)]]
+    names = _names(table, ids)
+    columns = "".join("r" if numeric else "l" for numeric in _numeric(table, names))
+    head, *body = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in [names, *_cells(table, names)]]
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", head, r"\hline", *body, r"\hline"]
     return "\n".join([*lines, r"\end{tabular}"]) + "\n"
 
@@ -80,13 +84,17 @@ def to_html(table: Table) -> str:
     True
     """
     head = "".join(f"<th>{html.escape(name)}</th>" for name in table.names)
-    rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in _cells(table)]
+    rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in _cells(table, table.names)]
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cells(table: Table) -> list[list[str]]:
-    return [[_short(value) for value in row.values()] for row in table.rows()]
+def _names(table: Table, ids: bool) -> list[str]:
+    return [name for name in table.names if ids or name != "id"]
+
+
+def _cells(table: Table, names: list[str]) -> list[list[str]]:
+    return [[_short(row[name]) for name in names] for row in table.rows()]
 
 
 def _short(value: Any) -> str:
@@ -99,10 +107,10 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def _numeric(table: Table) -> list[bool]:
+def _numeric(table: Table, names: list[str]) -> list[bool]:
     import pyarrow.types as types
 
-    kinds = table.arrow.schema.types
+    kinds = [table.arrow.schema.field(name).type for name in names]
     return [types.is_integer(kind) or types.is_floating(kind) for kind in kinds]
 
 
@@ -120,4 +128,4 @@ def _latex(cell: str) -> str:
     return " ".join("".join(LATEX.get(character, character) for character in cell).split())
 
 
-WRITERS: dict[str, Callable[[Table], str]] = {".csv": to_csv, ".md": to_markdown, ".tex": to_latex}
+WRITERS: dict[str, Callable[[Table, bool], str]] = {".csv": to_csv, ".md": to_markdown, ".tex": to_latex}

@@ -12,30 +12,30 @@ import torch
 
 from backlight.attack import SavedAttack, ThreatModel, choose_attack, save_adversarial
 from backlight.attack import attack as attack_images
-from backlight.attack.adversarial import AttackResult
+from backlight.attack.adversarial import AttackResult, attack_summary
 from backlight.attack.choosing import Attack
 from backlight.attack.objectives import Objective
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.targets import Target
 from backlight.core.errors import Failure, counted
-from backlight.core.files import name_part, require_new, write_bytes
+from backlight.core.files import name_part, require_new
 from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
 from backlight.images import Picture, find_pictures, round_to_8bit, write_png
 from backlight.images.intake import read_batches, unique_stems
 from backlight.images.render import amplify
-from backlight.page.embed import file_uri
 from backlight.pixels.run import Run
 from backlight.report.about import about
 from backlight.report.attacked import Attacked, attack_headline, attack_sheet, attacked_section, attempts
+from backlight.report.exports import SUMMARY, write_exports
 from backlight.report.picture import AMPLIFICATION
-from backlight.tasks.joint_page import JointPage, joint_stem
+from backlight.tasks.attack_films import film_uri, filmed, write_film
+from backlight.tasks.joint_page import JointPage, exports_of, joint_stem
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
-from backlight.tasks.made import MOST_FILM
 from backlight.tasks.outcome import Outcome, one_per_input
 from backlight.visualize import Frame
-from backlight.visualize.film import Film, animation
+from backlight.visualize.film import Film
 
 _AT_ONCE = 16
 
@@ -74,8 +74,8 @@ def attack(
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files.
 
     For each picture an adversarial PNG and its perturbation x10 go into `out`, and one page and one sheet of originals,
-    noises and results for all of them; the result is a list of `AttackedPicture`. `watch` is shown the best pictures so
-    far after every step of an attack that takes steps.
+    noises and results for all of them, for several also the share that was fooled as tables; the result is a list of
+    `AttackedPicture`. `watch` is shown the best pictures so far after every step of an attack that takes steps.
 
     Raises UsageError where a file is there already, options do not fit or no picture is found, and as
     `load` and `backlight.attack.attack` do.
@@ -102,10 +102,22 @@ def attack(
     classifier = as_classifier(request.model, request.seed)
     with held_folder(request.out):
         done, failed = attack_pictures(classifier, paths, request, progress=progress, watch=watch)
+        exported = _export(request, done)
     own = [file for one in done for file in (one.png, one.perturbation_png, one.animation) if file]
     shared = tuple(dict.fromkeys(file for one in done for file in (one.html, one.sheet)))
-    lines = (*chain.from_iterable(map(_lines, done)), *shared)
-    return one_per_input(done, failed, lines, files=(*own, *shared), warnings=doubts_of(classifier), result=done)
+    lines = (*chain.from_iterable(map(_lines, done)), *dict.fromkeys(str(path.parent) for path in exported), *shared)
+    files = (*map(Path, own), *exported, *map(Path, shared))
+    return one_per_input(done, failed, lines, files=files, warnings=doubts_of(classifier), result=done)
+
+
+def _export(request: AttackRequest, done: Sequence[AttackedPicture]) -> tuple[Path, ...]:
+    """Write what came of several pictures as a table; of one alone there is no share."""
+    if len(done) < 2:
+        return ()
+    first, name = done[0], choose_attack(request.method).label
+    success, distance = [one.success for one in done], [one.distance for one in done]
+    table = attack_summary(name, ThreatModel(first.norm, first.eps), success, distance)
+    return write_exports({SUMMARY: table}, (), exports_of(Path(first.html)))
 
 
 def _lines(one: AttackedPicture) -> Iterator[str]:
@@ -196,7 +208,7 @@ def attack_pictures(
     size = min(request.batch_size, _AT_ONCE)
     for pictures in read_batches(classifier, paths, size, failed, progress=progress, description="attack"):
         film = Film() if request.frames else None
-        result = _attack(classifier, pictures, request, watch if film is None else _filmed(film, request.frames, watch))
+        result = _attack(classifier, pictures, request, watch if film is None else filmed(film, request.frames, watch))
         saved = save_adversarial(result, [outputs[picture.path][0] for picture in pictures])
         tried = attempts(result, round_to_8bit(result.images, result.originals))
         for row, (picture, one) in enumerate(zip(pictures, saved, strict=True)):
@@ -205,13 +217,13 @@ def attack_pictures(
             if one.label_before < 0:
                 failed.append(Failure(str(picture.path), UNDEFINED))
                 continue
-            films = None if film is None else _write_film(film, result, row, outputs[picture.path][0])
+            films = None if film is None else write_film(film, result, row, outputs[picture.path][0])
             note = "" if one.success else result.threat.lost_to_rounding(picture.image.numel())
             if result.stands_in_for:
                 stands = f"{name} stands in for {result.stands_in_for}; run {result.stands_in_for} for papers"
                 note = f"{stands}; {note}" if note else stands
             done.append(_attacked(result, row, picture.path, one, difference, page, note, films))
-            page.add(Attacked(picture.path.name, tried[row], result.threat, one.margin, note, _film_uri(films)))
+            page.add(Attacked(picture.path.name, tried[row], result.threat, one.margin, note, film_uri(films)))
         page.write(failed)
     return done, failed
 
@@ -249,30 +261,6 @@ def _steps_of(request: AttackRequest) -> int:
 def _show(watch: Callable[[Frame], None], steps: int, run: Run) -> None:
     if bool(run.result.forwards.any()):  # before the first look there is nothing but a start
         watch(Frame(int(run.result.steps.max()), steps, run.result.images.clamp(0, 1)))
-
-
-def _filmed(film: Film, every: int, watch: Callable[[Frame], None] | None) -> Callable[[Frame], None]:
-    def show(frame: Frame) -> None:
-        if frame.t % every == 0:
-            film(frame)
-        if watch is not None:
-            watch(frame)
-
-    return show
-
-
-def _write_film(film: Film, result: AttackResult, row: int, png: Path) -> Path:
-    """Write how the attack went: the picture, and beside it what was added so far, made visible."""
-    original, end = result.originals[row].cpu(), result.images[row].cpu()
-    shown = [original, *(frame.images[row] for frame in film.frames), end]
-    pairs = (torch.cat([one, amplify(one - original, AMPLIFICATION)], 2) for one in shown)
-    target = png.with_suffix(".webp")
-    write_bytes(target, animation(pairs))
-    return target
-
-
-def _film_uri(film: Path | None) -> str:
-    return "" if film is None else file_uri(film, MOST_FILM)
 
 
 def _attacked(

@@ -17,6 +17,7 @@ from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.page.sections import percent
 from backlight.report import Options
+from backlight.report.exports import SUMMARY
 from backlight.report.robust_words import size_text, stand_in_words
 from backlight.report.robustness import robustness_section
 from backlight.sharing import robustbench_card
@@ -134,12 +135,13 @@ def _outcome(
             title=f"How easily {classifier.title} is fooled",
             data=data_facts(pictures),
             headline=f"{percent(found.robust_accuracy)} right under attack, {percent(found.clean_accuracy)} before",
+            tables={SUMMARY: found.summary_table()},
         ),
     )
     cards = () if request.card is None else (_write_card(request.card, document, request.command),)
     return Outcome(
         plain_json(document | {"html": folder.page}),
-        (*measured_by(classifier), *_lines(found, request.steps), str(folder.page), *map(str, cards)),
+        (*measured_by(classifier), *_lines(found, request.steps), *folder.told, *map(str, cards)),
         (table, *files, *cards),
         found.failed,
         (*doubts_of(classifier), *told(pictures)),

@@ -23,7 +23,7 @@ from backlight.evaluate.slices import read_slices, require_values
 from backlight.gate import Result, Verdict
 from backlight.report import Options
 from backlight.report.audit import AuditFacts, audit_sections, title_of, value_text
-from backlight.report.exports import write_exports
+from backlight.report.exports import SUMMARY, tables_of
 from backlight.sweep.parts import holds_parts
 from backlight.tasks.gating import GateRequest, Told
 from backlight.tasks.loading import (
@@ -204,18 +204,15 @@ def _write(
     document: dict[str, Any],
     verdict: Verdict | None,
 ) -> tuple[Path, ...]:
-    exports = request.out / "audit-tables"
-    written = write_exports(found.findings, exports)
     data = parts["data"]
     assert data is not None
     facts = AuditFacts(
         data_title(data),
         _facts(found, parts, document["seconds"]),
         [] if verdict is None else [(one.passed, one.sentence) for one in verdict.judged],
-        f"the folder {exports.name}/" if written else "",
         request.pictures,
     )
-    files = folder.write(
+    return folder.write(
         classifier,
         document,
         audit_sections(found, facts),
@@ -226,9 +223,9 @@ def _write(
             data=data_facts(data),
             leads=True,
             headline=", ".join(f"{count} {judgement}" for judgement, count in counts(found.findings).items() if count),
+            tables={SUMMARY: found.summary_table(), **tables_of(found.findings)},
         ),
     )
-    return (*files, *written)
 
 
 def _seen_labels(request: AuditRequest, data: Dataset) -> str:
@@ -277,4 +274,4 @@ def _lines(found: Audit, classifier: Classifier, data: str, folder: ResultFolder
         told_of += [f"{judgement}: {', '.join(names)}{more}"] if own else []
     judged = any(one.judgement == "good" for one in found.findings)
     yield "; ".join(told_of) or ("nothing is bad or worth a look" if judged else "nothing could be judged")
-    yield str(folder.page)
+    yield from folder.told

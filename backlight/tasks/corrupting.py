@@ -15,7 +15,9 @@ from backlight.data import Dataset
 from backlight.page.sections import percent
 from backlight.report import Options
 from backlight.report.corruptions import corruptions_section
+from backlight.report.exports import SUMMARY
 from backlight.sweep.parts import holds_parts
+from backlight.table import Table
 from backlight.tasks.corruption_request import CorruptionsRequest
 from backlight.tasks.loading import (
     as_classifier,
@@ -99,16 +101,29 @@ def _outcome(
             title=f"{classifier.title} under corruptions",
             data=data_facts(pictures),
             headline=f"{percent(found.mean_accuracy)} right under corruptions" if found.kinds else "",
+            tables=_tables(found, other, compared),
         ),
     )
     return Outcome(
         plain_json(document | {"html": folder.page}),
-        (*measured_by(classifier), *_lines(found), *_compared(compared), str(folder.page)),
+        (*measured_by(classifier), *_lines(found), *_compared(compared), *folder.told),
         (table, *files),
         found.failed,
         (*doubts_of(classifier), *told(pictures)),
         found,
     )
+
+
+def _tables(
+    found: CorruptionStudy, other: CorruptionStudy | None, compared: Mapping[str, PairedDifference]
+) -> dict[str, Table]:
+    if other is None:
+        return {SUMMARY: found.summary_table()}
+    rows = list(compared.values())
+    columns = {name: [getattr(one, name) for one in rows] for name in ("first", "second", "difference")}
+    ends = {"from": [one.interval[0] for one in rows], "to": [one.interval[1] for one in rows]}
+    difference = Table.numbered({"kind": [one.name for one in rows], **columns, **ends})
+    return {SUMMARY: found.summary_table(), f"{SUMMARY} second": other.summary_table(), "comparison": difference}
 
 
 def _compared(found: Mapping[str, PairedDifference]) -> Iterator[str]:

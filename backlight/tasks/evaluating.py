@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backlight.classifier import Classifier
-from backlight.core.errors import Failure, ModelError, UsageError
+from backlight.core.errors import UsageError
 from backlight.core.processes import Engine, make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
@@ -25,15 +25,12 @@ from backlight.evaluate.registry import (
 )
 from backlight.evaluate.slices import Slice, read_slices, require_values
 from backlight.evaluate.temperature import at_temperature, find_temperature, read_temperature
-from backlight.page.sections import Section, percent
-from backlight.report import Options, write_report
-from backlight.report.comparison import comparison_section
-from backlight.report.evaluation import evaluation_sections
+from backlight.page.sections import percent
+from backlight.report.exports import SUMMARY
 from backlight.report.multilabel import multilabel_headline, multilabel_section
-from backlight.report.training import training_section
 from backlight.runs.folder import is_run
-from backlight.runs.history import read_history
 from backlight.sweep.parts import forget, holds_parts
+from backlight.tasks.evaluation_page import EXPORTS, PAGE, EvaluationPage, page_sections, page_tables
 from backlight.tasks.evaluation_text import evaluation_lines, multilabel_lines
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
@@ -41,7 +38,6 @@ from backlight.tasks.loading import (
     Model,
     ModelRequest,
     as_classifier,
-    data_facts,
     data_title,
     doubts_of,
     measured_by,
@@ -56,7 +52,7 @@ from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import Outcome, keeping, plain_json
 from backlight.tasks.result_folder import require_fresh
 
-_TABLE, _PAGE, _BLOCKS = "samples.parquet", "report.html", "evaluate-blocks"
+_TABLE, _BLOCKS = "samples.parquet", "evaluate-blocks"
 
 
 @dataclass(frozen=True)
@@ -148,25 +144,29 @@ def _outcome(
     doubts = [doubt_normalization(one, pictures, batch_size=request.batch_size) for one in classifiers]
     for one, doubt in zip(classifiers, doubts):
         take_doubt(one, doubt)
-    sections = _sections(found, comparison, slices[0], pictures, request)
+    sections = page_sections(
+        found, comparison, slices[0], pictures, shown=told_apart(request.models), names=request.names
+    )
     labels = found[0].labels
     files = [with_names(found[0].table, labels, labels).write(request.out / _TABLE)] if request.table else []
     headline = f"{percent(found[0].accuracy)} right"
     if len(found) == 2:
         headline += f", the second {percent(found[1].accuracy)}"
-    page, warnings = _write_page(classifiers[0], pictures, request, sections, found[0].failed, headline)
-    document = _document(found, classifiers, pictures, comparison, slices, metrics, doubts) | {"html": page}
+    made = EvaluationPage(
+        classifiers[0], pictures, request.out, request.command, headline, page_tables(found, comparison)
+    ).write(sections, found[0].failed)
+    document = _document(found, classifiers, pictures, comparison, slices, metrics, doubts) | {"html": made.page}
     return Outcome(
         plain_json(document),
         (
             *measured_by(*classifiers),
             *evaluation_lines(found, told_apart(request.models), comparison, slices),
             *(f"  {name:<17}{value:.4f}" for name, value in document.get("metrics", {}).items()),
-            *([str(page)] if page else []),
+            *made.told,
         ),
-        (*files, *([page] if page else [])),
+        (*files, *made.files),
         found[0].failed,
-        (*doubts_of(*classifiers), *told(pictures), *warnings),
+        (*doubts_of(*classifiers), *told(pictures), *made.warnings),
         found,
     )
 
@@ -183,15 +183,17 @@ def _several(
     if not engine.is_main:
         return Outcome(result=scores)
     section = multilabel_section(scores, data=data_title(pictures))
-    headline = multilabel_headline(scores)
-    page, warnings = _write_page(classifiers[0], pictures, request, [section], failed, headline)
-    document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": page}, pictures)
+    headline, tables = multilabel_headline(scores), {SUMMARY: scores.summary_table()}
+    made = EvaluationPage(classifiers[0], pictures, request.out, request.command, headline, tables).write(
+        [section], failed
+    )
+    document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": made.page}, pictures)
     return Outcome(
         plain_json(document),
-        (*measured_by(*classifiers), *multilabel_lines(scores), *([str(page)] if page else [])),
-        (page,) if page else (),
+        (*measured_by(*classifiers), *multilabel_lines(scores), *made.told),
+        made.files,
         failed,
-        (*doubts_of(*classifiers), *told(pictures), *warnings),
+        (*doubts_of(*classifiers), *told(pictures), *made.warnings),
         scores,
     )
 
@@ -206,7 +208,7 @@ def _temperature(model: Model, classifier: Classifier, out: Path) -> float:
 
 def _check_new(request: EvaluateRequest) -> None:
     if not (request.resume or request.force):
-        files = (_TABLE, _PAGE) if request.table else (_PAGE,)
+        files = (*((_TABLE,) if request.table else ()), PAGE, EXPORTS)
         require_fresh(request.out / _BLOCKS, [request.out / file for file in files])
 
 
@@ -227,52 +229,6 @@ def _evaluation(
         engine=engine,
         progress=progress if engine.is_main else None,
     )
-
-
-def _sections(
-    found: Sequence[Evaluation],
-    comparison: Comparison | None,
-    slices: Sequence[Slice],
-    pictures: Dataset,
-    request: EvaluateRequest,
-) -> list[Section]:
-    sections = evaluation_sections(found[0], pictures, name=data_title(pictures), slices=slices)
-    if comparison is not None:
-        first, second = told_apart(request.models)
-        compared = comparison_section(found[0], found[1], comparison, pictures, (first, second))
-        # What follows is about one of the two only, and has to say so.
-        sections = [compared, *(replace(one, title=f"{first}: {one.title}") for one in sections)]
-    histories = [read_history(name) for name in request.names if is_run(name)]
-    return [*sections, training_section(histories)] if histories else sections
-
-
-def _write_page(
-    classifier: Classifier,
-    pictures: Dataset,
-    request: EvaluateRequest,
-    sections: list[Section],
-    failed: Sequence[Failure],
-    headline: str,
-) -> tuple[Path | None, tuple[str, ...]]:
-    options = Options(
-        command=request.command,
-        title=f"How good {classifier.title} is, and where it fails",
-        data=data_facts(pictures),
-        headline=headline,
-    )
-    try:
-        made = write_report(
-            classifier,
-            (),
-            request.out / _PAGE,
-            sections=sections,
-            failed=failed,
-            options=options,
-            force=True,
-        )
-    except ModelError as error:  # one class, or an unknown input size: the numbers stand all the same
-        return None, (f"no page was written: {error}",)
-    return made.html, ()
 
 
 def _document(

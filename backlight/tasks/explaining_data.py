@@ -20,6 +20,7 @@ from backlight.explain.scores.score import DEFAULT_METRICS
 from backlight.explain.study import BLOCKS, DataExplanations
 from backlight.report import Options, write_report
 from backlight.report.explanations import explanations_headline, explanations_section
+from backlight.report.exports import SUMMARY
 from backlight.report.study import METHODS
 from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
@@ -38,7 +39,7 @@ from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import Outcome, keeping, plain_json
 from backlight.tasks.result_folder import require_fresh
 
-_TABLE, _PAGE, _AVERAGES = "explain.parquet", "report.html", "class-averages.npz"
+_TABLE, _PAGE, _AVERAGES, _EXPORTS = "explain.parquet", "report.html", "class-averages.npz", "explain-tables"
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,14 @@ def _outcome(
 
 def _check_new(request: ExplainDataRequest) -> None:
     if not (request.resume or request.force):
-        require_fresh(request.out / BLOCKS, [request.out / name for name in (_TABLE, _PAGE, _AVERAGES)])
+        require_fresh(request.out / BLOCKS, [request.out / name for name in (_TABLE, _PAGE, _AVERAGES, _EXPORTS)])
 
 
 def _write(classifier: Classifier, found: DataExplanations, request: ExplainDataRequest) -> tuple[Path, ...]:
     table, averages, page = (request.out / name for name in (_TABLE, _AVERAGES, _PAGE))
     with_names(found.table, found.labels, classifier.labels).write(table)
     found.averages.write(averages, found.labels)
-    write_report(
+    made = write_report(
         classifier,
         (),
         page,
@@ -140,10 +141,12 @@ def _write(classifier: Classifier, found: DataExplanations, request: ExplainData
             title=f"What {classifier.title} looks at, and how far its maps can be trusted",
             data=data_facts(found.data),
             headline=explanations_headline(found),
+            tables={SUMMARY: found.summary_table()},
+            exports=request.out / _EXPORTS,
         ),
         force=True,
     )
-    return table, averages, page
+    return table, averages, *made.exports, page
 
 
 def _lines(found: DataExplanations, out: Path) -> Iterator[str]:
@@ -154,6 +157,7 @@ def _lines(found: DataExplanations, out: Path) -> Iterator[str]:
         yield from (f"    {metric:<17}{_score(entry)}" for metric, entry in metrics.items())
     yield from (f"  {sentence}" for sentence in (*describe_scores(summary), *describe_location(summary)))
     yield f"  {out / _TABLE}"
+    yield f"  {out / _EXPORTS}"
     yield f"  {out / _PAGE}"
 
 

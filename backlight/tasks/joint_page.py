@@ -54,13 +54,18 @@ class JointPage(Generic[Shown]):
         return self.base.with_name(f"{self.base.name}-sheet.png")
 
     @property
+    def exports(self) -> Path:
+        """Return the folder of tables about all pictures."""
+        return exports_of(self.html)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """Return what was written: nothing where no picture could be shown."""
         return (self.html, self.sheet) if self.shown else ()
 
     def require_new(self, force: bool) -> None:
-        """Raise UsageError where one of the two is there already and `force` is not given."""
-        for path in (self.html, self.sheet):
+        """Raise UsageError where one of them is there already and `force` is not given."""
+        for path in (self.html, self.sheet, self.exports):
             require_new(path, force)
 
     def add(self, one: Shown) -> None:
@@ -91,6 +96,15 @@ class JointPage(Generic[Shown]):
             headline=self.headline(self.shown),
         )
         write_png(self.sheet, self.draw(self.shown))
+
+
+def exports_of(html: Path) -> Path:
+    """Name the folder of tables that belongs to a page.
+
+    >>> exports_of(Path("out/cat-pgd.html")).name
+    'cat-pgd-tables'
+    """
+    return html.with_name(f"{html.stem}-tables")
 
 
 def joint_stem(stems: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backlight.classifier import Classifier
@@ -21,8 +21,11 @@ from backlight.images import find_pictures
 from backlight.page.sections import Section, percent
 from backlight.report import Options, sample_pictures, write_report
 from backlight.report.evaluation import evaluation_sections
+from backlight.report.exports import SUMMARY
 from backlight.report.multilabel import multilabel_headline, multilabel_section
 from backlight.report.study import METHODS
+from backlight.table import Table
+from backlight.tasks.joint_page import exports_of
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -68,6 +71,11 @@ class ReportRequest:
     command: str = ""
 
     @property
+    def exports(self) -> Path | None:
+        """Return where tables and figures go: beside the page of a data set; pictures have none."""
+        return None if self.data is None else exports_of(self.page)
+
+    @property
     def page(self) -> Path:
         """Return where the page goes."""
         return self.out if self.out.suffix.lower() in (".html", ".htm") else self.out / _PAGE
@@ -84,12 +92,14 @@ def report(request: ReportRequest, *, progress: Progress | None = None) -> Outco
     >>> page = Path(tempfile.mkdtemp()) / "page.html"
     >>> data = DataRequest("shapes:n=20,size=32,classes=10")
     >>> request = ReportRequest(data=data, model=load("classic_cnn", random=True), out=page)
-    >>> report(request).files == (page,)
+    >>> report(request).files[-1] == page
     True
     """
     for one in request.methods:
         method(one)  # wrong names are told before a model is loaded
     page = require_new(request.page, request.force)
+    if request.exports:
+        require_new(request.exports, request.force)
     # Two that write one page would show what one of them does, now the one and now the other.
     with held(hidden_beside(page, "lock", ".lock"), page, "written"):
         return _report(request, require_new(page, request.force), progress)
@@ -101,7 +111,7 @@ def _report(request: ReportRequest, page: Path, progress: Progress | None) -> Ou
     data = None if request.data is None else request.data.load(request.model, seed=request.seed)
     if data is not None:
         classifier = named(classifier, data)  # one page uses one set of names
-    sections, failed, headline = _data_sections(classifier, data, request.batch_size, progress)
+    found = _look(classifier, data, request.batch_size, progress)
     take_doubt(classifier, _doubt(classifier, data, request.pictures and paths, request.batch_size))
     warnings = () if data is None else told(data)
     options = Options(
@@ -112,22 +122,25 @@ def _report(request: ReportRequest, page: Path, progress: Progress | None) -> Ou
         memory_format_of(request.model),
         request.command,
         data="" if data is None else data_facts(data),
-        headline=headline,
+        headline=found.headline,
+        tables=found.tables,
+        exports=request.exports,
     )
     with keeping(kept=lambda: f"{page} shows what was finished" if page.exists() else ""):
         made = write_report(
             classifier,
             paths,
             page,
-            sections=sections,
-            failed=failed,
+            sections=found.sections,
+            failed=found.failed,
             options=options,
             force=request.force,
             progress=progress,
         )
     document = plain_json(with_model(classifier, made.to_json()))
-    lines, warnings = (*measured_by(classifier), str(made.html)), (*doubts_of(classifier), *warnings)
-    return Outcome(document, lines, (made.html,), made.failed, warnings, made)
+    told_of = (*([str(request.exports)] if request.exports else []), str(made.html))
+    lines, warnings = (*measured_by(classifier), *told_of), (*doubts_of(classifier), *warnings)
+    return Outcome(document, lines, (*made.exports, made.html), made.failed, warnings, made)
 
 
 def _pictures(request: ReportRequest) -> list[Path]:
@@ -145,13 +158,23 @@ def _doubt(
     return doubt_normalization_on_files(classifier, paths, batch_size=batch_size)
 
 
-def _data_sections(
-    classifier: Classifier, data: Dataset | None, batch_size: int, progress: Progress | None
-) -> tuple[list[Section], tuple[Failure, ...], str]:
+@dataclass(frozen=True)
+class _Found:
+    """What a page says of a data set: sections, tables, and the number that stands for it."""
+
+    sections: Sequence[Section] = ()
+    failed: tuple[Failure, ...] = ()
+    headline: str = ""
+    tables: Mapping[str, Table] = field(default_factory=dict)
+
+
+def _look(classifier: Classifier, data: Dataset | None, batch_size: int, progress: Progress | None) -> _Found:
     if data is None:
-        return [], (), ""
+        return _Found()
     if classifier.multilabel and data.targets is not None:
         scores, unread = evaluate_targets(classifier, data, batch_size=batch_size, progress=progress)
-        return [multilabel_section(scores, data=data_title(data))], unread, multilabel_headline(scores)
+        section = multilabel_section(scores, data=data_title(data))
+        return _Found([section], unread, multilabel_headline(scores), {SUMMARY: scores.summary_table()})
     found = evaluate(classifier, data, batch_size=batch_size, progress=progress)
-    return evaluation_sections(found, data, name=data_title(data)), found.failed, f"{percent(found.accuracy)} right"
+    sections = evaluation_sections(found, data, name=data_title(data))
+    return _Found(sections, found.failed, f"{percent(found.accuracy)} right", {SUMMARY: found.summary_table()})

@@ -1,10 +1,10 @@
-"""What a verb over a data set keeps in its folder: blocks while it works, then a table, a page and a document."""
+"""What a verb over a data set keeps in its folder: blocks while it works, then a table, a page, exports, a document."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,16 @@ class ResultFolder:
         return self.out / "report.html"
 
     @property
+    def exports(self) -> Path:
+        """Return the folder of tables and figures of the page."""
+        return self.out / f"{self.verb}-tables"
+
+    @property
+    def told(self) -> tuple[str, str]:
+        """Return what people are told: where tables, figures and the page are."""
+        return str(self.exports), str(self.page)
+
+    @property
     def blocks(self) -> Path:
         """Return the folder of finished blocks."""
         return self.out / f"{self.verb}-blocks"
@@ -60,7 +70,7 @@ class ResultFolder:
         if force:
             return
         if not resume:
-            files = (self.table, self.document, self.page)
+            files = (self.table, self.document, self.page, self.exports)
             if not self.shared_blocks:
                 require_fresh(self.blocks, files)
             for path in files:
@@ -92,19 +102,19 @@ class ResultFolder:
         failed: Sequence[Failure],
         options: Options,
     ) -> tuple[Path, ...]:
-        """Write page and document, and return their paths."""
-        write_report(
+        """Write page, its tables and figures, and document, and return their paths."""
+        made = write_report(
             classifier,
             (),
             self.page,
             sections=sections,
             failed=failed,
-            options=options,
+            options=replace(options, exports=self.exports),
             force=True,
         )
         # Last: that this file is there says that the others are of the same evaluation.
         write_text(self.document, json.dumps(plain_json(dict(document)), indent=2, allow_nan=False) + "\n")
-        return self.page, self.document
+        return self.page, *made.exports, self.document
 
 
 def require_fresh(blocks: Path, files: Iterable[Path]) -> None:

@@ -10,7 +10,7 @@ from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.data import Splits, load_splits
 from backlight.page.sections import percent
-from backlight.report import Options, write_report
+from backlight.report import Options, Report, write_report
 from backlight.report.training import training_section
 from backlight.runs.folder import RunFolder
 from backlight.runs.history import read_history
@@ -93,7 +93,8 @@ def _recipe(request: TrainRequest) -> Recipe:
 
 
 def _outcome(trained: Trained, request: TrainRequest, notes: tuple[str, ...]) -> Outcome:
-    page = _write_page(trained, request.command)
+    made = _write_page(trained, request.command)
+    page = made.html
     lines = (
         f"{trained.run}: epoch {trained.best_epoch} of {trained.epochs} is the best by validation",
         f"  val accuracy {trained.val_accuracy:.2%}, loss {trained.val_loss:.4f}",
@@ -104,19 +105,20 @@ def _outcome(trained: Trained, request: TrainRequest, notes: tuple[str, ...]) ->
     failed = dict.fromkeys(Failure(*one) for one in RunFolder(trained.run).info["data"]["failed"])
     document = plain_json(with_model(trained.classifier, trained.to_json() | {"html": page}))
     warnings = (*doubts_of(trained.classifier), *notes)
-    return Outcome(document, lines, (trained.run, page), tuple(failed), warnings, trained)
+    return Outcome(document, lines, (trained.run, *made.exports, page), tuple(failed), warnings, trained)
 
 
-def _write_page(trained: Trained, given: str) -> Path:
+def _write_page(trained: Trained, given: str) -> Report:
     section = training_section([read_history(trained.run)])
     options = Options(
         command=given,
         title=f"How {trained.classifier.title} was trained",
         headline=f"{percent(trained.val_accuracy)} right in validation",
+        exports=trained.run / "train-tables",
     )
     # The page belongs to the run like its log: whoever may go on with one may replace the other.
     page = trained.run / "report.html"
-    return write_report(trained.classifier, (), page, sections=[section], options=options, force=True).html
+    return write_report(trained.classifier, (), page, sections=[section], options=options, force=True)
 
 
 def _checked(splits: Splits) -> Splits:

@@ -15,7 +15,7 @@ from backlight.audit import Audit, audit
 from backlight.data import Dataset
 from backlight.report import Options, write_report
 from backlight.report.audit import AuditFacts, audit_sections, first_sentence
-from backlight.report.exports import write_exports
+from backlight.report.exports import tables_of, write_exports
 from tests.report.test_browser import Shown
 
 NAMES = ["a class with quite a long name", "another one of them", "a third"]
@@ -68,14 +68,14 @@ def test_without_pictures_the_page_shows_none_and_with_them_it_does(found: Audit
 
 
 def test_every_table_and_figure_is_a_file(found: Audit, tmp_path: Path) -> None:
-    written = write_exports(found.findings, tmp_path)
+    written = write_exports(tables_of(found.findings), audit_sections(found, AuditFacts("d", pictures=False)), tmp_path)
     tables, charts = (sum(len(getattr(one, name)) for one in found.findings) for name in ("tables", "charts"))
     assert min(tables, charts) > 2
-    assert len(set(written)) == len(written) == 3 * tables + charts
-    for suffix, count in ((".csv", tables), (".md", tables), (".tex", tables), (".svg", charts)):
+    assert len(set(written)) == len(written) == 3 * tables + 2 * charts
+    for suffix, count in ((".csv", tables), (".md", tables), (".tex", tables), (".svg", charts), (".pdf", charts)):
         files = [one for one in written if one.suffix == suffix]
         assert len(files) == count
-        assert all(one.read_text("utf-8").strip() for one in files)
+        assert all(one.read_bytes().strip() for one in files)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from backlight.explain.scores.verdict import verdict
 from backlight.explain.study import DataExplanations
 from backlight.page.charts import interval_chart
 from backlight.report import write_report
-from backlight.report.explanations import explanations_section, mean_interval
+from backlight.report.explanations import explanations_section
+from backlight.table.statistics import mean_interval
 from tests.report.conftest import SCRIPT
 from tests.report.reading import Document
 

@@ -1,5 +1,6 @@
 """A list with several labels a picture is evaluated by average precision, as scikit-learn computes it."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,11 @@ def test_evaluate_and_report_have_a_page_of_labels(listed: tasks.DataRequest, tm
     outcome = tasks.evaluate(tasks.EvaluateRequest(listed, (many,), out=tmp_path / "out"))
     page = tmp_path / "out" / "report.html"
     assert outcome.document["html"] == str(page)
-    assert outcome.files == (page,)
+    summary = tmp_path / "out" / "evaluate-tables" / "summary.csv"
+    assert outcome.files == (*(summary.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")), page)
+    with summary.open(encoding="utf-8", newline="") as file:
+        means = {row["metric"]: float(row["mean"]) for row in csv.DictReader(file)}
+    assert means == {name: outcome.document[name] for name in ("mean_average_precision", "all_right")}
     tasks.report(tasks.ReportRequest(data=listed, model=many, out=tmp_path / "page.html"))
     for path in (page, tmp_path / "page.html"):
         text = path.read_text("utf-8")

@@ -22,6 +22,7 @@ from backlight.explain.scores.controls import CONTROLS, control
 from backlight.explain.scores.judge import Explainer, Judge
 from backlight.explain.scores.metrics import METRICS, AnyMetric, Metric, choose_metrics
 from backlight.table import Table
+from backlight.table.statistics import mean_interval
 
 DEFAULT_METRICS = ("deletion", "insertion", "road", "average_drop", "average_increase", "infidelity")
 
@@ -203,6 +204,25 @@ def summarize(table: Table, metrics: Sequence[Metric] = ()) -> dict[str, dict[st
             }
         found.setdefault(method, {})[metric] = entry
     return found
+
+
+def summary_table(table: Table, summary: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """Return a row per method and metric of a summary: mean, its 95 % interval, the means of the two controls.
+
+    >>> table = Table.of({"id": ["a", "b"], "m.mass": [0.5, 0.7], "random.mass": [0.1, 0.1], "edges.mass": [0.2, 0.2]})
+    >>> [row["mean"] for row in summary_table(table, summarize(table)).rows()]
+    [0.6]
+    """
+    rows = []
+    for method, metrics in summary.items():
+        for metric, entry in metrics.items():
+            _, (low, high) = mean_interval(table[f"{method}.{metric}"])
+            ends = {"from": low, "to": high} if entry["n"] > 1 else {"from": None, "to": None}
+            controls = {one: entry[one]["mean"] for one in CONTROLS}
+            mean = {"n": entry["n"], "mean": entry["mean"], **ends}
+            rows.append({"method": method, "metric": metric, "better": entry["better"], **mean, **controls})
+    names = ("method", "metric", "better", "n", "mean", "from", "to", *CONTROLS)
+    return Table.numbered({name: [row[name] for row in rows] for name in names})
 
 
 def _one_per_image(metric: Metric, found: Tensor, count: int) -> Tensor:
