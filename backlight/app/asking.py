@@ -82,7 +82,7 @@ _WORDS: Mapping[str, Words] = {
         "eps": _epsilon,
         "steps": _steps,
         "target": _text,
-        "norm": _one_of("linf", "l2", "l1"),
+        "norm": _one_of("linf", "l2", "l1", "l0"),
     },
     "visualize": {"what": _one_of("class"), "subjects": lambda text: (_text(text),), "steps": _steps},
     "denoise": {"alpha": _alpha, "data_norm": _one_of("l1", "l2"), "smooth_norm": _one_of("l1", "l2")},

@@ -10,6 +10,42 @@ Question = tuple[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
+class Norm:
+    """How changes of pictures are counted, in which sizes, and by which attacks.
+
+    `kinds` are (short name, method, words about it); an attack of many steps is watched.
+
+    >>> NORMS[0].name
+    'l2'
+    """
+
+    name: str
+    title: str
+    sizes: tuple[str, ...]
+    first: str
+    kinds: tuple[tuple[str, str, str], ...]
+
+
+_AT_ONCE = ("fgsm", "fgm", "one step, at once (FGM)")
+_WATCHED = ("pgd", "pgd:steps=20,stop=false", "20 steps, watched (PGD)")
+NORMS = (
+    Norm("l2", "length of all changes (l2)", ("0.25", "0.5", "1", "2", "4", "8"), "2", (_AT_ONCE, _WATCHED)),
+    Norm("l1", "sum of all changes (l1)", ("5", "10", "20", "50", "100", "200"), "50", (_AT_ONCE, _WATCHED)),
+    Norm(
+        "l0",
+        "number of changed values (l0)",
+        ("1", "3", "10", "30", "100", "300"),
+        "10",
+        (
+            ("sigma-zero", "sigma-zero:steps=60", "60 steps, watched (sigma-zero)"),
+            ("pdpgd", "pdpgd:steps=60", "60 steps, watched (PDPGD)"),
+        ),
+    ),
+)
+"""Besides the largest change of a value (linf); steps so few that a person waits for them."""
+
+
+@dataclass(frozen=True)
 class Choices:
     """Stops of the sliders and lists, and how far a hidden square moves at once; `classes` None means all of them.
 
@@ -23,12 +59,13 @@ class Choices:
     sides: tuple[int, ...] = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60)
     grid: float = 0.01
     steps_of_attack: int = 20
+    norms: tuple[Norm, ...] = NORMS
     methods: tuple[str, ...] | None = None
     classes: tuple[int, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as the page reads it."""
-        return dict(vars(self))
+        return {**vars(self), "norms": [vars(norm) for norm in self.norms]}
 
 
 DEMONSTRATION = Choices(
@@ -36,6 +73,7 @@ DEMONSTRATION = Choices(
     alphas=("auto", "0.4", "1", "2"),
     steps=(96,),
     sides=(30,),
+    norms=(),
     grid=0.1,
     methods=("gradcam", "layercam", "saliency", "gradient_x_input", "guided_backprop", "guided_gradcam", "occlusion"),
     classes=(1, 277, 937, 404),

@@ -16,6 +16,7 @@ from PIL import Image
 from backlight.app.asking import Asked
 from backlight.app.repeating import Repeat
 from backlight.app.session import Session
+from backlight.attack import choose_attack
 from backlight.images import to_tensor
 from backlight.tasks.loading import ModelRequest
 from tests.app.conftest import SMALL, Asker
@@ -29,6 +30,8 @@ QUESTIONS = [
     ("attack", {"method": "fgsm", "eps": "2/255"}),
     ("attack", {"method": "pgd:steps=3,stop=false", "eps": "1/255"}),
     ("attack", {"method": "pgd", "eps": "8/255", "target": "index:3"}),
+    ("attack", {"method": "pgd:steps=3,stop=false", "eps": "5", "norm": "l1"}),
+    ("attack", {"method": "sigma-zero:steps=3", "eps": "30", "norm": "l0"}),
     ("visualize", {"what": "class", "subjects": "index:3", "steps": "3"}),
     ("denoise", {"alpha": "0.5"}),
 ]
@@ -107,6 +110,15 @@ def test_an_attack_tells_what_the_file_is_taken_for(client: Asker, session: Sess
         for one in shown[name]:
             assert one["probability"] == pytest.approx(float(probabilities[one["index"]]), abs=1e-6)
     assert shown["label_after"] == shown["after"][0]["label"]
+
+
+def test_what_the_page_offers_can_be_asked(client: Asker) -> None:
+    for norm in client.get("/api/state").json()["choices"]["norms"]:
+        assert norm["first"] in norm["sizes"]
+        for _, method, _ in norm["kinds"]:
+            given = Asked.read("attack", {"method": method, "norm": norm["name"], "eps": norm["first"]}).given
+            chosen = choose_attack(given["method"], norm=given["norm"], eps=given["eps"])
+            assert chosen.threat.norm == norm["name"]
 
 
 def test_pgd_shows_every_step_and_fgsm_none(client: Asker, cat: bytes) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.app.colors import write_colors
 from tests.app.program import Program
-from tests.app.test_page import PATIENCE, Shown, violations
+from tests.app.windows import PATIENCE, Shown, violations
 
 pytestmark = pytest.mark.slow
 HOSTILE = (

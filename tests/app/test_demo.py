@@ -14,7 +14,7 @@ from backlight.app.demo import write_demo
 from backlight.app.pages import SCRIPTS
 from backlight.core.errors import UsageError
 from backlight.report import sample_pictures
-from tests.app.test_page import PATIENCE, predicted
+from tests.app.windows import PATIENCE, predicted
 
 pytestmark = pytest.mark.slow
 FEW = replace(DEMONSTRATION, eps=(1, 2), alphas=("auto",), steps=(12,), grid=0.5, methods=("gradcam",), classes=(1,))

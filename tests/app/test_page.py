@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 from backlight import tasks
 from tests.app.program import Program
+from tests.app.windows import PATIENCE, Shown, predicted, violations
 
 pytestmark = pytest.mark.slow
-TOOLS = ("explain", "attack", "cover", "imagine", "denoise")
-PATIENCE = 120_000
+TOOLS = ("explain", "attack", "cover", "imagine", "denoise", "browse")
 MARKUP = "<img src=x onerror=alert(1)>.png"
 
 
@@ -24,65 +23,6 @@ MARKUP = "<img src=x onerror=alert(1)>.png"
 def program() -> Iterator[Program]:
     with Program() as started:
         yield started
-
-
-class Shown:
-    """The page in a window, with everything that it complained of or asked for."""
-
-    def __init__(self, browser: Any, program: Program, width: int = 1280, **options: Any) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **options)
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.foreign: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
-        own = (program.base, "data:", f"blob:{program.base}")
-        self.page.on("request", lambda one: None if one.url.startswith(own) else self.foreign.append(one.url))
-        self.page.goto(f"{program.base}?token={program.token}")
-        self.page.wait_for_selector("#answers li", timeout=PATIENCE)
-        self.ready()
-
-    def __enter__(self) -> Shown:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
-
-    def ready(self) -> None:
-        self.page.wait_for_timeout(300)  # sliders wait for the hand to rest
-        self.page.wait_for_selector("#status[data-state=ready]", timeout=PATIENCE)
-
-    def open(self, tool: str) -> Any:
-        self.page.click(f"#tab-{tool}")
-        self.ready()
-        return self.page.locator(f"#panel-{tool}")
-
-    def bars(self, owner: Any) -> list[tuple[str, str]]:
-        return [
-            (one.locator(".label").text_content(), one.locator(".value").text_content().split(",")[0])
-            for one in owner.locator(".bars li").all()
-        ]
-
-
-def violations(page: Any) -> list[tuple[str, str]]:
-    """List what axe-core calls serious or critical, with the first element that it is about."""
-    found = Axe().run(page).response["violations"]
-    return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
-
-
-def percent(share: float) -> str:
-    from backlight.page.sections import percent as written
-
-    return written(share)
-
-
-def written(predictions: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    return [(one["label"], percent(one["probability"])) for one in predictions]
-
-
-def predicted(path: Path, cover: str | None = None) -> list[tuple[str, str]]:
-    return written(tasks.predict(tasks.PredictRequest((path,), cover=cover)).document[0]["predictions"])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -276,6 +216,11 @@ def test_a_class_image_forms(browser: Any, program: Program, cat_here: Path) -> 
         assert shown.bars(panel)[0][0] == "goldfish"
 
 
+def test_without_data_it_is_said_how_to_look_through_some(browser: Any, program: Program) -> None:
+    with Shown(browser, program) as shown:
+        assert shown.open("browse").locator("code").text_content() == "backlight app --data photos/"
+
+
 def test_a_report_is_saved(browser: Any, program: Program) -> None:
     with Shown(browser, program) as shown:
         with shown.page.expect_download(timeout=PATIENCE) as download:
@@ -306,7 +251,7 @@ def test_the_keyboard_alone_is_enough(browser: Any, program: Program) -> None:
         assert page.locator("#panel-attack output").text_content() == "4 of 255"
         page.locator("#tab-attack").focus()
         press("End")
-        assert page.evaluate(focused) == "tab-denoise"
+        assert page.evaluate(focused) == "tab-browse"
         press("ArrowRight")
         assert page.evaluate(focused) == "tab-explain"
 

@@ -130,9 +130,16 @@ const Browse = (() => {
   // What was looked at stays: another picture is no other data.
   const show = () => { if (!told) look(); };
 
+  // Without data the question is asked all the same: what is lacking is said where it would be answered.
+  const without = (panel) => panel.append(
+    Dom.make("p", { class: "verdict" }, "Whom does it confuse? That takes pictures of which it is known what they are."),
+    Dom.make("p", {}, "Start the program with a folder of class folders, or any other data set, and look through it here:"),
+    Dom.make("pre", { tabindex: "0", "aria-label": "Command line" }, Dom.make("code", {}, "backlight app --data photos/")));
+
   const start = (state) => {
     ({ models, data } = state);
-    if (data) Tabs.add("browse", "Browse", { build, show });
+    if (data) Tabs.add("browse", "Browse the data", { build, show });
+    else if (Server.live) Tabs.add("browse", "Browse the data", { build: without, show: () => {} });
   };
 
   return { start };

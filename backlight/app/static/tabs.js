@@ -16,6 +16,9 @@ const Tabs = (() => {
     refresh();
   };
 
+  // Where everything stands in one column, what was chosen is brought to the top: the answer would be out of sight.
+  const near = () => { if (matchMedia("(max-width: 56rem)").matches) Dom.find("tabs").scrollIntoView(); };
+
   // A tool that is looked at works at once; one that is not waits until it is.
   const refresh = () => {
     if (!shown || !shown.stale) return;
@@ -39,7 +42,7 @@ const Tabs = (() => {
   const add = (name, title, { build, show }) => {
     const tab = Dom.make("button", {
       type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, "aria-selected": "false", tabindex: "-1",
-      onclick: () => select(tool), onkeydown: move,
+      onclick: () => { select(tool); near(); }, onkeydown: move,
     }, title);
     const panel = Dom.make("div", { role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`, hidden: true });
     const tool = { name, tab, panel, show, stale: true };
@@ -51,7 +54,7 @@ const Tabs = (() => {
   };
 
   const start = () => select(tools[0]);
-  const open = (name) => select(tools.find((one) => one.name === name), true);
+  const open = (name) => { select(tools.find((one) => one.name === name), true); near(); };
 
   return { add, start, changed, open };
 })();
