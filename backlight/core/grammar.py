@@ -119,7 +119,8 @@ def parse_whole(text: str, *, low: int = -(10**18), high: int = 10**18) -> int:
     >>> parse_whole("-12"), parse_whole(" 7 ", low=1)
     (-12, 7)
     """
-    number = int(text) if re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text) else None
+    written = text.strip()
+    number = int(written) if re.fullmatch(r"[+-]?[0-9]{1,18}", written) else None
     if number is None or not low <= number <= high:
         bounds = f" from {low}" if low > -(10**18) else ""
         raise UsageError(f"{shortened(text)} is not a whole number{bounds}", expected="such as 12")

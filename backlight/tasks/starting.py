@@ -41,10 +41,10 @@ class Start:
         """
         info = RunFolder(run).info
         stored = info.get("start")
-        if not isinstance(stored, dict) or set(stored) != set(vars(self)):
+        if not isinstance(stored, dict) or set(stored) != set(vars(self)) or "seed" not in info:
             raise FileError(run / "run.json", "does not say what it was started from", expected="a run of `train`")
         for name, value in {**vars(self), "seed": seed}.items():
-            before = info["seed"] if name == "seed" else stored[name]
+            before = {**stored, "seed": info["seed"]}[name]
             if value and value != before:
                 raise UsageError(f"--{name} {value}", expected=f"{before}, as the run was started with")
         return Start(**stored)

@@ -29,6 +29,15 @@ from backlight.models.weights import fitted, load_state
 
 _HUB_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin")
 _TEXTS = 256
+# Attention over texts takes memory by the square of their length. Every architecture of open_clip 3 is far below these.
+_MOST = {
+    "embed_dim": 2**13,
+    "width": 2**13,
+    "layers": 256,
+    "image_size": 2048,
+    "context_length": 1024,
+    "vocab_size": 2**20,
+}
 
 
 class ZeroShot(nn.Module):
@@ -127,6 +136,11 @@ def _configuration(architecture: str) -> dict[str, Any]:
     if not isinstance(found["text_cfg"], dict) or not all(type(side) is int and side > 0 for side in pair):
         expected = '"vision_cfg" with a whole "image_size", and "text_cfg"'
         raise ModelError(f"{architecture} describes no network of open_clip", expected=expected)
+    for part in (found, found["vision_cfg"], found["text_cfg"]):
+        for name, most in _MOST.items():
+            sizes = part.get(name)
+            if any(isinstance(size, int) and size > most for size in (sizes if isinstance(sizes, list) else [sizes])):
+                raise ModelError(f"{architecture} asks for a {name} of {sizes}", expected=f"at most {most}")
     return found
 
 
