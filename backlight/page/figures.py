@@ -36,6 +36,8 @@ _RULES: tuple[tuple[str, Mapping[str, str]], ...] = (
 )
 """The page's light colors, later rules before earlier ones."""
 _STYLE = "".join(f"{to}{{{';'.join(f'{name}:{value}' for name, value in how.items())}}}" for to, how in _RULES)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Letters that a page may hold and a file of XML may not."""
 _SVG = "{http://www.w3.org/2000/svg}"
 _MARGIN, _LINE, _LETTERS = 12, 19, 46
 _INCH, _POINTS = 96, 0.75  # of a unit, which is a pixel as browsers count them
@@ -75,7 +77,8 @@ def standalone(chart: Markup) -> str:
         '<rect class="paper" x="{0:g}" y="{1:g}" width="{2:g}" height="{3:g}"/>{7}{8}\n'
     )
     label = unescape(re.findall(r'aria-label="([^"]*)"', start)[0])
-    return str(form.format(left, top, wide, tall, label, title, Markup(_STYLE), words, Markup(rest)))
+    drawing = form.format(left, top, wide, tall, label, title, Markup(_STYLE), words, Markup(rest))
+    return _NOT_XML.sub("\ufffd", drawing)
 
 
 def to_figure(chart: Markup) -> Any:

@@ -105,6 +105,13 @@ def test_names_in_the_figure_are_no_formulas() -> None:
         assert "$x^2$" in whole
 
 
+@pytest.mark.parametrize("letter", ["\x00", "\x0b", "\ud800", "\ufffe", "\uffff", "\x85", "\u202e", "\U0001ffff"])
+def test_letters_that_no_file_of_xml_holds_do_no_harm(letter: str) -> None:
+    chart = bar_chart([(f"cat{letter}", 0.5)], alt=f"Bars{letter}")
+    ElementTree.fromstring(standalone(chart).encode("utf-8"))
+    assert "cat" in " ".join(text.get_text() for text in to_figure(chart).axes[0].texts)
+
+
 def test_charts_are_found_in_a_page_with_their_titles() -> None:
     charts = drawn(HOSTILE)
     page = "<svg class='shot'></svg><p>x</p>".join(map(str, charts.values()))
