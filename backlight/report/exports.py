@@ -34,12 +34,13 @@ def write_exports(tables: Mapping[str, Table], sections: Iterable[Section], fold
     ['by-class.csv', 'by-class.md', 'by-class.tex']
     """
     written: list[Path] = []
-    for name, table in tables.items():
+    names: set[str] = set()
+    for title, table in tables.items():
+        name = _own(file_name(title), names)
         for suffix, write in WRITERS.items():
-            path = folder / f"{file_name(name)}{suffix}"
+            path = folder / f"{name}{suffix}"
             write_text(path, write(table, not table.is_numbered))
             written.append(path)
-    names: set[str] = set()
     for section in sections:
         for title, chart in charts_of(section.html):
             name = _own(file_name(f"{section.anchor} {title}"), names)

@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from backlight import Classifier
 from backlight.audit import Audit, audit
 from backlight.data import Dataset
+from backlight.page.charts import bar_chart
+from backlight.page.sections import Section
 from backlight.report import Options, write_report
 from backlight.report.audit import AuditFacts, audit_sections, first_sentence
 from backlight.report.exports import tables_of, write_exports
+from backlight.table import Table
 from tests.report.test_browser import Shown
 
 NAMES = ["a class with quite a long name", "another one of them", "a third"]
@@ -76,6 +79,18 @@ def test_every_table_and_figure_is_a_file(found: Audit, tmp_path: Path) -> None:
         files = [one for one in written if one.suffix == suffix]
         assert len(files) == count
         assert all(one.read_bytes().strip() for one in files)
+
+
+def test_titles_that_make_one_name_of_a_file_are_files_of_their_own(tmp_path: Path) -> None:
+    tables = {f"{'long ' * 30}{row}": Table.numbered({"class": [f"<{row}>"]}) for row in range(2)}
+    chart = bar_chart([("before", 0.9)], alt="Accuracy")
+    section = Section("accuracy", "Accuracy", chart + chart)
+    written = write_exports(tables, [section], tmp_path)
+    assert len(set(written)) == len(written) == 2 * 3 + 2 * 2
+    assert [one.read_text("utf-8") for one in written if one.suffix == ".csv"] == ["class\n<0>\n", "class\n<1>\n"]
+    assert {one.name for one in written if one.suffix == ".svg"} == {
+        "accuracy-accuracy.svg", "accuracy-accuracy-2.svg"
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
