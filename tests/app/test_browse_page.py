@@ -47,6 +47,24 @@ def test_hostile_labels_are_text_in_every_tool(browser: Any, program: Program, w
         assert shown.foreign == []
 
 
+def test_a_look_can_be_stopped_and_had_again_before_anything_is_chosen(browser: Any, program: Program) -> None:
+    with Shown(browser, program) as shown:
+        page = shown.page
+        page.route("**/api/browse?*", lambda route: None)  # it never begins, so that it is stopped before its end
+        page.click("#tab-browse")
+        panel = page.locator("#panel-browse")
+        panel.get_by_role("button", name="Stop").click()
+        panel.get_by_text("The pictures were not looked at.").wait_for(timeout=PATIENCE)
+        assert not panel.get_by_label("Order").is_visible()
+        page.unroute("**/api/browse?*")
+        panel.get_by_role("button", name="Look at them").click()
+        panel.get_by_text("52 of 60 right").wait_for(timeout=PATIENCE)
+        shown.ready()
+        assert panel.get_by_label("Order").is_visible()
+        assert panel.locator(".thumb").count() == 24
+        assert shown.complaints == []
+
+
 def test_a_cell_opens_its_pictures_and_a_picture_opens_in_the_tools(browser: Any, program: Program) -> None:
     with Shown(browser, program) as shown:
         panel, page = shown.open("browse"), shown.page

@@ -6,7 +6,7 @@ const Browse = (() => {
     ["lowest-loss", "most right first"], ["stored", "as the data has them"]];
   const WHICH = [["all", "all"], ["wrong", "wrong only"], ["right", "right only"]];
   let models, data, told = null, page = 0;
-  let model, truth, taken, which, order, verdict, progress, stop, again, save, confusion, gallery, turns, opened, repeat;
+  let model, truth, taken, which, order, verdict, progress, stop, again, save, confusion, gallery, turns, opened, repeat, chooser;
 
   const place = () => Number(model.value);
 
@@ -76,7 +76,7 @@ const Browse = (() => {
   const look = async () => {
     told = null;
     working(true);
-    again.hidden = save.hidden = true;
+    again.hidden = save.hidden = chooser.hidden = confusion.hidden = true;
     verdict.textContent = `Looking at ${data.n} pictures …`;
     const frame = ({ step, steps }) => { progress.value = step / steps; verdict.textContent = `Looked at ${step} of ${steps} pictures …`; };
     told = await looker.ask("browse", { model: place(), onframe: frame });
@@ -87,6 +87,7 @@ const Browse = (() => {
     verdict.textContent = describe();
     offer(truth, told.classes.filter((one) => one.n));
     offer(taken, told.classes);
+    chooser.hidden = confusion.hidden = false;
     confusion.replaceChildren(Confusion.build(told, pick));
     await turn(0);
   };
@@ -119,12 +120,13 @@ const Browse = (() => {
     [confusion, opened, repeat] = [Dom.make("div"), Dom.make("p", { class: "row", "aria-live": "polite" }), Dom.make("div")];
     gallery = Dom.make("ul", { class: "gallery", "aria-label": "Pictures" });
     turns = Dom.make("div", { class: "row" });
-    panel.append(
-      Dom.make("h2", {}, data.name), Dom.make("div", { class: "row" }, verdict, progress, stop, again, save),
-      ...(models.length > 1 ? [Dom.field("Model", model)] : []), confusion,
+    chooser = Dom.make("div", { hidden: true },
       Dom.make("div", { class: "controls" }, Dom.field("Is", truth), Dom.field("Taken for", taken), Dom.field("Show", which),
         Dom.field("Order", order), Dom.make("button", { type: "button", onclick: clear }, "Show all")),
       Dom.make("p", { class: "note" }, "Click a picture to open it in the other tools."), opened, gallery, turns, repeat);
+    panel.append(
+      Dom.make("h2", {}, data.name), Dom.make("div", { class: "row" }, verdict, progress, stop, again, save),
+      ...(models.length > 1 ? [Dom.field("Model", model)] : []), confusion, chooser);
   };
 
   // What was looked at stays: another picture is no other data.
