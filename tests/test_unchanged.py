@@ -61,7 +61,7 @@ def explaining(method: str) -> Call:
 
 def attacking(method: str) -> Call:
     target = "random" if ATTACKS[method].targeted == "always" else None
-    steps = {"steps": 4} if "steps" in ATTACKS[method].options else {}
+    steps = {name: count for name, count in (("steps", 4), ("queries", 40)) if name in ATTACKS[method].options}
     # So large a ball that every attack succeeds at once: what matters here is what it leaves behind.
     eps = None if ATTACKS[method].minimum_norm or target else 1.0 - 1e-6
     return lambda classifier, _: attack(classifier, IMAGES, method=method, eps=eps, target=target, **steps)

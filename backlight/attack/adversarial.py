@@ -163,7 +163,8 @@ def attack(
         classifier, target = classifier.question(target), None
     chosen = choose_attack(method, norm=norm, eps=eps, target=target, lattice=lattice, **beside)
     known = chosen.card.options
-    fast = "steps" in known and chosen.options.get("steps", _WORTH_A_COPY) >= _WORTH_A_COPY
+    looks = next((name for name in ("steps", "queries") if name in known), None)
+    fast = looks is not None and chosen.options.get(looks, _WORTH_A_COPY) >= _WORTH_A_COPY
     challenge = Challenge.of(
         classifier,
         images,

@@ -84,7 +84,7 @@ def confirmed_nearest(search: Search, referee: Referee, rows: Tensor) -> Result:
     the picture that fools by the widest margin is judged.
     """
     claimed = search.run(rows)
-    found = _stretched(claimed, referee.confirm(claimed), referee)
+    found = stretched(claimed, referee.confirm(claimed), referee)
     denied = claimed.success & ~found.success
     if not bool(denied.any()):
         return found
@@ -98,7 +98,8 @@ def _widest(search: Search, referee: Referee) -> Search:
     return replace(search, stop=None, keep=gain)
 
 
-def _stretched(claimed: Result, found: Result, referee: Referee) -> Result:
+def stretched(claimed: Result, found: Result, referee: Referee) -> Result:
+    """Take claims that the referee denied in `found` farther from the original until it agrees, if it ever does."""
     images, score, success = found.images.clone(), found.score.clone(), found.success.clone()
     for stretch in STRETCHES:
         rows = (claimed.success & ~success).nonzero()[:, 0]

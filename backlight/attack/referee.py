@@ -99,12 +99,12 @@ class Referee:
         inside = self.threat.inside(images, originals, None if mask is None else mask[rows], distance=distance)
         margin = self.margin(logits, rows)
         prediction = predicted_classes(logits)
-        sound = inside & (prediction >= 0)
-        if self.targets is None:
-            fooled = prediction != self.labels[rows]
-        else:
-            fooled = prediction == self.targets[rows]
-        return Verdict(prediction, margin, distance, inside, fooled & sound)
+        return Verdict(prediction, margin, distance, inside, inside & self.fooled(prediction, rows))
+
+    def fooled(self, prediction: Tensor, rows: Tensor) -> Tensor:
+        """Describe which predicted classes `[A]`, -1 where there is none, are what the attacker wants: bool `[A]`."""
+        wanted = prediction != self.labels[rows] if self.targets is None else prediction == self.targets[rows]
+        return wanted & (prediction >= 0)
 
     def margin(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Return how far logits `[A,K]` are on the defender's side, in logits: `[A]`."""

@@ -92,11 +92,14 @@ def shape_of(classifier: Classifier, data: Dataset) -> tuple[int, ...]:
 def passes_of(function: Callable[..., Any], options: Mapping[str, Any]) -> float:
     """Return the forwards and backwards per picture of a search or method, from the numbers it is called with.
 
-    Each of its steps, times its restarts, targets, samples and the like, is taken for a forward and a backward.
+    Each of its steps, times its restarts, targets, samples and the like, is taken for a forward and a backward;
+    where it has a budget of queries, each of these is a forward and nothing else counts.
 
     >>> def search(challenge, *, steps=100, targets=9): ...
     >>> passes_of(search, {}), passes_of(search, {"steps": 10}), passes_of(partial(search, targets=2), {})
     (1800.0, 180.0, 400.0)
+    >>> passes_of(lambda challenge, *, queries=5000, samples=30: None, {})
+    5000.0
     """
     bound: dict[str, Any] = {}
     while isinstance(function, partial):
@@ -104,6 +107,8 @@ def passes_of(function: Callable[..., Any], options: Mapping[str, Any]) -> float
         function = function.func
     parameters = inspect.signature(function).parameters.values()
     found = {one.name: one.default for one in parameters} | bound | dict(options)
+    if isinstance(found.get("queries"), int | float):
+        return float(found["queries"])
     counts = [found[name] for name in _COUNTED if isinstance(found.get(name), int | float)]
     repeated = getattr(found.get("transforms"), "samples", 1)
     return 2.0 * repeated * math.prod(max(1, count) for count in counts)

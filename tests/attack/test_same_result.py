@@ -12,6 +12,10 @@ from torch import Tensor, nn
 
 from backlight.attack import Challenge, ThreatModel
 from backlight.attack.auto import apgd, apgd_t, fab, fab_t, square
+from backlight.attack.black_box.estimates import nes, spsa
+from backlight.attack.black_box.hop_skip_jump import hop_skip_jump
+from backlight.attack.black_box.rays import rays
+from backlight.attack.black_box.simba import simba
 from backlight.attack.gradient import fgm, pgd
 from backlight.attack.minimum_norm import carlini_wagner, ddn, deepfool, fmn
 from backlight.attack.sparse import apgd_l1, pdgd, pdpgd, sigma_zero
@@ -52,6 +56,11 @@ ATTACKS = {
     "pdpgd": (partial(pdpgd, steps=8), ("l1", "l2", "linf", "l0")),
     "pdgd": (partial(pdgd, steps=8), ("l2",)),
     "apgd-l1": (partial(apgd_l1, steps=12), ("l1",)),
+    "hopskipjump": (partial(hop_skip_jump, queries=150), ("l2", "linf")),
+    "rays": (partial(rays, queries=60), ("linf",)),
+    "simba": (partial(simba, queries=40), ("l2", "linf")),
+    "nes": (partial(nes, queries=70), ("l2", "linf")),
+    "spsa": (partial(spsa, queries=140), ("l2", "linf")),
 }
 CASES = [(name, norm) for name, (_, norms) in ATTACKS.items() for norm in norms]
 
