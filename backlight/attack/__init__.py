@@ -9,11 +9,12 @@ evaluate_robustness, Robustness     a whole data set: one table, and every numbe
 """
 
 from backlight.attack.adversarial import AttackResult, attack
+from backlight.attack.card import AttackCard
 from backlight.attack.challenge import Challenge
 from backlight.attack.choosing import ChosenAttack, choose_attack
 from backlight.attack.evaluation import evaluate_robustness
 from backlight.attack.referee import UNDECIDED, Referee, Verdict
-from backlight.attack.registry import ATTACKS, AttackCard
+from backlight.attack.registry import ATTACKS
 from backlight.attack.request import RobustnessRequest
 from backlight.attack.robustness import Robustness
 from backlight.attack.saved import SavedAttack, save_adversarial

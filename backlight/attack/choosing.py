@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backlight.attack.card import AttackCard
 from backlight.attack.objectives import read_objective
-from backlight.attack.registry import ATTACKS, AttackCard
+from backlight.attack.registry import ATTACKS
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
 from backlight.core.errors import UsageError

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -148,8 +149,10 @@ class RobustnessRun:
             survival=self._survival(attacked, table, stages),
             unfinished=max(self.unfinished, 0),
         )
-        column = [found.stands_in_for] * len(found.table)
-        found = replace(found, table=found.table.with_columns(stands_in_for=column))
+        columns: dict[str, Any] = {"stands_in_for": [found.stands_in_for] * len(found.table)}
+        if self.request.card.outputs_only:
+            columns["queries"] = found.table["forwards"]
+        found = replace(found, table=found.table.with_columns(**columns))
         pictures = None if self.cache is None else self._pictures(data, found)
         return replace(found, pictures=pictures, seconds=time.perf_counter() - start)
 

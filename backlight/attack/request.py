@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from backlight.attack.card import AttackCard
 from backlight.attack.choosing import Attack, ChosenAttack, choose_attack
-from backlight.attack.registry import AttackCard
 from backlight.attack.stages import FAST, PLANS, STANDARD, Stage
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target

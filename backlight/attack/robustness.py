@@ -21,6 +21,8 @@ from backlight.core.errors import Failure
 from backlight.table import Table
 from backlight.table.statistics import wilson
 
+_QUERIES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
+
 
 @dataclass(frozen=True)
 class Robustness(Displayed):
@@ -168,9 +170,20 @@ class Robustness(Displayed):
 
     def over_steps(self, steps: Sequence[int]) -> dict[int, float]:
         """Return the accuracy after so many steps of an attack that climbs once, as pgd does, by that attack alone."""
-        when = self.table["steps"]
+        return self._left_after(self.table["steps"], steps)
+
+    @property
+    def over_queries(self) -> dict[int, float] | None:
+        """Return the accuracy after so many queries within eps of an attack that reads outputs only, else None."""
+        if "queries" not in self.table.names or self.request.threat.eps is None:
+            return None
+        queries = self.table["queries"]
+        most = int(queries.max(initial=0))
+        return self._left_after(queries, [*(count for count in _QUERIES if count < most), most])
+
+    def _left_after(self, when: np.ndarray, counts: Sequence[int]) -> dict[int, float]:
         broken = ~self.table["robust"].astype(bool) & ~np.isin(self.table["broken_by"].astype(str), list(BESIDE))
-        return {count: self._share(~(broken & (when <= count))) for count in steps}
+        return {count: self._share(~(broken & (when <= count))) for count in counts}
 
     @property
     def _broken(self) -> np.ndarray:
@@ -234,6 +247,7 @@ class Robustness(Displayed):
             "median_smallest": self.median_smallest,
             "survival": None if self.survival is None else self.survival.to_json(),
             "curve": None if self.curve is None else self.curve.to_json(),
+            "by_queries": self.over_queries,
             "undecided": [table.ids[row] for row in np.flatnonzero(table["undecided"])],
             "not_finite": [table.ids[row] for row in np.flatnonzero(self.undefined)],
             "forwards": int(table["forwards"].sum()),

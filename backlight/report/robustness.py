@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -55,6 +56,7 @@ def robustness_section(
         "broken": _broken_by(found),
         "curve": _curve(found),
         "by_steps": _by_steps(found, steps),
+        "by_queries": _by_queries(found),
         "distances": _distances(found),
         "curve_rows": _curve_rows(found),
         "dashed": _raw_differs(found),
@@ -139,6 +141,16 @@ def _by_steps(found: Robustness, steps: Sequence[int]) -> Markup:
     points = tuple((float(count), share) for count, share in left.items())
     alt = "The share of pictures that withstand after a growing number of steps"
     return line_chart([Line(points)], alt=alt, x_label="steps of the attack", x_text=lambda count: f"{count:.0f}")
+
+
+def _by_queries(found: Robustness) -> Markup:
+    left = found.over_queries
+    if left is None or len(left) < 2:
+        return Markup("")
+    # From a few queries to thousands: each tick is ten times the one before.
+    points = tuple((math.log10(max(count, 1)), share) for count, share in left.items())
+    alt = "The share of pictures that withstand after a growing number of queries"
+    return line_chart([Line(points)], alt=alt, x_label="queries", x_text=lambda power: f"{10**power:,.0f}")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from backlight.classifier import Classifier
 from backlight.cli.app import app
 from backlight.core.errors import DataError, UsageError
 from backlight.data.dataset import Dataset
+from backlight.report.robustness import robustness_section
 from backlight.table import Table
 from backlight.testing import small_net, unchanged
 from tests.attack.nets import pictures, sharp_net
@@ -70,6 +71,22 @@ def test_accuracy_over_steps_falls_to_the_last() -> None:
     left = found.over_steps([0, 1, 2, 4, 8])
     assert list(left.values()) == sorted(left.values(), reverse=True)
     assert left[8] == found.robust_accuracy
+
+
+def test_accuracy_over_queries_falls_to_the_last() -> None:
+    asked = RobustnessRequest("simba:queries=60,step=0.5", norm="linf", eps="8/255", checks=False)
+    found = evaluate_robustness(classifier_of(), data(), asked)
+    assert found.table["queries"].tolist() == found.table["forwards"].tolist()
+    left = found.over_queries
+    assert left is not None
+    assert list(left.values()) == sorted(left.values(), reverse=True)
+    assert left[0] == found.clean_accuracy
+    assert left[60] == found.robust_accuracy < left[5]
+    assert json.loads(json.dumps(found.to_json()))["by_queries"]["60"] == found.robust_accuracy
+    assert "More queries for the attacker" in str(robustness_section(found).html)
+    whole = evaluate_robustness(classifier_of(), data(), PGD)
+    assert "queries" not in whole.table.names
+    assert whole.over_queries is None
 
 
 @pytest.mark.promises

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from backlight import tasks
 from backlight.attack import ATTACKS, Challenge, RobustnessRequest
-from backlight.attack.registry import AttackCard
+from backlight.attack.card import AttackCard
 from backlight.audit import CHECKS, DETECTORS, CheckCard, DetectorCard, Examined, Finding, Shown, scores
 from backlight.audit.proxies import PROXIES, ProxyCard
 from backlight.core.plugins import Registry, key_of

@@ -58,9 +58,8 @@ class Place:
     norm: str
     eps: float
     gain: Tensor
-    """The gain of the original."""
+    """That of the original."""
     queries: int
-    """The budget."""
     seed: Seed
     ids: Tensor
     """The key of the picture, int64 `[1]`."""
@@ -122,7 +121,7 @@ class _Pool:
     def __init__(self, challenge: Challenge, seed: Seed, queries: int, nearest: bool) -> None:
         self.challenge, self.seed, self.queries, self.nearest = challenge, seed, queries, nearest
         self.result = Result.blank(challenge.images)
-        self.walks: dict[int, Walk] = {}
+        self.device, self.walks = challenge.images.device, dict[int, Walk]()
         self.limits = challenge.threat.limits(challenge.images)
         self.ball = challenge.threat.constraint(challenge.images)
         self.pixels = challenge.threat.pixels(challenge.images)
@@ -130,14 +129,11 @@ class _Pool:
         # What is known of the originals costs no query.
         self.clean = -challenge.referee.margin(challenge.clean, torch.arange(len(self.result), device=self.device))
 
-    @property
-    def device(self) -> torch.device:
-        return self.result.images.device
-
     def run(self, walk: Callable[[Place], Walk], rows: list[int]) -> None:
         """Take walks in turn until a batch is full, look at it, hand out the answers, go on with the next ones."""
         self.walks = {row: walk(self._place(row)) for row in rows}
-        self.result.stopped[rows] = Stopped.RUNNING
+        for row in rows:
+            self.result.stopped[row] = Stopped.RUNNING
         waiting: deque[tuple[int, Answers | None]] = deque((row, None) for row in rows)
         while waiting:
             asked: dict[int, Tensor] = {}
@@ -158,7 +154,7 @@ class _Pool:
         def project(pictures: Tensor) -> Tensor:
             return self.ball.project(pictures, rows.expand(len(pictures)), 0)
 
-        original = self.challenge.images[row]
+        original = self.challenge.images[row].contiguous()
         ids = torch.as_tensor(self.challenge.ids)[row : row + 1].to(self.device)
         return Place(original, threat.norm, threat.size, self.clean[row], self.queries, self.seed, ids, project)
 

@@ -60,7 +60,7 @@ def _first_signs(place: Place) -> Generator[Tensor, Answers, Tensor | None]:
         if bool(answers.fooled[0]):
             return signs
     corner = yield from begin(place, shape=lambda picture: (picture > place.original).to(picture))
-    return None if corner is None else torch.where(corner > 0.5, 1.0, -1.0).to(corner)
+    return None if corner is None else torch.where(corner > 0.5, 1.0, -1.0).to(corner).contiguous()
 
 
 def _radius(place: Place, signs: Tensor, high: float) -> Generator[Tensor, Answers, float]:
