@@ -83,7 +83,7 @@ def train(request: TrainRequest, *, progress: Progress | None = None) -> Outcome
             engine=engine,
             progress=progress if engine.is_main else None,
         )
-    return _outcome(trained, request, pictures.notes) if engine.is_main else Outcome(result=trained)
+        return _outcome(trained, request, pictures.notes) if engine.is_main else Outcome(result=trained)
 
 
 def _recipe(request: TrainRequest) -> Recipe:

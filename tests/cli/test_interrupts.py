@@ -10,6 +10,7 @@ import pytest
 
 from backlight.core.interrupt import held_interrupt
 from backlight.sweep.parts import FolderParts
+from backlight.tasks import training
 from backlight.tasks.result_folder import ResultFolder
 from backlight.train.journal import Journal
 from tests.cli.running import CommandLine
@@ -33,8 +34,8 @@ def resume_command(err: str) -> list[str]:
     return words[1:]
 
 
-def interrupt_after(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, number: int) -> None:
-    """Send this process a signal when a method has been called once."""
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, number: int) -> None:
+    """Send this process a signal when a function or method has been called once."""
     real = getattr(owner, name)
 
     def called(*arguments: object, **options: object) -> object:
@@ -47,11 +48,12 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, num
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("owner", "name"), [(Journal, "end_epoch"), (training, "read_history")])
 def test_training_stops_and_goes_on(
-    backlight: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    backlight: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, number: int
 ) -> None:
     words = ("train", "--data", DATA, "--out", tmp_path / "run", "--epochs", 2, "--precision", "float32", "--force")
-    interrupt_after(monkeypatch, Journal, "end_epoch", number)
+    interrupt_after(monkeypatch, owner, name, number)  # in the last case while its page is written
     ran = backlight(*words)
     assert ran.status == 130
     command = resume_command(ran.err)
