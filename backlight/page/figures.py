@@ -106,12 +106,22 @@ def _draw(axes: Any, element: ElementTree.Element, kind: str, order: int) -> Non
     style = _style(kind, element.get("class", "").split())
     place = {name: float(value) for name, value in element.attrib.items() if name not in ("class", "points")}
     if kind == "text":
-        axes.text(place["x"], place["y"], element.text or "", zorder=order, **_lettering(style))
+        written = _drawable(element.text or "")
+        axes.text(place["x"], place["y"], written, zorder=order, **_lettering(style))
     elif kind in ("line", "polyline"):
         points = _points(element) if kind == "polyline" else [(place[f"x{end}"], place[f"y{end}"]) for end in "12"]
         axes.plot(*zip(*points), zorder=order, **_stroke(style))
     else:
         axes.add_patch(_shape(kind, element, place, style)).set_zorder(order)
+
+
+def _drawable(text: str) -> str:
+    """Replace letters that the font lacks, of which matplotlib would warn and draw boxes."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties(family="DejaVu Sans")))
+    plain = re.sub(r"[\t\n\r]", " ", text)
+    return "".join(letter if font.get_char_index(ord(letter)) else "\ufffd" for letter in plain)
 
 
 def _shape(kind: str, element: ElementTree.Element, place: Mapping[str, float], style: Mapping[str, str]) -> Any:

@@ -96,7 +96,6 @@ def test_lines_of_the_figure_are_those_of_the_page() -> None:
     assert sum(type(one).__name__ == "Circle" for one in figure.axes[0].patches) == len(circles) == 5
 
 
-@pytest.mark.filterwarnings("ignore:Glyph")
 def test_names_in_the_figure_are_no_formulas() -> None:
     for chart in drawn(HOSTILE).values():
         figure = to_figure(chart)
