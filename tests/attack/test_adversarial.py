@@ -109,7 +109,7 @@ def test_eps_zero_changes_nothing(method: str) -> None:
     card = ATTACKS[method]
     classifier, x = Classifier.from_module(sharp_net(), size=16), pictures(4)
     target = "random" if card.targeted == "always" else None
-    options = {"steps": 3} if "steps" in card.options else {}
+    options = {name: count for name, count in (("steps", 3), ("queries", 60)) if name in card.options}
     result = attack(classifier, x, method=method, eps=0.0, target=target, **options)
     assert not result.success.any()
     assert bool((result.distance == 0).all()) or card.minimum_norm

@@ -59,7 +59,7 @@ def test_every_attack_runs_in_every_norm_that_it_names() -> None:
         if card.name.startswith("autoattack"):
             continue
         for norm in card.norms:
-            options = {"steps": 4} if "steps" in card.options else {}
+            options = {name: 4 for name in ("steps", "queries") if name in card.options}
             target = "random" if card.targeted == "always" else None
             assert len(attack(classifier, x, method=card.name, norm=norm, target=target, **options)) == 2
 
@@ -146,7 +146,7 @@ def test_constant_logits_are_no_success_and_no_nan(method: str) -> None:
     # Division by a mean gradient of zero gave NaN images that counted as successes.
     card, x = ATTACKS[method], pictures(2)
     target = "random" if card.targeted == "always" else None
-    options = {"steps": 5} if "steps" in card.options else {}
+    options = {name: count for name, count in (("steps", 5), ("queries", 120)) if name in card.options}
     result = attack(Classifier.from_module(Constant()), x, method=method, target=target, **options)
     assert not result.success.any()
     assert result.images.isfinite().all()
