@@ -36,6 +36,7 @@ def noise(place: Place, number: int) -> Tensor:
 
     Values are uniform in [0,1] for even numbers, 0 or 1 for odd ones.
 
+    >>> import torch
     >>> place = Place(torch.zeros(3, 4, 4), "l2", 1.0, torch.tensor(-1.0), 9, (0, "mine"), torch.tensor([7]))
     >>> [len(noise(place, number).unique()) for number in (0, 1, 2, 4)]
     [48, 2, 3, 12]
@@ -75,6 +76,7 @@ def bells(place: Place, count: int, *, turn: int, part: int = 0) -> Tensor:
 
     An eighth of what normal numbers cost, and no direction is preferred.
 
+    >>> import torch
     >>> place = Place(torch.zeros(3, 8, 8), "l2", 1.0, torch.tensor(-1.0), 9, (0, "mine"), torch.tensor([7]))
     >>> float(bells(place, 50, turn=0).std().round(decimals=1))
     1.0
