@@ -12,7 +12,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import Distribution, EntryPoint, distribution, distributions
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, distributions
 from typing import Any, Generic, Protocol, TypeVar
 
 from backlight.core.errors import PluginWarning, UsageError, did_you_mean
@@ -161,9 +161,15 @@ def entry_points(group: str) -> list[EntryPoint]:
     """
     # Metadata is read of the few that have such a group alone: a package keeps its whole manual there.
     found = {one.metadata["Name"] or "": one for one in reversed([*distributions()]) if _points_of(one, group)}
-    # The first on the path is the one that is imported, whether it has the group or not.
-    first = {name: distribution(name) if name else one for name, one in found.items()}
-    return [point for name in sorted(first) for point in _points_of(first[name], group)]
+    return [point for name in sorted(found) for point in _points_of(_imported(name, found[name]), group)]
+
+
+def _imported(name: str, one: Distribution) -> Distribution:
+    """Return the first distribution of a name on the path, which is imported, whether it has a group or not."""
+    try:
+        return distribution(name) if name else one
+    except PackageNotFoundError:  # its folder is called otherwise
+        return one
 
 
 def _points_of(one: Distribution, group: str) -> list[EntryPoint]:

@@ -102,6 +102,21 @@ def test_entry_points_that_are_no_text_of_that_kind_are_one_warning(folder: Path
         assert list(registry()) == ["flat_file", "saw"]
 
 
+def test_a_distribution_whose_folder_has_another_name_is_found_all_the_same(folder: Path) -> None:
+    install(folder, "moved-tools", "hammer = Tool('hammer')", {"hammer": "hammer"})
+    (folder / "moved_tools-1.5.dist-info").rename(folder / "elsewhere-1.5.dist-info")
+    assert registry().origin("hammer") == "moved-tools 1.5"
+
+
+def test_the_first_of_two_versions_on_the_path_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(folder, "twice-tools", "hammer = Tool('hammer')", {"hammer": "hammer"})
+    before = folder / "before"
+    before.mkdir()
+    install(before, "twice-tools", "", {})
+    monkeypatch.syspath_prepend(str(before))
+    assert list(registry()) == ["flat_file", "saw"]
+
+
 def test_built_in_names_win_and_the_first_of_two_plugins(folder: Path) -> None:
     install(folder, "a-tools", "saw = Tool('saw', len)\nadze = Tool('adze', len)", {"saw": "saw", "adze": "adze"})
     install(folder, "b-tools", "adze = Tool('adze', max)", {"adze": "adze"})

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from backlight import Classifier, tasks
 from backlight.explain.request import Request
@@ -14,29 +13,19 @@ from backlight.images import write_png
 from backlight.page.sections import percent
 from backlight.report.index import find_results
 from backlight.tasks.explaining_data import scored
+from tests.tasks.small import LABELS, SIDE, small_model, write_pictures
 
-SIDE, LABELS = 16, ("circle", "<b>square</b>", "triangle", "star")
 DATA = f"shapes:n=24,size={SIDE},classes=4"
 
 
 @pytest.fixture(scope="module")
 def model() -> Classifier:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        net = nn.Sequential(
-            nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 4)
-        )  # fmt: skip
-        net[-1].weight.data *= 20
-    return Classifier.from_module(net, size=SIDE, labels=LABELS, name="small")
+    return small_model(LABELS)
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    folder, draw = tmp_path_factory.mktemp("pictures"), torch.Generator().manual_seed(0)
-    paths = tuple(folder / f"{name}.png" for name in ("a", "b", "c"))
-    for path in paths:
-        write_png(path, torch.rand(3, SIDE, SIDE, generator=draw))
-    return paths
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 def headline(folder: Path) -> str:

@@ -8,37 +8,26 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from backlight import Classifier, tasks
 from backlight.core.errors import UsageError
-from backlight.images import open_picture, to_tensor, write_png
+from backlight.images import open_picture, to_tensor
 from backlight.page.sections import percent
 from backlight.report import attacked as attacked_page
 from backlight.tasks import joint_page
 from tests.report.reading import read, stored
-
-LABELS = ("circle", "<b>square</b>", "triangle")
-SIDE = 16
+from tests.tasks.small import LABELS, SIDE, small_model, write_pictures
 
 
 @pytest.fixture(scope="module")
 def model() -> Classifier:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        net = nn.Sequential(
-            nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 3)
-        )  # fmt: skip
-        net[-1].weight.data *= 20
-    return Classifier.from_module(net, size=SIDE, labels=LABELS, name="small")
+    return small_model(LABELS[:3])
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    folder, draw = tmp_path_factory.mktemp("pictures"), torch.Generator().manual_seed(0)
-    paths = tuple(folder / f"{name}.png" for name in ("a", "b", "c"))
-    for path in paths:
-        write_png(path, torch.rand(3, SIDE, SIDE, generator=draw))
+    folder = tmp_path_factory.mktemp("pictures")
+    paths = write_pictures(folder)
     (folder / "broken.png").write_text("no picture")
     return (*paths, folder / "broken.png")
 
