@@ -12,13 +12,12 @@ from backlight.audit.arrays import Array, as_array, rows_of
 from backlight.audit.kept import Kept
 from backlight.audit.neighbors import find_neighbors
 from backlight.core.errors import InputError
-from backlight.data.cropped import SURE, CroppedPairs, find_cropped
-from backlight.data.duplicates import groups_of, near_components, united
-from backlight.data.likeness import correlate_finely, least_likeness, of_one_tone
+from backlight.data.copies import copy_components
+from backlight.data.cropped import CroppedPairs
+from backlight.data.duplicates import groups_of
 
 _CLOSE = 0.13  # of the median distance to the nearest neighbor: cleanlab's rule for near duplicates
 _MOST_FEATURES = 2**27  # values of several data sets that are joined: 256 MiB
-_PHOTOGRAPHS = 0.985  # the least likeness of copies in sets of which few pictures look alike; above it, most do
 _TYPICAL = 1000  # pictures by which that median is estimated
 
 
@@ -64,14 +63,7 @@ def find_near_duplicates(
         raise InputError(found, expected="uint8 [N,256]")
     if len(hashes) < 2:
         return []
-    least = least_likeness(thumbnails)
-    component = near_components(hashes.astype(np.uint64), thumbnails, least if least > _PHOTOGRAPHS else -1)
-    cropped = find_cropped(thumbnails)
-    sure = (cropped.alike >= SURE) | _close(cropped, features)
-    if least > _PHOTOGRAPHS:
-        sure[sure] = _nearer_than_others(thumbnails, cropped.first[sure], cropped.second[sure], least)
-    if sure.any():
-        component = united(component, cropped.first[sure], cropped.second[sure])
+    component = copy_components(hashes.astype(np.uint64), thumbnails, lambda pairs: _close(pairs, features))
     return [_group(rows, digests) for rows in groups_of(component)]
 
 
@@ -92,13 +84,6 @@ def duplicates_of(*parts: Kept) -> list[DuplicateGroup]:
     else:
         features = np.concatenate([one.features for one in parts]) if len(widths) == 1 and small else np.zeros((0, 0))
     return find_near_duplicates(hashes, thumbnails, digests=digests, features=features if features.shape[1] else None)
-
-
-def _nearer_than_others(thumbnails: np.ndarray, first: np.ndarray, second: np.ndarray, least: float) -> np.ndarray:
-    """Whether pairs are nearer than pictures of a plain set are by their nature, and of one tone: bool `[P]`."""
-    found = of_one_tone(thumbnails, first, second)
-    found[found] = correlate_finely(thumbnails, first[found], second[found]) >= least
-    return found
 
 
 def _close(pairs: CroppedPairs, features: Array | None) -> np.ndarray:

@@ -186,7 +186,7 @@ class Dataset(Displayed):
     def with_channels(self, channels: int) -> Dataset:
         """Bring every picture to a classifier's channels: 1 is luminance (ITU-R 601), 3 is RGB, grey repeated.
 
-        PictureSource of another number of channels, which no rule gives, raise `DataError` when they are read.
+        Pictures of another number of channels, which no rule gives, raise `DataError` when they are read.
 
         >>> Dataset.of(torch.zeros(2, 3, 4, 4, dtype=torch.uint8)).with_channels(1).read([0]).shape
         torch.Size([1, 1, 4, 4])

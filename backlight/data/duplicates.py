@@ -1,4 +1,4 @@
-"""PictureSource that occur twice: exactly, or nearly, by a difference hash confirmed on a thumbnail."""
+"""Pictures that occur twice: exactly, or nearly, by a difference hash confirmed on a thumbnail."""
 
 from __future__ import annotations
 
@@ -58,24 +58,13 @@ def exact_groups(prints: list[Print]) -> list[list[int]]:
     return [places for places in by_digest.values() if len(places) > 1]
 
 
-def near_groups(prints: list[Print]) -> list[list[int]]:
-    """Group the places of pictures that look the same: scaled, encoded again or slightly changed.
-
-    Two pictures are near when their hashes differ in at most 7 of 64 bits and their thumbnails by at most 10 of
-    255 levels on average; a group is connected by such pairs. Cropped copies are found by
-    `backlight.data.cropped`, turned or mirrored ones not at all.
-    """
-    if len(prints) < 2:
-        return []
-    hashes = np.array([one.hash for one in prints], dtype=np.uint64)
-    return groups_of(near_components(hashes, np.stack([one.thumbnail for one in prints])))
-
-
 def near_components(hashes: np.ndarray, thumbnails: np.ndarray, least: float = -1.0) -> np.ndarray:
-    """Number the groups of pictures that look the same, as `near_groups` finds them: int64 `[N]`.
+    """Number the groups of pictures that look the same, scaled, encoded again or slightly changed: int64 `[N]`.
 
-    `hashes` are uint64 `[N]`, `thumbnails` uint8 `[N,256]`, as `take_print` gives them. Thumbnails that are not equal
-    have to correlate by `least`: drawings on plain ground agree in most bits and levels by their ground alone.
+    `hashes` are uint64 `[N]`, `thumbnails` uint8 `[N,256]`, as `take_print` gives them. Two pictures are near when
+    their hashes differ in at most 7 of 64 bits and their thumbnails by at most 10 of 255 levels on average; a group is
+    connected by such pairs. Thumbnails that are not equal have to correlate by `least`: drawings on plain ground agree
+    in most bits and levels by their ground alone.
 
     >>> near_components(np.array([0, 2**40 - 1, 1], np.uint64), np.zeros((3, 256), np.uint8)).tolist()
     [0, 1, 0]

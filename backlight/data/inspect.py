@@ -15,9 +15,10 @@ from torch import Tensor
 
 from backlight.core.errors import Failure, FileError, counted
 from backlight.core.progress import Progress, reporting
+from backlight.data.copies import near_groups
 from backlight.data.dataset import Dataset
 from backlight.data.decoded import THREADS
-from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
+from backlight.data.duplicates import Print, exact_groups, take_print
 from backlight.data.fitted import to_pil
 from backlight.data.pictures import try_one
 from backlight.data.splits import Splits
@@ -28,7 +29,7 @@ from backlight.table import Table
 
 @dataclass(frozen=True)
 class Duplicates:
-    """PictureSource that are the same, exactly or nearly: their ids, parts and class names, in the same order."""
+    """Pictures that are the same, exactly or nearly: their ids, parts and class names, in the same order."""
 
     ids: tuple[str, ...]
     parts: tuple[str, ...]

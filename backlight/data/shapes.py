@@ -1,4 +1,4 @@
-"""PictureSource of shapes, drawn: a data set of any size that needs no files, with the object known exactly."""
+"""Pictures of shapes, drawn: a data set of any size that needs no files, with the object known exactly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backlight.data.drawing import OUTLINES, TEXTURES
 
 
 class Drawn(NamedTuple):
-    """PictureSource uint8 [A,3,H,W], labels int64 [A], and where the object and the patch are, bool [A,H,W]."""
+    """Pictures uint8 [A,3,H,W], labels int64 [A], and where the object and the patch are, bool [A,H,W]."""
 
     images: Tensor
     labels: Tensor

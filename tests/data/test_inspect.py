@@ -9,7 +9,8 @@ from PIL import Image
 
 from backlight.core.errors import FileError
 from backlight.data import load_data, load_splits
-from backlight.data.duplicates import Print, exact_groups, near_groups, take_print
+from backlight.data.copies import near_groups
+from backlight.data.duplicates import Print, exact_groups, groups_of, near_components, take_print
 from backlight.data.inspect import contact_sheet, inspect_data
 from backlight.data.shapes import Shapes
 from backlight.images import to_levels
@@ -67,6 +68,11 @@ def brute_force(prints):
     return pairs
 
 
+def looking_the_same(prints):
+    hashes = np.array([one.hash for one in prints], dtype=np.uint64)
+    return groups_of(near_components(hashes, np.stack([one.thumbnail for one in prints])))
+
+
 def test_every_pair_within_the_distance_is_compared():
     generator = np.random.default_rng(0)
     thumbnail = np.zeros(256, dtype=np.uint8)
@@ -76,16 +82,16 @@ def test_every_pair_within_the_distance_is_compared():
             # One flipped bit in each of the first bytes: only the last byte still agrees.
             flipped = sum(1 << (8 * (byte if trial % 2 else 7 - byte) + trial % 8) for byte in range(flips))
             prints = [Print(b"a", first, thumbnail), Print(b"b", first ^ flipped, thumbnail)]
-            assert near_groups(prints) == ([[0, 1]] if flips == 7 else [])
+            assert looking_the_same(prints) == ([[0, 1]] if flips == 7 else [])
 
 
-def test_near_groups_are_the_components_of_all_near_pairs():
+def test_groups_are_the_components_of_all_near_pairs():
     images = Shapes(classes=10).draw(torch.arange(60)).images
     noisy = images[:30].int() + torch.randint(-3, 4, (30, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     flat = torch.arange(0, 40, 2, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 32, 32)
     prints = [take_print(one) for one in torch.cat([images, noisy.clamp(0, 255).to(torch.uint8), flat])]
     pairs = brute_force(prints)
-    groups = near_groups(prints)
+    groups = looking_the_same(prints)
     inside = {(i, j) for group in groups for i in group for j in group if i < j}
     assert pairs <= inside
     for group in groups:
@@ -94,7 +100,7 @@ def test_near_groups_are_the_components_of_all_near_pairs():
             reached |= grown
         assert reached == set(group)
     assert list(range(90, 110)) in groups
-    assert near_groups(prints[:1]) == []
+    assert looking_the_same(prints[:1]) == near_groups(prints[:1]) == near_groups([]) == []
 
 
 def test_many_pictures_that_look_alike_take_neither_long_nor_much_memory():
@@ -127,6 +133,17 @@ def test_copies_encoded_again_are_found_and_others_are_not(tmp_path):
     assert not [group for group in groups if len({place % 200 for place in group}) > 1]
     assert exact_groups(prints) == []
     assert exact_groups([prints[0], prints[1], prints[0]]) == [[0, 2]]
+
+
+def test_cropped_copies_are_found_as_an_audit_finds_them(tmp_path):
+    images = Shapes(size=64, classes=100).draw(torch.arange(60)).images
+    for name, image in [*enumerate(images), ("copy", images[7][:, 1:-1, 1:-1])]:
+        path = tmp_path / "a" / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+    found = inspect_data(load_splits(tmp_path))
+    assert [set(group.ids) for group in found.duplicates] == [{"a/7.png", "a/copy.png"}]
+    assert not found.duplicates[0].exact
 
 
 def test_same_pixels_of_another_shape_are_no_exact_copy():
