@@ -60,6 +60,16 @@ class Calibration:
         found = dict.fromkeys((float(shares[i]), float(accuracies[i])) for i in places)
         return [{"coverage": share, "accuracy": accuracy} for share, accuracy in found]
 
+    def summary_table(self) -> Table:
+        """Return a row per number: what it is before the temperature and after it, and of how many pictures."""
+        metrics = {
+            "temperature": (1.0, self.temperature),
+            "loss": (self.loss_before, self.loss_after),
+            "ece": (self.ece_before, self.ece_after),
+        }
+        before, after = zip(*metrics.values())
+        return Table.numbered({"metric": list(metrics), "n": [len(self.after)] * 3, "before": before, "after": after})
+
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `calibrate`."""
         numbers = {name: value for name, value in vars(self).items() if name not in ("after", "note")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from markupsafe import Markup
 
 from backlight.evaluate.calibration import Reliability, coverage_curve, reliability
 from backlight.page.charts import Line, line_chart
@@ -22,18 +23,6 @@ def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
         return {"ece": None}
     table = table.where(known)
     found = reliability(table)
-    filled = np.flatnonzero(found.counts)
-    points = tuple((float(found.confidence[one]), float(found.accuracy[one])) for one in filled)
-    counts = [int(found.counts[one]) for one in filled]
-    bounds = tuple(wilson(round(count * share), count) for count, (_, share) in zip(counts, points))
-    dots = Line(points, color=0, bars=bounds, notes=tuple(f"{count:,}" for count in counts))
-    diagram = line_chart(
-        [Line(((0.0, 0.0), (1.0, 1.0)), dashed=True, color=1), dots],
-        alt="Share that is right over confidence, with counts and 95 % intervals; dashed: where both are equal",
-        x_label="how sure it is",
-        x_text=percent,
-        marks=_TENTHS,
-    )
     shares, accuracies = coverage_curve(table)
     places = [int((shares < wanted - 1e-9).sum()) for wanted in _SHARES]
     covered = tuple(dict((float(shares[one]), float(accuracies[one])) for one in places).items())
@@ -45,6 +34,7 @@ def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
         marks=_TENTHS,
     )
     bins = len(found.counts)
+    filled = np.flatnonzero(found.counts)
     rows = [
         (one / bins, (one + 1) / bins, int(found.counts[one]), float(found.confidence[one]), float(found.accuracy[one]))
         for one in filled.tolist()
@@ -56,10 +46,30 @@ def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
         "right": right,
         "interval": wilson(int((table["label"] == table["prediction"]).sum()), len(table)),
         "verdict": verdict(found),
-        "diagram": diagram,
+        "diagram": reliability_diagram(found),
         "coverage": coverage,
         "rows": rows,
     }
+
+
+def reliability_diagram(found: Reliability) -> Markup:
+    """Draw accuracy over confidence, bin by bin, with the number of pictures and the interval of each.
+
+    >>> "data-title" in reliability_diagram(Reliability(np.array([20]), np.array([0.9]), np.array([0.5])))
+    True
+    """
+    filled = np.flatnonzero(found.counts)
+    points = tuple((float(found.confidence[one]), float(found.accuracy[one])) for one in filled)
+    counts = [int(found.counts[one]) for one in filled]
+    bounds = tuple(wilson(round(count * share), count) for count, (_, share) in zip(counts, points))
+    dots = Line(points, color=0, bars=bounds, notes=tuple(f"{count:,}" for count in counts))
+    return line_chart(
+        [Line(((0.0, 0.0), (1.0, 1.0)), dashed=True, color=1), dots],
+        alt="Share that is right over confidence, with counts and 95 % intervals; dashed: where both are equal",
+        x_label="how sure it is",
+        x_text=percent,
+        marks=_TENTHS,
+    )
 
 
 def verdict(found: Reliability) -> str:

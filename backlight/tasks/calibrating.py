@@ -18,9 +18,14 @@ from backlight.data.trained import trained_on
 from backlight.evaluate import Calibration, match_labels
 from backlight.evaluate import calibrate as find_temperature
 from backlight.evaluate import evaluate as evaluate_classifier
+from backlight.evaluate.calibration import reliability
 from backlight.evaluate.temperature import CALIBRATION, write_calibration
+from backlight.page.sections import Section
+from backlight.report.calibration import reliability_diagram
+from backlight.report.exports import SUMMARY, write_exports
 from backlight.runs.folder import RunFolder, is_run
 from backlight.runs.lock import run_lock
+from backlight.table import Table
 from backlight.tasks.loading import (
     Model,
     ModelRequest,
@@ -35,6 +40,9 @@ from backlight.tasks.loading import (
 )
 from backlight.tasks.outcome import Outcome, command, plain_json
 from backlight.train.prepare import prepare_data
+
+EXPORTS = "calibrate-tables"
+"""The folder of tables and figures beside the temperature."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,8 @@ class CalibrateRequest:
 def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) -> Outcome:
     """Find the temperature at which a model's confidence means what it says, on pictures that it was not trained on.
 
-    It is kept in the folder of a run, for other models in `out`; the result is a `Calibration`. Raises UsageError where
+    It is kept in the folder of a run, for other models in `out`, and beside it, in `calibrate-tables`, what it changes:
+    a table, and the diagrams of reliability. The result is a `Calibration`. Raises UsageError where
     one is there already or a model that is no run has no data, DataError where the val part is not the run's own and
     no other data is named.
 
@@ -81,6 +90,7 @@ def calibrate(request: CalibrateRequest, *, progress: Progress | None = None) ->
 def _calibrate(request: CalibrateRequest, model: Model, run: Path | None, progress: Progress | None) -> Outcome:
     name = model_name(model)
     target = require_new((run or request.out) / CALIBRATION, request.force)
+    exports = require_new(target.with_name(EXPORTS), request.force)
     known = (RunFolder(run).info.get("data") or {}) if run else {}
     spec = request.data or str(known.get("name", ""))
     if not spec:
@@ -96,6 +106,7 @@ def _calibrate(request: CalibrateRequest, model: Model, run: Path | None, progre
     pictures = pictures.limited(request.limit)
     found = evaluate_classifier(classifier, pictures, batch_size=request.batch_size, progress=progress)
     result = find_temperature(found.table)
+    exported = _export(exports, found.table, result)
     document = plain_json({"run": name, "data": spec, "own_val": same, "split": pictures.split, **result.to_json()})
     if run:
         write_calibration(run, document)
@@ -107,11 +118,19 @@ def _calibrate(request: CalibrateRequest, model: Model, run: Path | None, progre
     return Outcome(
         plain_json(with_model(classifier, document)),
         (*measured_by(classifier), *_lines(result, model, pictures, target)),
-        (target,),
+        (target, *exported),
         found.failed,
         (*doubts_of(classifier), *told(pictures), *warnings),
         result,
     )
+
+
+def _export(folder: Path, before: Table, found: Calibration) -> tuple[Path, ...]:
+    sections = [
+        Section(name, name.capitalize(), reliability_diagram(reliability(table)))
+        for name, table in (("before", before), ("after", found.after))
+    ]
+    return write_exports({SUMMARY: found.summary_table()}, sections, folder)
 
 
 def _pictures(classifier: Classifier, spec: str, name: str) -> Dataset:
@@ -131,6 +150,7 @@ def _lines(found: Calibration, model: Model, data: Dataset, target: Path) -> Ite
     yield "  accuracy on the share of pictures of which it is most sure"
     yield from (f"    {one['coverage']:7.1%}  {one['accuracy']:.2%}" for one in found.coverage())
     yield f"  {target}"
+    yield f"  {target.with_name(EXPORTS)}"
     yield "  after is on the pictures that it was found on"
     if not isinstance(model, Classifier):
         weights = model.weights if isinstance(model, ModelRequest) else None

@@ -205,6 +205,24 @@ def test_an_audit_in_a_row_for_each_finding(made: Made) -> None:
     assert len(written) == 1 + sum(len(one.tables) for one in made["audit"][1].result.findings)
 
 
+def test_a_calibration_in_rows_before_and_after(model: Classifier, tmp_path: Path) -> None:
+    asked = tasks.CalibrateRequest(model, DATA, out=tmp_path)
+    outcome = tasks.calibrate(asked)
+    document, folder = outcome.document, tmp_path / "calibrate-tables"
+    found = {
+        row["metric"]: numbers(row, "before", "after") for row in rows({"calibrate": (tmp_path, outcome)}, "calibrate")
+    }
+    assert found["temperature"] == [1.0, document["temperature"]]
+    assert found["loss"] == [document["loss_before"], document["loss_after"]]
+    assert found["ece"] == [document["ece_before"], document["ece_after"]]
+    assert set(folder.iterdir()) == set(outcome.files) - {tmp_path / "calibration.json"}
+    assert sorted(path.name.split("-")[0] for path in folder.glob("*.svg")) == ["after", "before"]
+    assert str(folder) in "\n".join(outcome.lines)
+    (tmp_path / "calibration.json").unlink()
+    with pytest.raises(UsageError, match="calibrate-tables exists already"):
+        tasks.calibrate(asked)
+
+
 def test_two_models_have_a_summary_each_and_their_difference(model: Classifier, tmp_path: Path) -> None:
     other = load("classic_cnn", random=True, seed=1).replace(labels=())
     done = tasks.evaluate(tasks.EvaluateRequest(data(), (model, other), out=tmp_path)).document
