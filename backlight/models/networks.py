@@ -95,13 +95,16 @@ def build(
 
     The global random state is neither read nor changed. `classes` and `size` (one side, or height and
     width) default to what the network was made for; `given` are its options, where text is read as the type that it
-    declares. Raises `UsageError` for unknown names and options and for sizes that do not fit.
+    declares. Raises `UsageError` for unknown names and options and for sizes that do not fit, `ModelError` for a
+    network of more than 2**33 values.
 
     >>> first, second = build("classic_cnn", seed=1), build("classic_cnn", seed=1)
     >>> bool((first.head.weight == second.head.weight).all())
     True
     """
     import torch
+
+    from backlight.models.allocation import MOST_VALUES, limited_values
 
     network = describe(name)
     sides = network.size if size is None else (size, size) if isinstance(size, int) else tuple(size)
@@ -113,7 +116,8 @@ def build(
         raise UsageError(f"{name} was given {classes} classes and {channels} channels", expected="at least 1")
     chosen = read_settings(name, given)
     # torch.manual_seed would also reseed accelerators; weights are drawn on the CPU alone.
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    limit = limited_values(MOST_VALUES, "smaller sizes and counts")
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"), limit:
         torch.default_generator.manual_seed(seed)
         try:
             return _type_of(network)(classes, sides, channels, **chosen)

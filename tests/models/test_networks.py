@@ -1,13 +1,16 @@
 """The registry: what is built depends on the seed alone and fits what was asked for."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from backlight.core.errors import UsageError
+from backlight import load
+from backlight.core.errors import ModelError, UsageError
 from backlight.models import networks
 
 TRAINED_PARAMETERS = {  # counted by hand from the layers' shapes
@@ -112,3 +115,21 @@ def test_messages(arguments, words):
 def test_listing_needs_no_torch():
     code = "import sys; from backlight.models import networks; networks.names(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("stated", ["dim=2147483648", "dim=9007199254740992", "depth=100000000,dim=8,heads=1"])
+def test_sizes_that_no_machine_holds_are_refused_before_anything_of_them_is_allocated(stated):
+    options = dict(one.split("=") for one in stated.split(","))
+    with pytest.raises(ModelError, match="a network of more than .* smaller sizes"):
+        networks.build("vit", **options)
+
+
+def test_a_file_of_weights_limits_the_network_that_a_folder_names(tmp_path):
+    save_file(networks.build("vit", depth=1, dim=8, heads=1).state_dict(), tmp_path / "weights.safetensors")
+    for name, fits in (("vit:depth=1,dim=8,heads=1", True), ("vit:depth=90,dim=2048", False)):
+        (tmp_path / "model.json").write_text(json.dumps({"name": name}))
+        if fits:
+            assert load(str(tmp_path)).passport.name == name
+            continue
+        with pytest.raises(ModelError, match=r"a network of more than .* the one of .*weights\.safetensors"):
+            load(str(tmp_path))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backlight.core.errors import BacklightError, FileError
 from backlight.core.files import inside
+from backlight.models.allocation import beside_weights
 from backlight.models.blueprint import Blueprint
 from backlight.models.checkpoint import SUFFIXES
 from backlight.models.sidecar import find_passport, read_object
@@ -56,7 +57,8 @@ def find_blueprint(text: str, seed: int) -> Blueprint:
         blueprint = source.find(spec.removeprefix(source.prefix), seed)
     except BacklightError as error:
         raise FileError(passport, f"names a model that cannot be built: {error}") from None
-    return replace(blueprint, place=text, weights=str(_weights_in(folder)))
+    weights = _weights_in(folder)
+    return replace(blueprint, build=beside_weights(blueprint.build, weights), place=text, weights=str(weights))
 
 
 def _weights_in(folder: Path) -> Path:

@@ -10,6 +10,7 @@ from torch import nn
 
 from backlight.core.errors import BacklightError, FileError, InputError
 from backlight.images import Resize
+from backlight.models.allocation import beside_weights
 from backlight.models.blueprint import Blueprint, ModelShape, from_one_source
 from backlight.models.checkpoint import read_checkpoint
 from backlight.models.weights import load_state
@@ -54,8 +55,10 @@ def _blueprint(info: dict[str, Any], text: str, seed: int) -> Blueprint:
     resize = Resize(**{**info["resize"], "size": tuple(info["resize"]["size"])})
     channels = len(info["mean"])
 
+    limited = beside_weights(inner.build, Path(text) / "best.safetensors")
+
     def build(shape: ModelShape) -> nn.Module:
-        return inner.build(ModelShape(shape.classes or len(labels), shape.size or resize.size, channels))
+        return limited(ModelShape(shape.classes or len(labels), shape.size or resize.size, channels))
 
     def trained(shape: ModelShape) -> nn.Module:
         return load_state(build(shape), read_checkpoint(Path(text) / "best.safetensors"))
