@@ -33,6 +33,11 @@ _FORMULAS = {
     "logit(its class)": "the score (logit) of its class",
     "-cross_entropy(its class)": "the probability of the class wanted, by its logarithm",
 }
+_ITS_OWN = (
+    (re.compile(r"(?<=:)(tensor)?\[[^]]*\]"), "its channel"),
+    (re.compile(r"(?<=\* )(tensor)?\[[^]]*\]"), "its weight"),
+    (re.compile(r"(tensor)?\[[^]]*\]"), "its class"),
+)
 MOST_FILM = 1_500_000
 """A film is shown on the page where its file has at most so many bytes."""
 _NOWHERE = "what was to be raised is NaN or infinite: the picture shows only where the work began"
@@ -262,5 +267,6 @@ def _facts(pictures: Pictures, row: int) -> Iterator[tuple[str, str]]:
 
 def _plain(formula: str) -> str:
     """Say of a formula what a person wants to know: the batch's numbers say nothing about one picture of it."""
-    formula = re.sub(r"(tensor)?\[[^]]*\]", "its class", formula)
+    for batch, one in _ITS_OWN:
+        formula = batch.sub(one, formula)
     return _FORMULAS.get(formula, formula)

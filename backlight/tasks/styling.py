@@ -70,15 +70,18 @@ def style(request: StyleRequest, *, progress: Progress | None = None) -> Outcome
     sources = tuple((f"Style: {path.stem}", one) for path, one in zip(request.styles, strokes, strict=True))
     with held_folder(request.out):
         done = write_made(
-            lambda watch: style_transfer(
-                classifier,
-                picture,
-                strokes,
-                preset=constants,
-                blend=None if request.blend is None else list(request.blend),
-                keep_colors=request.keep_colors,
-                watch=watch,
-                seed=request.seed,
+            lambda watch: replace(
+                style_transfer(
+                    classifier,
+                    picture,
+                    strokes,
+                    preset=constants,
+                    blend=None if request.blend is None else list(request.blend),
+                    keep_colors=request.keep_colors,
+                    watch=watch,
+                    seed=request.seed,
+                ),
+                names=(request.content.name,),
             ),
             ["-".join(path.stem for path in paths)],
             request.out,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -153,16 +153,18 @@ def _pictures(classifier: Classifier, request: VisualizeRequest, watch: Watch) -
     if request.what == "invert":
         read = read_for(classifier)
         make: Callable[..., Pictures] = invert
+        joint = "of"
         title = f"What {layer} of {classifier.title} still knows of a picture"
     else:
         read = partial(read_sized, longest=request.longest, channels=classifier.channels)
         make = dream
+        joint = "in"
         title = f"A picture with more of what {layer} of {classifier.title} sees in it"
     options = {"seed": request.seed} | ({} if request.steps is None else {"steps": request.steps})
     done, failed = list[Made](), list[Failure]()
     for path, image in read_each(find_pictures(request.subjects), read, failed):
         done += write_made(
-            partial(_changed, make, classifier, image, layer, options),
+            partial(_changed, make, classifier, image, layer, options, f"{layer} {joint} {path.name}"),
             [f"{path.stem}-{request.what}-{file_stem(layer)}"],
             request.out,
             title=title,
@@ -180,6 +182,7 @@ def _changed(
     image: Tensor,
     layer: str,
     options: dict[str, int],
+    name: str,
     watch: Watch,
 ) -> Pictures:
-    return make(classifier, image, layer, watch=watch, **options)
+    return replace(make(classifier, image, layer, watch=watch, **options), names=(name,))

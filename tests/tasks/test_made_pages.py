@@ -130,6 +130,24 @@ def test_a_style_page_shows_content_and_style(model: Classifier, picture: Path, 
     assert done["verdict"] in page.text
 
 
+@pytest.mark.parametrize(("what", "name"), [("invert", "0 of a.png"), ("dream", "0 in a.png")])
+def test_what_was_changed_is_named_by_its_file(
+    model: Classifier, picture: Path, tmp_path: Path, what: str, name: str
+) -> None:
+    asked = tasks.VisualizeRequest(what, (str(picture),), model, layer="0", steps=1, longest=16, out=tmp_path / "out")
+    (done,) = tasks.visualize(asked).document
+    page = read(Path(done["html"]))
+    assert done["name"] == name
+    assert name in page.text
+    assert "its class" not in page.text
+
+
+def test_a_channel_is_called_one(model: Classifier, tmp_path: Path) -> None:
+    asked = tasks.VisualizeRequest("feature", ("0:1", "0:2"), model, steps=1, out=tmp_path)
+    page = read(Path(tasks.visualize(asked).document[0]["html"]))
+    assert "activation('0:its channel')" in page.text
+
+
 def test_denoising_that_makes_it_worse_is_called_so(tmp_path: Path) -> None:
     draw = torch.Generator().manual_seed(0)
     clean = torch.rand(3, SIDE, SIDE, generator=draw)
