@@ -61,7 +61,7 @@ def overhead(quick: bool) -> Iterator[Figure]:
                 with torch.no_grad():
                     classifier.record(part, ("logits",))
 
-    # The fastest of several: what disturbs a run only ever adds to it, and 5 % is less than such disturbances.
+    # The fastest of several: what disturbs a run only ever adds to it, and 5% is less than such disturbances.
     times = in_turn({"ours": lambda: pgd(challenge, steps=steps), "bare": bare}, runs, pick=min)
     share = 100 * (times["ours"] / times["bare"] - 1)
     yield at_most("overhead", share, 5.0, unit="%", n=count, note=f"PGD-{steps} over a bare loop, nothing fooled")
@@ -173,7 +173,7 @@ def audited(name: str, count: int, goal: float) -> Iterator[Figure]:
     robust, found = int(standing(classifier, kept[0], labels).sum()), results[0]
     mine = int(found.table["robust"].sum())
     note = (
-        f"robust images ours {mine} (at most {found.audit_bound} fewer, 95 %; audit {found.audit}), {run.name} {robust}"
+        f"robust images ours {mine} (at most {found.audit_bound} fewer, 95%; audit {found.audit}), {run.name} {robust}"
     )
     figure = faster(name, ours, theirs, run.name, goal=goal, n=count, note=note)
     yield _checked(figure, mine - found.audit_bound - 2 <= robust <= mine + 2)

@@ -60,7 +60,7 @@ def load_net(name: str) -> Classifier:
 
 
 def load_classic() -> Classifier:
-    """Load what `benchmarks/runs/long.py classic` trained: four convolutions of 50 and 100 channels, 65 % on test."""
+    """Load what `benchmarks/runs/long.py classic` trained: four convolutions of 50 and 100 channels, 65% on test."""
     return load("classic_cnn", weights=FOLDER / "classic.safetensors", mean=0.5, std=0.5, size=32)
 
 

@@ -3,7 +3,7 @@
 python benchmarks/train.py [--quick] [--only NAME]
 
 The long runs are in benchmarks/runs/long.py. With an accelerator `--only speed` trains `speed_cnn` on CIFAR-10 to
-94 %; without one that figure is left out and said so.
+94%; without one that figure is left out and said so.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _against_compute(trainer: Trainer, batches: Batches, steps: int) -> Figure:
 
 
 def shapes(count: int) -> Iterator[Figure]:
-    """Train on drawn shapes of 8 classes until 99 % of val are right."""
+    """Train on drawn shapes of 8 classes until 99% of val are right."""
     parts = load_splits(f"shapes:n={count},size=32,classes=8").parts
     recipe = read_recipe("default", ["epochs=2", "batch_size=64", "lr=0.005", "crop=0"])
     with tempfile.TemporaryDirectory() as folder:
@@ -213,7 +213,7 @@ def main() -> None:
     if cifar is None:
         print("throughput and fine-tuning need CIFAR-10 below BACKLIGHT_DATA")
     if not torch.accelerator.is_available():
-        print("speed_cnn to 94 % waits for an accelerator: python benchmarks/train.py --only speed")
+        print("speed_cnn to 94% waits for an accelerator: python benchmarks/train.py --only speed")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,6 @@ def matrix(axis: Any, cells: Tensor, title: str = "", digits: int = 0, reach: fl
 
 
 def interval(values: Tensor) -> tuple[float, float]:
-    """Give the mean and the half-width of its 95 % interval (normal approximation)."""
+    """Give the mean and the half-width of its 95% interval (normal approximation)."""
     values = values.double()
     return float(values.mean()), 1.96 * float(values.std() / torch.tensor(len(values)).sqrt())

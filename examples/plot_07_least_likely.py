@@ -48,7 +48,7 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 # What the run found
 # ------------------
 # Accuracy falls with both. To leave the right class takes less than to reach the least likely one: in between are
-# pictures that are taken for a third class. More steps find more than a larger single step. Bands are 95 % Wilson
+# pictures that are taken for a third class. More steps find more than a larger single step. Bands are 95% Wilson
 # intervals.
 
 print(f"accuracy without attack {clean:.2f} on {len(test)} pictures")

@@ -62,7 +62,7 @@ figure = drawing.pictures(rows, titles, ["picture", "shortcut", "honest"], size=
 # ------------------
 # Accuracy on pictures with meaningless patches tells that something is wrong with the first network; the
 # explanation tells what: far more of it lies on the patch than for the network trained honestly. The intervals
-# are 95 % intervals of the mean over pictures.
+# are 95% intervals of the mean over pictures.
 
 accuracies = {name: evaluate(run.classifier, test).accuracy for name, run in runs.items()}
 print({name: round(value, 3) for name, value in accuracies.items()})

@@ -43,7 +43,7 @@ test = setting.part(setting.SMALL_PICTURES, "test")
 classifier = runs["classic_cnn"].classifier
 found = evaluate(classifier, test)
 low, high = found.accuracy_interval
-print(f"accuracy {found.accuracy:.3f}, 95 % interval {low:.3f} to {high:.3f}, on {len(test)} pictures")
+print(f"accuracy {found.accuracy:.3f}, 95% interval {low:.3f} to {high:.3f}, on {len(test)} pictures")
 
 counts = torch.as_tensor(found.confusion.dense())
 shares = counts / counts.sum(1, keepdim=True)
@@ -109,7 +109,7 @@ for axis, name in zip(axes, groups["confused"]):
         capsize=4,
         color=[drawing.ORANGE, drawing.BLUE],
     )
-    axis.set(title=name, ylabel="mean share, 95 % interval")
+    axis.set(title=name, ylabel="mean share, 95% interval")
 
 # %%
 # What the run found
@@ -121,4 +121,4 @@ for name in groups["confused"]:
     welch = ttest_ind(groups["confused"][name], groups["correct"][name], equal_var=False)
     low, high = welch.confidence_interval(0.95)
     verdict = "no, no difference that so many pictures could show" if low <= 0 <= high else "yes, it differs"
-    print(f"{name}: confused minus correct, 95 % interval {low:+.3f} to {high:+.3f}: {verdict}")
+    print(f"{name}: confused minus correct, 95% interval {low:+.3f} to {high:+.3f}: {verdict}")

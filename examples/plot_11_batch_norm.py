@@ -41,7 +41,7 @@ for label, run in runs.items():
     print(
         f"{label}, epoch {run.best_epoch}: accuracy on training pictures {seen.accuracy:.2f}, on test pictures", end=" "
     )
-    print(f"{unseen.accuracy:.2f} (95 % interval {low:.2f} to {high:.2f}), gap {seen.accuracy - unseen.accuracy:+.2f};")
+    print(f"{unseen.accuracy:.2f} (95% interval {low:.2f} to {high:.2f}), gap {seen.accuracy - unseen.accuracy:+.2f};")
     losses = [logs[label][name][-1] for name in ("loss", "val_loss")]
     print(f"    after the last epoch: training loss {losses[0]:.2f}, validation loss {losses[1]:.2f}")
 
@@ -59,4 +59,4 @@ assert max(faster) < 0.7 * logs["plain"]["loss"][half - 1]
 lows, highs = zip(*(interval for _, _, interval in found.values()))
 assert highs[2] < min(lows[:2])
 told = "overlap: no difference that so many pictures could show" if max(lows[:2]) < min(highs[:2]) else "do not overlap"
-print(f"plain and normalized on test pictures: the 95 % intervals {told}")
+print(f"plain and normalized on test pictures: the 95% intervals {told}")

@@ -103,7 +103,7 @@ figure = drawing.pictures(
 
 for (question, form), result in found.items():
     low, high = result.accuracy_interval
-    print(f"{question:9} {form:26} test accuracy {result.accuracy:.2f} (95 % interval {low:.2f} to {high:.2f})")
+    print(f"{question:9} {form:26} test accuracy {result.accuracy:.2f} (95% interval {low:.2f} to {high:.2f})")
 moved = {}
 for form in forms:
     logits = runs["where?", form].classifier.logits
@@ -117,6 +117,6 @@ assert max(moved["whole image, no positions"].values()) < 1e-4 < min(moved["whol
 assert moved["windows, no positions"]["windows exchanged"] < 1e-4 < moved["windows, no positions"]["patches shuffled"]
 (low, _), (_, high) = (found["where?", form].accuracy_interval for form in ("whole image", "windows"))
 told = (
-    "the 95 % intervals overlap: no difference that so many pictures could show" if low < high else "windows cost some"
+    "the 95% intervals overlap: no difference that so many pictures could show" if low < high else "windows cost some"
 )
 print(f"where? with positions, {where['whole image']:.2f} and with windows too {where['windows']:.2f}: {told}")

@@ -57,7 +57,7 @@ axis.legend(ncols=2, title="test pictures")
 # Training further on attacked pictures keeps more of them right under attack, and fewer without one. What further
 # training as before, share and blend change can be told from "before" only where the intervals do not overlap, as
 # printed. The price in time: two steps of the attack are two more passes for each attacked picture. Lines on the bars
-# are 95 % Wilson intervals.
+# are 95% Wilson intervals.
 
 bounds = {label: wilson(count, len(test)) for label, count in robust.items()}
 for label, run in runs.items():

@@ -88,7 +88,7 @@ class AttackResult(Displayed):
         return (self.zero_grads > 0) & ~self.success
 
     def summary_table(self) -> Table:
-        """Return in a row the share of images that were fooled with its 95 % interval, and their median distance."""
+        """Return in a row the share of images that were fooled with its 95% interval, and their median distance."""
         return attack_summary(self.method, self.threat, self.success.tolist(), self.distance.tolist())
 
     def __len__(self) -> int:
@@ -103,7 +103,7 @@ class AttackResult(Displayed):
 
 
 def attack_summary(method: str, threat: ThreatModel, success: Sequence[bool], distance: Sequence[float]) -> Table:
-    """Return in a row what share of images was fooled, with its 95 % interval `from` and `to`, and how far away.
+    """Return in a row what share of images was fooled, with its 95% interval `from` and `to`, and how far away.
 
     `median_distance` is that of the fooled ones, missing where there are none. Raises DataError without images.
 

@@ -75,7 +75,7 @@ def judge_table(table: Table, audit: tuple[int, int, int] | None = None, bound: 
         survivors, tested, broken = audit
         share = 100 * bound / max(len(table), 1)
         words = (
-            f"fab-t and square ran on {tested} random ones of {survivors} survivors and broke {broken}; with 95 % "
+            f"fab-t and square ran on {tested} random ones of {survivors} survivors and broke {broken}; with 95% "
             f"confidence they would lower robust accuracy by at most {share:.2f} points more"
         )
         found.append(Doubt("audited", words, "mode exact runs them on all"))

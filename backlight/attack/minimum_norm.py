@@ -30,7 +30,7 @@ _UNKNOWN = 1e10  # the largest constant of Carlini and Wagner, until a success g
 def ddn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) -> Result:
     """Run Decoupled Direction and Norm (Rony et al. 2019, arXiv:1811.09600), l2, then halve the line back.
 
-    The distance shrinks by 5 % a step, so successes that are very near are reached by the halving alone.
+    The distance shrinks by 5% a step, so successes that are very near are reached by the halving alone.
 
     >>> import torch
     >>> from torch import nn
@@ -70,7 +70,7 @@ def deepfool(challenge: Challenge, *, steps: int = 50, rivals: int = 9, after: R
     """Run DeepFool (Moosavi-Dezfooli et al. 2016, arXiv:1511.04599), l2 or linf, then halve the line back.
 
     Each step looks once per rival, the most likely other classes; images leave at their first success. Halving
-    the line to the original then takes away what the overshoot of 2 % added.
+    the line to the original then takes away what the overshoot of 2% added.
 
     >>> import torch
     >>> from torch import nn

@@ -91,12 +91,12 @@ class Robustness(Displayed):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return the 95 % Wilson interval of the robust accuracy; an audited run's reaches down by its bound."""
+        """Return the 95% Wilson interval of the robust accuracy; an audited run's reaches down by its bound."""
         return self.intervals["robust"]
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """Return the 95 % Wilson intervals of the accuracies: clean, clean_top5, robust, robust_top5."""
+        """Return the 95% Wilson intervals of the accuracies: clean, clean_top5, robust, robust_top5."""
         table, count = self.table, len(self.table)
         right = {"clean": table["prediction"] == table["label"], "clean_top5": table["clean_top5"]}
         held = {"robust": table["robust"], "robust_top5": table["robust_top5"]}
@@ -108,7 +108,7 @@ class Robustness(Displayed):
 
     @property
     def audit_bound(self) -> int:
-        """Bound, with 95 % confidence, how many more images the untested stages would have broken."""
+        """Bound, with 95% confidence, how many more images the untested stages would have broken."""
         return 0 if self.audit is None else most_broken(*self.audit) - self.audit[2]
 
     @cached_property
@@ -196,7 +196,7 @@ class Robustness(Displayed):
         return (*found, *self.checks, *(() if self.curve is None else self.curve.verdicts))
 
     def summary_table(self) -> Table:
-        """Return a row for the attack, for what its stages leave, and for each size of a curve, with 95 % intervals.
+        """Return a row for the attack, for what its stages leave, and for each size of a curve, with 95% intervals.
 
         `clean_from` and `clean_to` bound the clean accuracy, `from` and `to` the robust one.
         """

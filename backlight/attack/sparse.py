@@ -90,7 +90,7 @@ def apgd_l1(
 ) -> Result:
     """Run Auto-PGD in the l1 ball cut with the box (Croce and Hein 2021, arXiv:2103.01208).
 
-    30 % of the steps run in a ball of three times the size, 30 % in one of twice the size, each from the best point of
+    30% of the steps run in a ball of three times the size, 30% in one of twice the size, each from the best point of
     the last, brought nearer; only what is found in the ball itself counts.
 
     Raises UsageError in another norm than l1, or without an eps.

@@ -17,7 +17,7 @@ class Standing:
 
     >>> table = Table.of(id=["a", "b"], label=[0, 1], prediction=[0, 1], robust=[True, False])
     >>> Standing().add(Part(table))
-    'clean 100.0 %, robust 50.0 % (9.5 to 90.5)'
+    'clean 100.0%, robust 50.0% (9.5 to 90.5)'
     """
 
     count: int = 0
@@ -39,12 +39,12 @@ class Standing:
 
     @property
     def words(self) -> str:
-        """Return the accuracies so far, with the 95 % interval of the robust one."""
+        """Return the accuracies so far, with the 95% interval of the robust one."""
         if not self.count:
             return ""
         low, high = wilson(self.robust, self.count)
         clean, robust = 100 * self.right / self.count, 100 * self.robust / self.count
-        return f"clean {clean:.1f} %, robust {robust:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+        return f"clean {clean:.1f}%, robust {robust:.1f}% ({100 * low:.1f} to {100 * high:.1f})"
 
     def under_way(self, name: str, result: Result) -> str:
         """Say also how many of the block under way are left after an attack, "" for none."""

@@ -35,7 +35,7 @@ class Survival:
         return getattr(self, kind) / self.n
 
     def interval(self, kind: str) -> tuple[float, float]:
-        """Return the 95 % Wilson interval of that share."""
+        """Return the 95% Wilson interval of that share."""
         return wilson(getattr(self, kind), self.n)
 
     def to_json(self) -> dict[str, object]:

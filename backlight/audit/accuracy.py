@@ -183,7 +183,7 @@ def check_classes(examined: Examined) -> Iterator[Finding]:
         tables={"By class": _class_table(kept, counts, order)},
         charts={
             f"Accuracy by class{', the lowest' if len(order) > _CHARTED else ''}": interval_chart(
-                rows, alt="Accuracy by class with 95 % intervals", text=percent
+                rows, alt="Accuracy by class with 95% intervals", text=percent
             )
         },
     )

@@ -94,7 +94,7 @@ class Audit(Displayed):
         )
 
     def summary_table(self) -> Table:
-        """Return a row per finding: its number with the 95 % interval `from` and `to`, and the judgement."""
+        """Return a row per finding: its number with the 95% interval `from` and `to`, and the judgement."""
         found = self.findings
         bounds = [(None, None) if one.interval is None else one.interval for one in found]
         return Table.numbered(

@@ -16,7 +16,7 @@ _DRAWS = 200
 
 @dataclass(frozen=True)
 class Measured:
-    """A number and its 95 % interval.
+    """A number and its 95% interval.
 
     >>> Measured(0.5, 0.4, 0.6).interval
     (0.4, 0.6)
@@ -34,7 +34,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Chance:
-    """The calibration error of a perfectly calibrated model of these confidences: its mean, and its 97.5 % quantile.
+    """The calibration error of a perfectly calibrated model of these confidences: its mean, and its 97.5% quantile.
 
     >>> Chance(0.02, 0.03).high
     0.03

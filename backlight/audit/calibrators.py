@@ -16,7 +16,7 @@ from backlight.core.errors import DataError, InputError, counted
 from backlight.core.random import Seed
 from backlight.evaluate.calibration import TEMPERATURES, fit_temperature
 
-_LIKELIHOOD_DROP = 1.920729  # half of the 95 % quantile of chi-squared with one degree of freedom
+_LIKELIHOOD_DROP = 1.920729  # half of the 95% quantile of chi-squared with one degree of freedom
 
 
 class Calibrator(Protocol):
@@ -202,9 +202,9 @@ def compare_calibrators(
 
 
 def temperature_interval(logits: Array, labels: Array) -> tuple[float, float, float]:
-    """Find the temperature and the 95 % interval in which the likelihood of the labels is hardly less.
+    """Find the temperature and the 95% interval in which the likelihood of the labels is hardly less.
 
-    The ends are where twice the log-likelihood has dropped by the 95 % quantile of chi-squared (Wilks 1938), or those
+    The ends are where twice the log-likelihood has dropped by the 95% quantile of chi-squared (Wilks 1938), or those
     of `evaluate.calibration.TEMPERATURES`. Returns temperature, lower, upper. Raises InputError as `read_logits` does.
 
     >>> best, low, high = temperature_interval(np.array([[4.0, 0.0]] * 4), np.array([0, 0, 0, 1]))

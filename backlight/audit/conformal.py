@@ -112,7 +112,7 @@ def conformal_sets(
 
     From labeled probabilities `[N,K]` follows a threshold, and from probabilities `[M,K]` the sets (Vovk et al. 2005;
     Angelopoulos and Bates 2021, arXiv:2107.07511). `score` is `lac` (the smallest sets), `aps`, `raps` (sets that are
-    larger where it is harder), `saps`, or a function. Without options `raps` is tuned for the smallest sets on 30 % of
+    larger where it is harder), `saps`, or a function. Without options `raps` is tuned for the smallest sets on 30% of
     the calibration pictures (at most 5,000), which then set no threshold. With `class_conditional` the promise holds
     for each class; classes with fewer than 1 / alpha - 1 calibration pictures share one threshold. With `never_empty`
     the most probable class is always in. Random parts are keyed by ids.

@@ -18,7 +18,7 @@ from backlight.core.random import Seed
 class Domain:
     """How well a probe tells two sets apart, judged on pictures that it was not fitted on.
 
-    auroc, interval  0.5 is chance; the interval is of 95 %, by the bootstrap
+    auroc, interval  0.5 is chance; the interval is of 95%, by the bootstrap
     p_value          of one-sided Mann-Whitney tests against chance, one per fold, combined
     telling          rows of the second set, the one that looks least like the first set first
     doubt            the probability of the second set for each of those rows

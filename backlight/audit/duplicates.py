@@ -45,7 +45,7 @@ def find_near_duplicates(
 
     `hashes` uint64 `[N]` and `thumbnails` uint8 `[N,256]` are those of `backlight.data.duplicates.take_print`; equal
     `digests` uint64 `[N,2]` make a group exact. Two pictures are near where their hashes differ in at most 7 bits and
-    their thumbnails by at most 10 levels, or where their thumbnails correlate by .97 after a crop of up to 4 % a side.
+    their thumbnails by at most 10 levels, or where their thumbnails correlate by .97 after a crop of up to 4% a side.
     With `features` `[N,D]` a correlation of .9 is enough where these are closer than .13 of the median distance to the
     nearest neighbor. Where the pictures of a set look alike by their nature, as drawings on plain ground do, copies
     have to be far nearer than others are: 1 minus their correlation at most .02 of its usual value among neighbors.

@@ -19,7 +19,7 @@ WARNING = (
 
 @dataclass(frozen=True)
 class EstimatedAccuracy:
-    """Estimates of the accuracy on an unlabeled set, each with a 95 % interval that knows nothing of the assumption.
+    """Estimates of the accuracy on an unlabeled set, each with a 95% interval that knows nothing of the assumption.
 
     `thresholded` is ATC: the share of pictures surer than a threshold, above which as large a share of the labeled
     pictures lies as is right there. `confidence` is the mean confidence. `known` is the accuracy on the labeled set.

@@ -15,7 +15,7 @@ from backlight.audit.shift import MOST_ROWS, ColumnShift, choose_rows, compare_c
 from backlight.audit.words import agreeing
 
 LEVEL = 0.005
-"""The chance of an alarm of each of the five tests where nothing differs: 2.5 % together."""
+"""The chance of an alarm of each of the five tests where nothing differs: 2.5% together."""
 
 _MOST_CLASSES, _SHOWN = 100, 12
 _FAR = 0.3  # of a Kolmogorov-Smirnov statistic, 0 to 1
@@ -105,7 +105,7 @@ def check_discrepancy(examined: Examined) -> Iterator[Finding]:
     seen = found.p_value < LEVEL
     sentence = (
         f"The squared maximum mean discrepancy of the features is {found.value:.2g}; of one set dealt in two it stays "
-        f"below {found.chance:.2g} in 95 % of cases. The sets {'differ' if seen else 'do not differ'}, "
+        f"below {found.chance:.2g} in 95% of cases. The sets {'differ' if seen else 'do not differ'}, "
         f"p = {found.p_value:.3g}."
     )
     yield Finding(

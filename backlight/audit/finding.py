@@ -40,7 +40,7 @@ class Shown:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """One number with its interval (95 %), judged, from `n` pictures; None where there is no number.
+    """One number with its interval (95%), judged, from `n` pictures; None where there is no number.
 
     `unit` says how the number is written: a share of 1 as percent, a number, or a count of pictures. `next` is what
     to do about it, `command` a line for a shell that does it, and `gain` what that may bring: the share of pictures

@@ -8,7 +8,7 @@ from torch import Tensor
 from backlight.images.blur import gaussian_blur
 
 FRAME = 0.15
-"""The frame is the outer 15 % of each side: 51 % of the area."""
+"""The frame is the outer 15% of each side: 51% of the area."""
 
 
 def frame_mask(height: int, width: int, share: float = FRAME) -> Tensor:

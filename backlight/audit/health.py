@@ -58,13 +58,13 @@ def _grey_among_colored(kept: Kept) -> np.ndarray:
 
 RULES = {
     "dark_pictures": HealthRule(
-        "dark: 99 % of the pixels are below a third of full light",
+        "dark: 99% of the pixels are below a third of full light",
         lambda kept: kept.properties["luminance_99"] < 0.32,
         "luminance_99",
         "Look whether anything can be seen; take them out or light them before training.",
     ),
     "light_pictures": HealthRule(
-        "overexposed: 95 % of the pixels are nearly white",
+        "overexposed: 95% of the pixels are nearly white",
         lambda kept: 1 - kept.properties["luminance_5"] < 0.05,
         "-luminance_5",
         "Look whether anything can be seen; take them out.",

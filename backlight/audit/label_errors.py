@@ -27,7 +27,7 @@ class LabelErrors:
     thresholds  float64 `[K]`, the mean probability of a class over its own examples
     confident   int64 `[N]`, the class that a row is counted for, -1 for none
     joint       int64 `[P,3]`, given class, true class, estimated number of such rows; rows of zero are left out
-    share       the estimated share of wrong labels, with its 95 % `interval` over draws of the rows
+    share       the estimated share of wrong labels, with its 95% `interval` over draws of the rows
 
     >>> found = find_label_errors(np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7]]), np.array([0, 0, 0, 1]))
     >>> found.rows.tolist(), found.suggested[2]
@@ -166,7 +166,7 @@ def _share(confident: np.ndarray, given: np.ndarray, classes: int, seed: Seed) -
 def estimate_label_noise(
     probabilities: Array, labels: Array, *, surest: float = SUREST
 ) -> tuple[float, tuple[float, float], np.ndarray]:
-    """Estimate the share of wrong labels where the model hardly errs: its 95 % Wilson interval, and the rows looked at.
+    """Estimate the share of wrong labels where the model hardly errs: its 95% Wilson interval, and the rows looked at.
 
     The counts of confident learning include what the model itself gets wrong, which for a weak model is most. Among
     the `surest` share of rows, by their highest probability, it errs little, so there the share of labels that it

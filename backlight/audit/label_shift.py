@@ -17,7 +17,7 @@ LEAST_SINGULAR = 0.02
 @dataclass(frozen=True, eq=False, repr=False)
 class LabelShift:
     """Shares of K classes in a labeled set and, estimated, in an unlabeled one, with intervals `[K,2]`,
-    so wide that all of them hold at once in 95 % of cases.
+    so wide that all of them hold at once in 95% of cases.
 
     `least_singular` is the least singular value of the confusion: how much of a change of shares predictions show.
 
@@ -43,7 +43,7 @@ def compare_shares(first: Array, second: Array, classes: int) -> np.ndarray:
     """Compute p-values `[K]` of equal shares of each class in two sets of labels or predictions.
 
     Exact, two-sided (Fisher 1935), and corrected for the number of classes (Bonferroni): any of them below 0.05 has
-    5 % chance at most where the sets are drawn alike.
+    5% chance at most where the sets are drawn alike.
 
     >>> compare_shares([0] * 50 + [1] * 50, [0] * 90 + [1] * 10, classes=2).max() < 1e-6
     np.True_

@@ -20,7 +20,7 @@ from backlight.core.errors import counted
 _NEIGHBORS, _SHOWN = 10, 24
 _EVEN = 0.5  # of the share of all pictures that are contradicted
 _LEAST = 30  # pictures: of fewer, a fifth says nothing
-_LOOK, _BAD = 0.01, 0.05  # ten benchmarks have 3.3 % on average (Northcutt, Athalye and Mueller 2021)
+_LOOK, _BAD = 0.01, 0.05  # ten benchmarks have 3.3% on average (Northcutt, Athalye and Mueller 2021)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

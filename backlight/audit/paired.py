@@ -56,7 +56,7 @@ def compare_findings(first: Sequence[Finding], second: Sequence[Finding]) -> lis
     """Compare the findings of two models by name, those that both have picture by picture.
 
     A difference is called better or worse only where it is more than chance over all findings together (Bonferroni at
-    5 %): one of many is always largest.
+    5%): one of many is always largest.
 
     >>> ids = [str(row) for row in range(40)]
     >>> one, other = (Finding("accuracy", "accuracy", share, None, 40, "good", "So.",

@@ -24,7 +24,7 @@ _KINDS, _SEVERITY = "gaussian_noise,defocus_blur,contrast,jpeg", 3
 _PICTURES = {"quick": 50, "normal": 100, "deep": 300}
 _ATTACKED, _LARGE, _FEW = {"normal": 32, "deep": 64}, 64, 16
 _SMALL = 2.0  # levels of 255 per value: usual balls in l2 are as large (0.5 at 32 x 32, 3 at 224 x 224)
-_ORDER = 6  # pictures from which the smallest and the largest enclose the median in 95 % of cases
+_ORDER = 6  # pictures from which the smallest and the largest enclose the median in 95% of cases
 
 
 def check_corruptions(examined: Examined) -> Iterator[Finding]:
@@ -151,7 +151,7 @@ def _median(values: np.ndarray) -> float:
 
 
 def _median_interval(ordered: np.ndarray) -> tuple[float, float] | None:
-    """Return the 95 % interval of the median by order statistics; None of fewer than six, whose range is no such."""
+    """Return the 95% interval of the median by order statistics; None of fewer than six, whose range is no such."""
     if len(ordered) < _ORDER:
         return None
     half = 0.98 * len(ordered) ** 0.5

@@ -101,7 +101,7 @@ def generalized_entropy(known: Known, *, gamma: float = 0.1, most: int = 100) ->
 def nearest_neighbor(known: Known, *, k: int | None = None) -> Score:
     """Fit kNN: minus the distance to the k-th nearest of the known pictures, features at length 1.
 
-    `k` is by default 1 % of a class, 1 to 50.
+    `k` is by default 1% of a class, 1 to 50.
     """
     assert known.seen.features is not None, "a detector that needs features is fitted where there are some"
     fitted = known.seen.features
@@ -161,7 +161,7 @@ def clipped(known: Known, *, percentile: float = 90.0) -> Score:
 
 
 def scaled(known: Known, *, share: float = 0.85) -> Score:
-    """Fit SCALE: the energy after features are multiplied by exp(their sum over the sum of the largest 15 %)."""
+    """Fit SCALE: the energy after features are multiplied by exp(their sum over the sum of the largest 15%)."""
     bias = known.linear.bias
 
     def score(some: Activations) -> Tensor:

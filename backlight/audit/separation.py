@@ -19,7 +19,7 @@ class Separation:
     """What one score makes of one unknown set of `n` pictures, against the known ones.
 
     `auroc` is the chance that a known picture scores above an unknown one (equal scores count half); `fpr` the share
-    of the unknown ones that is accepted at the threshold. Intervals are of 95 %, by the bootstrap.
+    of the unknown ones that is accepted at the threshold. Intervals are of 95%, by the bootstrap.
 
     >>> measure_separation([3.0, 2.0], {"noise": [0.0, 1.0]}).sets["noise"].auroc
     1.0

@@ -36,7 +36,7 @@ class ColumnShift:
 class KernelShift:
     """The squared maximum mean discrepancy of two sets, and the share of permutations with as large a one.
 
-    `chance` is the 95 % quantile of what permuted sets show, `n` the pictures of both sets that were compared.
+    `chance` is the 95% quantile of what permuted sets show, `n` the pictures of both sets that were compared.
 
     >>> measure_discrepancy(torch.eye(8), torch.eye(8), permutations=9).n
     16
@@ -66,7 +66,7 @@ def compare_columns(
     """Compare two sets column by column (properties, softmax outputs), the most different first.
 
     Two-sample Kolmogorov-Smirnov tests; p-values are corrected for the number of columns (Bonferroni), so that any of
-    them below 0.05 has 5 % chance at most where nothing differs. Values that are not finite are left out.
+    them below 0.05 has 5% chance at most where nothing differs. Values that are not finite are left out.
     Source: Rabanser et al. 2019, arXiv:1810.11953.
 
     Raises InputError for sets of different columns.

@@ -24,7 +24,7 @@ _THIRDS = ("lowest", "middle", "highest")
 
 @dataclass(frozen=True)
 class Difference:
-    """The second model's number minus the first's on the same pictures, with its 95 % interval.
+    """The second model's number minus the first's on the same pictures, with its 95% interval.
 
     `p` is the probability of a difference at least this large if both were equally good.
 
@@ -93,7 +93,7 @@ def compare_models(first: Kept, second: Kept, *, seed: Seed = 0) -> ModelCompari
 
 
 def clear(differences: Sequence[Difference]) -> list[Difference]:
-    """List those of several differences that are more than chance, largest first (Bonferroni at 5 %).
+    """List those of several differences that are more than chance, largest first (Bonferroni at 5%).
 
     >>> cat = Difference("cat", 50, 0.9, 0.5, (-0.5, -0.2), 0.0001, "a test")
     >>> dog = Difference("dog", 50, 0.9, 0.8, (-0.2, 0.0), 0.04, "a test")

@@ -130,7 +130,7 @@ def _overall(found: Unknown, examples: dict[str, Tensor]) -> Finding:
     if found.left_out:
         tables["Left out"] = {"what": list(found.left_out), "why": list(found.left_out.values())}
     words = DETECTORS[found.recommended].words
-    threshold = f"it accepts 95 % of the known pictures above {best.threshold:.4g}"
+    threshold = f"it accepts 95% of the known pictures above {best.threshold:.4g}"
     if not best.sets:
         sentence = (
             f"There was nothing unknown to measure on, so the score “{words}” is recommended; {threshold}. {CAVEAT}"
@@ -143,7 +143,7 @@ def _overall(found: Unknown, examples: dict[str, Tensor]) -> Finding:
         f"{len(best.sets)} sets, {best.sets[worst].auroc:.3f} on the hardest, {worst}; {threshold}. {CAVEAT}"
     )
     rows = [(name, one.auroc, *one.auroc_interval, False) for name, one in best.sets.items()]
-    chart = interval_chart(rows, alt=f"AUROC on each unknown set with 95 % intervals, by the score “{words}”")
+    chart = interval_chart(rows, alt=f"AUROC on each unknown set with 95% intervals, by the score “{words}”")
     return Finding(
         "unknown_inputs",
         "unknown",
@@ -202,7 +202,7 @@ def _field(found: Unknown, examined: Examined, fitted: Activations) -> Finding:
     share, interval = 1 - best.fpr, (1 - best.fpr_interval[1], 1 - best.fpr_interval[0])
     sentence = (
         f"{share:.1%} of the field's pictures look unknown to the score “{DETECTORS[found.recommended].words}”, where "
-        "5 % of known ones do; "
+        "5% of known ones do; "
         f"it tells the two sets apart with AUROC {best.auroc:.3f}."
     )
     return Finding(

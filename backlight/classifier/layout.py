@@ -12,7 +12,7 @@ def suitable_format(module: nn.Module, device: torch.device) -> str:
     """Return `channels_last` for networks on a CPU whose convolutions mix neighboring pixels, else `contiguous`.
 
     There a step took 0.65 to 0.85 of the time for every convolutional network that comes with Backlight, and within
-    5 % of it for MobileNet; vision transformers, whose patches do not overlap, gain nothing.
+    5% of it for MobileNet; vision transformers, whose patches do not overlap, gain nothing.
 
     >>> suitable_format(nn.Sequential(nn.Conv2d(3, 8, 3)), torch.device("cpu"))
     'channels_last'

@@ -25,11 +25,10 @@ _HARMFUL = re.compile(
 def printable(text: str) -> str:
     r"""Escape what is no letter, sign or space, so that a text is one line of a terminal and nothing but that.
 
-    >>> printable("größe \x1b[31m\n 62\xa0%")
-    'größe \\x1b[31m\\n 62 %'
+    >>> printable("größe \x1b[31m\n")
+    'größe \\x1b[31m\\n'
     """
-    # Sentences that stand on pages too keep a number and its unit on one line by a space that does not break.
-    return "".join(one if one.isprintable() else _escaped(one) for one in text.replace("\xa0", " "))
+    return "".join(one if one.isprintable() else _escaped(one) for one in text)
 
 
 def visible(text: str) -> str:

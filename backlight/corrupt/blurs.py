@@ -43,7 +43,7 @@ def disk(radius: float, alias: float) -> Tensor:
     smooth = weights[:, None] * weights
     margin = window // 2
     padded = F.pad(kernel[None, None], (margin,) * 4, mode="reflect")
-    # A wide disk touches its border, is mirrored there and gains up to 1 %: so it is in the published pictures.
+    # A wide disk touches its border, is mirrored there and gains up to 1%: so it is in the published pictures.
     return F.conv2d(padded, smooth[None, None])[0, 0]
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from backlight.core.errors import DataError
 from backlight.corrupt.study import CorruptionStudy
 
-_Z = 1.959963984540054  # of the 95 % interval
+_Z = 1.959963984540054  # of the 95% interval
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The second model's accuracy minus the first one's on the same pictures, with its 95 % interval.
+    """The second model's accuracy minus the first one's on the same pictures, with its 95% interval.
 
     >>> PairedDifference("fog", 0.6, 0.7, 0.1, (0.02, 0.18)).clear
     True

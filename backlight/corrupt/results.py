@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class KindResult:
-    """One kind: accuracy, its 95 % intervals, mean confidence and calibration error, a value per severity.
+    """One kind: accuracy, its 95% intervals, mean confidence and calibration error, a value per severity.
 
     >>> KindResult("fog", "weather", True, (1,), (0.5,), ((0.1, 0.9),), (0.7,), (0.2,)).mean
     0.5

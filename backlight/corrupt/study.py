@@ -203,7 +203,7 @@ class CorruptionStudy(Displayed):
         return [(self.table.ids[row], int(fallen[row]), looks.shape[1]) for row in rows]
 
     def summary_table(self) -> Table:
-        """Return a row for clean pictures, for each kind and severity, and for each small change, with 95 % intervals.
+        """Return a row for clean pictures, for each kind and severity, and for each small change, with 95% intervals.
 
         `mean` is what `metric` says: the accuracy, or the share of answers that a small change changed.
         """

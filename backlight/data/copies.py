@@ -34,7 +34,7 @@ def copy_components(
     """Number the groups of pictures that are copies of each other: int64 `[N]`.
 
     `hashes` are uint64 `[N]`, `thumbnails` uint8 `[N,256]`. Two pictures are copies where hashes and thumbnails are
-    near (`near_components`), or where their thumbnails correlate by `SURE` after a crop of up to 4 % a side; `likely`
+    near (`near_components`), or where their thumbnails correlate by `SURE` after a crop of up to 4% a side; `likely`
     says, bool `[P]`, which pairs of less correlation are copies by what else is known of them. Where the pictures of a
     set look alike by their nature, copies have to be far nearer than others are (`backlight.data.likeness`). Turned or
     mirrored copies are not found.

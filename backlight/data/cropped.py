@@ -24,7 +24,7 @@ FLATTEST = 4.0
 _CUTS = (0.0, 0.02, 0.04)  # shares cut off at each of the four borders
 _LOW = 6  # waves per axis: what is coarse hardly changes by a crop
 _NEAREST, _QUERIES, _PAIRS = 5, 1024, 2048
-_COARSE = 0.85  # the least cosine of coarse waves: of copies cropped by 2 % one in a hundred lies below
+_COARSE = 0.85  # the least cosine of coarse waves: of copies cropped by 2% one in a hundred lies below
 _FINE = 8
 
 
@@ -41,11 +41,11 @@ class CroppedPairs(NamedTuple):
 
 
 def find_cropped(thumbnails: np.ndarray, least: float = POSSIBLE) -> CroppedPairs:
-    """Find pairs of thumbnails, uint8 `[N,256]`, that correlate by `least` after a crop of up to 4 % a side.
+    """Find pairs of thumbnails, uint8 `[N,256]`, that correlate by `least` after a crop of up to 4% a side.
 
     Candidates are the five nearest of each thumbnail by its coarse waves (discrete cosine transform), compared
     exactly. Thumbnails without contrast are left out, and none are found among more than `MOST` pictures. Measured on
-    photographs and CIFAR-10: copies cropped by 2 % correlate by .97 to 1, other pictures by at most .965.
+    photographs and CIFAR-10: copies cropped by 2% correlate by .97 to 1, other pictures by at most .965.
 
     >>> ramp = np.arange(256, dtype=np.uint8)
     >>> find_cropped(np.stack([ramp, ramp[::-1], ramp])).second.tolist()

@@ -49,7 +49,7 @@ def least_likeness(thumbnails: np.ndarray) -> float:
 
 
 def correlate_finely(thumbnails: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Correlate pairs of thumbnails after the best crop of either, in steps of 1 % a side up to 4 %: `[P]`.
+    """Correlate pairs of thumbnails after the best crop of either, in steps of 1% a side up to 4%: `[P]`.
 
     >>> ramp = np.arange(256, dtype=np.uint8)[None]
     >>> bool(correlate_finely(ramp, np.array([0]), np.array([0]))[0] > 0.999)

@@ -112,7 +112,7 @@ def make_splits(found: Mapping[str, Dataset], seed: int = SPLIT_SEED) -> Splits:
     """Complete what a source found: parts by name, or "all" for data that marks none.
 
     Unmarked data is split 80/10/10; unlabeled pictures are not split at all. Data without a val part gives
-    10 % of train to val. Both are stratified by class and depend on the seed and the ids only.
+    10% of train to val. Both are stratified by class and depend on the seed and the ids only.
 
     >>> from backlight.data.dataset import Dataset
     >>> data = Dataset.of(torch.zeros(50, 3, 2, 2, dtype=torch.uint8), [0, 1] * 25, ["a", "b"])

@@ -20,7 +20,7 @@ class Comparison:
     """The second model against the first on the same pictures.
 
     `only_first` and `only_second` count pictures that only one of them gets right. `difference` is second minus first
-    accuracy with its 95 % `interval`; `p` is McNemar's exact two-sided probability of a split at least this uneven
+    accuracy with its 95% `interval`; `p` is McNemar's exact two-sided probability of a split at least this uneven
     if both were equally good. `disagreements` holds the pictures with different predictions.
 
     >>> Comparison(10, 0.5, 0.6, 1, 2, 0.1, (-0.2, 0.4), 1.0, Table.of(id=["a"])).difference
@@ -38,7 +38,7 @@ class Comparison:
     disagreements: Table
 
     def summary_table(self) -> Table:
-        """Return the second accuracy minus the first, with its 95 % interval `from` and `to`, in a row."""
+        """Return the second accuracy minus the first, with its 95% interval `from` and `to`, in a row."""
         low, high = self.interval
         numbers = {"n": self.n, "first": self.first, "second": self.second, "difference": self.difference}
         row = {"metric": "accuracy", **numbers, "from": low, "to": high, "p": self.p}

@@ -58,7 +58,7 @@ class Evaluation(Displayed):
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """Return the 95 % Wilson interval of the accuracy."""
+        """Return the 95% Wilson interval of the accuracy."""
         return wilson(int(self.confusion.right.sum()), len(self.table))
 
     @property
@@ -106,7 +106,7 @@ class Evaluation(Displayed):
         return [self.table.ids[row] for row in np.flatnonzero(self.table["prediction"] < 0)]
 
     def summary_table(self) -> Table:
-        """Return a row per metric: its mean over pictures, with the 95 % interval `from` and `to` where it has one."""
+        """Return a row per metric: its mean over pictures, with the 95% interval `from` and `to` where it has one."""
         top5 = self.top5
         rows: list[tuple[str, float, tuple[float | None, float | None]]] = [
             ("accuracy", self.accuracy, self.accuracy_interval),

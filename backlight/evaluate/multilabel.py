@@ -80,7 +80,7 @@ class MultilabelScores:
         return float(np.mean(known)) if known else None
 
     def summary_table(self) -> Table:
-        """Return a row per metric over all labels, with the 95 % interval `from` and `to` where it has one."""
+        """Return a row per metric over all labels, with the 95% interval `from` and `to` where it has one."""
         low, high = wilson(round(self.all_right * self.n), self.n)
         means = (self.mean_average_precision, self.all_right)
         ends = {"from": [None, low], "to": [None, high]}

@@ -82,7 +82,7 @@ def check_normalization(
     """Compare a classifier's normalization with the usual ones on images `[B,C,H,W]` in `[0,1]`.
 
     With labels `[B]` another one is better where it gets more pictures right than chance explains (McNemar's exact
-    test at 1 %); without, where on eight pictures or more its mean entropy is lower by a fifth and by three standard
+    test at 1%); without, where on eight pictures or more its mean entropy is lower by a fifth and by three standard
     errors.
 
     Raises InputError without images.

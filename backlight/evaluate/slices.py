@@ -18,7 +18,7 @@ from backlight.table.statistics import wilson
 
 
 class Slice(NamedTuple):
-    """The pictures that share a value: how many, their accuracy, and its 95 % Wilson interval.
+    """The pictures that share a value: how many, their accuracy, and its 95% Wilson interval.
 
     >>> Slice("night", 50, 0.8, (0.67, 0.89)).to_json()["interval"]
     [0.67, 0.89]

@@ -72,7 +72,7 @@ class DataExplanations(Displayed):
         return summarize(self.table, self.metrics)
 
     def summary_table(self) -> Table:
-        """Return a row per method and metric: mean, its 95 % interval `from` and `to`, and the controls' means.
+        """Return a row per method and metric: mean, its 95% interval `from` and `to`, and the controls' means.
 
         `n` counts the pictures with a score; one alone has no interval.
         """

@@ -42,7 +42,7 @@ def hold(gate: Gate, result: Result, key: Key, before: tuple[Result, Key] | None
     reading = measure(result, key)
     if reading.share and abs(gate.number) > 1:
         found = f"{gate.bound} {gate.number:g} of {readable(write_key(key))}"
-        raise UsageError(found, expected="a share of 1, as 0.92 for 92 %")
+        raise UsageError(found, expected="a share of 1, as 0.92 for 92%")
     if reading.judgement == NOT_JUDGED or reading.value is None:
         return Held(reading, None, f"is not known{': ' + readable(reading.sentence) if reading.sentence else ''}")
     if reading.n is not None and reading.n < gate.pictures:
@@ -78,7 +78,7 @@ def asked_by(gate: Gate, share: bool) -> str:
     """Describe what a gate asks for.
 
     >>> asked_by(Gate("accuracy", "min", 0.9), share=True)
-    'at least 90 % is asked for'
+    'at least 90% is asked for'
     """
     if gate.bound in AGAINST_BASELINE:
         what = "drop" if gate.bound == "max_drop" else "rise"

@@ -16,8 +16,8 @@ _NAMED = 5  # gates, or parts of one, that a line names
 class Part:
     """One class, slice, corruption or finding of a gate; `passed` is None where it could not be judged.
 
-    >>> Part("fog", 0.4, None, False, "is 40 %; at least 50 % is asked for", "40 %").short
-    '40 %'
+    >>> Part("fog", 0.4, None, False, "is 40%; at least 50% is asked for", "40%").short
+    '40%'
     """
 
     name: str
@@ -40,7 +40,7 @@ class Judged:
     `against` describes the baseline's number and the test, of gates on a drop. Of a gate by class, slice or
     corruption, `parts` are all of them and `value` is the worst one's.
 
-    >>> judged = Judged(Gate("accuracy", "min", 0.9), "evaluate", 0.95, (0.93, 0.97), True, "accuracy is 95 %.")
+    >>> judged = Judged(Gate("accuracy", "min", 0.9), "evaluate", 0.95, (0.93, 0.97), True, "accuracy is 95%.")
     >>> sorted(judged.to_json())
     ['against', 'bound', 'interval', 'metric', 'passed', 'sentence', 'threshold', 'value']
     """
@@ -143,8 +143,8 @@ def named(names: Sequence[str], most: int = _NAMED) -> str:
 def told_parts(parts: Sequence[Part]) -> str:
     """Describe how many parts of a gate hold, and name those that do not.
 
-    >>> told_parts([Part("fog", 0.4, None, False, "is 40 %", "40 %"), Part("snow", 0.6, None, True, "is 60 %", "60 %")])
-    '1 of 2 fails: fog (40 %)'
+    >>> told_parts([Part("fog", 0.4, None, False, "is 40%", "40%"), Part("snow", 0.6, None, True, "is 60%", "60%")])
+    '1 of 2 fails: fog (40%)'
     """
     for outcome, one, several in ((False, "fails", "fail"), (None, "could not be judged", "could not be judged")):
         found = [f"{part.name} ({part.short})" for part in parts if part.passed is outcome]

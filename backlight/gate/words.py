@@ -9,22 +9,22 @@ def amount(value: float, share: bool) -> str:
     """Write a share of pictures as percent, any other number with four digits.
 
     >>> amount(0.897, True), amount(0.92, True), amount(1234.5678, False)
-    ('89.7 %', '92 %', '1235')
+    ('89.7%', '92%', '1235')
     """
-    return f"{100 * value:.3g} %" if share else f"{value:.4g}"
+    return f"{100 * value:.3g}%" if share else f"{value:.4g}"
 
 
 def beside(value: float, bound: float, share: bool) -> str:
     """Write a number with as many digits as tell it from a bound.
 
     >>> beside(0.91996, 0.92, True), beside(0.5, 0.92, True)
-    ('91.996 %', '50 %')
+    ('91.996%', '50%')
     """
     if value == bound or amount(value, share) != amount(bound, share):
         return amount(value, share)
     scaled = (100 * value, 100 * bound) if share else (value, bound)
     digits = next((one for one in range(4, 17) if f"{scaled[0]:.{one}g}" != f"{scaled[1]:.{one}g}"), 17)
-    return f"{scaled[0]:.{digits}g}" + (" %" if share else "")
+    return f"{scaled[0]:.{digits}g}" + ("%" if share else "")
 
 
 def points(value: float, share: bool) -> str:

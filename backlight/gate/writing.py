@@ -110,9 +110,9 @@ def annotation_lines(verdict: Verdict, file: str) -> list[str]:
     """Return a line for each gate that does not hold, as GitHub's workflows turn into annotations of a file.
 
     >>> from backlight.gate.gates import Gate
-    >>> judged = Judged(Gate("accuracy", "min", 0.9), "evaluate", 0.8, None, False, "80 %, too low")
+    >>> judged = Judged(Gate("accuracy", "min", 0.9), "evaluate", 0.8, None, False, "80%, too low")
     >>> annotation_lines(Verdict((judged,), "e.json"), "gates,1.toml")
-    ['::error file=gates%2C1.toml,title=accuracy%3A min 0.9::80 %25, too low']
+    ['::error file=gates%2C1.toml,title=accuracy%3A min 0.9::80%25, too low']
     """
     levels = {False: "error", None: "warning"}
     return [

@@ -87,7 +87,7 @@ def to_figure(chart: Markup) -> Any:
     >>> from backlight.page.charts import bar_chart
     >>> figure = to_figure(bar_chart([("before", 0.9)], alt="Accuracy"))
     >>> [text.get_text() for text in figure.axes[0].texts]
-    ['Accuracy', 'before', '90\\xa0%']
+    ['Accuracy', 'before', '90%']
     """
     drawing = ElementTree.fromstring(standalone(chart))  # noqa: S314  made above, of escaped text
     left, top, width, height = map(float, drawing.attrib["viewBox"].split())

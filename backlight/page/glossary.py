@@ -13,7 +13,7 @@ GLOSSARY: dict[str, str] = {
         "classes compare, but have no scale of their own."
     ),
     "probability": (
-        "Logits turned into shares that add up to 100 % (softmax). It says how sure the classifier is, which "
+        "Logits turned into shares that add up to 100% (softmax). It says how sure the classifier is, which "
         "is not the same as how often it is right."
     ),
     "crop": ("The part of a photograph that the classifier is given: cut to a fixed shape and shrunk to a fixed size."),
@@ -85,7 +85,7 @@ GLOSSARY: dict[str, str] = {
     "seed": "The number from which all random numbers follow: the same seed gives the same page.",
     "accuracy": "The share of pictures for which the first answer is right.",
     "interval": (
-        "The range in which the true accuracy plausibly lies, given that few pictures were looked at (95 %, "
+        "The range in which the true accuracy plausibly lies, given that few pictures were looked at (95%, "
         "Wilson). Few pictures, wide range."
     ),
     "controls": (
@@ -106,7 +106,7 @@ GLOSSARY: dict[str, str] = {
     "confusion matrix": "A table that counts, for each true class, what its pictures are taken for.",
     "calibration error": (
         "By how much certainty and correctness differ on average, in groups of equal certainty (expected calibration "
-        "error, 15 groups). Zero means: of all pictures of which it is 80 % sure, 80 % are right."
+        "error, 15 groups). Zero means: of all pictures of which it is 80% sure, 80% are right."
     ),
     "loss": (
         "How surprised the classifier is by the right class: minus the logarithm of its probability. Training makes it "

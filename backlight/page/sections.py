@@ -103,16 +103,16 @@ def percent(share: float) -> str:
     """Write a share as people read it, without ever rounding to none or to all.
 
     >>> percent(0.6234), percent(0.0312), percent(0.99996), percent(1e-9), percent(0.0)
-    ('62\\xa0%', '3.1\\xa0%', '>99.9\\xa0%', '<0.1\\xa0%', '0\\xa0%')
+    ('62%', '3.1%', '>99.9%', '<0.1%', '0%')
     """
     if not math.isfinite(share):
         return "not a number"
     if share in (0, 1):
-        return f"{share:.0%}".replace("%", "\xa0%")
+        return f"{share:.0%}"
     if share < 0.001 or share > 0.999:
-        return "<0.1\xa0%" if share < 0.5 else ">99.9\xa0%"
+        return "<0.1%" if share < 0.5 else ">99.9%"
     digits = 0 if 0.0995 <= share <= 0.9895 else 1
-    return f"{100 * share:.{digits}f}\xa0%"
+    return f"{100 * share:.{digits}f}%"
 
 
 def number(value: float) -> str:

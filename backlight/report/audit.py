@@ -216,7 +216,7 @@ def value_text(found: Finding) -> str:
     """Write the number of a finding by its unit, nothing where there is none.
 
     >>> value_text(Finding("a", "health", 0.25, None, 4, "look", "So."))
-    '25\\xa0%'
+    '25%'
     """
     return "" if found.value is None else _number(found.value, found.unit)
 
@@ -225,7 +225,7 @@ def interval_text(found: Finding) -> str:
     """Write the interval of a finding by its unit, nothing where there is none.
 
     >>> interval_text(Finding("a", "health", 0.25, (0.0, 0.5), 4, "look", "So."))
-    '0\\xa0% to 50\\xa0%'
+    '0% to 50%'
     """
     return "" if found.interval is None else " to ".join(_number(end, found.unit) for end in found.interval)
 

@@ -65,7 +65,7 @@ def reliability_diagram(found: Reliability) -> Markup:
     dots = Line(points, color=0, bars=bounds, notes=tuple(f"{count:,}" for count in counts))
     return line_chart(
         [Line(((0.0, 0.0), (1.0, 1.0)), dashed=True, color=1), dots],
-        alt="Share that is right over confidence, with counts and 95 % intervals; dashed: where both are equal",
+        alt="Share that is right over confidence, with counts and 95% intervals; dashed: where both are equal",
         x_label="how sure it is",
         x_text=percent,
         marks=_TENTHS,
@@ -73,7 +73,7 @@ def reliability_diagram(found: Reliability) -> Markup:
 
 
 def verdict(found: Reliability) -> str:
-    """Describe in words whether it is too sure or not sure enough, where that is more than chance at the usual 5 %.
+    """Describe in words whether it is too sure or not sure enough, where that is more than chance at the usual 5%.
 
     >>> verdict(Reliability(np.array([20]), np.array([0.9]), np.array([0.5])))
     'It is too sure of itself: what it says with certainty is wrong more often than it sounds.'

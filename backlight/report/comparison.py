@@ -69,7 +69,7 @@ def comparison_section(
 
 
 def verdict(found: Comparison, names: tuple[str, str]) -> str:
-    """Describe in words what a comparison means, chance at the usual 5 %.
+    """Describe in words what a comparison means, chance at the usual 5%.
 
     >>> verdict(Comparison(10, 0.5, 0.5, 0, 0, 0.0, (-0.2, 0.2), 1.0, Table.of(id=["a"])), ("one", "two"))
     'Both are right and wrong on the very same pictures.'

@@ -144,7 +144,7 @@ def _cell(card: CorruptionCard, found: KindResult, study: CorruptionStudy, examp
     name = card.name.replace("_", " ")
     chart = line_chart(
         lines,
-        alt=f"Accuracy under {name} with its 95 % interval, and confidence",
+        alt=f"Accuracy under {name} with its 95% interval, and confidence",
         x_label="severity (0: clean)",
         x_text=lambda severity: f"{severity:.0f}",
     )

@@ -49,7 +49,7 @@ class Against:
 
 @dataclass(frozen=True)
 class Score:
-    """One method's mean by one metric with its 95 % interval, beside the controls.
+    """One method's mean by one metric with its 95% interval, beside the controls.
 
     >>> Score("gradcam", 0.5, (0.4, 0.6), ()).mean
     0.5
@@ -181,7 +181,7 @@ def _judged(table: Table, summary: dict[str, dict[str, dict[str, Any]]], metrics
         for control in CONTROLS:
             mean, bounds = mean_interval(table[f"{control}.{name}"])
             rows.append((WORDS[control], mean, *bounds, True))
-        alt = f"{name.replace('_', ' ').capitalize()} with 95 % intervals; {metric.better} is better"
+        alt = f"{name.replace('_', ' ').capitalize()} with 95% intervals; {metric.better} is better"
         yield Judged(name, metric.asks, metric.better, scores, interval_chart(rows, alt=alt))
 
 

@@ -85,7 +85,7 @@ def shown_rows(
 
     >>> table = Table.of(id=["a"], label=[0], prediction=[1], confidence=[0.9])
     >>> shown_rows(table, ("cat", "dog"), {"a": Thumbnail("p", (8, 8), "")})[0].words
-    'cat, taken for dog, 90\\xa0% sure'
+    'cat, taken for dog, 90% sure'
     """
     shown = []
     for row in table.rows():

@@ -30,7 +30,7 @@ _NUMBERS = {
 class Entry:
     """One result: which verb made it of which model and data, when, its headline, and where page and document lie.
 
-    >>> Entry("evaluate", "vit", "photos", "", "82 % right", "a/report.html", "").verb
+    >>> Entry("evaluate", "vit", "photos", "", "82% right", "a/report.html", "").verb
     'evaluate'
     """
 

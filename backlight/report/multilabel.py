@@ -23,7 +23,7 @@ def multilabel_headline(found: MultilabelScores) -> str:
     """Say how well labels are found on average, empty where none occurs.
 
     >>> multilabel_headline(MultilabelScores(1, {"sea": LabelScore(1, 0.5, 1.0, 1.0, 1.0)}, 1.0, ()))
-    'mean average precision 50\\xa0%'
+    'mean average precision 50%'
     """
     mean = found.mean_average_precision
     return "" if mean is None else f"mean average precision {percent(mean)}"

@@ -65,7 +65,7 @@ def mode_words(found: Robustness) -> list[str]:
         survivors, tested, broken = found.audit
         words.append(
             f"Audited: the costly last attacks ran on {tested:,} of {survivors:,} survivors, drawn at random, and "
-            f"broke {broken:,}. Run on all of them they would, with 95\xa0% confidence, break at most "
+            f"broke {broken:,}. Run on all of them they would, with 95% confidence, break at most "
             f"{found.audit_bound:,} more, {percent(found.audit_bound / len(found.table))} of all pictures; "
             "the interval reaches down by that."
         )

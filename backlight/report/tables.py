@@ -16,7 +16,7 @@ _LISTED = 1_000  # a row takes 300 bytes: ten thousand of them would be most of 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class: how many pictures, the share that is right with its 95 % interval, and what it is taken for.
+    """One class: how many pictures, the share that is right with its 95% interval, and what it is taken for.
 
     `precision` is the share of its predictions that are right, None where it is never predicted.
 

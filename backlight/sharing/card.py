@@ -99,7 +99,7 @@ def _body(facts: CardFacts, results: Sequence[tuple[str, Mapping[str, Any]]]) ->
     missing = [f"- {asked}: `backlight {verb}`" for verb, asked in _ASKED.items() if verb not in dict(results)]
     if missing:
         yield from ("## What was not measured", "", *missing, "")
-    yield f"Written by Backlight {facts.version}".rstrip() + "; intervals are 95 %."
+    yield f"Written by Backlight {facts.version}".rstrip() + "; intervals are 95%."
 
 
 def _labels(labels: Sequence[str]) -> str:
@@ -121,7 +121,7 @@ def _measured(results: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[str]
     if not rows:
         yield "Nothing: no results were given."
         return
-    yield from ("| measure | value | 95 % interval | pictures | data |", "|---|---|---|---|---|", *rows)
+    yield from ("| measure | value | 95% interval | pictures | data |", "|---|---|---|---|---|", *rows)
     commands = dict.fromkeys(_command(verb, document) for verb, document in results)
     yield from ("", "The same numbers again:", "", "```", *commands, "```")
 
@@ -134,11 +134,11 @@ def _rows(verb: str, document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value(one: Metric) -> str:
-    return f"{100 * one.value:.1f} %" if one.type == "accuracy" else f"{one.value:.4g}"
+    return f"{100 * one.value:.1f}%" if one.type == "accuracy" else f"{one.value:.4g}"
 
 
 def _interval(one: Metric) -> str:
-    return f"{100 * one.interval[0]:.1f} to {100 * one.interval[1]:.1f} %" if one.interval else ""
+    return f"{100 * one.interval[0]:.1f} to {100 * one.interval[1]:.1f}%" if one.interval else ""
 
 
 def _command(verb: str, document: Mapping[str, Any]) -> str:

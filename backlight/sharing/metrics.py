@@ -12,7 +12,7 @@ _LEVELS = 255
 
 @dataclass(frozen=True)
 class Metric:
-    """One number: the hub's name of its kind, what people call it, the value, and its 95 % interval.
+    """One number: the hub's name of its kind, what people call it, the value, and its 95% interval.
 
     >>> Metric("accuracy", "Accuracy", 0.5, (0.4, 0.6)).value
     0.5

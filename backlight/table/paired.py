@@ -29,7 +29,7 @@ class PerPicture(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """A number now against a baseline: `difference` is now minus before, with its 95 % `interval`.
+    """A number now against a baseline: `difference` is now minus before, with its 95% `interval`.
 
     `p` is the probability of a difference at least this large by chance, and `least_p` that of the largest fall (or
     rise) that was possible: where even that is no surprise, there are too few pictures. `test` says what told, `n` on

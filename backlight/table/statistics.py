@@ -9,7 +9,7 @@ import numpy as np
 from backlight.core.errors import DataError
 
 Z = 1.959963984540054
-"""Standard deviations to either side of a 95 % interval."""
+"""Standard deviations to either side of a 95% interval."""
 
 
 def wilson(successes: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -32,7 +32,7 @@ def wilson(successes: int, count: int, confidence: float = 0.95) -> tuple[float,
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Return the mean and its 95 % interval, by Student's t, of zeros and ones by Wilson.
+    """Return the mean and its 95% interval, by Student's t, of zeros and ones by Wilson.
 
     Values that are not finite are left out.
 
@@ -67,7 +67,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def paired_interval(more: int, less: int, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a difference of paired shares (Agresti and Min 2005): `more` gained, `less` lost.
+    """Return the 95% interval of a difference of paired shares (Agresti and Min 2005): `more` gained, `less` lost.
 
     Half a picture is added to each of the four cells.
 
@@ -83,7 +83,7 @@ def paired_interval(more: int, less: int, count: int) -> tuple[float, float]:
 
 
 def unpaired_interval(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
-    """Return Newcombe's (1998, method 10) 95 % interval of the second share minus the first, each successes and count.
+    """Return Newcombe's (1998, method 10) 95% interval of the second share minus the first, each successes and count.
 
     >>> tuple(round(bound, 4) for bound in unpaired_interval((48, 80), (56, 70)))  # his first example
     (0.0524, 0.3339)
@@ -109,7 +109,7 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
 
 
 def newcombe(successes: int, count: int, others: int, other_count: int) -> tuple[float, float]:
-    """Return the 95 % interval of the difference of two proportions, the first minus the other (Newcombe 1998).
+    """Return the 95% interval of the difference of two proportions, the first minus the other (Newcombe 1998).
 
     Built of both Wilson intervals (his method 10). Raises DataError as `wilson` does.
 

@@ -188,7 +188,7 @@ def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
         yield f"  {stand_in_words(found)}"
     yield f"  clean accuracy   {found.clean_accuracy:.2%}   top-5 {document['clean_top5']:.2%}"
     yield f"  robust accuracy  {found.robust_accuracy:.2%}"
-    yield f"  95 % interval of the robust accuracy  {low:.2%} to {high:.2%}"
+    yield f"  95% interval of the robust accuracy  {low:.2%} to {high:.2%}"
     yield from (f"  left after {name:<15} {left:.2%}" for name, left in found.by_attack.items())
     if len(steps) > 1:
         yield from (f"  left after {count:>4} steps      {left:.2%}" for count, left in found.over_steps(steps).items())

@@ -269,7 +269,7 @@ def _lines(found: Audit, classifier: Classifier, data: str, folder: ResultFolder
     told_of = []
     for judgement in ("bad", "look"):
         own = [one for one in found.findings if one.judgement == judgement]
-        names = [f"{title_of(one.name).lower()} {value_text(one)}".strip().replace("\xa0", " ") for one in own[:_NAMED]]
+        names = [f"{title_of(one.name).lower()} {value_text(one)}".strip() for one in own[:_NAMED]]
         more = f" and {len(own) - _NAMED} more" if len(own) > _NAMED else ""
         told_of += [f"{judgement}: {', '.join(names)}{more}"] if own else []
     judged = any(one.judgement == "good" for one in found.findings)

@@ -140,7 +140,7 @@ def _lines(found: CorruptionStudy) -> Iterator[str]:
     if found.kinds:
         yield f"  mean under {len(found.counted)} kinds  {found.mean_accuracy:.2%}"
     if found.mce is not None:
-        yield f"  mean corruption error {found.mce:.1f} % of AlexNet's, {len(found.counted)} of 15 kinds"
+        yield f"  mean corruption error {found.mce:.1f}% of AlexNet's, {len(found.counted)} of 15 kinds"
     if found.kinds:
         yield f"  {'severity':<18}" + "".join(f"{one:>8}" for one in found.request.severities)
     for one in found.kinds.values():

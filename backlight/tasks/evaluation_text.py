@@ -32,7 +32,7 @@ def evaluation_lines(
         yield from _block("slices, smallest shares first", map(_slice, slices[number]))
     if comparison is not None:
         low, high = comparison.interval
-        yield f"model 2 minus model 1: {comparison.difference:+.2%} (95 % interval {low:+.2%} to {high:+.2%})"
+        yield f"model 2 minus model 1: {comparison.difference:+.2%} (95% interval {low:+.2%} to {high:+.2%})"
         yield f"  right only by model 1: {comparison.only_first}, only by model 2: {comparison.only_second}"
         yield f"  McNemar p = {comparison.p:.3g}"
 
@@ -48,7 +48,7 @@ def _block(title: str, lines: Iterable[str]) -> Iterator[str]:
 def _numbers(one: Evaluation) -> Iterator[str]:
     low, high = one.accuracy_interval
     yield f"{counted(len(one.table), 'picture')}, split {one.split}"
-    yield f"  accuracy  {one.accuracy:.2%}  (95 % interval {low:.2%} to {high:.2%})"
+    yield f"  accuracy  {one.accuracy:.2%}  (95% interval {low:.2%} to {high:.2%})"
     yield f"  top-5     {one.top5:.2%}"
     yield f"  calibration error  {one.reliability.ece:.2%}"
 

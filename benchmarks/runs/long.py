@@ -166,9 +166,9 @@ def table_rows() -> list[str]:
         cells = (
             f"`{name}`: `{result['model']}`, {result['train_pictures']:,} pictures, seed {result['seed']}",
             f"{result['best_epoch']} of {result['epochs']}",
-            f"{100 * result['val_accuracy']:.1f} %",
-            f"{100 * tested['accuracy']:.1f} % ({low} to {high})",
-            f"{100 * robust['pgd20']:.1f} %" if robust else "",
+            f"{100 * result['val_accuracy']:.1f}%",
+            f"{100 * tested['accuracy']:.1f}% ({low} to {high})",
+            f"{100 * robust['pgd20']:.1f}%" if robust else "",
         )
         rows.append(f"| {' | '.join(cells)} |")
     return rows

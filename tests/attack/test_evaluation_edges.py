@@ -135,7 +135,7 @@ def test_running_values_are_told_while_it_works() -> None:
     assert notes.count == 12
     assert notes.notes[1] == "now 5 of 5 stand unattacked"
     assert "of 5 stand after pgd" in notes.notes[2]
-    assert notes.notes[-2].startswith("clean 100.0 %, robust ")
-    assert f"robust {100 * found.robust_accuracy:.1f} %" in notes.notes[-2]
+    assert notes.notes[-2].startswith("clean 100.0%, robust ")
+    assert f"robust {100 * found.robust_accuracy:.1f}%" in notes.notes[-2]
     assert notes.notes[4].startswith("clean ")
     assert "; now 5 of 5 stand unattacked" in notes.notes[4]

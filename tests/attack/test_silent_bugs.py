@@ -240,7 +240,7 @@ def test_no_attack_fills_parameter_gradients() -> None:
 
 
 def test_small_gradients_are_not_zero() -> None:
-    # A floor on the squared norm made an l2 PGD report 26 % robust where 2 % was true.
+    # A floor on the squared norm made an l2 PGD report 26% robust where 2% was true.
     class Scaled(nn.Module):
         def __init__(self, scale: float) -> None:
             super().__init__()

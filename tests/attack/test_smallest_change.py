@@ -14,7 +14,7 @@ from backlight.data.dataset import Dataset
 from backlight.pixels.geometry import ORDERS, length
 from tests.attack.nets import fixed_images, fixed_net
 
-# In the picture of seed 4 the five largest gains exceed the margin by 0.4 %, which the authors' descent misses, too.
+# In the picture of seed 4 the five largest gains exceed the margin by 0.4%, which the authors' descent misses, too.
 SEEDS, VALUES, MARGIN = (0, 1, 2, 3, 5), 192, 8.0
 HAND = (torch.tensor([3.0, -2.0, 1.0, 0.5]).double(), torch.tensor([0.2, 0.9, 0.5, 0.5]).double(), 1.2)
 

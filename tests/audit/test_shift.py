@@ -93,7 +93,7 @@ def test_equal_shares_are_called_different_no_more_often_than_promised() -> None
     for seed in range(200):
         draw = np.random.default_rng(seed)
         alarms += bool(compare_shares(draw.integers(0, 5, 300), draw.integers(0, 5, 200), 5).min() < 0.05)
-    assert alarms <= 14  # 5 % of 200, and two deviations of chance
+    assert alarms <= 14  # 5% of 200, and two deviations of chance
 
 
 def test_the_pictures_that_tell_most_are_those_that_differ() -> None:

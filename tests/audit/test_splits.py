@@ -22,7 +22,7 @@ HOW = ("encoded", "cropped", "scaled", "exact")
 
 
 def changed(picture: Image.Image, how: str) -> Image.Image:
-    """Copy a picture as people do: encoded again, 2 % cut off each side, scaled, as it is."""
+    """Copy a picture as people do: encoded again, 2% cut off each side, scaled, as it is."""
     width, height = picture.size
     if how == "encoded":
         return encoded(picture, 60)

@@ -267,7 +267,7 @@ def test_drawn_frost_is_not_called_frost() -> None:
 @pytest.mark.parametrize("side", [32, 224])
 def test_a_constant_picture_stays_as_it_is(kind: str, side: int) -> None:
     flat = torch.full((1, 3, side, side), 100 / 255)
-    severity = 3 if kind == "defocus_blur" else 5  # the wider published disks brighten by 1 %
+    severity = 3 if kind == "defocus_blur" else 5  # the wider published disks brighten by 1%
     assert torch.allclose(corrupt(flat, kind, severity), flat, atol=1e-6)
 
 

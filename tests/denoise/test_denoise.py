@@ -103,7 +103,7 @@ def test_scikit_image_finds_the_same_picture() -> None:
     noisy = noisy_steps(24, 24)
     ours = denoise(noisy, data_norm="l2", smooth_norm="l1", alpha=0.2)
     theirs = denoise(noisy, data_norm="l2", smooth_norm="l1", alpha=0.2, solver="scikit-image")
-    # Split Bregman stops near the minimum, ours at it: 1.6 % apart here.
+    # Split Bregman stops near the minimum, ours at it: 1.6% apart here.
     assert float(ours.loss) <= float(theirs.loss) <= float(ours.loss) * 1.03
     assert (ours.images - theirs.images).abs().mean() < 0.02
 

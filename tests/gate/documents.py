@@ -62,9 +62,9 @@ AUDIT = {
     "schema": 1,
     "findings": [
         {"name": "accuracy", "section": "accuracy", "value": 0.9, "interval": list(wilson(450, 500)), "n": 500,
-         "judgement": "good", "sentence": "90 % are right.", "unit": "share"},
+         "judgement": "good", "sentence": "90% are right.", "unit": "share"},
         {"name": "label_errors", "section": "labels", "value": 0.06, "interval": [0.04, 0.09], "n": 500,
-         "judgement": "bad", "sentence": "About 6 % of the labels look wrong.", "unit": "share"},
+         "judgement": "bad", "sentence": "About 6% of the labels look wrong.", "unit": "share"},
         {"name": "leaked_pictures", "section": "splits", "value": None, "interval": None, "n": 0,
          "judgement": "not judged", "sentence": "No --train data.", "unit": "share"},
     ],

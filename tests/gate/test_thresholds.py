@@ -100,13 +100,13 @@ def test_each_class_slice_and_corruption_must_hold_and_those_that_do_not_are_nam
     result = evaluation(150, 200, per_class=CLASSES, slices=SLICES)
     by_class = check(result, [Gate("accuracy", "min", 0.7, "class")]).judged[0]
     assert (by_class.passed, by_class.value) == (False, 0.6)
-    assert "1 of 2 fails: dog (60 %" in by_class.sentence
+    assert "1 of 2 fails: dog (60%" in by_class.sentence
     assert [part.passed for part in by_class.parts] == [True, False]
     by_slice = check(result, [Gate("accuracy", "min", 0.6, "slice")]).judged[0]
-    assert "night (50 %" in by_slice.sentence
+    assert "night (50%" in by_slice.sentence
     by_kind = check(of(CORRUPTIONS), [Gate("accuracy", "min", 0.5, "corruption")]).judged[0]
     assert (by_kind.passed, by_kind.value) == (False, pytest.approx(0.3))
-    assert "snow (30 %" in by_kind.sentence
+    assert "snow (30%" in by_kind.sentence
     severest = check(of(CORRUPTIONS), [Gate("accuracy[0]", "min", 0.4, "corruption")]).judged[0]
     assert severest.passed is True
 
@@ -165,7 +165,7 @@ def test_a_share_is_asked_for_as_a_share() -> None:
 
 def test_what_is_just_below_does_not_read_as_if_it_were_enough() -> None:
     sentence = check(evaluation(91_999, 100_000), [Gate("accuracy", "min", 0.92)]).judged[0].sentence
-    assert sentence.startswith("accuracy is 91.999 %")
+    assert sentence.startswith("accuracy is 91.999%")
 
 
 @pytest.mark.parametrize("value", ["high", True, float("nan"), float("inf"), {"a": 1}, [1, "2"], [[1]], 10**400])

@@ -29,7 +29,7 @@ def test_a_suite_for_each_section_and_a_case_for_each_gate() -> None:
     failure, skipped = suites["labels"].find("testcase/failure"), suites["splits"].find("testcase/skipped")
     assert failure is not None
     assert skipped is not None
-    assert "at most 1 %" in failure.get("message", "")
+    assert "at most 1%" in failure.get("message", "")
     assert "No --train data." in skipped.get("message", "")
     assert len(suites["accuracy"].findall("testcase/*")) == 0
 

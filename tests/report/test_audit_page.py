@@ -57,7 +57,7 @@ def test_a_light_says_one_sentence_and_its_card_all_of_it(found: Audit) -> None:
     assert first_sentence(labels.sentence) != labels.sentence
     assert labels.sentence in page
     assert not any(labels.sentence in one for one in told)
-    assert first_sentence("It is 3.5 % of all. More.") == "It is 3.5 % of all."
+    assert first_sentence("It is 3.5% of all. More.") == "It is 3.5% of all."
     assert first_sentence("These are its own mistakes. 261 pictures are.") == "These are its own mistakes."
     assert first_sentence("Only this: 0.35 of 1.") == "Only this: 0.35 of 1."
 

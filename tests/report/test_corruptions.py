@@ -60,7 +60,7 @@ def test_what_hurts_most_stands_first_with_what_to_do() -> None:
     assert (
         told.index("What hurts most: zoom blur, shot noise and contrast.") < told.index(answer) < told.index("By group")
     )
-    assert "100 % right as they are, 40 % on average" in told
+    assert "100% right as they are, 40% on average" in told
     assert remedy_of("zoom_blur").remedy in told
 
 

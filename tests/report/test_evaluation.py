@@ -146,7 +146,7 @@ def test_the_diagram_has_the_numbers_of_the_metric() -> None:
     assert facts["ece"] == found.ece
     assert sum(row[2] for row in facts["rows"]) == 200
     shares, accuracies = coverage_curve(table)
-    assert f"100\xa0%: {100 * accuracies[-1]:.0f}" in facts["coverage"]
+    assert f"100%: {100 * accuracies[-1]:.0f}" in facts["coverage"]
     assert shares[-1] == 1
 
 
@@ -159,7 +159,7 @@ CERTAINTY = [
     (groups((200, 0.3, 0.5)), "more often right than it dares"),
     (groups((400, 0.9, 0.5), (400, 0.4, 0.8)), "too sure in some places and not sure enough in others"),
     (groups((400, 0.51, 0.5)), "As far as 400 pictures can tell"),
-    (groups((100, 0.43, 0.40)), "As far as 100 pictures can tell"),  # right are 31 to 50 %, plausibly
+    (groups((100, 0.43, 0.40)), "As far as 100 pictures can tell"),  # right are 31 to 50%, plausibly
     (groups((10, 0.7, 0.5)), "As far as 10 pictures can tell"),
 ]
 
@@ -170,7 +170,7 @@ def test_certainty_is_judged_only_outside_of_the_interval(found: Reliability, wo
 
 
 def test_one_of_many_groups_may_miss_its_interval_by_chance() -> None:
-    # Alone, 11 of 20 with 77 % confidence would be outside of the 95 % interval of 34 to 74 %.
+    # Alone, 11 of 20 with 77% confidence would be outside of the 95% interval of 34 to 74%.
     rows = [(20, 0.77, 0.55), *((20, 0.5 + 0.01 * number, 0.5 + 0.01 * number) for number in range(14))]
     assert wilson(11, 20)[1] < 0.77
     assert "can tell" in verdict(groups(*rows))

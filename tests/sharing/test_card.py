@@ -48,7 +48,7 @@ def test_hubs_read_the_metrics() -> None:
 
 def test_the_body_says_what_was_measured_and_what_was_not() -> None:
     text = model_card(CardFacts(PASSPORT, doubts=("the mean was assumed",)), [("evaluate", EVALUATION)])
-    assert "| Accuracy | 81.0 % | 75.0 to 86.0 % | 200 | photos test |" in text
+    assert "| Accuracy | 81.0% | 75.0 to 86.0% | 200 | photos test |" in text
     assert "the mean was assumed" in text
     missing = text.split("## What was not measured")[1]
     assert "`backlight robustness`" in missing

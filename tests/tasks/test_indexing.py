@@ -27,7 +27,7 @@ def _page(path: Path, title: str = "A page", headline: str = "", **about: str) -
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    _page(tmp_path / "a" / "report.html", "How good", "82 % right", model="vit", pictures="photos (test), 9 pictures",
+    _page(tmp_path / "a" / "report.html", "How good", "82% right", model="vit", pictures="photos (test), 9 pictures",
           date="2026-11-29", command="backlight evaluate --data photos")  # fmt: skip
     _page(tmp_path / "b" / "report.html", "Under attack", model="vit")
     document = {"model": {"name": "vit"}, "data": {"name": "photos"}, "robust_accuracy": 0.25, "accuracy": 0.5}
@@ -53,8 +53,8 @@ def test_every_result_is_listed_once(folder: Path) -> None:
     ]
     first, second, third = found
     assert (first.verb, first.model, first.data, first.date) == ("evaluate", "vit", "photos (test)", "2026-11-29")
-    assert (first.title, first.headline) == ("How good", "82 % right")
-    assert (second.verb, second.model, second.headline) == ("robustness", "vit", "25\xa0% right under attack")
+    assert (first.title, first.headline) == ("How good", "82% right")
+    assert (second.verb, second.model, second.headline) == ("robustness", "vit", "25% right under attack")
     assert (third.verb, third.model) == ("audit", SCRIPT)
 
 
@@ -68,7 +68,7 @@ def test_the_page_links_what_is_there_and_escapes_the_rest(folder: Path) -> None
     assert all(one.startswith("./") for one in links)
     assert len(page.all("script")) == 1
     assert page.text.count(SCRIPT) >= 3
-    assert outcome.document["results"][0]["headline"] == "82 % right"
+    assert outcome.document["results"][0]["headline"] == "82% right"
 
 
 def test_it_does_not_list_itself_and_is_not_overwritten(folder: Path) -> None:

@@ -17,10 +17,10 @@ const Dom = (() => {
   // As reports write shares: never rounded to none or to all.
   const percent = (share) => {
     if (!Number.isFinite(share)) return "not a number";
-    if (share === 0 || share === 1) return `${100 * share}\u00a0%`;
-    if (share < 0.001) return "<0.1\u00a0%";
-    if (share > 0.999) return ">99.9\u00a0%";
-    return `${(100 * share).toFixed(share >= 0.0995 && share <= 0.9895 ? 0 : 1)}\u00a0%`;
+    if (share === 0 || share === 1) return `${100 * share}%`;
+    if (share < 0.001) return "<0.1%";
+    if (share > 0.999) return ">99.9%";
+    return `${(100 * share).toFixed(share >= 0.0995 && share <= 0.9895 ? 0 : 1)}%`;
   };
 
   const number = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(3))) : "not a number");

@@ -15,7 +15,7 @@ _PULL = 0.75  # how much of a step is the new one; the rest goes on along the la
 
 
 def checkpoints(steps: int) -> list[int]:
-    """List the turns after which APGD looks back; the gaps shrink from 22 % of the steps to 6 %.
+    """List the turns after which APGD looks back; the gaps shrink from 22% of the steps to 6%.
 
     >>> checkpoints(100)
     [22, 41, 57, 70, 80, 87, 93, 99]

@@ -55,7 +55,7 @@ def integrated_gradients(
     raw = average.to(session.images) * path.difference
     gap = relative_gap(raw.double().flatten(1).sum(1), path.change)
     missed = not points and bool((gap > tolerance).any())
-    above = f"stopped at {max_points} points above a gap of {100 * tolerance:g} % for some images: see their gap"
+    above = f"stopped at {max_points} points above a gap of {100 * tolerance:g}% for some images: see their gap"
     return Attribution(
         "integrated_gradients",
         raw,

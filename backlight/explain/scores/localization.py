@@ -43,7 +43,7 @@ def mass(judge: Judge, maps: Tensor) -> Tensor:
 def border(judge: Judge, maps: Tensor) -> Tensor:
     """Return the share of the map's positive mass in the outer tenth along each edge of the image, [B].
 
-    Neither high nor low is better: much more than a random map's share (36 % of a square image) says that the
+    Neither high nor low is better: much more than a random map's share (36% of a square image) says that the
     background, or the padding of the network, is looked at. NaN for a map that is nowhere positive.
     """
     height, width = judge.size

@@ -18,7 +18,7 @@ def road(judge: Judge, maps: Tensor) -> Tensor:
     """Return half the probability kept without the least important pixels minus that without the most, [B].
 
     Rong et al. (2022), "A consistent and efficient evaluation strategy for attribution methods", averaged over
-    10 to 90 % of the pixels; higher is better. Filled pixels get noise of deviation 0.01, keyed by image.
+    10 to 90% of the pixels; higher is better. Filled pixels get noise of deviation 0.01, keyed by image.
     """
     place = ranks(judge, maps)
     count, variants = place.shape[1], len(PERCENTILES)

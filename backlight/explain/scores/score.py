@@ -207,7 +207,7 @@ def summarize(table: Table, metrics: Sequence[Metric] = ()) -> dict[str, dict[st
 
 
 def summary_table(table: Table, summary: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """Return a row per method and metric of a summary: mean, its 95 % interval, the means of the two controls.
+    """Return a row per method and metric of a summary: mean, its 95% interval, the means of the two controls.
 
     >>> table = Table.of({"id": ["a", "b"], "m.mass": [0.5, 0.7], "random.mass": [0.1, 0.1], "edges.mass": [0.2, 0.2]})
     >>> [row["mean"] for row in summary_table(table, summarize(table)).rows()]

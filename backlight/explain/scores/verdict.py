@@ -15,7 +15,7 @@ def describe_location(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str
 
     >>> mass = {"mean": 0.1, "random": {"mean": 0.2, "difference": -0.1, "standard_error": 0.01}}
     >>> describe_location({"gradcam": {"mass": mass}})
-    ['gradcam: explanations concentrate outside the object: 10 % of their mass lies on it, 20 % would by chance.']
+    ['gradcam: explanations concentrate outside the object: 10% of their mass lies on it, 20% would by chance.']
     """
     sentences = []
     for method, metrics in summary.items():
@@ -27,7 +27,7 @@ def describe_location(summary: dict[str, dict[str, dict[str, Any]]]) -> list[str
         if abs(difference) > SIGMAS * error:
             where = f"concentrate {'on' if difference > 0 else 'outside'} the object"
         shares = f"{entry['mean']:.0%} of their mass lies on it, {entry['random']['mean']:.0%} would by chance"
-        sentences.append(f"{method}: explanations {where}: {shares}.".replace("%", " %"))
+        sentences.append(f"{method}: explanations {where}: {shares}.")
     return sentences
 
 

@@ -22,7 +22,7 @@ for (const button of document.querySelectorAll(".save")) {
 // Tables: long ones are sorted and filtered in a window of their own, wide ones say that they go on to the side.
 const LONG = 15;
 const numberIn = (text) => {
-  const found = text.replace(/[,\u00a0]/g, "").match(/^[<>]?\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)/i);
+  const found = text.replaceAll(",", "").match(/^[<>]?\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)/i);
   return found ? Number(found[1]) : null;
 };
 const order = (column, down) => (first, second) => {

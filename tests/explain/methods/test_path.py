@@ -77,7 +77,7 @@ def test_an_image_does_not_depend_on_the_others_in_the_pool() -> None:
 def test_max_points_is_kept_and_said() -> None:
     found = integrate(wrap(distinct_relu_net()), images(), spec="integrated_gradients:tolerance=1e-9,max_points=20")
     assert found.backwards <= 20
-    assert found.notes[0].startswith("stopped at 20 points above a gap of 1e-07 %")
+    assert found.notes[0].startswith("stopped at 20 points above a gap of 1e-07%")
     assert not integrate(wrap(distinct_relu_net()), images()).notes
 
 
