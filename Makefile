@@ -20,12 +20,13 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# One thread per worker: two workers that each start two threads on two cores only get in each other's way.
+# One thread per worker: two workers that each start two threads on two cores only get in each other's way. Files stay
+# whole, so that what the tests of one share is made once.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not slow"
 
 test-slow: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m slow
 
 # Break the program in the ways of tools/mutants.toml, one at a time: the tests must notice each.
 mutants: setup

@@ -59,7 +59,9 @@ def leads_outside(text: str, folder: Path) -> bool:
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_a_text_is_understood_or_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # The variable is read once, by whichever test imports these first; without it every name is asked for five times.
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HOME", str(tmp_path))
     read, examples = GRAMMARS[name]
 

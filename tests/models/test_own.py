@@ -14,6 +14,6 @@ def test_what_every_network_is_given_is_no_option(name):
     "spec", ["x" * 5000, "x/" * 3000, "hf:a/" + "b" * 300, "hf-hub:a/" + "b" * 300, "a\0b", "~nobody/x"]
 )
 def test_names_that_nothing_can_have(spec, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(BacklightError):
         find_blueprint(spec)
