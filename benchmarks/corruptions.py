@@ -18,7 +18,7 @@ from pathlib import Path
 import measure
 import numpy as np
 import torch
-from corruptions_peer import NAMES, folder, load_peer, published_elastic
+from corruptions_peer import NAMES, PUBLISHED, folder, load_peer
 from measure import Figure, at_least, at_most, faster
 from torch import Tensor
 
@@ -77,11 +77,11 @@ def theirs(corrupt_one, images: Tensor, kind: str, severity: int) -> Tensor:  # 
 
 
 def defined(corrupt_one, images: Tensor, kind: str, severity: int) -> Tensor:  # noqa: ANN001
-    """Corrupt pictures one by one as published: as the peer does, but for the kind that it has defined anew."""
-    if kind != "elastic":
+    """Corrupt pictures one by one as published: as the peer does, but for kinds that it has defined anew."""
+    if kind not in PUBLISHED:
         return theirs(corrupt_one, images, kind, severity)
     pixels = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    found = [published_elastic(one, severity) for one in pixels]
+    found = [PUBLISHED[kind](one, severity) for one in pixels]
     return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).float() / 255
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 from skimage import filters
 
@@ -60,6 +62,29 @@ def published_elastic(image: np.ndarray, severity: int) -> np.ndarray:
     places = [rows + down, columns + across]
     found = [ndimage.map_coordinates(bent[:, :, one], places, order=1, mode="reflect") for one in range(3)]
     return np.uint8(np.clip(np.stack(found, 2), 0, 1) * 255)
+
+
+def published_frost(image: np.ndarray, severity: int) -> np.ndarray:
+    """Mix a picture uint8 [H,W,3] with a part of a photograph of frost as ImageNet-C does.
+
+    The peer has made its own: it enlarges the photographs by a tenth, which smooths them.
+    """
+    own, share = [(1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)][severity - 1]
+    height, width = image.shape[:2]
+    drawn = np.random.default_rng()
+    photograph = _photographs()[drawn.integers(5)]  # five of the six: a mistake that the published pictures have
+    top, left = (drawn.integers(whole - part) for whole, part in zip(photograph.shape, (height, width)))
+    part = photograph[top : top + height, left : left + width]
+    return np.uint8(np.clip(own * image + share * part, 0, 255))
+
+
+@cache
+def _photographs() -> list[np.ndarray]:
+    return [np.asarray(Image.open(path).convert("RGB")) for path in sorted((folder() / "frost").iterdir())]
+
+
+PUBLISHED = {"elastic": published_elastic, "frost": published_frost}
+"""Kinds that the peer has defined anew, by the code of ImageNet-C."""
 
 
 def folder() -> Path:
