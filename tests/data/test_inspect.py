@@ -173,5 +173,5 @@ def test_near_copies_among_real_pictures():
     assert set(found.counts) == {"train", "test"}
     assert found.mean == pytest.approx((0.4914, 0.4822, 0.4465), abs=2e-3)  # the statistics in common use
     assert found.std == pytest.approx((0.2470, 0.2435, 0.2616), abs=3e-3)
-    assert 100 <= len(found.duplicates) <= 200  # a sample of 40 held one pair that was no copy
+    assert 600 <= len(found.duplicates) <= 800  # of 60 drawn among those that cropping adds, one pair was no copy
     assert any(group.across_parts for group in found.duplicates)
