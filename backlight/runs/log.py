@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -15,9 +19,6 @@ from backlight.core.errors import FileError
 from backlight.core.files import write_text
 from backlight.core.reading import read_json_lines
 from backlight.core.schema import Fault, choice, number, record, whole
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 _NUMBERS = (
     "loss",
@@ -55,25 +56,32 @@ class Log:
         self.path = run / "log.jsonl"
         kept = [line for line in read_log(self.path) if line["step"] <= resume_at] if self.path.exists() else []
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
-        self._board = _board(run / "tensorboard", resume_at) if tensorboard else None
+        self._events = run / "tensorboard"
+        with _refused(self._events):
+            self._board = _Board(self._events, resume_at) if tensorboard else None
 
     def write(self, line: dict[str, Any]) -> None:
         """Append a line."""
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise FileError(self.path, f"cannot be written: {error.strerror}") from error
-        if self._board is not None:
-            for name, value in line.items():
-                if isinstance(value, float):
-                    self._board.add_scalar(f"{line['kind']}/{name}", value, line["step"])
-            self._board.flush()
+        with _refused(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if self._board is None:
+            return
+        with _refused(self._events):
+            self._board.write(line)
 
     def close(self) -> None:
         """End TensorBoard's file."""
         if self._board is not None:
-            self._board.close()
+            with _refused(self._events):
+                self._board.close()
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FileError(path, f"cannot be written: {error.strerror}") from error
 
 
 def read_log(path: str | Path) -> list[dict[str, Any]]:
@@ -109,8 +117,33 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _board(folder: Path, step: int) -> SummaryWriter:
-    from torch.utils.tensorboard import SummaryWriter
+class _Board:
+    """Write TensorBoard's events where they are asked for: its own writer does so in a thread, whose errors are raw."""
 
-    # It drops its own step as well as all later ones.
-    return SummaryWriter(str(folder), purge_step=step + 1)
+    def __init__(self, folder: Path, step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{time.time_ns() % 10**9}"
+        self._file = (folder / name).open("wb")
+        self._events, self._event = RecordWriter(self._file), Event
+        self._add(file_version="brain.Event:2")
+        # It drops its own step as well as all later ones.
+        self._add(step + 1, session_log=SessionLog(status=SessionLog.START))
+
+    def _add(self, step: int = 0, **what: Any) -> None:
+        self._events.write(self._event(wall_time=time.time(), step=step, **what).SerializeToString())
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Write the numbers of a line."""
+        from torch.utils.tensorboard.summary import scalar
+
+        for name, value in line.items():
+            if isinstance(value, float):
+                self._add(line["step"], summary=scalar(f"{line['kind']}/{name}", value))
+        self._file.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._file.close()
