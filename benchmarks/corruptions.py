@@ -175,7 +175,7 @@ def accuracy(count: int, only: str) -> Iterator[Figure]:
 def overhead(count: int) -> Iterator[Figure]:
     """Time the whole evaluation against bare forward passes of the fast copy on as many ready pictures.
 
-    Both take turns, 50 photographs at a time, so that a machine that is busy for a while is so for both. Wall time is
+    Both take turns, 100 photographs at a time, so that a machine that is busy for a while is so for both. Wall time is
     that of all threads, processor time that of one.
     """
     if measure.CLOCK.read is time.perf_counter:
@@ -183,11 +183,11 @@ def overhead(count: int) -> Iterator[Figure]:
     images, labels = photographs(count)
     classifier, request = backlight.load(), CorruptionRequest.of()
     fast, spent = classifier.fast(), {"ours": 0.0, "bare": 0.0}
-    for start in range(0, count, 50):
-        part = images[start : start + 50]
-        data = Dataset.of((part * 255).round().byte(), labels[start : start + 50], classifier.labels)
+    for start in range(0, count, 100):
+        part = images[start : start + 100]
+        data = Dataset.of((part * 255).round().byte(), labels[start : start + 100], classifier.labels)
         works = {
-            "ours": partial(evaluate_corruptions, classifier, data, request),
+            "ours": partial(evaluate_corruptions, fast, data, request),
             "bare": partial(bare_passes, fast, part, request.passes),
         }
         for name, seconds in measure.in_turn(works, 1, warm=False).items():

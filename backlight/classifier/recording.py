@@ -84,7 +84,7 @@ def _attach(
     for layer in wanted:
         name, call = split_call(layer)
         by_module.setdefault(name, {})[call] = layer
-    modules = dict(module.named_modules())
+    modules = dict(module.named_modules()) if by_module else {}
     handles: list[RemovableHandle] = []
     for name, calls in by_module.items():
         if name not in modules:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -117,6 +117,25 @@ class Random:
         count = math.prod(shape)
         hashed = self._hash((-(-count // 4),), stream)
         return hashed.view(torch.int16)[:, :count].reshape(len(self), *shape)
+
+    def words_of(self, shapes: Mapping[Seed, tuple[int, ...]]) -> dict[Seed, Tensor]:
+        """Draw what `words` draws for each stream, all at once: of many small draws the calls cost the most.
+
+        >>> random = Random(0, [7])
+        >>> random.words_of({"a": (3,), "b": (2, 2)})["b"].equal(random.words(2, 2, stream="b"))
+        True
+        """
+        if not shapes:
+            return {}
+        counts = [-(-math.prod(shape) // 4) for shape in shapes.values()]
+        starts = _mix(self._turn[:, None] + torch.tensor([_word(one) for one in shapes], device=self.ids.device))
+        position = torch.cat([torch.arange(1, count + 1) for count in counts]).to(self.ids.device)
+        each = starts.repeat_interleave(torch.tensor(counts, device=self.ids.device), dim=1)
+        parts = _mix(each + position * _GOLDEN_GAMMA).split(counts, dim=1)
+        return {
+            stream: part.contiguous().view(torch.int16)[:, : math.prod(shape)].reshape(len(self), *shape)
+            for (stream, shape), part in zip(shapes.items(), parts)
+        }
 
     @cached_property
     def _turn(self) -> Tensor:

@@ -7,12 +7,13 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from backlight.core.random import Random
 from backlight.corrupt.severities import Constants
-from backlight.images.blur import Edges, fold, gaussian_blur
+from backlight.images.blur import Edges, gaussian_blur
 
 
 def pixelate(images: Tensor, constants: Constants, random: Random) -> Tensor:
@@ -100,16 +101,13 @@ def sample(images: Tensor, rows: Tensor, columns: Tensor, edges: Edges) -> Tenso
     tensor([[[[0.5000, 1.0000]]]])
     """
     height, width = images.shape[2:]
-    top, left = rows.floor(), columns.floor()
-    down, across = (rows - top)[:, None], (columns - left)[:, None]
-    place_rows = [fold(top.long() + step, height, edges) * width for step in (0, 1)]
-    place_columns = [fold(left.long() + step, width, edges) for step in (0, 1)]
-    flat = images.flatten(2)
+    mode, corners = _MODES[edges]
+    if corners:
+        grid = torch.stack([columns * (2 / max(1, width - 1)) - 1, rows * (2 / max(1, height - 1)) - 1], -1)
+    else:
+        grid = torch.stack([(columns * 2 + 1) / width - 1, (rows * 2 + 1) / height - 1], -1)
+    return F.grid_sample(images, grid, padding_mode=mode, align_corners=corners)
 
-    def at(row: int, column: int) -> Tensor:
-        places = (place_rows[row] + place_columns[column]).flatten(1)[:, None]
-        return flat.gather(2, places.expand(-1, images.shape[1], -1)).view(images.shape[:2] + rows.shape[1:])
 
-    upper = torch.lerp(at(0, 0), at(0, 1), across.expand(images.shape))
-    lower = torch.lerp(at(1, 0), at(1, 1), across.expand(images.shape))
-    return torch.lerp(upper, lower, down.expand(images.shape))
+# Between -1 and 1 lie the middles of the first and last pixel, or their outer edges, behind which `symmetric` mirrors.
+_MODES = {"replicate": ("border", True), "reflect": ("reflection", True), "symmetric": ("reflection", False)}

@@ -118,12 +118,13 @@ class _Looker:
         sized = data.resized(self.resize) if self.resize is not None else data
         tables: list[Table] = []
         failed: list[Failure] = []
-        for batch in sized.batches(_BATCH):
-            table, lost = self._batch(data, sized, batch) if len(batch.ids) else (None, {})
-            if table is not None and len(table):
-                tables.append(table)
-            failed += [*batch.failed, *lost.values()]
-            advance(len(batch.ids) + len(batch.failed))
+        with self.classifier.guard():  # once for all looks: to enter it costs as much as some of them
+            for batch in sized.batches(_BATCH):
+                table, lost = self._batch(data, sized, batch) if len(batch.ids) else (None, {})
+                if table is not None and len(table):
+                    tables.append(table)
+                failed += [*batch.failed, *lost.values()]
+                advance(len(batch.ids) + len(batch.failed))
         return Part(Table.merge(tables) if tables else Table.of(id=[]), failed=tuple(failed))
 
     def _batch(self, data: Dataset, sized: Dataset, batch: Batch) -> tuple[Table, dict[str, Failure]]:
@@ -131,14 +132,15 @@ class _Looker:
         columns: dict[str, object] = {"id": batch.ids, "label": batch.labels}
         lost: dict[str, Failure] = {}
         if self.request.clean:
-            clean = self._answer(batch.images)
+            clean = self._answers([batch.images])[0]
             columns |= {"prediction": clean.prediction, "confidence": clean.confidence}
         for card in self.request.kinds:
-            answers = []
+            views = []
             for severity in self.request.severities:
                 images, failed = self._corrupted(sized, batch, card, severity)
                 lost |= failed
-                answers.append(self._answer(images))
+                views.append(images)
+            answers = self._answers(views)
             columns[f"{card.name}.prediction"] = torch.stack([one.prediction for one in answers], 1)
             columns[f"{card.name}.confidence"] = torch.stack([one.confidence for one in answers], 1)
         if self.request.stability:
@@ -168,23 +170,29 @@ class _Looker:
             views = [
                 self._shifted(shift, images, amount, random) for amount in shift.amounts_for(min(images.shape[2:]))
             ]
-            columns |= _changes(shift.name, [self._answer(view) for view in views], clean)
+            columns |= _changes(shift.name, self._answers(views), clean)
         place = {name: row for row, name in enumerate(data.ids)}
         block = data.take([place[one] for one in ids])
         for name, rules in other_resizes(self.resize).items():
             views = [next(iter(block.resized(rule).batches(len(ids)))).images for rule in rules]
-            columns |= _changes(name, [self._answer(view) for view in views], clean)
+            columns |= _changes(name, self._answers(views), clean)
         return columns
 
     def _shifted(self, shift: Shift, images: Tensor, amount: float, random: Random) -> Tensor:
         return shift.change(images.cpu(), amount, random.fork(("shift", shift.name, str(amount))))
 
-    def _answer(self, images: Tensor) -> _Answer:
+    def _answers(self, views: list[Tensor]) -> list[_Answer]:
+        """Look at views of the same pictures, `[B,C,H,W]` each, together: few pictures a pass leave cores idle."""
+        parts = torch.cat(views).split(_BATCH)
         with torch.no_grad():
-            logits = self.classifier.logits(images.to(self.classifier.device)).cpu()
-        prediction = predicted_classes(logits)  # of the logits: close ones have the same probability
-        # Nowhere sure where no prediction is well defined.
-        return _Answer(prediction, torch.where(prediction[:, None] >= 0, logits.softmax(1), 0.0))
+            logits = [self.classifier.logits(part.to(self.classifier.device)).cpu() for part in parts]
+        return [_answer(part) for part in torch.cat(logits).split(len(views[0]))]
+
+
+def _answer(logits: Tensor) -> _Answer:
+    prediction = predicted_classes(logits)  # of the logits: close ones have the same probability
+    # Nowhere sure where no prediction is well defined.
+    return _Answer(prediction, torch.where(prediction[:, None] >= 0, logits.softmax(1), 0.0))
 
 
 def _undefined(table: Table, request: CorruptionRequest) -> Iterator[Failure]:

@@ -71,5 +71,7 @@ def _poisson_quantiles(photons: float) -> Tensor:
     means = np.arange(_LEVELS) / (_LEVELS - 1) * photons
     most = int(photons + 8 * photons**0.5 + 20)
     below = poisson.cdf(np.arange(most), means[:, None])
-    rows = [np.searchsorted(row, middles).astype(np.int16) for row in below]
-    return torch.from_numpy(np.concatenate(rows))
+    # How many cells lie below each count, so that the few counts are looked up among the many cells.
+    cells = np.diff(np.searchsorted(middles, below, side="right"), axis=1, prepend=0, append=_POISSON_CELLS)
+    counts = np.broadcast_to(np.arange(most + 1, dtype=np.int16), cells.shape)
+    return torch.from_numpy(np.repeat(counts.ravel(), cells.ravel()))

@@ -16,6 +16,8 @@ from backlight.corrupt.severities import Constants
 from backlight.images.blur import gaussian_blur
 
 _WIBBLE = 100.0
+_NEEDLE = 2**15 - 911  # one pixel of 72 begins a needle
+_PARTS = ("square", "across", "down")
 
 
 def snow(images: Tensor, constants: Constants, random: Random) -> Tensor:
@@ -50,25 +52,26 @@ def plasma(random: Random, side: int, decay: float) -> Tensor:
     size = 1 << (side - 1).bit_length()
     cloud = torch.zeros(len(random), size, size, dtype=torch.float64)
     step, wibble = size, _WIBBLE
+    steps = [size >> level for level in range(size.bit_length() - 1)]
+    drawn = random.words_of({(one, part): (size // one,) * 2 for one in steps for part in _PARTS})
     while step >= 2:
         half = step // 2
         corners = cloud[:, ::step, ::step]
         around = corners + corners.roll(-1, 1)
-        centers = _wibbled(around + around.roll(-1, 2), wibble, random, (step, "square"))
+        centers = _wibbled(around + around.roll(-1, 2), wibble, drawn[step, "square"])
         cloud[:, half::step, half::step] = centers
         sides = centers + centers.roll(1, 1) + corners + corners.roll(-1, 2)
-        cloud[:, ::step, half::step] = _wibbled(sides, wibble, random, (step, "across"))
+        cloud[:, ::step, half::step] = _wibbled(sides, wibble, drawn[step, "across"])
         sides = centers + centers.roll(1, 2) + corners + corners.roll(-1, 1)
-        cloud[:, half::step, ::step] = _wibbled(sides, wibble, random, (step, "down"))
+        cloud[:, half::step, ::step] = _wibbled(sides, wibble, drawn[step, "down"])
         step, wibble = half, wibble / decay
     cloud -= cloud.amin((1, 2), keepdim=True)
     most = cloud.amax((1, 2), keepdim=True)
     return (cloud / torch.where(most > 0, most, 1)).float()
 
 
-def _wibbled(sums: Tensor, wibble: float, random: Random, stream: tuple[int, str]) -> Tensor:
-    drawn = random.words(*sums.shape[1:], stream=stream).double() / 2**15
-    return sums / 4 + wibble * wibble * drawn
+def _wibbled(sums: Tensor, wibble: float, drawn: Tensor) -> Tensor:
+    return sums / 4 + wibble * wibble * (drawn.double() / 2**15)
 
 
 def brightness(images: Tensor, constants: Constants, random: Random) -> Tensor:
@@ -125,8 +128,8 @@ def frost_like(images: Tensor, constants: Constants, random: Random) -> Tensor:
     needles = torch.zeros(len(images), 1, height, width)
     side = min(height, width)
     for number, angle in enumerate((20.0, 75.0, 130.0)):
-        seeds = draw_normal(random, (1, height, width), f"needles-{number}")
-        seeds = torch.where(seeds > 2.2, 1.0, 0.0)
+        drawn = random.words(1, height, width, stream=f"needles-{number}")
+        seeds = torch.where(drawn >= _NEEDLE, 1.0, 0.0)
         jitter = random.uniform(stream=("angle", number), dtype=torch.float64) * 30 - 15
         streaks = smear(seeds, angle + jitter, max(2, side // 16), max(1.0, side / 24))
         needles = torch.maximum(needles, streaks * (side / 12) ** 0.5)

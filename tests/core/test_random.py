@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backlight.core.errors import InputError
-from backlight.core.random import Random, _mix, hash_ids
+from backlight.core.random import Random, Seed, _mix, hash_ids
 from backlight.testing import unchanged
 
 pytestmark = pytest.mark.promises
@@ -155,3 +155,13 @@ def test_integers_need_a_bound(high: int) -> None:
 def test_only_floating_types_are_uniform() -> None:
     with pytest.raises(InputError, match="dtype"):
         Random(0, [0]).uniform(dtype=torch.int64)
+
+
+def test_many_small_draws_at_once_are_the_same_draws() -> None:
+    random = Random((3, "cloud"), ["a", "b", "c"])
+    shapes: dict[Seed, tuple[int, ...]] = {("rows", 8): (1, 1), "odd": (3, 5), "none": (0,), (2, "large"): (64, 64)}
+    found = random.words_of(shapes)
+    assert list(found) == list(shapes)
+    for stream, shape in shapes.items():
+        assert torch.equal(found[stream], random.words(*shape, stream=stream))
+    assert random.words_of({}) == {}
