@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import binomtest
 
 from backlight.audit.card import CheckCard
 from backlight.audit.examined import Examined
@@ -91,6 +89,8 @@ def check_baselines(examined: Examined) -> Iterator[Finding]:
 
     With training data the baselines learn from it, else from all other pictures of the data.
     """
+    from scipy.special import ndtri
+
     kept = examined.kept
     answers = dict(_baselines(examined))
     shares = {name: float((found == kept.labels).mean()) for name, found in answers.items()}
@@ -145,6 +145,8 @@ def _baselines(examined: Examined) -> Iterator[tuple[str, np.ndarray]]:
 
 def check_classes(examined: Examined) -> Iterator[Finding]:
     """Find the class that is least often right, of rare ones as far as can be told, and whether chance explains it."""
+    from scipy.stats import binomtest
+
     kept = examined.kept
     counts = Confusion.of(kept.labels, kept.predictions, len(kept.label_names))
     present = np.flatnonzero(counts.totals > 0)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 
 from backlight.audit.activations import Activations, Head
 from backlight.audit.detectors import DEFAULT, DETECTORS, DetectorCard
@@ -190,6 +189,8 @@ def _measured(
 
 def _correlation(scores: Sequence[np.ndarray]) -> np.ndarray:
     """Compute the rank correlation of detectors on the known pictures (Spearman 1904)."""
+    from scipy.stats import rankdata
+
     ranks = np.stack([rankdata(one) for one in scores])
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.atleast_2d(np.corrcoef(ranks))

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from backlight.audit.activations import Activations, Head
@@ -75,6 +74,8 @@ def _scores_of(ids: Mapping[str, Sequence[str]], scored: Mapping[str, np.ndarray
 
 def _auroc(values: np.ndarray) -> float:
     """Return the chance that a known picture scores above an unknown one, of scores and whether known `[N,2]`."""
+    from scipy.stats import rankdata
+
     known = values[:, 1] > 0
     count, others = int(known.sum()), int((~known).sum())
     if not count or not others:

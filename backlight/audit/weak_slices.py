@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from backlight.audit.arrays import Array, Ids, as_array, read_matrix
 from backlight.audit.clusters import cluster
@@ -191,6 +190,8 @@ def shared_properties(
     >>> shared_properties(np.array([True, True, False, False]), {"hue": np.array([0, 1, 0, 1]), "size": np.arange(4)})
     (('size', 0.0),)
     """
+    from scipy.stats import rankdata
+
     found = []
     for name, column in properties.items():
         known = np.isfinite(column)

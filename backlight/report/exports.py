@@ -6,16 +6,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from backlight.audit.finding import Columns, Finding
 from backlight.core.files import write_bytes, write_text
 from backlight.page.figures import charts_of, standalone, to_figure
 from backlight.page.sections import Section
 from backlight.table import Table
 from backlight.table.text import WRITERS
+
+if TYPE_CHECKING:
+    from backlight.audit.finding import Columns, Finding
 
 _NAME = re.compile(r"[^a-z0-9]+")
 _LONGEST = 80
@@ -51,6 +53,7 @@ def write_exports(tables: Mapping[str, Table], sections: Iterable[Section], fold
 def tables_of(findings: Iterable[Finding]) -> dict[str, Table]:
     """Return every table of findings, whole, named by the finding and the title.
 
+    >>> from backlight.audit import Finding
     >>> found = Finding("dark", "health", 0.1, None, 9, "look", "So.", tables={"By class": {"class": ["cat"]}})
     >>> list(tables_of([found]))
     ['dark By class']
