@@ -17,6 +17,7 @@ from backlight.cli.corruptions import corruptions
 from backlight.cli.evaluate import evaluate
 from backlight.cli.explain import explain
 from backlight.cli.export import export
+from backlight.cli.jobs import jobs
 from backlight.cli.listing import methods, models
 from backlight.cli.live import app as live_page
 from backlight.cli.looking import inspect, predict
@@ -44,6 +45,7 @@ VERBS: dict[Callable[..., None], str] = {
     audit: "backlight audit --model runs/first --data photos/ --train photos/ --gate gate.toml",
     check: "backlight check evaluate.json --gate gate.toml --baseline before.json --junit gates.xml",
     corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
+    jobs: "backlight jobs backlight-out",
     live_page: "backlight app --model runs/first",
     models: "backlight models --search resnet",
     methods: "backlight methods --bibtex > references.bib",

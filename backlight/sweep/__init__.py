@@ -6,7 +6,7 @@ claims      which process is at work on which block
 parts       finished blocks, in a folder or in memory
 runner      `sweep`: pull the blocks that nobody has, and hand the parts back in order
 estimate    time and memory of the whole, after the first block
-workers     local processes
+jobs        how far a sweep is, for whoever asks
 """
 
 from backlight.sweep.cost import Cost, block_size

@@ -22,7 +22,7 @@ from backlight.sweep.task import Block, Part
 from backlight.table import Table
 
 LENGTH = 16
-_NOTED = "backlight"
+NOTED = "backlight"
 _ANY = record({})
 _NOTES = record({"failed": array(array(text(), lowest=2)), "tensors": array(text())})
 WAIT = 0.2
@@ -106,7 +106,7 @@ class FolderParts:
         if part.tensors:
             _save(path.with_suffix(".safetensors"), part.tensors)
         noted = {"failed": part.failed, "tensors": sorted(part.tensors)}
-        Table(part.table.arrow.replace_schema_metadata({_NOTED: json.dumps(noted)})).write(path)
+        Table(part.table.arrow.replace_schema_metadata({NOTED: json.dumps(noted)})).write(path)
 
     def read(self, block: Block, *, tensors: bool = True) -> Part:
         """Return a part that is here; raises FileError for files that are no part, and for one of other pictures."""
@@ -147,7 +147,7 @@ def read_part(path: Path, *, tensors: bool = True) -> Part:
     """Read a part by the path of its table; raises FileError for files that are none."""
     try:
         table = Table.read(path)
-        noted = parse_json((table.arrow.schema.metadata or {}).get(_NOTED.encode(), b"null"), path, _NOTES)
+        noted = parse_json((table.arrow.schema.metadata or {}).get(NOTED.encode(), b"null"), path, _NOTES)
         loaded = read_safetensors(path.with_suffix(".safetensors")) if tensors and noted["tensors"] else {}
     except BacklightError as error:
         raise FileError(path, f"is no finished block ({error})", hint="delete it and run again") from None

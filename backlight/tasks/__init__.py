@@ -42,6 +42,7 @@ _HOMES = {
     "auditing": ("AuditRequest", "audit"),
     "checking": ("CheckRequest", "check"),
     "gating": ("GateRequest",),
+    "watching": ("JobsRequest", "jobs"),
     "calibrating": ("CalibrateRequest", "calibrate"),
     "exporting": ("ExportRequest", "export"),
     "data_sets": ("ConvertDataRequest", "InspectDataRequest", "convert_data", "inspect_data"),
