@@ -16,11 +16,8 @@ def fgsm(challenge: Challenge, *, objective: Objective = "cross-entropy", after:
 
     Raises UsageError for another norm, or without an eps.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> fgsm(Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))).steps.max()
+    >>> from backlight.testing import small_challenge
+    >>> fgsm(small_challenge()).steps.max()
     tensor(1)
     """
     if challenge.threat.norm != "linf":
@@ -33,13 +30,8 @@ def fgm(challenge: Challenge, *, objective: Objective = "cross-entropy", after: 
 
     Raises UsageError without an eps.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> fgm(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", 0.5))).backwards.max()
+    >>> from backlight.testing import small_challenge
+    >>> fgm(small_challenge("l2", 0.5)).backwards.max()
     tensor(1)
     """
     eps = bound_of(challenge, "a one-step attack")
@@ -65,11 +57,8 @@ def pgd(
 
     Raises UsageError without an eps.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> result = pgd(Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2)), steps=5)
+    >>> from backlight.testing import small_challenge
+    >>> result = pgd(small_challenge(), steps=5)
     >>> bool((result.forwards <= 6).all())
     True
     """
@@ -102,15 +91,8 @@ def targeted_l2(
 
     Raises UsageError without a target, or in another norm than l2.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> threat = ThreatModel("l2", None)
-    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2), threat=threat,
-    ...                          target="least-likely")
-    >>> targeted_l2(challenge).images.shape
+    >>> from backlight.testing import small_challenge
+    >>> targeted_l2(small_challenge("l2", None, target="least-likely")).images.shape
     torch.Size([4, 3, 2, 2])
     """
     if challenge.targets is None:
@@ -126,11 +108,8 @@ def targeted_l2(
 def bound_of(challenge: Challenge, name: str) -> float:
     """Return the threat model's eps; raises UsageError where there is none.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> bound_of(Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2)), "pgd") == 8 / 255
+    >>> from backlight.testing import small_challenge
+    >>> bound_of(small_challenge(), "pgd") == 8 / 255
     True
     """
     if challenge.threat.eps is None:

@@ -32,13 +32,8 @@ def ddn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) 
 
     The distance shrinks by 5% a step, so successes that are very near are reached by the halving alone.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> ddn(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))).steps.max()
+    >>> from backlight.testing import small_challenge
+    >>> ddn(small_challenge("l2", None)).steps.max()
     tensor(100)
     """
     check_in_norm(challenge, "ddn", "l2")
@@ -51,13 +46,8 @@ def ddn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) 
 def fmn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) -> Result:
     """Run Fast Minimum Norm (Pintor et al. 2021, arXiv:2102.12827), l2 or linf.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> fmn(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("linf", None))).steps.max()
+    >>> from backlight.testing import small_challenge
+    >>> fmn(small_challenge("linf", None)).steps.max()
     tensor(100)
     """
     check_in_norm(challenge, "fmn", "l2", "linf")
@@ -72,13 +62,8 @@ def deepfool(challenge: Challenge, *, steps: int = 50, rivals: int = 9, after: R
     Each step looks once per rival, the most likely other classes; images leave at their first success. Halving
     the line to the original then takes away what the overshoot of 2% added.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> deepfool(Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))).images.shape
+    >>> from backlight.testing import small_challenge
+    >>> deepfool(small_challenge("l2", None)).images.shape
     torch.Size([4, 3, 2, 2])
     """
     check_in_norm(challenge, "deepfool", "l2", "linf")
@@ -97,14 +82,8 @@ def carlini_wagner(
     `rounds` constants are tried, `steps` Adam steps each, which shorten with the nearest success so far; after each
     the line back to the original is halved.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))
-    >>> carlini_wagner(challenge, steps=10).images.shape
+    >>> from backlight.testing import small_challenge
+    >>> carlini_wagner(small_challenge("l2", None), steps=10).images.shape
     torch.Size([4, 3, 2, 2])
     """
     check_in_norm(challenge, "cw", "l2")

@@ -10,11 +10,8 @@ from backlight.pixels import Measure, Result, margin
 def gain_of(challenge: Challenge) -> Measure:
     """Return how far a picture is on the attacker's side: minus the label's margin, or the target's.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> gain_of(Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2)))
+    >>> from backlight.testing import small_challenge
+    >>> gain_of(small_challenge())
     -margin(tensor[4])
     """
     return -margin(challenge.labels) if challenge.targets is None else margin(challenge.targets)
@@ -23,11 +20,8 @@ def gain_of(challenge: Challenge) -> Measure:
 def settled(challenge: Challenge, result: Result, after: Result | None) -> Result:
     """Confirm successes within the threat model's own eps, and merge with what stood before.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
+    >>> from backlight.testing import small_challenge
+    >>> challenge = small_challenge()
     >>> settled(challenge, challenge.begin(), None)
     Result(4 images, 0 successes; 4 not run)
     """
@@ -38,11 +32,8 @@ def settled(challenge: Challenge, result: Result, after: Result | None) -> Resul
 def check_in_norm(challenge: Challenge, name: str, *norms: str) -> None:
     """Raise UsageError unless the challenge is in one of the norms that an attack knows.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> check_in_norm(Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2)), "ddn", "l2")
+    >>> from backlight.testing import small_challenge
+    >>> check_in_norm(small_challenge(), "ddn", "l2")
     Traceback (most recent call last):
     backlight.core.errors.UsageError: ddn in linf; expected l2
     """

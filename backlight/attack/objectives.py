@@ -42,11 +42,8 @@ def objective_of(challenge: Challenge, objective: Objective) -> Measure:
 
     Raises UsageError for any other name.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
+    >>> from backlight.testing import small_challenge
+    >>> challenge = small_challenge()
     >>> objective_of(challenge, "dlr")
     -margin(tensor[4])
     >>> objective_of(challenge, lambda logits, classes: -logits.gather(1, classes[:, None])[:, 0])
@@ -96,11 +93,8 @@ def _loss(loss: Loss, classes: Tensor) -> Measure:
 def towards(challenge: Challenge, targets: Tensor) -> Measure:
     """Return the targeted difference of logits ratio, or with fewer than 4 classes the difference itself.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
+    >>> from backlight.testing import small_challenge
+    >>> challenge = small_challenge()
     >>> towards(challenge, 1 - challenge.labels)
     logit(tensor[4]) - logit(tensor[4])
     """

@@ -26,14 +26,8 @@ def sigma_zero(challenge: Challenge, *, steps: int = 1000, after: Result | None 
 
     Values are counted, not pixels. Nothing is drawn at random.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l0", None))
-    >>> sigma_zero(challenge, steps=5).steps.max()
+    >>> from backlight.testing import small_challenge
+    >>> sigma_zero(small_challenge("l0", None), steps=5).steps.max()
     tensor(5)
     """
     check_in_norm(challenge, "sigma-zero", "l0")
@@ -47,14 +41,8 @@ def pdpgd(challenge: Challenge, *, steps: int = 500, after: Result | None = None
 
     In l0 the powers of 2/3 stand in for the count, and sigma-zero comes nearer.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l1", None))
-    >>> pdpgd(challenge, steps=5).steps.max()
+    >>> from backlight.testing import small_challenge
+    >>> pdpgd(small_challenge("l1", None), steps=5).steps.max()
     tensor(5)
     """
     free = challenge.unbounded()
@@ -65,14 +53,8 @@ def pdpgd(challenge: Challenge, *, steps: int = 500, after: Result | None = None
 def pdgd(challenge: Challenge, *, steps: int = 500, after: Result | None = None) -> Result:
     """Run primal-dual gradient descent (Matyasko and Chau 2021, arXiv:2106.01538), l2.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l2", None))
-    >>> pdgd(challenge, steps=5).steps.max()
+    >>> from backlight.testing import small_challenge
+    >>> pdgd(small_challenge("l2", None), steps=5).steps.max()
     tensor(5)
     """
     check_in_norm(challenge, "pdgd", "l2")
@@ -95,14 +77,8 @@ def apgd_l1(
 
     Raises UsageError in another norm than l1, or without an eps.
 
-    >>> import torch
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("l1", 0.5))
-    >>> apgd_l1(challenge, steps=10).images.shape
+    >>> from backlight.testing import small_challenge
+    >>> apgd_l1(small_challenge("l1", 0.5), steps=10).images.shape
     torch.Size([4, 3, 2, 2])
     """
     check_in_norm(challenge, "apgd-l1", "l1")

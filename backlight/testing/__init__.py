@@ -4,9 +4,10 @@ check_method, check_metric    methods of explanation and their metrics
 check_attack                  attacks; check_corruption: kinds of corruption
 check_source                  data; check_check: checks of the audit
 unchanged                     a function leaves the model, its gradients and the global random state as they were
+small_challenge               a little challenge for the example of an attack
 """
 
-from backlight.testing.attacks import check_attack
+from backlight.testing.attacks import check_attack, small_challenge
 from backlight.testing.checks import check_check
 from backlight.testing.corruptions import check_corruption
 from backlight.testing.methods import check_method, check_metric
@@ -22,6 +23,7 @@ __all__ = [
     "check_method",
     "check_metric",
     "check_source",
+    "small_challenge",
     "small_net",
     "snapshot",
     "unchanged",

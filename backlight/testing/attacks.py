@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backlight.attack import Challenge, ThreatModel, choose_attack
 from backlight.attack.choosing import Attack, ChosenAttack
+from backlight.classifier import Classifier
+from backlight.classifier.targets import Target
+from backlight.core.random import Random
 from backlight.pixels import Result
 from backlight.testing.setting import (
     COUNT,
@@ -37,6 +40,22 @@ def check_attack(attack: Attack) -> None:
         nearest = choose_attack(attack).threat.eps is None
         chosen = choose_attack(attack, norm=norm, eps=None if nearest else _EPS[norm])
         _check(chosen, f"{chosen.label} in {norm}")
+
+
+def small_challenge(norm: str = "linf", eps: float | None = 8 / 255, *, target: Target = None) -> Challenge:
+    """Return four pictures of 2 px that a linear model of two classes stands to lose, for examples.
+
+    >>> small_challenge("l2", None).threat.describe()
+    'l2, no bound'
+    """
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    drawn = Random("small challenge", IDS)
+    with torch.no_grad():
+        net[1].weight.copy_(drawn.normal(12, stream="weight")[:2])
+        net[1].bias.zero_()
+    images = drawn.uniform(3, 2, 2, stream="pictures")
+    classifier = Classifier.from_module(net, size=2)
+    return Challenge.of(classifier, images, threat=ThreatModel(norm, eps), target=target, ids=list(IDS))
 
 
 def _check(chosen: ChosenAttack, name: str) -> None:

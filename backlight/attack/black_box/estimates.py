@@ -41,11 +41,8 @@ def nes(
 
     Raises UsageError in l1, or without an eps.
 
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
-    >>> bool((nes(challenge, queries=62).forwards <= 62).all())
+    >>> from backlight.testing import small_challenge
+    >>> bool((nes(small_challenge(), queries=62).forwards <= 62).all())
     True
     """
     check_in_norm(challenge, "nes", "linf", "l2")
@@ -70,11 +67,8 @@ def spsa(
 
     Raises UsageError in l1, or without an eps.
 
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
-    >>> bool((spsa(challenge, queries=200).forwards <= 200).all())
+    >>> from backlight.testing import small_challenge
+    >>> bool((spsa(small_challenge(), queries=200).forwards <= 200).all())
     True
     """
     check_in_norm(challenge, "spsa", "linf", "l2")

@@ -22,13 +22,8 @@ def rays(challenge: Challenge, *, queries: int = 5000, after: Result | None = No
     The published start, all values up, may reach no other class at any radius, and then never ends; here all down and
     the directions to up to 100 random pictures follow until one does.
 
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> from backlight.attack.threat import ThreatModel
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> classifier = Classifier.from_module(net, size=2)
-    >>> challenge = Challenge.of(classifier, torch.rand(4, 3, 2, 2), threat=ThreatModel("linf", None))
-    >>> bool((rays(challenge, queries=100).forwards <= 100).all())
+    >>> from backlight.testing import small_challenge
+    >>> bool((rays(small_challenge("linf", None), queries=100).forwards <= 100).all())
     True
     """
     check_in_norm(challenge, "rays", "linf")
