@@ -178,7 +178,7 @@ def merge_rounds(table: Table, tested: Table) -> Table:
                 continue
             better = not other["robust"] or other["margin"] < row["margin"]
             costs = {name: row[name] + other[name] for name in ("forwards", "backwards", "zero_grads")}
-            yield (other if better else row) | costs | {"steps": other["steps"]}
+            yield (row | other if better else row) | costs | {"steps": other["steps"]}
 
     whole = list(merged())
     return Table.of({name: [row[name] for row in whole] for name in table.names})

@@ -25,6 +25,7 @@ from backlight.attack.robustness import Robustness
 from backlight.attack.stages import PLANS, Stage
 from backlight.attack.standing import Standing
 from backlight.attack.survival import Survival
+from backlight.attack.trail import Trail, has_trail
 from backlight.classifier import Classifier
 from backlight.core.errors import DataError, Failure
 from backlight.core.fingerprint import fingerprint
@@ -207,10 +208,11 @@ class RobustnessRun:
             if not batch.ids:
                 return Part(Table.of(id=[]), failed=batch.failed)
             before = None if known is None else known.block(batch.ids)
-            found = attack_block(
-                self._challenge(batch), batch.ids, stages, self.request.checked, known=before, watch=watch
-            )
-            return Part(found.table, self._kept(found), batch.failed)
+            challenge, trail = self._challenge(batch), Trail(len(batch.ids)) if self._trailed else None
+            challenge = replace(challenge, watch=trail)
+            found = attack_block(challenge, batch.ids, stages, self.request.checked, known=before, watch=watch)
+            table = found.table if trail is None else trail.added_to(found.table)
+            return Part(table, self._kept(found), batch.failed)
 
         def enough() -> bool:
             return standing.count > 0 and self._spent(start)
@@ -219,6 +221,10 @@ class RobustnessRun:
         found = self._sweep(f"{label} on {data.name}", data, work, self._depends(stages), passes, standing.add, enough)
         self.swept.append(found)
         return found.table
+
+    @property
+    def _trailed(self) -> bool:
+        return has_trail(self.request.card, self.request.threat)
 
     def _spent(self, start: float) -> bool:
         return self.request.budget is not None and time.perf_counter() - start > self.request.budget
@@ -257,7 +263,7 @@ class RobustnessRun:
         """Return all that decides about the part of a block but its pictures and the eps, which is the tag."""
         threat, request = self.request.threat, self.request
         where = (self.classifier, threat.norm, threat.lattice, threat.mask, request.chosen.target, self.seed)
-        return (*where, stages, sorted(request.checked.items()), code_of(request.card.function), __version__)
+        return (*where, self._trailed, stages, sorted(request.checked.items()), code_of(request.card.function), __version__)
 
     def _known(self, rounds: Sequence[tuple[Stage, ...]]) -> Known | None:
         if self.cache is None:

@@ -16,12 +16,11 @@ from backlight.attack.curve import Curve
 from backlight.attack.extremes import Extremes, distances_of
 from backlight.attack.request import RobustnessRequest
 from backlight.attack.survival import Survival
+from backlight.attack.trail import COLUMN, QUERIES, quantiles
 from backlight.core.display import Displayed
 from backlight.core.errors import Failure
 from backlight.table import Table
 from backlight.table.statistics import wilson
-
-_QUERIES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,18 @@ class Robustness(Displayed):
             return None
         queries = self.table["queries"]
         most = int(queries.max(initial=0))
-        return self._left_after(queries, [*(count for count in _QUERIES if count < most), most])
+        return self._left_after(queries, [*(count for count in (0, *QUERIES) if count < most), most])
+
+    @property
+    def distance_over_queries(self) -> dict[int, dict[str, float]] | None:
+        """Return the 10%, the median and the 90% smallest change after so many queries, over images that were right.
+
+        Inf where that many were not fooled yet; None for attacks with an eps, and for those that ask for gradients.
+        """
+        right = self.table["broken_by"].astype(str) != WRONG_BEFORE
+        if COLUMN not in self.table.names or not right.any():
+            return None
+        return quantiles(self.table[COLUMN][right], int(self.table["queries"][right].max()))
 
     def _left_after(self, when: np.ndarray, counts: Sequence[int]) -> dict[int, float]:
         broken = ~self.table["robust"].astype(bool) & ~np.isin(self.table["broken_by"].astype(str), list(BESIDE))
@@ -248,6 +258,7 @@ class Robustness(Displayed):
             "survival": None if self.survival is None else self.survival.to_json(),
             "curve": None if self.curve is None else self.curve.to_json(),
             "by_queries": self.over_queries,
+            "distance_by_queries": self.distance_over_queries,
             "undecided": [table.ids[row] for row in np.flatnonzero(table["undecided"])],
             "not_finite": [table.ids[row] for row in np.flatnonzero(self.undefined)],
             "forwards": int(table["forwards"].sum()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from backlight.attack.blocks import SURVIVED, UNDEFINED, WRONG_BEFORE
 from backlight.attack.robustness import Robustness
+from backlight.attack.trail import SHARES, curves
 from backlight.page.charts import Line, bar_chart, histogram, line_chart
 from backlight.page.sections import Section
 from backlight.report.fill import fill
@@ -57,6 +58,7 @@ def robustness_section(
         "curve": _curve(found),
         "by_steps": _by_steps(found, steps),
         "by_queries": _by_queries(found),
+        "near_by_queries": _near_by_queries(found),
         "distances": _distances(found),
         "curve_rows": _curve_rows(found),
         "dashed": _raw_differs(found),
@@ -147,10 +149,33 @@ def _by_queries(found: Robustness) -> Markup:
     left = found.over_queries
     if left is None or len(left) < 2:
         return Markup("")
-    # From a few queries to thousands: each tick is ten times the one before.
-    points = tuple((math.log10(max(count, 1)), share) for count, share in left.items())
+    points = _by_powers(left.items())
     alt = "The share of pictures that withstand after a growing number of queries"
-    return line_chart([Line(points)], alt=alt, x_label="queries", x_text=lambda power: f"{10**power:,.0f}")
+    return line_chart([Line(points)], alt=alt, x_label="queries", x_text=_power)
+
+
+def _by_powers(points: Iterable[tuple[int, float]]) -> tuple[tuple[float, float], ...]:
+    # From a few queries to thousands: each tick is ten times the one before.
+    return tuple((math.log10(max(count, 1)), value) for count, value in points)
+
+
+def _power(power: float) -> str:
+    return f"{10**power:,.0f}"
+
+
+def _near_by_queries(found: Robustness) -> Markup:
+    known = found.distance_over_queries or {}
+    lines = [Line(_by_powers(curves(known, name)), name) for name in reversed(SHARES)]
+    if max(len(line.points) for line in lines) < 2:
+        return Markup("")
+    return line_chart(
+        [line for line in lines if line.points],
+        alt="The smallest change known to fool, of every tenth, every second and nine of ten pictures, over queries",
+        x_label="queries",
+        x_text=_power,
+        y_text=size_text(found.request.threat),
+        high=None,
+    )
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ from backlight.tasks.outcome import Outcome, keeping, plain_json
 from backlight.tasks.questions import one_question
 from backlight.tasks.result_folder import ResultFolder
 
+_TOLD = 100  # queries from which on distances are told
+
 
 @dataclass(frozen=True)
 class RobustnessOfDataRequest:
@@ -200,6 +202,10 @@ def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
         yield f"  median {found.request.threat.norm} distance of the broken  {text(found.median_distance)}"
         if found.median_smallest is not None:
             yield f"  median of the smallest that fool  {text(found.median_smallest)}"
+    for count, near in (found.distance_over_queries or {}).items():
+        if count >= _TOLD:
+            told = ", ".join(f"{name} {text(size)}" for name, size in near.items())
+            yield f"  after {count:>6,} queries  {told}"
     if found.survival is not None:
         kinds = (
             f"{found.survival.share(kind):.0%} ({low:.0%} to {high:.0%}) fool as {kind.upper()}"
