@@ -20,7 +20,7 @@ Attack = str | AttackCard | Callable[..., Any]
 """A name, `NAME:key=value,key=value`, `file.py:function`, a card, or a function of a challenge."""
 
 _THREAT = {name: Option(name, None, str, optional=True) for name in ("norm", "eps", "target")}
-_COUNTS = ("steps", "restarts", "targets", "rivals", "rounds", "queries", "samples")
+_COUNTS = ("steps", "restarts", "targets", "rivals", "rounds", "queries", "samples", "waves")
 
 
 @dataclass(frozen=True, eq=False)

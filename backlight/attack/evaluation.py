@@ -263,7 +263,14 @@ class RobustnessRun:
         """Return all that decides about the part of a block but its pictures and the eps, which is the tag."""
         threat, request = self.request.threat, self.request
         where = (self.classifier, threat.norm, threat.lattice, threat.mask, request.chosen.target, self.seed)
-        return (*where, self._trailed, stages, sorted(request.checked.items()), code_of(request.card.function), __version__)
+        return (
+            *where,
+            self._trailed,
+            stages,
+            sorted(request.checked.items()),
+            code_of(request.card.function),
+            __version__,
+        )
 
     def _known(self, rounds: Sequence[tuple[Stage, ...]]) -> Known | None:
         if self.cache is None:

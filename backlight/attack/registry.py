@@ -5,10 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from backlight.attack import auto, gradient, minimum_norm, sparse, stages
-from backlight.attack.black_box.estimates import nes, spsa
-from backlight.attack.black_box.hop_skip_jump import hop_skip_jump
-from backlight.attack.black_box.rays import rays
-from backlight.attack.black_box.simba import simba
+from backlight.attack.black_box import cards
 from backlight.attack.card import AttackCard, settled_card
 from backlight.core.plugins import Registry
 
@@ -159,53 +156,7 @@ _CARDS = (
         "Croce and Hein, 2021, arXiv:2103.01208",
         "the smallest change: it looks for any within eps, pdpgd for the nearest",
     ),
-    settled_card(
-        "hopskipjump",
-        hop_skip_jump,
-        "l2 linf",
-        "up to `queries` (5,000) forwards, no backward; it reads decisions only",
-        "Chen et al., 2020, arXiv:1904.02144",
-        "models with gradients, where ddn and fmn come nearer in 100 steps; a target, which random starts rarely reach",
-        minimum_norm=True,
-        outputs_only=True,
-    ),
-    settled_card(
-        "rays",
-        rays,
-        "linf",
-        "up to `queries` (5,000) forwards, no backward; it reads decisions only",
-        "Chen and Gu, 2020, arXiv:2006.12792",
-        "models with gradients; a target, which random starts rarely reach",
-        minimum_norm=True,
-        outputs_only=True,
-    ),
-    settled_card(
-        "simba",
-        simba,
-        "l2 linf",
-        "up to `queries` (5,000) forwards, no backward",
-        "Guo et al., 2019, arXiv:1905.07121",
-        "linf, where square needs a fraction of the queries; models with gradients",
-        outputs_only=True,
-    ),
-    settled_card(
-        "nes",
-        nes,
-        "linf l2",
-        "up to `queries` (5,000) forwards, no backward, 31 for a step",
-        "Ilyas et al., 2018, arXiv:1804.08598",
-        "few queries: square needs a fraction of them; its use is a second opinion on masked gradients",
-        outputs_only=True,
-    ),
-    settled_card(
-        "spsa",
-        spsa,
-        "linf l2",
-        "up to `queries` (5,000) forwards, no backward, 129 for a step",
-        "Uesato et al., 2018, arXiv:1802.05666",
-        "few queries: square needs a fraction of them; its use is a second opinion on masked gradients",
-        outputs_only=True,
-    ),
+    *cards.CARDS,
     settled_card(
         "autoattack",
         partial(stages.autoattack, plan=stages.STANDARD),

@@ -53,7 +53,7 @@ class Trail:
     def added_to(self, table: Table) -> Table:
         """Return the table of these images with the column; no distance is below the one that was confirmed."""
         last = torch.tensor(np.where(table["robust"].astype(bool), np.inf, table["distance"].astype(np.float64)))
-        return table.with_columns(**{COLUMN: torch.maximum(self.near, last[:, None]).numpy()})
+        return table.with_columns({COLUMN: torch.maximum(self.near, last[:, None]).numpy()})
 
 
 def quantiles(near: np.ndarray, most: int) -> dict[int, dict[str, float]]:

@@ -48,13 +48,12 @@ def small_challenge(norm: str = "linf", eps: float | None = 8 / 255, *, target: 
     >>> small_challenge("l2", None).threat.describe()
     'l2, no bound'
     """
-    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     drawn = Random("small challenge", IDS)
-    with torch.no_grad():
-        net[1].weight.copy_(drawn.normal(12, stream="weight")[:2])
-        net[1].bias.zero_()
+    with torch.random.fork_rng(), torch.no_grad():
+        linear = nn.Linear(12, 2, bias=False)
+        linear.weight.copy_(drawn.normal(12, stream="weight")[:2])
     images = drawn.uniform(3, 2, 2, stream="pictures")
-    classifier = Classifier.from_module(net, size=2)
+    classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), linear), size=2)
     return Challenge.of(classifier, images, threat=ThreatModel(norm, eps), target=target, ids=list(IDS))
 
 

@@ -11,19 +11,27 @@ from torch import Tensor, nn
 from backlight.attack import Challenge, ThreatModel, attack
 from backlight.attack.black_box.begin import bells
 from backlight.attack.black_box.estimates import estimate, nes, signs, spsa
+from backlight.attack.black_box.geoda import geoda
 from backlight.attack.black_box.hop_skip_jump import hop_skip_jump
+from backlight.attack.black_box.normal import sum_of_sides
 from backlight.attack.black_box.queries import Answers, Place
 from backlight.attack.black_box.rays import rays
-from backlight.attack.black_box.simba import cosines, simba
+from backlight.attack.black_box.simba import simba
+from backlight.attack.black_box.sparse_rs import sparse_rs
+from backlight.attack.black_box.surfree import surfree
+from backlight.attack.black_box.waves import cosines
 from backlight.classifier import Classifier
 from backlight.core.errors import UsageError
 from tests.attack.black_box_oracles import MARGIN, SIDE, VALUES, Halfspace
 from tests.attack.nets import fixed_images, fixed_net
 
 NEAREST = [
-    pytest.param(hop_skip_jump, "l2", 1.10, marks=pytest.mark.slow, id="hopskipjump-l2"),
-    pytest.param(hop_skip_jump, "linf", 1.13, marks=pytest.mark.slow, id="hopskipjump-linf"),
+    pytest.param(hop_skip_jump, "l2", 1.08, marks=pytest.mark.slow, id="hopskipjump-l2"),
+    pytest.param(hop_skip_jump, "linf", 1.06, marks=pytest.mark.slow, id="hopskipjump-linf"),
     pytest.param(rays, "linf", 1.15, marks=pytest.mark.slow, id="rays-linf"),
+    pytest.param(surfree, "l2", 1.03, marks=pytest.mark.slow, id="surfree-l2"),
+    pytest.param(geoda, "l2", 1.05, marks=pytest.mark.slow, id="geoda-l2"),
+    pytest.param(geoda, "linf", 1.07, marks=pytest.mark.slow, id="geoda-linf"),
 ]
 
 
@@ -48,7 +56,17 @@ class NoiseIsClassZero(nn.Module):
         return torch.stack([torch.zeros_like(left), left - 0.3], 1)
 
 
-@pytest.mark.parametrize(("function", "norm"), [(hop_skip_jump, "l2"), (hop_skip_jump, "linf"), (rays, "linf")])
+BY_DECISIONS = [
+    (hop_skip_jump, "l2"),
+    (hop_skip_jump, "linf"),
+    (rays, "linf"),
+    (surfree, "l2"),
+    (geoda, "l2"),
+    (geoda, "linf"),
+]
+
+
+@pytest.mark.parametrize(("function", "norm"), BY_DECISIONS)
 def test_a_start_is_found_where_the_published_ones_never_begin(function, norm: str) -> None:
     classifier = Classifier.from_module(NoiseIsClassZero(), size=SIDE)
     images = torch.linspace(0.3, 0.7, 5)[:, None, None, None].expand(5, 3, SIDE, SIDE).contiguous()
@@ -99,7 +117,7 @@ def answered(walk, challenge: Challenge, row: int) -> Tensor:
     while True:
         gains = -challenge.referee.margin(challenge.classifier.logits(asked), torch.full((len(asked),), row))
         try:
-            asked = walk.send(Answers(asked, gains > 0, gains, 1))
+            asked = walk.send(Answers(asked, gains > 0, gains, 1000))
         except StopIteration as ended:
             return ended.value
 
@@ -152,8 +170,10 @@ def test_a_model_that_cannot_be_differentiated_is_attacked() -> None:
 
     classifier = Classifier.from_module(Asked(), size=4)
     simba_waves, fast_nes, fast_spsa = "simba:basis=dct,step=1", "nes:step_size=0.1", "spsa:lr=0.2"
-    for method in ("hopskipjump", "rays", "simba", simba_waves, fast_nes, fast_spsa):
-        found = attack(classifier, fixed_images(), method=method, norm="linf", eps=0.5, queries=100)
+    in_linf = ("hopskipjump", "rays", "geoda", "simba", simba_waves, fast_nes, fast_spsa)
+    others = [("surfree", "l2", 5.0), ("sparse-rs", "l0", 24), ("sparse-rs:kind=patch", "l0", 24)]
+    for method, norm, eps in [*((name, "linf", 0.5) for name in in_linf), *others]:
+        found = attack(classifier, fixed_images(), method=method, norm=norm, eps=eps, queries=100)
         assert bool((found.forwards > 0).all()), method
         assert int(found.backwards.sum()) == 0
 
@@ -166,6 +186,25 @@ def test_options_that_cannot_be_used_are_refused() -> None:
         partial(rays, halfspace.challenge("l2")),
         partial(nes, halfspace.challenge("linf")),
         partial(hop_skip_jump, halfspace.challenge("l2"), queries=0),
+        partial(surfree, halfspace.challenge("linf")),
+        partial(surfree, halfspace.challenge("l2"), share=0.0),
+        partial(geoda, halfspace.challenge("l1")),
+        partial(sparse_rs, halfspace.challenge("l0")),
+        partial(sparse_rs, halfspace.challenge("l0", 9), kind="stripes"),
+        partial(sparse_rs, halfspace.challenge("l0", 2)),
+        partial(sparse_rs, halfspace.challenge("l0", 27), kind="frame"),
     ):
         with pytest.raises(UsageError):
             wrong()
+
+
+def test_looks_at_right_angles_tell_as_much_as_they_can_of_a_plane() -> None:
+    halfspace = Halfspace(1)
+    weight = halfspace.weight.view(3, SIDE, SIDE)
+    challenge = halfspace.challenge("l2")
+    point = halfspace.images[0] + MARGIN / halfspace.weight.square().sum() * weight
+    place = Place(halfspace.images[0], "l2", 1.0, torch.tensor(-MARGIN), 1, (0, "test"), torch.tensor([0]))
+    found = answered(sum_of_sides(place, point, VALUES, radius=1e-3, start=0), challenge, 0)
+    cosine = nn.functional.cosine_similarity(found.flatten(), halfspace.weight, dim=0)
+    # The mean of |w.u| over a basis is that of a normal number, sqrt(2/pi) = 0.80; random looks give 0.62.
+    assert 0.76 < float(cosine) < 0.84

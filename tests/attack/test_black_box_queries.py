@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from backlight.attack import Challenge, ThreatModel
 from backlight.attack.black_box.estimates import nes, spsa
+from backlight.attack.black_box.geoda import geoda
 from backlight.attack.black_box.hop_skip_jump import hop_skip_jump
 from backlight.attack.black_box.queries import ask
 from backlight.attack.black_box.rays import rays
 from backlight.attack.black_box.simba import simba
+from backlight.attack.black_box.sparse_rs import sparse_rs
+from backlight.attack.black_box.surfree import surfree
 from backlight.classifier import Classifier
 from backlight.core.chunks import Chunk
 from tests.attack.nets import fixed_images, fixed_net
@@ -21,13 +24,18 @@ from tests.attack.nets import fixed_images, fixed_net
 ATTACKS = {
     "hopskipjump": (hop_skip_jump, ("l2", "linf")),
     "rays": (rays, ("linf",)),
+    "surfree": (surfree, ("l2",)),
+    "geoda": (geoda, ("l2", "linf")),
     "simba": (simba, ("l2", "linf")),
     "simba-dct": (partial(simba, basis="dct"), ("l2", "linf")),
     "nes": (nes, ("l2", "linf")),
     "spsa": (spsa, ("l2", "linf")),
+    "sparse-rs": (sparse_rs, ("l0",)),
+    "sparse-rs-patch": (partial(sparse_rs, kind="patch"), ("l0",)),
+    "sparse-rs-frame": (partial(sparse_rs, kind="frame"), ("l0",)),
 }
 CASES = [(name, norm) for name, (_, norms) in ATTACKS.items() for norm in norms]
-EPS = {"l2": 0.3, "linf": 0.04}
+EPS = {"l2": 0.3, "linf": 0.04, "l0": 36}
 
 
 def challenge_of(rows: Tensor, norm: str, **changes) -> Challenge:

@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from backlight.attack import Challenge, ThreatModel
 from backlight.attack.auto import apgd, apgd_t, fab, fab_t, square
 from backlight.attack.black_box.estimates import nes, spsa
+from backlight.attack.black_box.geoda import geoda
 from backlight.attack.black_box.hop_skip_jump import hop_skip_jump
 from backlight.attack.black_box.rays import rays
 from backlight.attack.black_box.simba import simba
+from backlight.attack.black_box.sparse_rs import sparse_rs
+from backlight.attack.black_box.surfree import surfree
 from backlight.attack.gradient import fgm, pgd
 from backlight.attack.minimum_norm import carlini_wagner, ddn, deepfool, fmn
 from backlight.attack.sparse import apgd_l1, pdgd, pdpgd, sigma_zero
@@ -58,9 +61,13 @@ ATTACKS = {
     "apgd-l1": (partial(apgd_l1, steps=12), ("l1",)),
     "hopskipjump": (partial(hop_skip_jump, queries=150), ("l2", "linf")),
     "rays": (partial(rays, queries=60), ("linf",)),
+    "surfree": (partial(surfree, queries=60), ("l2",)),
+    "geoda": (partial(geoda, queries=150), ("l2", "linf")),
     "simba": (partial(simba, queries=40), ("l2", "linf")),
     "nes": (partial(nes, queries=70), ("l2", "linf")),
     "spsa": (partial(spsa, queries=140), ("l2", "linf")),
+    "sparse-rs": (partial(sparse_rs, queries=40), ("l0",)),
+    "sparse-rs-patch": (partial(sparse_rs, queries=40, kind="patch"), ("l0",)),
 }
 CASES = [(name, norm) for name, (_, norms) in ATTACKS.items() for norm in norms]
 
@@ -83,7 +90,8 @@ def test_promises_hold_for_any_net(case, seed, shape, classes, eps, batch, latti
     classifier = Classifier.from_module(net, size=shape[1:], mean=(0.4,) * shape[0], std=(0.3,) * shape[0])
     images = torch.rand(6, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     images = (images * 255).round() / 255 if lattice else images
-    threat = ThreatModel(norm, round(20 * eps) if norm == "l0" else eps, lattice=lattice)
+    least = shape[0] if "sparse-rs" in name else 0
+    threat = ThreatModel(norm, max(round(20 * eps), least) if norm == "l0" else eps, lattice=lattice)
     target = "least-likely" if targeted else None
     ids = [f"image {number}" for number in range(6)]
 

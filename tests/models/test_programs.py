@@ -64,7 +64,7 @@ def test_onnx_is_asked_and_never_differentiated(tmp_path: Path) -> None:
     assert set(found) == {"occlusion", "rise"}
     labels = classifier.logits(IMAGES).argmax(1)
     assert len(attack(classifier, IMAGES, labels, method="square", eps=0.1, steps=3).success) == 5
-    for method in ("hopskipjump", "rays", "simba", "nes", "spsa"):
+    for method in ("hopskipjump", "rays", "geoda", "simba", "nes", "spsa"):
         found = attack(classifier, IMAGES, labels, method=method, eps=1e-3, queries=30)
         assert int(found.backwards.sum()) == 0
         assert bool((found.forwards <= 30).all())

@@ -63,6 +63,8 @@ class Place:
     seed: Seed
     ids: Tensor
     """The key of the picture, int64 `[1]`."""
+    mask: Tensor | None = None
+    """What may change, bool `[C,H,W]`; None for everything."""
     project: Callable[[Tensor], Tensor] = lambda pictures: pictures
     """Bring pictures `[n,C,H,W]` into the threat model."""
 
@@ -91,13 +93,10 @@ def ask(
 
     Raises UsageError for a budget below 1.
 
-    >>> from torch import nn
-    >>> from backlight import Classifier
+    >>> from backlight.testing import small_challenge
     >>> def ends(place):
     ...     yield torch.stack([1 - place.original, place.original])
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
-    >>> ask(challenge, "ends", ends, queries=10).forwards
+    >>> ask(small_challenge(), "ends", ends, queries=10).forwards
     tensor([2, 2, 2, 2])
     """
     if queries < 1:
@@ -156,7 +155,8 @@ class _Pool:
 
         original = self.challenge.images[row].contiguous()
         ids = torch.as_tensor(self.challenge.ids)[row : row + 1].to(self.device)
-        return Place(original, threat.norm, threat.size, self.clean[row], self.queries, self.seed, ids, project)
+        mask = None if self.mask is None else self.mask[row]
+        return Place(original, threat.norm, threat.size, self.clean[row], self.queries, self.seed, ids, mask, project)
 
     def _advance(self, row: int, answers: Answers | None) -> Tensor | None:
         """Let a walk go on to its next question; None where it has ended."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from backlight.attack.black_box.queries import Place, Walk, ask
+from backlight.attack.black_box.waves import cosines
 from backlight.attack.challenge import Challenge
 from backlight.attack.gradient import bound_of
 from backlight.attack.nearest import check_in_norm
@@ -30,11 +31,8 @@ def simba(
 
     Raises UsageError in l1, without an eps, or for another basis.
 
-    >>> from torch import nn
-    >>> from backlight import Classifier
-    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    >>> challenge = Challenge.of(Classifier.from_module(net, size=2), torch.rand(4, 3, 2, 2))
-    >>> bool((simba(challenge, queries=20).forwards <= 20).all())
+    >>> from backlight.testing import small_challenge
+    >>> bool((simba(small_challenge(), queries=20).forwards <= 20).all())
     True
     """
     check_in_norm(challenge, "simba", "l2", "linf")
@@ -84,17 +82,3 @@ def _waves(place: Place, turn: int) -> Iterator[Tensor]:
         direction = torch.zeros_like(place.original)
         direction[channel] = torch.outer(down[place_in // width], across[place_in % width])
         yield direction
-
-
-@lru_cache(maxsize=8)
-def cosines(side: int) -> Tensor:
-    """Return the orthonormal cosine waves of a side, the lowest first, as rows: the DCT-II, float64 `[side, side]`.
-
-    >>> waves = cosines(6)
-    >>> bool((waves @ waves.T - torch.eye(6)).abs().max() < 1e-12)
-    True
-    """
-    frequency, position = torch.arange(side, dtype=torch.float64)[:, None], torch.arange(side, dtype=torch.float64)
-    waves = torch.cos(torch.pi * (position + 0.5) * frequency / side) * (2 / side) ** 0.5
-    waves[0] /= 2**0.5
-    return waves
