@@ -170,7 +170,7 @@ def _near_by_queries(found: Robustness) -> Markup:
         return Markup("")
     return line_chart(
         [line for line in lines if line.points],
-        alt="The smallest change known to fool, of every tenth, every second and nine of ten pictures, over queries",
+        alt="The smallest changes known to fool after a growing number of queries: 10%, median and 90%",
         x_label="queries",
         x_text=_power,
         y_text=size_text(found.request.threat),
