@@ -34,16 +34,19 @@ def sparse_rs(
     if kind not in KINDS:
         raise UsageError(f"sparse-rs:kind={kind}", hint=did_you_mean(kind, list(KINDS)))
     channels, height, width = challenge.images.shape[1:]
-    count = min(int(bound_of(challenge, "sparse-rs")) // channels, height * width)
+    eps = bound_of(challenge, "sparse-rs")
+    count = min(int(eps) // channels, height * width)
     least = frame_size(1, height, width) if kind == "frame" else 1
-    if count < least:
-        size = challenge.threat.text(challenge.threat.size)
+    if eps > 0 and count < least:
+        size = challenge.threat.text(eps)
         raise UsageError(f"sparse-rs:kind={kind} with an eps of {size} values", expected=f"{least * channels} or more")
     walk = partial(_walk, kind=KINDS[kind], count=count)
     return ask(challenge, f"sparse-rs {kind}", walk, queries=queries, after=after)
 
 
 def _walk(place: Place, *, kind: type[Draft], count: int) -> Walk:
+    if not count:
+        return  # an eps of 0: there is nothing to ask
     kept: Draft = kind.begin(place, count)
     answers = yield kept.picture(place.original)[None]
     gain, turn = float(answers.gain[0]), 1
