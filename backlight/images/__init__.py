@@ -4,7 +4,7 @@ picture      a file becomes a tensor and back; the 8-bit lattice
 decode       bytes become pixels within limits (flatten: of any mode; budget: of all threads together)
 resize       the model's rule and the crop box it leaves
 search       which files of a folder are pictures; intake: many files in batches, failures noted
-properties   numbers that describe a photograph
+properties   numbers that describe a photograph; samples: photographs for a first look
 render       maps and perturbations drawn (colors, sheets); blur
 """
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from backlight.core.faces import call_room, lazy_names
 
 if TYPE_CHECKING:
+    from backlight.images.samples import sample_pictures
     from backlight.report.results import export_result
-    from backlight.report.samples import sample_pictures
     from backlight.report.writing import Options, Report, write_report
 
 _HOMES = {
     "Options": "backlight.report.writing",
     "Report": "backlight.report.writing",
     "export_result": "backlight.report.results",
-    "sample_pictures": "backlight.report.samples",
+    "sample_pictures": "backlight.images.samples",
     "write_report": "backlight.report.writing",
 }
 
