@@ -8,7 +8,7 @@ from typing import Any
 
 from backlight.attack.card import AttackCard
 from backlight.attack.objectives import read_objective
-from backlight.attack.registry import ATTACKS
+from backlight.attack.registry import find_attack
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
 from backlight.core.errors import UsageError
@@ -57,13 +57,13 @@ def choose_attack(
     ('targeted_l2', 'linf 2/255 = 0.007843 in [0,1] pixels')
     """
     spec = parse_spec(attack) if isinstance(attack, str) else Spec("")
-    card = ATTACKS.find(spec.name if isinstance(attack, str) else attack)
+    card = find_attack(spec.name if isinstance(attack, str) else attack)
     label = str(Spec(card.name, spec.options))
     beside = {"norm": norm, "eps": eps, "target": target, **options}
     found = read_options(card.name, spec.options, beside, {**card.options, **_THREAT})
     threat = {name: found.pop(name, None) for name in _THREAT}
     for name in _COUNTS:
-        if found.get(name, 1) < 1:
+        if found.get(name) is not None and found[name] < 1:
             raise UsageError(f"{found[name]} {name}", expected="1 or more")
     if "objective" in found:
         found["objective"] = read_objective(found["objective"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from backlight.attack import auto, gradient, minimum_norm, sparse, stages
 from backlight.attack.black_box import cards
 from backlight.attack.card import AttackCard, settled_card
+from backlight.attack.transfer.parts import TRANSFER_PARTS, is_joined, transfer_card
 from backlight.core.plugins import Registry
 
 _CARDS = (
@@ -190,5 +193,17 @@ _CARDS = (
         "Croce and Hein, 2020, arXiv:2003.01690",
         "deterministic models: it averages 20 looks at the same picture",
     ),
+    *map(transfer_card, TRANSFER_PARTS.built_in),
 )
 ATTACKS = Registry("attacks", "attack", _CARDS, AttackCard, wrap=AttackCard)
+
+
+def find_attack(attack: str | AttackCard | Callable[..., Any]) -> AttackCard:
+    """Find an attack by name, as it is, or put together of parts of transfer attacks, as `mi+dim` is.
+
+    Raises UsageError for a name that nothing has.
+
+    >>> find_attack("mi+dim").name, find_attack("targeted-l2").name
+    ('mi+dim', 'targeted_l2')
+    """
+    return transfer_card(attack) if isinstance(attack, str) and is_joined(attack) else ATTACKS.find(attack)

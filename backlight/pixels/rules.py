@@ -38,12 +38,18 @@ class Sign(Rule):
         """Add the step to where the loop looked."""
         direction = seen.gradient
         if self.momentum:
-            direction = self.momentum * state["momentum"] + _mean_one(direction)
+            direction = self.momentum * state["momentum"] + mean_one(direction)
             state = {"momentum": direction}
         return Update(seen.params.add(direction.sign(), alpha=at_turn(self.size, seen.t)), state)
 
 
-def _mean_one(gradient: Tensor) -> Tensor:
+def mean_one(gradient: Tensor) -> Tensor:
+    """Divide each image's gradient `[A,...]` by its mean absolute value; one that is zero all over stays zero.
+
+    >>> mean_one(torch.tensor([[1.0, -3.0], [0.0, 0.0]]))
+    tensor([[ 0.5000, -1.5000],
+            [ 0.0000,  0.0000]])
+    """
     # The largest value first: a mean of tiny values underflows, and a zero gradient must stay zero, not NaN.
     largest = per_image(length(gradient, "linf"), gradient)
     gradient = gradient / torch.where(largest > 0, largest, 1.0)

@@ -109,6 +109,8 @@ def passes_of(function: Callable[..., Any], options: Mapping[str, Any]) -> float
     found = {one.name: one.default for one in parameters} | bound | dict(options)
     if isinstance(found.get("queries"), int | float):
         return float(found["queries"])
-    counts = [found[name] for name in _COUNTED if isinstance(found.get(name), int | float)]
-    repeated = getattr(found.get("transforms"), "samples", 1)
+    # Where transforms draw the samples, they are counted with them.
+    names = [name for name in _COUNTED if name != "samples" or "transforms" not in found]
+    counts = [found[name] for name in names if isinstance(found.get(name), int | float)]
+    repeated = getattr(found.get("transforms"), "samples", 1) * getattr(found.get("rule"), "looks", 1)
     return 2.0 * repeated * math.prod(max(1, count) for count in counts)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backlight.attack import ATTACKS
+from backlight.attack.transfer.parts import TRANSFER_PARTS
 from backlight.audit import CHECKS
 from backlight.audit.detectors import DETECTORS
 from backlight.audit.proxies import PROXIES
@@ -26,6 +27,7 @@ from backlight.train.losses import LOSSES
 
 REGISTRIES: tuple[Registry[Any], ...] = (
     ATTACKS,
+    TRANSFER_PARTS,
     METHODS,
     METRICS,
     EVALUATION_METRICS,

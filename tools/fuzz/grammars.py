@@ -72,7 +72,7 @@ GRAMMARS: Mapping[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "data": (_data, ("shapes:n=20,size=8,classes=2@train=0:10,test=10:", "shapes:n=20,size=16", "~/photos", "hf:a/b")),
     "model": (find_blueprint, ("vit:depth=2,patch=4", "timm:resnet18", "hf:nobody/none", "onnx:net.onnx", "a.py:f")),
     "target": (_target, ("dog", "index:1", "label:top", "7", "hound", "top")),
-    "attack": (choose_attack, ("pgd:eps=8/255,steps=3,norm=l2", "targeted-l2", "autoattack", "square:steps=10")),
+    "attack": (choose_attack, ("pgd:eps=8/255,steps=3,norm=l2", "targeted-l2", "square:steps=10", "mi+dim+tim")),
     "methods": (lambda text: choose_methods(grammar.split_specs(text)), ("saliency,rise:samples=8", "captum:Saliency")),
     "metrics": (lambda text: choose_metrics(text.split(",")), ("deletion,pointing-game",)),
     "objective": (lambda text: read_objective(classifier(), text), ("blocks.0:3", "blocks.0:3:1,2")),
