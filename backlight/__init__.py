@@ -13,6 +13,7 @@ from backlight.core.faces import lazy_names
 if TYPE_CHECKING:
     from backlight.attack import attack as attack
     from backlight.attack import evaluate_robustness as evaluate_robustness
+    from backlight.attack import evaluate_transfer as evaluate_transfer
     from backlight.audit import audit as audit
     from backlight.audit import conformal_sets as conformal_sets
     from backlight.audit import detect_unknown as detect_unknown
@@ -61,6 +62,7 @@ _HOMES = {
     "estimate_accuracy": "backlight.audit",
     "evaluate": "backlight.evaluate",
     "evaluate_robustness": "backlight.attack",
+    "evaluate_transfer": "backlight.attack",
     "explain": "backlight.explain",
     "explain_data": "backlight.explain",
     "feature_image": "backlight.visualize",

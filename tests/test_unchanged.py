@@ -13,7 +13,15 @@ import pytest
 import torch
 from torch import nn
 
-from backlight.attack import ATTACKS, Challenge, attack, evaluate_robustness
+from backlight.attack import (
+    ATTACKS,
+    Challenge,
+    TransferRequest,
+    attack,
+    ensemble,
+    evaluate_robustness,
+    evaluate_transfer,
+)
 from backlight.attack.request import RobustnessRequest
 from backlight.audit import look_once
 from backlight.classifier import Classifier
@@ -49,6 +57,7 @@ SHAPES = f"shapes:n=24,size={SIDE},classes=4"
 LAST = "6"
 ATTENTION = ("rollout", "gradient_attention", "legrad")
 ROBUST = RobustnessRequest("pgd", eps=0.1, options={"steps": 3})
+MOVED = TransferRequest.of("mi+dim:steps=2")
 CORRUPTED = CorruptionRequest.of("fog,jpeg", severities=[3], stability=True)
 Call = Callable[[Classifier, Path], Any]
 
@@ -132,6 +141,8 @@ CALLS: dict[str, Call] = {
     "read_objective": lambda classifier, _: read_objective(classifier, f"{LAST}:2"),
     "Challenge.of": lambda classifier, _: Challenge.of(classifier, IMAGES, fast=True),
     "evaluate_robustness": lambda classifier, _: evaluate_robustness(classifier, load_data(SHAPES), ROBUST),
+    "evaluate_transfer": lambda classifier, _: evaluate_transfer([classifier, classifier], load_data(SHAPES), MOVED),
+    "ensemble": lambda classifier, _: attack(ensemble([classifier, classifier]), IMAGES, method="mi", steps=2),
     "look_once": lambda classifier, _: look_once(classifier, load_data(SHAPES)),
     "evaluate_corruptions": lambda classifier, _: evaluate_corruptions(classifier, load_data(SHAPES), CORRUPTED),
     "class_image": lambda classifier, _: class_image(classifier, [0, 2], steps=2),

@@ -6,6 +6,8 @@ ThreatModel, Challenge, Referee     what is allowed, on what, and who decides
 ATTACKS, choose_attack              every attack by name; each is a function of a challenge
 evaluate_robustness, Robustness     a whole data set: one table, and every number that follows from it;
                                     what is asked for is a RobustnessRequest
+evaluate_transfer, TransferStudy    attacks made on one model and shown to others; asked for by a TransferRequest
+ensemble                            several models of any sizes as one
 """
 
 from backlight.attack.adversarial import AttackResult, attack
@@ -19,6 +21,11 @@ from backlight.attack.request import RobustnessRequest
 from backlight.attack.robustness import Robustness
 from backlight.attack.saved import SavedAttack, save_adversarial
 from backlight.attack.threat import ThreatModel
+from backlight.attack.transfer.ensemble import ensemble
+from backlight.attack.transfer.evaluating import evaluate_transfer
+from backlight.attack.transfer.parts import TRANSFER_PARTS, TransferPart
+from backlight.attack.transfer.request import TransferRequest
+from backlight.attack.transfer.study import TransferRate, TransferStudy
 from backlight.core.faces import call_room
 
 __all__ = [
@@ -32,11 +39,18 @@ __all__ = [
     "Robustness",
     "RobustnessRequest",
     "SavedAttack",
+    "TRANSFER_PARTS",
     "ThreatModel",
+    "TransferPart",
+    "TransferRate",
+    "TransferRequest",
+    "TransferStudy",
     "Verdict",
     "attack",
     "choose_attack",
+    "ensemble",
     "evaluate_robustness",
+    "evaluate_transfer",
     "save_adversarial",
 ]
 

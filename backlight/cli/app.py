@@ -26,6 +26,7 @@ from backlight.cli.options import expand_options
 from backlight.cli.report import report
 from backlight.cli.robustness import robustness
 from backlight.cli.train import train
+from backlight.cli.transfer import transfer
 
 VERBS: dict[Callable[..., None], str] = {
     report: "backlight report cat.jpg holiday/ --out report.html",
@@ -45,6 +46,7 @@ VERBS: dict[Callable[..., None], str] = {
     audit: "backlight audit --model runs/first --data photos/ --train photos/ --gate gate.toml",
     check: "backlight check evaluate.json --gate gate.toml --baseline before.json --junit gates.xml",
     corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
+    transfer: "backlight transfer --model runs/first --model runs/second --data photos/ --attack mi,mi+dim,bsr",
     jobs: "backlight jobs backlight-out",
     live_page: "backlight app --model runs/first",
     models: "backlight models --search resnet",

@@ -93,20 +93,21 @@ class WeightOptions(FormOptions):
 
 @dataclass(frozen=True)
 class PairOptions(FormOptions):
-    """With which weights each of one or two models."""
+    """With which weights each of several models."""
 
     weights: Annotated[
-        list[Path] | None, typer.Option(help="A file of tensors, or FILE:ema; with two models once for each.")
+        list[Path] | None, typer.Option(help="A file of tensors, or FILE:ema; with several models once for each.")
     ] = None
 
-    def each(self, models: Sequence[str]) -> tuple[ModelRequest, ...]:
-        """Request each model with its own weights; one model may be named once for two files of weights."""
+    def each(self, models: Sequence[str], most: int = 2) -> tuple[ModelRequest, ...]:
+        """Request each model with its own weights; one model may be named once for several files of weights."""
         files = self.weights or []
         names = [*models] * len(files) if len(models) == 1 and files else [*models]
-        if len(names) > 2 or (files and len(files) != len(names)):
+        if len(names) > max(most, 2) or (files and len(files) != len(names)):
+            several = "one model or two" if most <= 2 else "models"
             raise UsageError(
                 f"{len(names)} models with {len(files)} files of weights",
-                expected="one model or two, and no --weights or one for each --model",
+                expected=f"{several}, and no --weights or one for each --model",
             )
         return tuple(self.with_weights(name, file) for name, file in zip_longest(names, files))
 

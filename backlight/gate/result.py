@@ -22,6 +22,7 @@ _VERBS = {
     "robust_accuracy": "robustness",
     "certified_accuracy": "certify",
     "kinds": "corruptions",
+    "rates": "transfer",
     "per_class": "evaluate",
     "methods": "explain",
 }

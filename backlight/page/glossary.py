@@ -60,6 +60,11 @@ GLOSSARY: dict[str, str] = {
         "A search for a small change of a picture that makes the classifier answer wrongly. What cannot be "
         "found by one search may be found by another: a picture that withstands is not proven safe."
     ),
+    "surrogate": (
+        "The model that an attacker can look into, and makes pictures on, in place of the one that is meant to be "
+        "fooled."
+    ),
+    "victim": "The model that is shown pictures made on another one. It took no part in making them.",
     "threat model": "What an attacker is allowed to change, how much of it, and what counts as winning.",
     "robust accuracy": (
         "The share of pictures that are named right and still are after the attack. It can only be too high: "

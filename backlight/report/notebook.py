@@ -10,6 +10,7 @@ import torch
 
 from backlight.attack.adversarial import AttackResult
 from backlight.attack.robustness import Robustness
+from backlight.attack.transfer.study import TransferStudy
 from backlight.audit import Audit
 from backlight.classifier import Classifier
 from backlight.classifier.predictions import class_name
@@ -30,6 +31,7 @@ from backlight.report.model import model_section
 from backlight.report.robustness import robustness_section
 from backlight.report.tables import table_sections
 from backlight.report.training import training_section
+from backlight.report.transfer import transfer_section
 from backlight.runs.history import read_history
 from backlight.train import Trained
 from backlight.visualize import Pictures
@@ -147,6 +149,11 @@ def _(result: Evaluation) -> tuple[str, Sequence[Section]]:
 @notebook_sections.register
 def _(result: Robustness) -> tuple[str, Sequence[Section]]:
     return "Robustness", [robustness_section(result)]
+
+
+@notebook_sections.register
+def _(result: TransferStudy) -> tuple[str, Sequence[Section]]:
+    return "Transfer", [transfer_section(result)]
 
 
 @notebook_sections.register

@@ -32,6 +32,7 @@ _HOMES = {
     "attacking_data": ("RobustnessOfDataRequest", "robustness"),
     "corrupting": ("corruptions",),
     "corruption_request": ("CorruptionsRequest",),
+    "transferring": ("TransferOfDataRequest", "transfer"),
     "visualizing": ("VisualizeRequest", "visualize"),
     "fooling": ("FoolRequest", "fool"),
     "styling": ("StyleRequest", "style"),

@@ -53,3 +53,12 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("model") / "factory.py"
     path.write_text(FACTORY)
     return f"{path}:small"
+
+
+@pytest.fixture
+def shapes_model(small_model: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the small model with the classes of the shapes."""
+    source = Path(small_model.removesuffix(":small")).read_text()
+    path = tmp_path_factory.mktemp("shapes") / "factory.py"
+    path.write_text(source.replace('"<script>alert(1)</script>", "dog", "cat"', '"circle", "square", "triangle"'))
+    return f"{path}:small"

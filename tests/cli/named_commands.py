@@ -162,6 +162,7 @@ def _data(at: Named, out: Path) -> list[Words]:
         ("explain", "--data", at.data, "--methods", "saliency", "--metrics", "deletion"),
         ("robustness", "--data", at.data, "--attack", "fgsm", "--card", out / f"{CLASSES['markup']}.json"),
         ("corruptions", "--data", at.data, "--kinds", "frost", "--severities", "1", "--frost", at.frost),
+        ("transfer", "--data", at.data, "--attack", "mi:steps=1", *at.with_weights),
         ("report", "--data", at.data),
     )
     return [(*words, *at.with_weights, "--out", out / CLASSES["no UTF-8"] / str(n)) for n, words in enumerate(asked)]

@@ -18,15 +18,6 @@ from tests.cli.running import CommandLine
 DATA = "shapes:n=60,size=16,classes=3"
 
 
-@pytest.fixture
-def shapes_model(small_model: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Give the small model with the classes of the shapes."""
-    source = Path(small_model.removesuffix(":small")).read_text()
-    path = tmp_path_factory.mktemp("shapes") / "factory.py"
-    path.write_text(source.replace('"<script>alert(1)</script>", "dog", "cat"', '"circle", "square", "triangle"'))
-    return f"{path}:small"
-
-
 def resume_command(err: str) -> list[str]:
     line = next(line for line in err.splitlines() if line.startswith("resume with: "))
     words = shlex.split(line.removeprefix("resume with: "))
@@ -66,6 +57,7 @@ SWEEPS = {
     "explain": ("--methods", "saliency"),
     "robustness": ("--attack", "fgsm"),
     "corruptions": ("--kinds", "fog", "--severities", "1"),
+    "transfer": ("--attack", "mi:steps=1"),
     "audit": ("--depth", "quick"),
 }
 
@@ -75,7 +67,8 @@ SWEEPS = {
 def test_the_command_that_goes_on_is_told_where_a_block_is_finished(
     backlight: CommandLine, shapes_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, after: str
 ) -> None:
-    words = (verb, "--data", DATA, "--model", shapes_model, *SWEEPS[verb], "--out", tmp_path)
+    models = ("--model", shapes_model) * (2 if verb == "transfer" else 1)
+    words = (verb, "--data", DATA, *models, *SWEEPS[verb], "--out", tmp_path)
     # Before the first block, after it, and when all that is left is to write the page.
     interrupt_after(monkeypatch, FolderParts, after, signal.SIGTERM)
     ran = backlight(*words)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight import Classifier, tasks
-from backlight.attack import Challenge, RobustnessRequest
+from backlight.attack import Challenge, RobustnessRequest, TransferRequest
 from backlight.explain.request import Request
 from backlight.images import write_png
 
@@ -213,6 +213,14 @@ def corruptions(at: Setting) -> tasks.Outcome:
     return tasks.corruptions(request)
 
 
+def transfer(at: Setting) -> tasks.Outcome:
+    second = at.classifier.replace(module=network(1), name=at.names.word(8))
+    models = (at.classifier, second)
+    asked = TransferRequest.of("mi:steps=1")
+    request = tasks.TransferOfDataRequest(at.asked, models, asked, out=at.out("transfer"), command=at.names.word())
+    return tasks.transfer(request)
+
+
 def train(at: Setting) -> tasks.Outcome:
     request = tasks.TrainRequest(
         str(archive(at)), at.out(at.names.file(4)), settings=("epochs=1",), command=at.names.word()
@@ -280,6 +288,7 @@ PAGES: dict[str, tuple[str, Callable[[Setting], tasks.Outcome]]] = {
     "explain": ("joint_page", explain),
     "explain --data": ("explaining_data", explain_data),
     "corruptions": ("corrupting", corruptions),
+    "transfer": ("transferring", transfer),
     "train": ("training", train),
     "evaluate a run": ("evaluation_page", evaluate_run),
     "visualize class": ("made", visualize_class),

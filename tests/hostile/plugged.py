@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from backlight import tasks
-from backlight.attack import ATTACKS, Challenge, RobustnessRequest
+from backlight.attack import ATTACKS, TRANSFER_PARTS, Challenge, RobustnessRequest, TransferPart, TransferRequest
 from backlight.attack.card import AttackCard
+from backlight.attack.transfer.parts import FunctionView, transfer_card
 from backlight.audit import CHECKS, DETECTORS, CheckCard, DetectorCard, Examined, Finding, Shown, scores
 from backlight.audit.proxies import PROXIES, ProxyCard
 from backlight.core.plugins import Registry, key_of
@@ -121,6 +122,17 @@ def corruptions(at: Setting) -> tasks.Outcome:
         )
 
 
+def transfer(at: Setting) -> tasks.Outcome:
+    def mirrored(images: Tensor, random: Any, draw: int) -> Tensor:
+        return images.flip(3)
+
+    card = TransferPart(spelled(at, 1), FunctionView(mirrored), at.names.word(2), at.names.word(3))
+    with plugged((TRANSFER_PARTS, [card])):
+        asked = TransferRequest((transfer_card(f"mi+{card.name}"),))
+        models = at.classifier, at.classifier
+        return tasks.transfer(tasks.TransferOfDataRequest(at.asked, models, asked, out=at.out("plugged transfer")))
+
+
 def found_by(at: Setting) -> Callable[[Examined], Sequence[Finding]]:
     """Return a check that fills every field of its findings with words."""
     word = at.names.word
@@ -214,6 +226,7 @@ PLUGGED: dict[str, tuple[tuple[Registry[Any], ...], Callable[[Setting], tasks.Ou
     "report by plug-ins": ((METHODS, TABLE_SECTIONS), report),
     "explain --data by plug-ins": ((METHODS, METRICS), explain_data),
     "robustness by a plug-in": ((ATTACKS,), robustness),
+    "transfer by a plug-in": ((TRANSFER_PARTS,), transfer),
     "corruptions by a plug-in": ((CORRUPTIONS,), corruptions),
     "audit by plug-ins": ((CHECKS, DETECTORS, PROXIES), audit),
     "train by plug-ins": ((DATA_SOURCES, NETWORKS, LOSSES), train),

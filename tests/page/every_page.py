@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from backlight import Classifier, load, tasks
-from backlight.attack import RobustnessRequest
+from backlight.attack import RobustnessRequest, TransferRequest
 from backlight.data import load_data
 from backlight.explain.request import Request
 from backlight.images import write_png
@@ -93,6 +93,12 @@ def _corruptions(world: World, out: Path) -> tasks.Outcome:
     return tasks.corruptions(request)
 
 
+def _transfer(world: World, out: Path) -> tasks.Outcome:
+    asked = TransferRequest.of("i-fgsm:steps=3,mi+dim:steps=3", eps="8/255")
+    request = tasks.TransferOfDataRequest(world.data, (world.model, world.other), asked, out=out, command=COMMAND)
+    return tasks.transfer(request)
+
+
 def _audit(world: World, out: Path) -> tasks.Outcome:
     request = tasks.AuditRequest(world.data, world.model, tasks.DataRequest(DATA, "train"), out=out, command=COMMAND)
     return tasks.audit(request)
@@ -144,6 +150,7 @@ MAKERS: dict[str, Callable[[World, Path], tasks.Outcome]] = {
     "robustness": _robustness,
     "explain data": _explain_data,
     "corruptions": _corruptions,
+    "transfer": _transfer,
     "audit": _audit,
     "attack": _attack,
     "explain": _explain,

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from backlight import Classifier
-from backlight.attack import RobustnessRequest, attack, evaluate_robustness
+from backlight.attack import RobustnessRequest, TransferRequest, attack, evaluate_robustness, evaluate_transfer
 from backlight.audit import audit
 from backlight.core.errors import UsageError
 from backlight.corrupt import evaluate_corruptions
@@ -64,6 +64,10 @@ RESULTS: dict[str, tuple[Callable[[], object], str]] = {
     "corruptions": (
         lambda: evaluate_corruptions(classifier(), pictures(), CorruptionRequest.of("fog", severities="1")),
         "fog",
+    ),
+    "transfer": (
+        lambda: evaluate_transfer([classifier(), classifier()], pictures(), TransferRequest.of("mi:steps=2")),
+        "Who fools whom",
     ),
     "explanations": (lambda: explain_data(classifier(), pictures(), Request(("saliency",))), "saliency"),
     "class image": (lambda: class_image(classifier(), 1, steps=2), "dog"),

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from backlight import Classifier, load, tasks
-from backlight.attack import RobustnessRequest
+from backlight.attack import RobustnessRequest, TransferRequest
 from backlight.core.errors import UsageError
 from backlight.data import load_data
 from backlight.explain.request import Request
@@ -58,6 +58,11 @@ def corruptions(model: Classifier, out: Path) -> tasks.Outcome:
     return tasks.corruptions(request)
 
 
+def transfer(model: Classifier, out: Path) -> tasks.Outcome:
+    asked = TransferRequest.of("i-fgsm:steps=2,mi:steps=2", eps="8/255")
+    return tasks.transfer(tasks.TransferOfDataRequest(data(), (model, model), asked, out=out, pictures=False))
+
+
 def audit(model: Classifier, out: Path) -> tasks.Outcome:
     return tasks.audit(tasks.AuditRequest(data(), model, depth="quick", out=out, pictures=False))
 
@@ -71,6 +76,7 @@ VERBS: dict[str, Callable[[Classifier, Path], tasks.Outcome]] = {
     "evaluate": evaluate,
     "explain": explain,
     "corruptions": corruptions,
+    "transfer": transfer,
     "audit": audit,
     "report": report,
 }
@@ -268,7 +274,7 @@ def test_an_attack_on_several_pictures_says_what_share_it_fooled(model: Classifi
     assert not any(path.suffix == ".csv" for path in alone.files)
 
 
-@pytest.mark.parametrize("verb", ["robustness", "evaluate", "explain", "corruptions", "audit", "report"])
+@pytest.mark.parametrize("verb", ["robustness", "evaluate", "explain", "corruptions", "transfer", "audit", "report"])
 def test_what_lies_there_is_not_overwritten(model: Classifier, tmp_path: Path, verb: str) -> None:
     own = tmp_path / f"{verb}-tables" / "summary.csv"
     own.parent.mkdir()
@@ -278,7 +284,7 @@ def test_what_lies_there_is_not_overwritten(model: Classifier, tmp_path: Path, v
     assert own.read_text() == "mine"
 
 
-@pytest.mark.parametrize("verb", ["robustness", "evaluate", "corruptions", "explain", "audit"])
+@pytest.mark.parametrize("verb", ["robustness", "evaluate", "corruptions", "transfer", "explain", "audit"])
 def test_the_same_files_in_python(made: Made, tmp_path: Path, verb: str) -> None:
     result = made[verb][1].result
     written = export_result(result[0] if isinstance(result, list) else result, tmp_path)

@@ -24,6 +24,7 @@ SHARED = {
     "robustness": "as evaluate",
     "explain_data": "as evaluate",
     "corruptions": "as evaluate",
+    "transfer": "as evaluate",
     "audit": "as evaluate",
     "report": "its page is held, not the folder: tests/tasks/test_tasks.py",
     "train": "the run is held: tests/train/test_lock.py",

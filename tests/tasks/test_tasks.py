@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from backlight import Classifier, tasks
-from backlight.attack import RobustnessRequest
+from backlight.attack import RobustnessRequest, TransferRequest
 from backlight.data import Dataset, load_data
 from backlight.explain.request import Request
 from backlight.images import write_png
@@ -125,6 +125,18 @@ def test_corruptions(model: Classifier, out: Path, capsys: pytest.CaptureFixture
     assert outcome.document["clean_accuracy"] == clean
     assert set(outcome.document["kinds"]) == {"fog", "jpeg"}
     assert json.loads((out / "corruptions.json").read_text())["n"] == outcome.document["n"]
+
+
+def test_transfer(model: Classifier, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tasks.DataRequest(load_data(DATA, split="test"))
+    asked = TransferRequest.of("mi:steps=2,fgsm", eps="8/255")
+    request = tasks.TransferOfDataRequest(data, (model, model), asked, out=out)
+    outcome = check(tasks.transfer(request), capsys)
+    clean = tasks.evaluate(tasks.EvaluateRequest(data, (model,), out=out / "clean")).document["accuracy"]
+    assert set(outcome.document["clean_accuracy"].values()) == {clean}
+    assert len(outcome.document["rates"]) == 8
+    assert list(outcome.document["models"]) == list(outcome.document["clean_accuracy"])
+    assert json.loads((out / "transfer.json").read_text())["n"] == outcome.document["n"]
 
 
 def test_audit(model: Classifier, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,6 +93,11 @@ VERBS = {
             ("out/corruptions-blocks/*.parquet",),
         ),
         Verb(
+            "transfer",
+            (f"transfer {_DATA} {_MODEL} --model {{inputs}}/nets.py:second --attack mi,mi+dim --out out --json",),
+            ("out/transfer-blocks/*.parquet",),
+        ),
+        Verb(
             "report",
             (
                 f"report {{inputs}}/pictures/cat {_DATA} {_MODEL} --limit 6 --out page.html --json",
