@@ -72,7 +72,8 @@ def attacking(method: str) -> Call:
     target = "random" if ATTACKS[method].targeted == "always" else None
     steps = {name: count for name, count in (("steps", 4), ("queries", 40)) if name in ATTACKS[method].options}
     # So large a ball that every attack succeeds at once: what matters here is what it leaves behind.
-    eps = None if ATTACKS[method].minimum_norm or target else 1.0 - 1e-6
+    largest = SIDE * SIDE * 3 if ATTACKS[method].norms[0] == "l0" else 1.0 - 1e-6
+    eps = None if ATTACKS[method].minimum_norm or target else largest
     return lambda classifier, _: attack(classifier, IMAGES, method=method, eps=eps, target=target, **steps)
 
 
