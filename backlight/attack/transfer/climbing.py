@@ -62,18 +62,18 @@ def climb_to_transfer(
     """
     check_in_norm(challenge, "a transfer attack", "linf")
     eps = bound_of(challenge, "a transfer attack")
-    before = challenge.begin() if after is None else after
-    rows = (~before.success).nonzero()[:, 0]
-    if not len(rows):
-        return before
     size = eps / max(steps, 1) if step_size is None else step_size
     rule, transforms = resampled(rule, samples), resampled(transforms, samples)
-    found = replace(Result.blank(challenge.images), images=challenge.images.clone())
-    climb = _Climb(challenge, objective_of(challenge, objective), rule, transforms, steps, size, eps, found)
     with torch.inference_mode(False), torch.no_grad(), challenge.search.guard():
+        before = challenge.begin() if after is None else after
+        rows = (~before.success).nonzero()[:, 0]
+        if not len(rows):
+            return before
+        found = replace(Result.blank(challenge.images), images=challenge.images.clone())
+        climb = _Climb(challenge, objective_of(challenge, objective), rule, transforms, steps, size, eps, found)
         for _ in in_chunks(lambda part: climb.run(rows[part]), len(rows), challenge.chunk):
             pass
-    return before.merge(_judged(challenge, rows, found))
+        return before.merge(_judged(challenge, rows, found))
 
 
 def resampled(part: P, samples: int | None) -> P:
