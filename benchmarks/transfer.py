@@ -1,8 +1,8 @@
 """Transfer from the embedded model to EfficientNet-lite1: I-FGSM < MI < DIM < BSR and MEF, with intervals.
 
 500 photographs of BACKLIGHT_DATA (default `../shared/data`), eps 16/255, 10 steps. Finished blocks are kept in `--out`
-(default: a folder beside the program's temporary files), so that a run that was stopped goes on. `--quick` takes 8
-photographs and a quarter of the views.
+(default: a folder beside the program's temporary files), so that a run that was stopped goes on. `--quick` takes 4
+photographs and a tenth of the views.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from backlight.table.statistics import paired_interval
 
 LIGHT, HEAVY = ("i-fgsm", "mi", "mi+dim"), ("mi+bsr", "mef")
 SURROGATE, VICTIM = "efficientnet_lite0", "efficientnet_lite1"
-PHOTOGRAPHS, QUICK, VIEWS = 500, 8, 5
+PHOTOGRAPHS, QUICK, VIEWS = 500, 4, 2
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def figures(attacks: list[str], out: Path, quick: bool) -> Iterator[Figure]:
     studies: dict[str, TransferStudy] = {}
     for attack in attacks:
         options = {"samples": VIEWS} if quick and attack in HEAVY else {}
-        asked = TransferRequest.of(attack, eps="16/255", options={"steps": 10, **options})
+        asked = TransferRequest.of(attack, eps="16/255", options={"steps": 10, **options}, surrogates=(SURROGATE,))
         studies[attack] = study = evaluate_transfer(models, data, asked, cache=out, batch_size=8)
         rate = study.rate(study.request.labels[0], SURROGATE, VICTIM)
         itself = study.rate(study.request.labels[0], SURROGATE, SURROGATE)

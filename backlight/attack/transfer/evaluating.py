@@ -13,7 +13,7 @@ from backlight.attack.transfer.request import TransferRequest
 from backlight.attack.transfer.running import BATCH, TransferRun
 from backlight.attack.transfer.study import TransferStudy
 from backlight.classifier import Classifier
-from backlight.core.errors import DataError, Failure, UsageError
+from backlight.core.errors import DataError, Failure, UsageError, did_you_mean
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.core.random import Seed
@@ -90,6 +90,9 @@ def _names(models: Sequence[Classifier]) -> list[str]:
 
 def _check(models: Mapping[str, Classifier], data: Dataset, request: TransferRequest) -> None:
     request.check_count(len(models))
+    for name in request.surrogates:
+        if name not in models:
+            raise UsageError(f"no model {name!r} to attack", hint=did_you_mean(name, models))
     if not data.labeled:
         raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
     _ = request.chosen  # wrong options are told before any long work

@@ -24,6 +24,7 @@ class TransferRequest:
 
     `options` (steps, step_size, objective, samples) go to every attack that has them; they may stand in its
     specification too. With `ensemble` each model is also attacked by all others together, which takes three models.
+    `surrogates` names the models that are attacked, all of them where it is empty; all are shown what was made.
 
     >>> TransferRequest.of("mi,mi+dim:steps=5").labels
     ('mi', 'mi+dim:steps=5')
@@ -33,6 +34,7 @@ class TransferRequest:
     eps: float | str = EPS
     ensemble: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    surrogates: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, attacks: str | Sequence[Attack] = USUAL, **more: Any) -> TransferRequest:
@@ -86,4 +88,5 @@ class TransferRequest:
     def describe(self) -> dict[str, Any]:
         """Return what decides about the results, for a fingerprint and for the document."""
         options = {one.label: dict(one.options) for one in self.chosen}
-        return {"attacks": list(self.labels), "eps": self.threat.size, "ensemble": self.ensemble, "options": options}
+        who = {"ensemble": self.ensemble, "surrogates": list(self.surrogates)}
+        return {"attacks": list(self.labels), "eps": self.threat.size, "options": options, **who}

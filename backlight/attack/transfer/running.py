@@ -53,7 +53,7 @@ class TransferRun:
     @cached_property
     def surrogates(self) -> dict[str, tuple[str, ...]]:
         """Name the surrogates: every model, and for each all others together where these are asked for."""
-        alone: dict[str, tuple[str, ...]] = {name: (name,) for name in self.models}
+        alone: dict[str, tuple[str, ...]] = {name: (name,) for name in self.request.surrogates or self.models}
         if not self.request.ensemble:
             return alone
         return alone | {f"all but {name}": tuple(one for one in self.models if one != name) for name in self.models}
@@ -97,7 +97,7 @@ class TransferRun:
         passes = sum(passes_of(one.card.function, one.options) for one in self.request.chosen)
         each = [cost_of(one, shape_of(one, self.data), passes) for one in self.models.values()]
         adds, values = max(one.multiply_adds for one in each), max(one.values for one in each)
-        models = len(self.models) * (len(self.models) if self.request.ensemble else 1)
+        models = sum(len(members) for members in self.surrogates.values())
         return Cost(adds, models * (passes + len(self.request.chosen) * len(self.models)), values)
 
     def work(self, block: Dataset, advance: Advance) -> Part:

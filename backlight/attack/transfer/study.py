@@ -139,8 +139,10 @@ class TransferStudy(Displayed):
         return tuple(one for one in self.rates if not one.white_box and one.n)
 
     def clean_accuracy(self, model: str) -> float:
-        """Return the share of pictures that a model names rightly at its own size."""
-        return float((self.table[f"{model} > {model}.clean"] == self.table[f"{model}.true"]).mean())
+        """Return the share of pictures that a model names rightly, at its own size or as a surrogate saw them."""
+        seen = [one for one, victim in self.pairs if victim == model]
+        first = model if model in seen else seen[0]
+        return float((self.table[f"{first} > {model}.clean"] == self.table[f"{model}.true"]).mean())
 
     def summary_table(self) -> Table:
         """Return a row per attack, surrogate and victim with `n`, `success` and its 95% interval `from` and `to`."""

@@ -136,6 +136,16 @@ def test_ensembles_are_shown_to_whom_is_not_in_them(models: dict[str, Classifier
         evaluate_transfer([models["first"], models["other"]], data, replace(REQUEST, ensemble=True))
 
 
+def test_only_some_may_be_attacked(models: dict[str, Classifier], data: Dataset) -> None:
+    pair = {name: models[name] for name in ("first", "large")}
+    both, one = (evaluate_transfer(pair, data, replace(REQUEST, surrogates=who)) for who in ((), ("first",)))
+    assert one.rates == tuple(rate for rate in both.rates if rate.surrogate == "first")
+    assert one.clean_accuracy("first") == both.clean_accuracy("first") == 0.75
+    assert one.clean_accuracy("large") <= 1
+    with pytest.raises(UsageError, match="no model 'frist'"):
+        evaluate_transfer(pair, data, replace(REQUEST, surrogates=("frist",)))
+
+
 def test_classes_may_be_numbered_otherwise(models: dict[str, Classifier], data: Dataset) -> None:
     order = [4, 2, 0, 1, 3]
     turned = model(3)
