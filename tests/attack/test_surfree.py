@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from backlight.attack import Challenge, ThreatModel
-from backlight.attack.black_box.queries import Place
-from backlight.attack.black_box.surfree import bands, directions, hadamard, surfree
+from backlight.attack.black_box.queries import Answers, Place
+from backlight.attack.black_box.surfree import bands, directions, hadamard, surfree, turn_towards
 from backlight.classifier import Classifier
 
 
@@ -55,3 +55,26 @@ def test_pictures_of_few_values_come_to_the_nearest_point(shape: tuple[int, int,
     assert found.success.all()
     assert (distance > nearest * (1 - 1e-6)).all()
     assert (distance < nearest * 1.03).all()
+
+
+def test_a_direction_and_its_opposite_lead_to_the_same_nearer_point() -> None:
+    classifier = Classifier.from_module(Bright(), size=4, mean=(0.0,) * 3, std=(1.0,) * 3)
+    original = torch.full((3, 4, 4), 0.5, dtype=torch.float64)
+    place = Place(original, "l2", 1.0, torch.tensor(-1.0), 9, (0, "mine"), torch.tensor([7]))
+    point, across = original.clone(), torch.zeros_like(original)
+    point[:, :2], across[:, 2:] = 0.7 + 1e-9, 1.0
+
+    def turned(direction: Tensor) -> Tensor:
+        walk = turn_towards(place, point, direction, 0.3)
+        asked = next(walk)
+        while True:
+            gains = classifier.logits(asked)[:, 1]
+            try:
+                asked = walk.send(Answers(asked, gains > 0, gains, 100))
+            except StopIteration as ended:
+                return ended.value
+
+    found, other = turned(across), turned(-across)
+    assert torch.allclose(found, other)
+    # The boundary is flat, and the nearest of its points lies in the plane: 0.1 more for every value.
+    assert torch.allclose(found, torch.full_like(found, 0.6), atol=2e-3)

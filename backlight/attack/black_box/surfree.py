@@ -53,7 +53,7 @@ def _walk(place: Place, *, share: float) -> Walk:
     point = yield from return_to_boundary(place, point, tolerance=_FINE)
     angle = _WIDEST
     for direction in directions(place, share):
-        nearer = yield from _turn(place, point, direction, angle)
+        nearer = yield from turn_towards(place, point, direction, angle)
         if nearer is None:
             angle *= _SHRINKS
         else:
@@ -62,7 +62,9 @@ def _walk(place: Place, *, share: float) -> Walk:
             return
 
 
-def _turn(place: Place, point: Tensor, direction: Tensor, angle: float) -> Generator[Tensor, Answers, Tensor | None]:
+def turn_towards(
+    place: Place, point: Tensor, direction: Tensor, angle: float
+) -> Generator[Tensor, Answers, Tensor | None]:
     """Turn towards a direction or away from it as far as that fools; None where an angle fools neither way."""
     change = point - place.original
     far = float(length(change[None], "l2")[0])
