@@ -197,6 +197,7 @@ def _trained(at: Named, out: Path) -> list[Words]:
     return [
         ("train", "--data", at.data, "--out", run, *model),
         ("evaluate", "--model", run, "--data", at.data, "--out", out / CLASSES["no UTF-8"]),
+        ("jobs", out / CLASSES["no UTF-8"]),
         ("calibrate", run, "--data", at.data),
         ("export", run, "--out", out / CLASSES["color"]),
         ("inspect", at.each[0], "--compare-random", "--model", run, "--write-passport"),
