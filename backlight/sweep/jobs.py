@@ -150,7 +150,8 @@ def _noted(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        with path.open("rb") as file:  # of any name: by its path Arrow takes those in UTF-8 only
+            metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowException) as error:
         raise FileError(path, f"is no finished block ({error})", hint="delete it and run again") from None
     return parse_json(metadata.get(NOTED.encode(), json.dumps({"failed": []}).encode()), path, _FAILED)

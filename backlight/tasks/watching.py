@@ -11,13 +11,13 @@ from backlight.tasks.outcome import Outcome, plain_json
 
 @dataclass(frozen=True)
 class JobsRequest:
-    """Whose `--out` is looked at.
+    """Whose folder of results is looked at.
 
-    >>> JobsRequest(Path("out")).out.name
+    >>> JobsRequest(Path("out")).folder.name
     'out'
     """
 
-    out: Path
+    folder: Path
 
 
 def jobs(request: JobsRequest) -> Outcome:
@@ -35,6 +35,6 @@ def jobs(request: JobsRequest) -> Outcome:
     >>> jobs(JobsRequest(folder)).lines[0].split(", ")[0]
     'ids: 2 of 2 blocks'
     """
-    found = read_jobs(request.out)
+    found = read_jobs(request.folder)
     workers = (f"  {one.host}: process {one.process}" for one in found.running)
     return Outcome(plain_json(found.to_json()), (found.line, *workers), result=found)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from backlight import tasks
 from backlight.core.errors import Failure, FileError
 from backlight.data import Dataset
 from backlight.sweep import Part, Task, sweep
@@ -81,12 +80,3 @@ def test_what_is_no_sweep_and_what_is_broken_is_named(tmp_path: Path) -> None:
     next(tmp_path.glob("*-plan-*.json")).write_text("[]")
     with pytest.raises(FileError, match="expected an object with task"):
         read_jobs(tmp_path)
-
-
-def test_the_verb_prints_what_is_promised(tmp_path: Path) -> None:
-    swept(tmp_path, blocks=2)
-    told = tasks.jobs(tasks.JobsRequest(tmp_path))
-    assert set(told.document) == {
-        "tasks", "blocks", "done", "running", "failed", "images_per_second", "left_s",
-    }  # fmt: skip
-    assert told.lines[0].startswith("look: 2 of 4 blocks")

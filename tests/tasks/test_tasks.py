@@ -276,6 +276,14 @@ def test_every_request_is_frozen_and_every_verb_is_tested_here() -> None:
     assert [name for name in sorted(verbs) if f"tasks.{name}(" not in source] == []
 
 
+def test_jobs_tells_of_the_blocks_of_a_verb(model: Classifier, out: Path) -> None:
+    tasks.evaluate(tasks.EvaluateRequest(tasks.DataRequest(DATA), (model,), out=out))
+    told = tasks.jobs(tasks.JobsRequest(out))
+    assert told.document["blocks"] == told.document["done"] > 0
+    assert told.document.keys() == {"tasks", "blocks", "done", "running", "failed", "images_per_second", "left_s"}
+    assert "nobody at work" in told.lines[0]
+
+
 def test_a_data_set_that_is_loaded_is_taken_as_it_is(model: Classifier, out: Path) -> None:
     data = Dataset.of(torch.zeros(3, 3, 16, 16, dtype=torch.uint8), [0, 1, 2], LABELS)
     found = tasks.evaluate(tasks.EvaluateRequest(tasks.DataRequest(data, limit=2), (model,), out=out))
