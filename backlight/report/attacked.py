@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -65,10 +66,11 @@ def attempts(result: AttackResult, images: Tensor) -> list[Attempt]:
     >>> len(attempts(result, result.images))
     2
     """
-    judge = result.referee.classifier
-    logits = (judge_logits(judge, one) for one in (result.originals, images))
+    judge, rows = result.referee.classifier, torch.arange(len(result), device=images.device)
+    known, verdict = result.referee.clean, result.referee.judge(images)
+    # What was judged is not looked at again.
+    logits = (judge_logits(judge, result.originals) if known is None else known, result.referee.logits(images, rows))
     before, after = (judge.head.probabilities(one).double().cpu() for one in logits)
-    verdict = result.referee.judge(images)
     found = []
     for row in range(len(result)):
 

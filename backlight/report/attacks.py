@@ -11,7 +11,6 @@ from torch import Tensor
 from backlight.attack import Challenge, ThreatModel
 from backlight.attack.adversarial import AttackResult, judged
 from backlight.attack.gradient import fgsm, pgd, targeted_l2
-from backlight.attack.referee import judge_logits
 from backlight.classifier import Classifier
 
 EPS = 0.007
@@ -165,7 +164,7 @@ def _some(within: Challenge, rows: Tensor, levels: float) -> Challenge:
 
 
 def _foolings(result: AttackResult, challenge: Challenge) -> list[Attempt]:
-    logits = judge_logits(challenge.classifier, result.images)
+    logits = result.referee.logits(result.images, torch.arange(len(result), device=result.images.device))
     return [_fooling(result, challenge, logits, row) for row in range(len(result))]
 
 
