@@ -21,6 +21,7 @@ MOST_ROWS = 50_000
 _MOST_LOGITS = 2**25  # held at once while it is fitted: 128 MiB, three times
 _MOST_WEIGHTS = 2**21  # fitted at once: L-BFGS remembers twenty times as many in double precision
 _TOLERANCE = 1e-5  # a step that lowers the loss by a smaller part of it is the last, and so is a gradient below it
+_COARSE = 1e-3  # the same part while the penalty is chosen: losses of two penalties differ by far more
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -192,55 +193,54 @@ class _Space:
             own = None if ids is None else [ids[row] for row in self.rows]
             folds = torch.from_numpy(stratified_folds(self.labels, ids=own or self.rows.tolist(), seed=seed))
         held, best, start = folds == 0, (torch.inf, PENALTIES[0]), None
+        shown, members = self.standard[held], (~held)[:, None].float()
         for penalty in PENALTIES:
-            start = self.fit((~held)[:, None].float(), penalty, iterations, start)
-            scores = self.standard[held] @ start[0][0] + start[1][0]
-            loss = float(torch.nn.functional.cross_entropy(scores, self.labels[held]))
+            start = self._fit(members, penalty, iterations, start, _COARSE)
+            loss = float(torch.nn.functional.cross_entropy(shown @ start[0][0] + start[1][0], self.labels[held]))
             if loss >= best[0]:
                 break
             best = (loss, penalty)
         return best[1]
 
-    def fit(
-        self, members: Tensor, penalty: float, iterations: int, start: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def fit(self, members: Tensor, penalty: float, iterations: int) -> tuple[Tensor, Tensor]:
         """Fit one probe per column of `members` `[n,F]`: weights `[F,D,K]` and biases `[F,K]`.
 
         Probes of folds are alike, so they are fitted as one problem: the features are read once for all of them.
         """
         width = self.standard.shape[1]
         at_once = max(1, min(_MOST_LOGITS // len(self.labels), _MOST_WEIGHTS // width) // self.classes)
-        if start is not None or members.shape[1] <= at_once:
-            return self._fit(members, penalty, iterations, start)
-        fitted = [self._fit(some, penalty, iterations, None) for some in members.split(at_once, 1)]
+        fitted = [self._fit(some, penalty, iterations) for some in members.split(at_once, 1)]
         return torch.cat([weight for weight, _ in fitted]), torch.cat([bias for _, bias in fitted])
 
     def _fit(
-        self, members: Tensor, penalty: float, iterations: int, start: tuple[Tensor, Tensor] | None
+        self,
+        members: Tensor,
+        penalty: float,
+        iterations: int,
+        start: tuple[Tensor, Tensor] | None = None,
+        tolerance: float = _TOLERANCE,
     ) -> tuple[Tensor, Tensor]:
         from scipy.optimize import minimize
 
-        shape = (self.standard.shape[1], members.shape[1], self.classes)
-        share = (members / members.sum(0).clamp(min=1))[:, :, None]
-        place = self.labels[:, None, None].expand(-1, shape[1], 1)
+        # A row for each class of each fold: products of few columns with many features are twice as fast this way.
+        shape = (members.shape[1], self.classes, self.standard.shape[1] + 1)
+        share = (members / members.sum(0).clamp(min=1)).T[:, None]
+        place = self.labels.expand(shape[0], 1, -1)
 
         def loss_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            both = torch.from_numpy(flat).float().view(shape[0] + 1, *shape[1:])
-            weight, bias = both[:-1], both[-1]
-            scores = (self.standard @ weight.flatten(1)).view(-1, *shape[1:]).add_(bias)
-            log_sum = scores.logsumexp(2, keepdim=True)
-            loss = ((log_sum - scores.gather(2, place)) * share).sum() + penalty / 2 * weight.square().sum()
-            residual = scores.sub_(log_sum).exp_().mul_(share)
-            residual.scatter_add_(2, place, -share)
-            # This way round a product of few columns is several times faster.
-            slope = (residual.flatten(1).T @ self.standard).T.reshape(shape).add(weight, alpha=penalty)
-            return float(loss), torch.cat([slope, residual.sum(0)[None]]).double().flatten().numpy()
+            both = torch.from_numpy(flat).float().view(-1, shape[2])
+            weight, bias = both[:, :-1], both[:, -1:]
+            scores = (weight @ self.standard.T).add_(bias).view(*shape[:2], -1)
+            log_sum = scores.logsumexp(1, keepdim=True)
+            loss = ((log_sum - scores.gather(1, place)) * share).sum() + penalty / 2 * weight.square().sum()
+            residual = scores.sub_(log_sum).exp_().mul_(share).scatter_add_(1, place, -share).flatten(0, 1)
+            slope = (residual @ self.standard).add_(weight, alpha=penalty)
+            return float(loss), torch.cat([slope, residual.sum(1, keepdim=True)], 1).double().flatten().numpy()
 
-        if start is None:
-            first = np.zeros((shape[0] + 1) * shape[1] * shape[2])
-        else:
-            first = torch.cat([start[0].transpose(0, 1), start[1][None]]).double().flatten().numpy()
-        options = {"maxiter": iterations, "ftol": _TOLERANCE, "gtol": _TOLERANCE}
-        found = minimize(loss_and_gradient, first, jac=True, method="L-BFGS-B", options=options)
-        both = torch.from_numpy(found.x).float().view(shape[0] + 1, *shape[1:])
-        return both[:-1].transpose(0, 1).contiguous(), both[-1].clone()
+        first = np.zeros(shape)
+        if start is not None:
+            first[:, :, :-1], first[:, :, -1] = start[0].transpose(1, 2).numpy(), start[1].numpy()
+        options = {"maxiter": iterations, "ftol": tolerance, "gtol": _TOLERANCE}
+        found = minimize(loss_and_gradient, first.ravel(), jac=True, method="L-BFGS-B", options=options)
+        both = torch.from_numpy(found.x).float().view(shape)
+        return both[:, :, :-1].transpose(1, 2), both[:, :, -1].clone()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from backlight.audit.probe import MOST_ROWS, fit_probe, out_of_fold, stratified_folds
+from backlight.audit.probe import MOST_ROWS, PENALTIES, fit_probe, out_of_fold, stratified_folds
 from backlight.core.errors import InputError
 
 
@@ -107,6 +107,19 @@ def test_the_penalty_grows_with_the_noise() -> None:
     features, labels = clusters(400, width=100)
     noisy = np.where(np.random.default_rng(1).random(400) < 0.5, (labels + 1) % 3, labels)
     assert fit_probe(features, noisy).penalty > fit_probe(features, labels).penalty
+
+
+@pytest.mark.parametrize(("classes", "noise"), [(3, 0.0), (3, 0.5), (20, 0.2)])
+def test_the_penalty_is_the_one_that_full_fits_choose(classes: int, noise: float) -> None:
+    features, labels = clusters(400, classes=classes, width=100)
+    rng = np.random.default_rng(1)
+    noisy = np.where(rng.random(400) < noise, rng.permutation(labels), labels)
+    held = np.flatnonzero(stratified_folds(noisy) == 0)
+    losses = {
+        one: -np.log(out_of_fold(features, noisy, penalty=one).probabilities[held, noisy[held]]).mean()
+        for one in PENALTIES
+    }
+    assert losses[out_of_fold(features, noisy).penalty] < 1.02 * min(losses.values())
 
 
 def test_what_cannot_be_fitted_says_why() -> None:
