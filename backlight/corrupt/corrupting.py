@@ -24,7 +24,8 @@ def corrupt(
     picture's noise is keyed by (seed, kind, severity, id) of `random`; without one, pictures are numbered from 0.
     A function (images, (severity,), random) is taken for a kind too.
 
-    Raises InputError for other images, UsageError for unknown kinds, severities and tables.
+    Raises InputError for other images and for a kind that returns another size, UsageError for unknown kinds,
+    severities and tables.
 
     >>> import torch
     >>> noisy = corrupt(torch.full((2, 3, 32, 32), 0.5), "gaussian_noise", 5)
@@ -42,11 +43,11 @@ def corrupt(
     random = random or Random(0, list(range(len(images))))
     random = random.fork(("corrupt", card.name, severity))
     most = max(1, _VALUES // images[0].numel())
-    parts = [
-        _corrupt(images[start : start + most], card, constants, random.take(slice(start, start + most)))
-        for start in range(0, len(images), most)
-    ]
-    return torch.cat(parts)
+    corrupted = torch.empty_like(images)
+    for start in range(0, len(images), most):
+        part = slice(start, start + most)
+        corrupted[part] = _corrupt(images[part], card, constants, random.take(part))
+    return corrupted
 
 
 _VALUES = 2**19  # so many at once stay in the processor's cache
@@ -57,8 +58,10 @@ def _corrupt(images: Tensor, card: CorruptionCard, constants: Constants, random:
     if card.colored and images.shape[1] == 1:
         pictures = pictures.expand(-1, 3, -1, -1)
     corrupted = card.function(pictures, constants, random)
-    if corrupted.shape[1] != images.shape[1]:
+    if images.shape[1] == 1 and corrupted.shape[1:2] == (3,):
         corrupted = luminance(corrupted)
+    if corrupted.shape != images.shape:
+        raise InputError(f"{card.name} returned pictures {list(corrupted.shape)}", expected=f"{list(images.shape)}")
     return to_levels(corrupted).to(images)
 
 

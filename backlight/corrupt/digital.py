@@ -47,17 +47,20 @@ def _box_matrix(count: int, wanted: int) -> Tensor:
 
 def jpeg(images: Tensor, constants: Constants, random: Random) -> Tensor:
     """Compress with the quality `constants[0]` and read back."""
-    pixels = (images * 255).round_().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    pixels = (images * 255).round_().byte().numpy()
     read = [_through_jpeg(one, int(constants[0])) for one in pixels]
     return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).float().div_(255)
 
 
 def _through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
-    picture, stream = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), io.BytesIO()
+    """Compress one picture `[C,H,W]` and read it back, `[H,W,C]`."""
+    # Pillow puts channels together faster than a copy in another order does.
+    bands, stream = [Image.fromarray(band) for band in pixels], io.BytesIO()
+    picture = Image.merge("RGB", bands) if len(bands) == 3 else bands[0]
     picture.save(stream, "JPEG", quality=quality)
     # The decoder itself: what `Image.open` does to find out what a file is takes as long on small pictures.
     read = Image.frombytes(picture.mode, picture.size, stream.getvalue(), "jpeg", picture.mode, "")
-    return np.asarray(read).reshape(pixels.shape)
+    return np.asarray(read).reshape(*pixels.shape[1:], len(bands))
 
 
 def elastic(images: Tensor, constants: Constants, random: Random) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
@@ -72,6 +74,15 @@ def test_own_functions_and_empty_batches() -> None:
     assert float(corrupt(torch.ones(1, 3, 4, 4), darker, 5).max()) == pytest.approx(51 / 255)
     assert corruption_of(darker).name == "darker"
     assert corrupt(torch.zeros(0, 3, 8, 8), "fog", 1).shape == (0, 3, 8, 8)
+
+
+@pytest.mark.parametrize("size", [(1, 3, 32, 32), (2, 3, 1, 32), (2, 4, 32, 32)])
+def test_a_kind_that_returns_another_size_is_named(size: tuple[int, ...]) -> None:
+    def shrink(images: torch.Tensor, constants: Sequence[float], random: Random) -> torch.Tensor:
+        return torch.zeros(size)
+
+    with pytest.raises(InputError, match=r"shrink returned pictures .*expected \[2, 3, 32, 32\]"):
+        corrupt(torch.rand(2, 3, 32, 32), shrink, 1)
 
 
 @pytest.mark.parametrize(
