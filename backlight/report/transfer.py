@@ -94,7 +94,7 @@ def transfer_headline(study: TransferStudy) -> str:
 
     >>> from backlight.attack.transfer.request import TransferRequest
     >>> from backlight.table import Table
-    >>> columns = {"a > a.clean": [0], "a.true": [0], "mi: a > a": [1]}
+    >>> columns = {"a > a.clean": [0], "a.true": [0], "mi: a > a": [1], "mi: a.blind": [0]}
     >>> study = TransferStudy(Table.of(id=["x"], **columns), TransferRequest.of("mi"), ("a",), {"a": ("a",)})
     >>> transfer_headline(study)
     'nothing to compare'
@@ -210,7 +210,7 @@ def transfer_lines(study: TransferStudy) -> list[str]:
 
     >>> from backlight.attack.transfer.request import TransferRequest
     >>> from backlight.table import Table
-    >>> columns = {"a > a.clean": [0], "a.true": [0], "mi: a > a": [1]}
+    >>> columns = {"a > a.clean": [0], "a.true": [0], "mi: a > a": [1], "mi: a.blind": [0]}
     >>> study = TransferStudy(Table.of(id=["x"], **columns), TransferRequest.of("mi"), ("a",), {"a": ("a",)})
     >>> print(*transfer_lines(study), sep="\\n")
     1 picture, split all, 0.0 s; linf 16/255 = 0.06275 in [0,1] pixels, on the 8-bit lattice
@@ -229,6 +229,8 @@ def transfer_lines(study: TransferStudy) -> list[str]:
                 continue
             low, high = one.interval
             lines.append(f"    {_pair(one):<{width}}  {one.success:.1%} ({low:.1%} to {high:.1%}) of {one.n}")
+    for verdict in study.verdicts:
+        lines += [f"  {verdict.name}: {verdict.found}", f"    {verdict.remedy}"]
     return lines
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tests.hostile.verbs import NAMED, REFUSED, VERBS, WORKS
 
 ALL = " ".join(VERBS)
-GRADIENTS = "explain attack robustness visualize report"
+GRADIENTS = "explain attack robustness transfer visualize report"
 NUMBERS = "predict evaluate corruptions calibrate"
 
 
@@ -46,20 +46,25 @@ UNIT = "all outputs lie between 0 and 1"
 SAME = "all pictures get the same outputs"
 FLAT = "the loss is the same at every temperature"
 ZERO = "zero all over or NaN"
+BLIND_SURROGATE = "gradients that were zero all over or NaN, and did not fool even the model"
 NOWHERE = "the gradients do not lead anywhere"
 FLOATS = "expected logits, as floats"
 FAILED = "the model itself failed"
 
 ALL_UNDEFINED = (
     row("predict evaluate explain attack robustness report", NAMED, NO_PREDICTION),
-    row("corruptions", NAMED, LOOKS),
+    row("transfer corruptions", NAMED, LOOKS),
     row("calibrate", REFUSED, "none of 24 pictures has a finite loss"),
 )
 SOME_UNDEFINED = (
     row("predict evaluate explain attack robustness calibrate report", NAMED, NO_PREDICTION),
-    row("corruptions", NAMED, LOOKS),
+    row("transfer corruptions", NAMED, LOOKS),
 )
-MASKED_GRADIENTS = (row("attack", WORKS, ZERO), row("robustness", WORKS, ZERO, NOWHERE))
+MASKED_GRADIENTS = (
+    row("attack", WORKS, ZERO),
+    row("robustness", WORKS, ZERO, NOWHERE),
+    row("transfer", WORKS, BLIND_SURROGATE),
+)
 NO_GRADIENTS = (*MASKED_GRADIENTS, row("explain", WORKS, "some maps hold NaN or infinite values"))
 
 EXPECTED: dict[str, tuple[Row, ...]] = {
@@ -78,6 +83,7 @@ EXPECTED: dict[str, tuple[Row, ...]] = {
         row("calibrate", WORKS, SAME, FLAT),
         row("attack", WORKS, SAME, ZERO),
         row("robustness", WORKS, SAME, ZERO, NOWHERE),
+        row("transfer", WORKS, SAME, BLIND_SURROGATE),
     ),
     "logits of 1e30": (
         *MASKED_GRADIENTS,
@@ -87,6 +93,7 @@ EXPECTED: dict[str, tuple[Row, ...]] = {
     "overflows in float32": (
         row("predict evaluate explain calibrate report", NAMED, NO_PREDICTION),
         row("attack robustness", NAMED, NO_PREDICTION, ZERO),
+        row("transfer", NAMED, LOOKS, BLIND_SURROGATE),
         row("corruptions", NAMED, LOOKS),
     ),
     "fewer rows than pictures": refused(ROWS),

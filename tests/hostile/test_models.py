@@ -115,6 +115,8 @@ def check_numbers(verb: str, said: Said, classifier: Classifier, seen: Pictures)
     elif verb == "robustness":
         assert document["clean_accuracy"] == pytest.approx(right.mean(), abs=1e-12)
         assert document["robust_accuracy"] <= document["clean_accuracy"]
+    elif verb == "transfer":
+        assert document["clean_accuracy"]["model"] == pytest.approx(right.mean(), abs=1e-12)
     elif verb == "corruptions":
         assert document["clean_accuracy"] == pytest.approx(right.mean(), abs=1e-12)
     elif verb == "calibrate":

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from backlight import Classifier, tasks
-from backlight.attack import RobustnessRequest
+from backlight.attack import RobustnessRequest, TransferRequest
 from backlight.core.errors import BacklightError
 from backlight.images import write_png
 from backlight.tasks.outcome import Outcome
@@ -61,6 +61,15 @@ def _data(seen: Pictures) -> tasks.DataRequest:
     return tasks.DataRequest(str(seen.archive))
 
 
+_TRANSFER = TransferRequest.of("mi:steps=2", eps="8/255")
+
+
+def _steady(model: Classifier) -> Classifier:
+    """Return a network of as many classes in which nothing is wrong."""
+    net = small_net(len(model.labels), seed=1)
+    return Classifier.from_module(net, size=SIDE, labels=model.labels, mean=0.0, std=(1.0,) * 3, name="steady")
+
+
 VERBS: dict[str, Ask] = {
     "predict": lambda model, seen, out: tasks.predict(tasks.PredictRequest(seen.files, model)),
     "evaluate": lambda model, seen, out: tasks.evaluate(tasks.EvaluateRequest(_data(seen), (model,), out=out)),
@@ -70,6 +79,9 @@ VERBS: dict[str, Ask] = {
     ),
     "robustness": lambda model, seen, out: tasks.robustness(
         tasks.RobustnessOfDataRequest(_data(seen), model, RobustnessRequest("pgd:steps=4", eps="4/255"), out=out)
+    ),
+    "transfer": lambda model, seen, out: tasks.transfer(
+        tasks.TransferOfDataRequest(_data(seen), (model, _steady(model)), _TRANSFER, out=out)
     ),
     "corruptions": lambda model, seen, out: tasks.corruptions(
         tasks.CorruptionsRequest(_data(seen), model, kinds="fog,jpeg", severities="3", out=out)
@@ -100,7 +112,7 @@ def ask(verb: str, model: Classifier, seen: Pictures, out: Path) -> Said:
     except BacklightError as error:
         return Said(REFUSED, str(error))
     failed = [one.error for one in found.failures]
-    verdicts = [one["name"] for one in found.document["verdicts"]] if verb == "robustness" else []
+    verdicts = [one["name"] for one in found.document["verdicts"]] if verb in ("robustness", "transfer") else []
     told = [line for line in found.lines if "gradient" in line or "finite" in line]
     words = " | ".join(dict.fromkeys((*failed, *found.warnings, *verdicts, *told)))
     return Said(NAMED if failed else WORKS, words, found.document)

@@ -91,6 +91,7 @@ def test_the_headline_is_the_largest_rate_between_models(study: TransferStudy) -
 def test_a_page_without_any_picture_that_counts_can_be_read() -> None:
     columns = {f"{one} > {two}.clean": [1] for one in "ab" for two in "ab"}
     columns |= {f"mi: {one} > {two}": [-2] for one in "ab" for two in "ab"} | {"a.true": [0], "b.true": [0]}
+    columns |= {f"mi: {one}.blind": [-2] for one in "ab"}
     empty = TransferStudy(
         Table.of({"id": ["x"], "label": [0], **columns}),
         TransferRequest.of("mi"),

@@ -90,7 +90,7 @@ class TransferRun:
         functions = [one.card.function for one in self.request.chosen]
         code = [code_of(one) for one in functions]
         models = [(name, one, one.resize, one.labels) for name, one in self.models.items()]
-        return ("transfer", models, self.request.describe(), functions, code, self.seed, self.batch_size, self.shown)
+        return ("transfer with blind attacks", models, self.request.describe(), functions, code, self.seed, self.batch_size, self.shown)
 
     def cost(self) -> Cost:
         """Count what a picture costs: every attack on every model, of all of them the dearest counted for each."""
@@ -137,17 +137,25 @@ class TransferRun:
         rows = (own & useful).nonzero()[:, 0]
         columns = {f"{name} > {victim}.clean": said for victim, said in clean.items()}
         for chosen in self.request.chosen:
-            images = self._changed(chosen, name, batch, rows)
+            images, blind = self._changed(chosen, name, batch, rows)
+            columns[f"{chosen.label}: {name}.blind"] = self._spread(blind, rows, len(batch.ids))
             for victim in victims:
-                said = torch.full((len(batch.ids),), NOT_ATTACKED)
-                said[rows] = self._named(victim, images)
-                columns[f"{chosen.label}: {name} > {victim}"] = said
+                said = self._named(victim, images)
+                columns[f"{chosen.label}: {name} > {victim}"] = self._spread(said, rows, len(batch.ids))
             self._keep(kept, name, chosen.label, batch, rows, images)
         return columns
 
-    def _changed(self, chosen: ChosenAttack, name: str, batch: Batch, rows: Tensor) -> Tensor:
+    @staticmethod
+    def _spread(values: Tensor, rows: Tensor, count: int) -> Tensor:
+        """Return a column of all pictures from the values of those that were attacked."""
+        column = torch.full((count,), NOT_ATTACKED)
+        column[rows] = values.to(column.dtype)
+        return column
+
+    def _changed(self, chosen: ChosenAttack, name: str, batch: Batch, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the pictures that an attack makes, and where it saw no gradient and fooled not even the surrogate."""
         if not len(rows):
-            return batch.images[rows]
+            return batch.images[rows], rows
         ids = [batch.ids[row] for row in rows.tolist()]
         challenge = Challenge.of(
             self.judges[name],
@@ -157,7 +165,8 @@ class TransferRun:
             seed=self.seed,
             ids=ids,
         )
-        return chosen.card.run(challenge.searching(self.searched[name]), **chosen.options).images.cpu()
+        found = chosen.card.run(challenge.searching(self.searched[name]), **chosen.options)
+        return found.images.cpu(), ((found.zero_grads > 0) & ~found.success).cpu()
 
     def _named(self, victim: str, images: Tensor) -> Tensor:
         model = self.models[victim]

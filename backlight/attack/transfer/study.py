@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from backlight.attack.checks import Doubt
 from backlight.attack.transfer.request import TransferRequest
 from backlight.core.display import Displayed
 from backlight.core.errors import DataError, Failure
@@ -79,7 +80,8 @@ class TransferStudy(Displayed):
 
     Columns: `id`, `label`; for each model `MODEL.true`, the picture's class as that model numbers it; for each
     surrogate and victim `SURROGATE > VICTIM.clean`, and for each attack `ATTACK: SURROGATE > VICTIM`, the class that
-    the victim names. `models` are the victims, `surrogates` whom each was attacked on, with the members of an ensemble.
+    the victim names; for each attack and surrogate `ATTACK: SURROGATE.blind`, whether it saw no gradient that leads
+    anywhere and did not fool the surrogate. `models` are the victims, `surrogates` whom each was attacked on, with the members of an ensemble.
 
     >>> columns = {"id": ["a", "b"], "label": [0, 1], "m.true": [0, 1], "m > m.clean": [0, 1], "mi: m > m": [1, 1]}
     >>> study = TransferStudy(Table.of(columns), TransferRequest.of("mi"), ("m",), {"m": ("m",)})
@@ -138,6 +140,21 @@ class TransferStudy(Displayed):
         """Return the rates between different models, which is what transfer means."""
         return tuple(one for one in self.rates if not one.white_box and one.n)
 
+    @property
+    def verdicts(self) -> tuple[Doubt, ...]:
+        """Tell which surrogates hide their gradients: what is made on them says nothing of whom it would fool."""
+        found = []
+        for attack in self.request.labels:
+            for surrogate in self.surrogates:
+                blind = np.asarray(self.table[f"{attack}: {surrogate}.blind"])
+                count, attacked = int((blind == 1).sum()), int((blind != NOT_ATTACKED).sum())
+                if count:
+                    words = f"{attack} on {surrogate}: {count} of {attacked} pictures had gradients that were "
+                    words += "zero all over or NaN, and did not fool even the model that they were made on"
+                    remedy = "low rates from it prove nothing: another objective, such as objective=margin, or another"
+                    found.append(Doubt("zero gradients", words, f"{remedy} surrogate"))
+        return tuple(found)
+
     def clean_accuracy(self, model: str) -> float:
         """Return the share of pictures that a model names rightly, at its own size or as a surrogate saw them."""
         seen = [one for one, victim in self.pairs if victim == model]
@@ -160,5 +177,6 @@ class TransferStudy(Displayed):
             "clean_accuracy": {name: self.clean_accuracy(name) for name in self.models},
             "surrogates": {name: list(members) for name, members in self.surrogates.items()},
             "rates": [one.to_json() for one in self.rates],
+            "verdicts": [one.to_json() for one in self.verdicts],
             "seconds": round(self.seconds, 3),
         }

@@ -159,6 +159,29 @@ def test_classes_may_be_numbered_otherwise(models: dict[str, Classifier], data: 
     assert [one.to_json() for one in plain.rates] == [one.to_json() for one in other.rates]
 
 
+class Rounded(nn.Module):
+    """A network that sees pictures of two levels, and so has no gradient anywhere."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.inner(images.round())
+
+
+def test_a_surrogate_without_gradients_is_doubted(models: dict[str, Classifier]) -> None:
+    hidden = Classifier.from_module(Rounded(models["other"].module), size=16, labels=LABELS)
+    study = evaluate_transfer({"hidden": hidden, "other": models["other"]}, data_for(hidden), REQUEST)
+    attacked = int(study.both_right("hidden", "hidden").sum())
+    assert attacked == COUNT * 3 // 4
+    assert [one.found.split(" pictures")[0] for one in study.verdicts] == [
+        f"{attack} on hidden: {attacked} of {attacked}" for attack in REQUEST.labels
+    ]
+    assert study.to_json()["verdicts"][0]["remedy"].startswith("low rates from it prove nothing")
+    assert study.rate(REQUEST.labels[0], "hidden", "hidden").fooled == 0
+
+
 def test_the_document_holds_what_is_promised(models: dict[str, Classifier], data: Dataset) -> None:
     document = evaluate_transfer([models["first"], models["other"]], data, REQUEST).to_json()
     assert {"n", "eps", "rates"} <= set(document)
