@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ class Loaded:
 
     request: ModelRequest
     classifier: Classifier
+
+    @cached_property
+    def search(self) -> Classifier:
+        """Its fast copy, made once: nothing here changes a model."""
+        return self.classifier.fast()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +122,8 @@ def _explain(given: Given) -> dict[str, Any]:
 
 
 def _attack(given: Given) -> dict[str, Any]:
-    outcome = answers.done_or_raise(tasks.attack(given.request(out=given.out), watch=given.show))
+    request = given.request(out=given.out, with_page=False)
+    outcome = answers.done_or_raise(tasks.attack(request, watch=given.show, search=given.model.search))
     (found,) = outcome.result
     return answers.attacked(outcome, given.predict(given.picture), given.predict(Path(found.png)))
 

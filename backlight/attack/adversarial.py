@@ -136,6 +136,7 @@ def attack(
     seed: Seed = 0,
     ids: Ids = None,
     watch: Callable[[Run], None] | None = None,
+    search: Classifier | None = None,
     **options: Any,
 ) -> AttackResult:
     """Change images `[B,C,H,W]` in [0,1] a little so that the classifier errs, and judge the outcome.
@@ -147,7 +148,8 @@ def attack(
     logits and classes) and further `options` default to the method's own, `eps` (pixel units, "8/255") to 8/255 in
     linf, 0.5 in l2, 12 in l1, and to none for attacks that look for the nearest success. `lattice` keeps pictures to
     what an 8-bit file holds. Of a multi-label classifier `target` is the label whose answer shall change, as in
-    `classifier.question`. `watch` is shown the run after every turn of every search.
+    `classifier.question`. `watch` is shown the run after every turn of every search. Attacks of many steps search on a
+    private `classifier.fast()`; who attacks often makes it once and hands it in as `search`.
 
     Raises InputError for images, labels and targets, UsageError for options that cannot be used.
 
@@ -160,6 +162,7 @@ def attack(
     """
     beside = {"steps": steps, "step_size": step_size, "objective": objective, **options}
     if classifier.multilabel and isinstance(target, str | int):
+        search = None if search is None else search.question(target)
         classifier, target = classifier.question(target), None
     chosen = choose_attack(method, norm=norm, eps=eps, target=target, lattice=lattice, **beside)
     known = chosen.card.options
@@ -173,9 +176,11 @@ def attack(
         target=chosen.target,
         seed=seed,
         ids=ids,
-        fast=fast,
+        fast=fast and search is None,
         watch=watch,
     )
+    if fast and search is not None:
+        challenge = challenge.searching(search)
     found = judged(challenge, chosen.label, chosen.card.run(challenge, **chosen.options))
     return replace(found, stands_in_for=chosen.card.stands_in_for)
 

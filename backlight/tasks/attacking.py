@@ -44,7 +44,8 @@ _AT_ONCE = 16
 class AttackRequest:
     """Which pictures are attacked, how, and towards which class; what an attack's card leaves open may be None.
 
-    Every `frames` steps the best picture so far is filmed, beside its change made visible; 0 films none.
+    Every `frames` steps the best picture so far is filmed, beside its change made visible; 0 films none. Without a page
+    there is no sheet and no table either.
 
     >>> AttackRequest((Path("cat.jpg"),), method="fgsm", eps="2/255").target is None
     True
@@ -66,16 +67,22 @@ class AttackRequest:
     batch_size: int = 16
     command: str = ""
     frames: int = 0
+    with_page: bool = True
 
 
 def attack(
-    request: AttackRequest, *, progress: Progress | None = None, watch: Callable[[Frame], None] | None = None
+    request: AttackRequest,
+    *,
+    progress: Progress | None = None,
+    watch: Callable[[Frame], None] | None = None,
+    search: Classifier | None = None,
 ) -> Outcome:
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files.
 
     For each picture an adversarial PNG and its perturbation x10 go into `out`, and one page and one sheet of originals,
     noises and results for all of them, for several also the share that was fooled as tables; the result is a list of
-    `AttackedPicture`. `watch` is shown the best pictures so far after every step of an attack that takes steps.
+    `AttackedPicture`. `watch` is shown the best pictures so far after every step of an attack that takes steps. `search`
+    is the classifier's fast copy, where one is kept for several calls.
 
     Raises UsageError where a file is there already, options do not fit or no picture is found, and as
     `load` and `backlight.attack.attack` do.
@@ -101,10 +108,10 @@ def attack(
     paths = find_pictures(request.pictures)[: request.limit]
     classifier = as_classifier(request.model, request.seed)
     with held_folder(request.out):
-        done, failed = attack_pictures(classifier, paths, request, progress=progress, watch=watch)
+        done, failed = attack_pictures(classifier, paths, request, progress=progress, watch=watch, search=search)
         exported = _export(request, done)
     own = [file for one in done for file in (one.png, one.perturbation_png, one.animation) if file]
-    shared = tuple(dict.fromkeys(file for one in done for file in (one.html, one.sheet)))
+    shared = tuple(dict.fromkeys(file for one in done for file in (one.html, one.sheet) if file))
     lines = (*chain.from_iterable(map(_lines, done)), *dict.fromkeys(str(path.parent) for path in exported), *shared)
     files = (*map(Path, own), *exported, *map(Path, shared))
     return one_per_input(done, failed, lines, files=files, warnings=doubts_of(classifier), result=done)
@@ -112,12 +119,12 @@ def attack(
 
 def _export(request: AttackRequest, done: Sequence[AttackedPicture]) -> tuple[Path, ...]:
     """Write what came of several pictures as a table; of one alone there is no share."""
-    if len(done) < 2:
+    if len(done) < 2 or done[0].html is None:
         return ()
     first, name = done[0], choose_attack(request.method).label
     success, distance = [one.success for one in done], [one.distance for one in done]
     table = attack_summary(name, ThreatModel(first.norm, first.eps), success, distance)
-    return write_exports({SUMMARY: table}, (), exports_of(Path(first.html)))
+    return write_exports({SUMMARY: table}, (), exports_of(Path(done[0].html)))
 
 
 def _lines(one: AttackedPicture) -> Iterator[str]:
@@ -143,7 +150,8 @@ class AttackedPicture:
     """What the adversarial PNG of one picture does, judged after reading it back from disk.
 
     `eps` is None where the attack has no bound; `target` is the class asked for, None for an untargeted attack.
-    `note` is why rounding to a file may be what the attack failed by. `html` and `sheet` are shared by all pictures.
+    `note` is why rounding to a file may be what the attack failed by. `html` and `sheet` are shared by all
+    pictures, None where no page was asked for.
     """
 
     path: str
@@ -160,8 +168,8 @@ class AttackedPicture:
     zero_gradients: int
     png: str
     perturbation_png: str
-    html: str
-    sheet: str
+    html: str | None
+    sheet: str | None
     note: str | None = None
     stands_in_for: str | None = None
     animation: str | None = None
@@ -178,6 +186,7 @@ def attack_pictures(
     *,
     progress: Progress | None = None,
     watch: Callable[[Frame], None] | None = None,
+    search: Classifier | None = None,
 ) -> tuple[list[AttackedPicture], list[Failure]]:
     """Attack picture files with a loaded classifier, as `attack` does.
 
@@ -190,15 +199,7 @@ def attack_pictures(
         path: (request.out / f"{stem}-{name}.png", request.out / f"{stem}-{name}-x10.png")
         for path, stem in zip(paths, stems, strict=True)
     }
-    page = JointPage(
-        request.out / f"{joint_stem(stems)}-{name}",
-        f"How {classifier.title} is fooled by {name}",
-        about(classifier, command=request.command),
-        attacked_section,
-        attack_sheet,
-        attack_headline,
-    )
-    page.require_new(request.force)
+    page = _page(classifier, request, request.out / f"{joint_stem(stems)}-{name}") if request.with_page else None
     for output in chain.from_iterable(outputs.values()):
         require_new(output, request.force)
     for png, _ in outputs.values() if request.frames else ():
@@ -208,9 +209,10 @@ def attack_pictures(
     size = min(request.batch_size, _AT_ONCE)
     for pictures in read_batches(classifier, paths, size, failed, progress=progress, description="attack"):
         film = Film() if request.frames else None
-        result = _attack(classifier, pictures, request, watch if film is None else filmed(film, request.frames, watch))
+        watched = watch if film is None else filmed(film, request.frames, watch)
+        result = _attack(classifier, pictures, request, watched, search)
         saved = save_adversarial(result, [outputs[picture.path][0] for picture in pictures])
-        tried = attempts(result, round_to_8bit(result.images, result.originals))
+        tried = None if page is None else attempts(result, round_to_8bit(result.images, result.originals))
         for row, (picture, one) in enumerate(zip(pictures, saved, strict=True)):
             difference = outputs[picture.path][1]
             write_png(difference, amplify(result.perturbation[row].cpu(), AMPLIFICATION))
@@ -218,14 +220,35 @@ def attack_pictures(
                 failed.append(Failure(str(picture.path), UNDEFINED))
                 continue
             films = None if film is None else write_film(film, result, row, outputs[picture.path][0])
-            note = "" if one.success else result.threat.lost_to_rounding(picture.image.numel())
-            if result.stands_in_for:
-                stands = f"{name} stands in for {result.stands_in_for}; run {result.stands_in_for} for papers"
-                note = f"{stands}; {note}" if note else stands
+            note = _note(result, name, picture, one)
             done.append(_attacked(result, row, picture.path, one, difference, page, note, films))
-            page.add(Attacked(picture.path.name, tried[row], result.threat, one.margin, note, film_uri(films)))
-        page.write(failed)
+            if page is not None and tried is not None:
+                page.add(Attacked(picture.path.name, tried[row], result.threat, one.margin, note, film_uri(films)))
+        if page is not None:
+            page.write(failed)
     return done, failed
+
+
+def _page(classifier: Classifier, request: AttackRequest, base: Path) -> JointPage[Attacked]:
+    name = name_part(choose_attack(request.method).label)
+    page = JointPage(
+        base,
+        f"How {classifier.title} is fooled by {name}",
+        about(classifier, command=request.command),
+        attacked_section,
+        attack_sheet,
+        attack_headline,
+    )
+    page.require_new(request.force)
+    return page
+
+
+def _note(result: AttackResult, name: str, picture: Picture, saved: SavedAttack) -> str:
+    note = "" if saved.success else result.threat.lost_to_rounding(picture.image.numel())
+    if not result.stands_in_for:
+        return note
+    stands = f"{name} stands in for {result.stands_in_for}; run {result.stands_in_for} for papers"
+    return f"{stands}; {note}" if note else stands
 
 
 def _attack(
@@ -233,6 +256,7 @@ def _attack(
     pictures: Sequence[Picture],
     request: AttackRequest,
     watch: Callable[[Frame], None] | None,
+    search: Classifier | None,
 ) -> AttackResult:
     return attack_images(
         classifier,
@@ -248,6 +272,7 @@ def _attack(
         seed=request.seed,
         ids=[picture.path.name for picture in pictures],
         watch=None if watch is None else partial(_show, watch, _steps_of(request)),
+        search=search,
     )
 
 
@@ -269,7 +294,7 @@ def _attacked(
     path: Path,
     saved: SavedAttack,
     difference: Path,
-    page: JointPage[Attacked],
+    page: JointPage[Attacked] | None,
     note: str,
     film: Path | None,
 ) -> AttackedPicture:
@@ -289,8 +314,8 @@ def _attacked(
         zero_gradients=int(result.zero_grads[row]),
         png=str(saved.path),
         perturbation_png=str(difference),
-        html=str(page.html),
-        sheet=str(page.sheet),
+        html=None if page is None else str(page.html),
+        sheet=None if page is None else str(page.sheet),
         note=note or None,
         stands_in_for=result.stands_in_for or None,
         animation=None if film is None else str(film),

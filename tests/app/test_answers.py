@@ -17,6 +17,7 @@ from backlight.app.asking import Asked
 from backlight.app.repeating import Repeat
 from backlight.app.session import Session
 from backlight.attack import choose_attack
+from backlight.classifier import Classifier
 from backlight.images import to_tensor
 from backlight.tasks.loading import ModelRequest
 from tests.app.conftest import SMALL, Asker
@@ -45,6 +46,15 @@ def backlight(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
 
 def decoded(uri: str) -> torch.Tensor:
     return to_tensor(Image.open(io.BytesIO(base64.b64decode(uri.partition("base64,")[2]))))
+
+
+def test_attacks_of_many_steps_share_one_fast_copy(client: Asker, cat: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"method": "pgd:steps=12", "eps": "1/255"}
+    first = client.answer("attack", cat, name="cat.png", **words)
+    monkeypatch.setattr(Classifier, "fast", lambda *_, **__: pytest.fail("another copy"))
+    again = client.answer("attack", cat, name="cat.png", **words)
+    assert again["png"] == first["png"]
+    assert "html" not in again
 
 
 def test_a_class_whose_name_begins_with_a_dash_is_named_by_the_printed_command() -> None:

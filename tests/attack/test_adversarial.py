@@ -60,6 +60,24 @@ def test_the_model_is_left_as_it_was(method: str, state: str) -> None:
     assert torch.equal(result.originals, x)
 
 
+@pytest.mark.parametrize("method", ["fgsm", "pgd:steps=12,stop=false", "apgd-ce:steps=12"])
+def test_a_fast_copy_that_is_kept_gives_the_same_as_a_private_one(method: str) -> None:
+    classifier, x = Classifier.from_module(sharp_net(), size=16), pictures(4)
+    kept, private = (attack(classifier, x, method=method, search=one) for one in (classifier.fast(), None))
+    assert torch.equal(kept.images, private.images)
+    assert torch.equal(kept.margin, private.margin)
+
+
+def test_the_copy_that_is_handed_in_is_what_is_searched_on() -> None:
+    classifier, x = Classifier.from_module(sharp_net(), size=16), pictures(2)
+    search, passes = classifier.fast(), list[int]()
+    search.module.register_forward_pre_hook(lambda _, given: passes.append(len(given[0])))
+    attack(classifier, x, method="pgd:steps=12,stop=false", search=search)
+    assert len(passes) == 13
+    attack(classifier, x, method="fgsm", search=search)
+    assert len(passes) == 13  # one step is looked for on the classifier itself, as without a copy
+
+
 def test_the_model_is_left_as_it_was_after_an_exception() -> None:
     net = small_net()
     classifier = Classifier.from_module(net, size=16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,6 +64,22 @@ def test_the_attacks_page_shows_the_files_and_says_what_they_do(
     with Image.open(done[0]["sheet"]) as sheet:
         assert sheet.width == 3 * SIDE + 4 * 4
         assert sheet.height > 3 * SIDE
+
+
+def test_without_a_page_the_pictures_and_what_is_said_of_them_are_the_same(
+    model: Classifier, pictures: tuple[Path, ...], tmp_path: Path
+) -> None:
+    def attacked(name: str, **how: Any) -> tuple[list[dict[str, object]], dict[str, bytes]]:
+        request = tasks.AttackRequest(pictures[:2], model, "pgd", eps="4/255", steps=12, out=tmp_path / name, **how)
+        done = tasks.attack(request, search=model.fast() if how else None).document
+        told = [{key: value for key, value in one.items() if name not in str(value)} for one in done]
+        return told, {path.name: path.read_bytes() for path in request.out.iterdir() if path.suffix == ".png"}
+
+    (said, files), (told, few) = attacked("a page"), attacked("no page", with_page=False)
+    assert told == [{**one, "html": None, "sheet": None} for one in said]
+    assert few == {name: data for name, data in files.items() if "sheet" not in name}
+    assert len(few) == 4
+    assert not list((tmp_path / "no page").glob("*.html"))
 
 
 def test_a_wish_that_is_not_met_is_said(model: Classifier, pictures: tuple[Path, ...], tmp_path: Path) -> None:
