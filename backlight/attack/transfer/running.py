@@ -90,7 +90,8 @@ class TransferRun:
         functions = [one.card.function for one in self.request.chosen]
         code = [code_of(one) for one in functions]
         models = [(name, one, one.resize, one.labels) for name, one in self.models.items()]
-        return ("transfer with blind attacks", models, self.request.describe(), functions, code, self.seed, self.batch_size, self.shown)
+        what = ("transfer with blind attacks", models, self.request.describe(), functions, code)
+        return (*what, self.seed, self.batch_size, self.shown)
 
     def cost(self) -> Cost:
         """Count what a picture costs: every attack on every model, of all of them the dearest counted for each."""

@@ -81,7 +81,8 @@ class TransferStudy(Displayed):
     Columns: `id`, `label`; for each model `MODEL.true`, the picture's class as that model numbers it; for each
     surrogate and victim `SURROGATE > VICTIM.clean`, and for each attack `ATTACK: SURROGATE > VICTIM`, the class that
     the victim names; for each attack and surrogate `ATTACK: SURROGATE.blind`, whether it saw no gradient that leads
-    anywhere and did not fool the surrogate. `models` are the victims, `surrogates` whom each was attacked on, with the members of an ensemble.
+    anywhere and did not fool the surrogate. `models` are the victims, `surrogates` whom each was attacked on, with the
+    members of an ensemble.
 
     >>> columns = {"id": ["a", "b"], "label": [0, 1], "m.true": [0, 1], "m > m.clean": [0, 1], "mi: m > m": [1, 1]}
     >>> study = TransferStudy(Table.of(columns), TransferRequest.of("mi"), ("m",), {"m": ("m",)})
