@@ -81,8 +81,8 @@ def attack(
 
     For each picture an adversarial PNG and its perturbation x10 go into `out`, and one page and one sheet of originals,
     noises and results for all of them, for several also the share that was fooled as tables; the result is a list of
-    `AttackedPicture`. `watch` is shown the best pictures so far after every step of an attack that takes steps. `search`
-    is the classifier's fast copy, where one is kept for several calls.
+    `AttackedPicture`. `watch` is shown the best pictures so far after every step of an attack that takes steps.
+    `search` is the classifier's fast copy, where one is kept for several calls.
 
     Raises UsageError where a file is there already, options do not fit or no picture is found, and as
     `load` and `backlight.attack.attack` do.
