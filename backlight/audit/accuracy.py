@@ -18,7 +18,7 @@ from backlight.evaluate.confusion import Confusion
 from backlight.evaluate.metrics import most_confused, per_class, rank_of
 from backlight.page.charts import bar_chart, interval_chart
 from backlight.page.sections import percent
-from backlight.table.statistics import wilson
+from backlight.table.statistics import exact_interval, wilson
 
 _FEW, _TOP = 30, 5
 _PAIRS, _PER_PAIR, _WORST, _CHARTED = 4, 4, 8, 20
@@ -221,7 +221,9 @@ def check_confusions(examined: Examined) -> Iterator[Finding]:
         yield Finding("most_confused", "accuracy", 0.0, None, len(kept), "good", sentence)
         return
     first, total = pairs[0], int(counts.totals[kept.label_names.index(pairs[0].true)])
-    interval = wilson(first.count, total, 1 - 0.05 / len(counts.wrong))
+    # The commonest of many pairs, or of many classes of which each has one: the interval is as wide as they ask for.
+    looked_at = max(len(counts.wrong), int((counts.totals > 0).sum()))
+    interval = exact_interval(first.count, total, 1 - 0.05 / looked_at)
     judged = judge(interval, look=0.1, bad=0.3)
     sentence = f"{first.true} is taken for {first.predicted} most often: {first.count:,} of {pictures(total)}"
     shown = []
@@ -240,9 +242,9 @@ def check_confusions(examined: Examined) -> Iterator[Finding]:
         f"{sentence}, of {number_of(wrong, 'mistake')}.",
         tuple(shown),
         "Look whether the two can be told apart on these pictures; mend labels or collect both."
-        if judged != "good"
+        if judged in ("look", "bad")
         else "",
-        gain=first.count / len(kept) if judged != "good" else 0.0,
+        gain=first.count / len(kept) if judged in ("look", "bad") else 0.0,
         tables={
             "Most confused": {
                 "true": [one.true for one in pairs],

@@ -50,12 +50,10 @@ def _findings(examined: Examined, first: Tensor, second: Tensor, classes: np.nda
     frame, corner = frame_mask(height, width), corner_mask(height, width)
     shares, corners = (first[:, mask].sum(1).numpy() for mask in (frame, corner))
     area, corner_area = float(frame.double().mean()), float(corner.double().mean())
-    value, half = (
-        float(shares.mean()),
-        1.96 * float(shares.std(ddof=1) / len(shares) ** 0.5) if len(shares) > 1 else 1.0,
-    )
-    interval = (max(0.0, value - half), min(1.0, value + half))
+    value, interval = _mean(shares)
     present = np.unique(classes)
+    # A mark is one class's: of each class by itself, with an interval as wide as their number asks for.
+    least = max(_mean(corners[classes == one], 1 - 0.05 / len(present))[1][0] for one in present)
     table: dict[str, list[object]] = {
         "class": [names[one] for one in present],
         "pictures": [int((classes == one).sum()) for one in present],
@@ -63,7 +61,8 @@ def _findings(examined: Examined, first: Tensor, second: Tensor, classes: np.nda
         "in the corners": [float(corners[classes == one].mean()) for one in present],
     }
     # A map that is spread evenly has the share of the area: half as much again is no accident of the edges.
-    judgement: Judgement = "look" if interval[0] > min(0.95, 1.5 * area) or corners.mean() > 4 * corner_area else "good"
+    beside = interval[0] > min(0.95, 1.5 * area) or least > min(0.95, 4 * corner_area)
+    judgement: Judgement = "look" if beside else "good"
     sentence = (
         f"{value:.0%} of the attribution lies in the frame, which is {area:.0%} of the area, and "
         f"{corners.mean():.0%} in its corners, {corner_area:.0%} of the area"
@@ -90,6 +89,16 @@ def _findings(examined: Examined, first: Tensor, second: Tensor, classes: np.nda
     yield Finding(
         "attribution_agreement", "shortcuts", float(agree.mean()), ends, len(agree), "good", text, unit="number"
     )
+
+
+def _mean(shares: np.ndarray, confidence: float = 0.95) -> tuple[float, tuple[float, float]]:
+    """Return the mean of shares and its interval by Student's t; of one picture nothing is known."""
+    from scipy.special import stdtrit
+
+    value, half = float(shares.mean()), 1.0
+    if len(shares) > 1:
+        half = float(stdtrit(len(shares) - 1, (1 + confidence) / 2) * shares.std(ddof=1) / len(shares) ** 0.5)
+    return value, (max(0.0, value - half), min(1.0, value + half))
 
 
 def _agreement(first: Tensor, second: Tensor) -> np.ndarray:

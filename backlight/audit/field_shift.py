@@ -80,11 +80,20 @@ def _columns(
         )
     else:
         sentence = f"None of {len(found)} {words} differs more than chance allows between the two sets."
-    judgement: Judgement = "good" if not seen else "bad" if most.statistic > _FAR else "look"
+    judgement: Judgement = "good" if not seen else "bad" if most.interval[0] > _FAR else "look"
     tables = {f"Shift of {words}": _table(found)}
     advice = next_ + "." if seen else ""
     return Finding(
-        name, "shift", most.statistic, None, count, judgement, sentence, next=advice, unit="number", tables=tables
+        name,
+        "shift",
+        most.statistic,
+        most.interval,
+        count,
+        judgement,
+        sentence,
+        next=advice,
+        unit="number",
+        tables=tables,
     )
 
 

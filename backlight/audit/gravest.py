@@ -18,7 +18,7 @@ from backlight.audit.paired import values_of
 from backlight.audit.words import some_of, with_article
 from backlight.core.errors import LayerError
 from backlight.explain import explain
-from backlight.table.statistics import wilson
+from backlight.table.statistics import exact_interval
 
 _SHOWN, _TEACHERS = 8, 2
 _SURE = 0.9
@@ -33,7 +33,7 @@ def check_gravest(examined: Examined) -> Iterator[Finding]:
     sure = int((wrong & (kept.confidence >= _SURE)).sum())
     rows = np.flatnonzero(wrong)
     gravest = rows[np.argsort(-kept.confidence[rows], kind="stable")[:_SHOWN]]
-    interval = wilson(sure, len(kept))
+    interval = exact_interval(sure, len(kept))
     sentence = f"{some_of(sure, len(kept))} wrong with a confidence of at least {_SURE:.0%}"
     sentence += f"; the gravest is {_words(kept, int(gravest[0]))}." if len(gravest) else ": none is wrong at all."
     yield Finding(

@@ -14,12 +14,12 @@ from backlight.audit.finding import Finding, Judgement, Shown, judge
 from backlight.audit.kept import Kept
 from backlight.audit.words import agreeing, number_of, pictures, some_of, with_article
 from backlight.page.charts import bar_chart
-from backlight.table.statistics import wilson
+from backlight.table.statistics import exact_interval
 
 LOOK, BAD = 0.01, 0.05
 """Shares of odd pictures from which they are worth a look, and bad."""
 
-_UNSURE = 2 * BAD  # an interval from none to more than this says nothing: that of fewer than 35 pictures does
+_UNSURE = 2 * BAD  # an interval from none to more than this says nothing: that of fewer than 36 pictures does
 
 _SHOWN, _BARS = 12, 20
 _SOURCE = "cleanvision 0.3, github.com/cleanlab/cleanvision"
@@ -110,7 +110,7 @@ def check_pictures(examined: Examined) -> Iterator[Finding]:
     """Find pictures that cannot be read, and those that each rule of `RULES` calls odd."""
     kept = examined.kept
     broken, count = len(kept.failed), len(kept) + len(kept.failed)
-    interval = wilson(broken, count)
+    interval = exact_interval(broken, count)
     yield Finding(
         "broken_pictures",
         "health",
@@ -137,7 +137,7 @@ def check_pictures(examined: Examined) -> Iterator[Finding]:
 def _odd(name: str, rule: HealthRule, kept: Kept) -> Finding:
     odd = rule.odd(kept)
     number, count = int(odd.sum()), len(kept)
-    interval = wilson(number, count)
+    interval = exact_interval(number, count)
     column = kept.properties[rule.show.removeprefix("-")]
     rows = np.flatnonzero(odd)
     order = np.argsort(-column[rows] if rule.show.startswith("-") else column[rows], kind="stable")
@@ -206,7 +206,7 @@ def check_duplicates(examined: Examined) -> Iterator[Finding]:
 
 def _copies(name: str, word: str, groups: list[DuplicateGroup], kept: Kept) -> Finding:
     copies, count = sum(group.copies for group in groups), len(kept)
-    interval = wilson(copies, count)
+    interval = exact_interval(copies, count)
     torn = [group for group in groups if len({int(kept.labels[row]) for row in group.rows} - {-1}) > 1]
     several = word.replace("copy", "copies")
     what = f"{with_article(word)} of another" if copies == 1 else f"{several} of others"

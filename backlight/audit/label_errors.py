@@ -8,7 +8,7 @@ import numpy as np
 
 from backlight.audit.arrays import Array, interval_of, parts, read_labels, read_probabilities
 from backlight.core.random import Seed, generator_seed
-from backlight.table.statistics import wilson
+from backlight.table.statistics import exact_interval
 
 _SLACK = 1e-6  # probabilities this close to a threshold reach it
 _NEVER = 2.0  # the threshold of a class without examples: no probability reaches it
@@ -166,7 +166,7 @@ def _share(confident: np.ndarray, given: np.ndarray, classes: int, seed: Seed) -
 def estimate_label_noise(
     probabilities: Array, labels: Array, *, surest: float = SUREST
 ) -> tuple[float, tuple[float, float], np.ndarray]:
-    """Estimate the share of wrong labels where the model hardly errs: its 95% Wilson interval, and the rows looked at.
+    """Estimate the share of wrong labels where the model hardly errs: its exact 95% interval, and the rows looked at.
 
     The counts of confident learning include what the model itself gets wrong, which for a weak model is most. Among
     the `surest` share of rows, by their highest probability, it errs little, so there the share of labels that it
@@ -183,4 +183,4 @@ def estimate_label_noise(
     count = max(1, round(len(found) * surest))
     rows = np.sort(np.argsort(-found.max(1), kind="stable")[:count])
     wrong = int((found[rows].argmax(1) != given[rows]).sum())
-    return wrong / count, wilson(wrong, count), rows
+    return wrong / count, exact_interval(wrong, count), rows

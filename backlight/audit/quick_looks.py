@@ -19,6 +19,7 @@ from backlight.audit.shift import choose_rows
 from backlight.audit.words import pictures
 from backlight.corrupt import CorruptionRequest, CorruptionStudy, evaluate_corruptions
 from backlight.page.charts import Line, line_chart
+from backlight.table.statistics import mean_interval
 
 _KINDS, _SEVERITY = "gaussian_noise,defocus_blur,contrast,jpeg", 3
 _PICTURES = {"quick": 50, "normal": 100, "deep": 300}
@@ -34,7 +35,8 @@ def check_corruptions(examined: Examined) -> Iterator[Finding]:
     request = CorruptionRequest.of(_KINDS, severities=(_SEVERITY,), stability=True)
     study = evaluate_corruptions(classifier, data, request, seed=examined.seed, cache=examined.folder)
     low, high = np.mean([one.interval[0] for one in study.kinds.values()], axis=0).tolist()
-    drop = (study.clean_accuracy - high, study.clean_accuracy - low)
+    under = np.mean([study.right(name).mean(1) for name in study.kinds], axis=0)
+    drop = mean_interval((study.table["prediction"] == study.table["label"]) - under)[1]  # of the same pictures
     worst = min(study.kinds.values(), key=lambda one: one.mean)
     sentence = (
         f"Quick look at {len(study.kinds)} of 19 kinds, at severity {_SEVERITY}, on {pictures(len(rows))}: "
@@ -59,7 +61,7 @@ def check_corruptions(examined: Examined) -> Iterator[Finding]:
         next="Look at all kinds and severities.",
         command=examined.command("corruptions", MODEL, DATA, PART, "--stability"),
         tables={"Corruptions": table},
-        per_picture=values_of(study.table.ids, np.mean([study.right(name).mean(1) for name in study.kinds], axis=0)),
+        per_picture=values_of(study.table.ids, under),
     )
     shifts = study.stability
     if shifts:

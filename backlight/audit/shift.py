@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ MOST_ROWS = 5000
 class ColumnShift:
     """One column of two sets: the Kolmogorov-Smirnov statistic, and its p-value times the number of columns.
 
+    `interval` encloses the largest distance of the two distributions, of all columns at once in 95% of cases.
+
     >>> compare_columns({"x": np.arange(50)}, {"x": np.arange(50) + 40})[0].p_value < 0.05
     True
     """
@@ -30,6 +33,7 @@ class ColumnShift:
     p_value: float
     first_median: float
     second_median: float
+    interval: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,10 @@ def compare_columns(
         test = ks_2samp(one, other, method="asymp")
         p_value = min(1.0, float(test.pvalue) * len(first))
         medians = float(np.median(one)), float(np.median(other))
-        found.append(ColumnShift(name, float(test.statistic), p_value, *medians))
+        # Where one distribution function may lie (Kolmogorov's band), for both sets and all columns.
+        half = math.sqrt(math.log(2 * len(first) / 0.05) / 2 * (1 / len(one) + 1 / len(other)))
+        interval = max(0.0, test.statistic - half), min(1.0, test.statistic + half)
+        found.append(ColumnShift(name, float(test.statistic), p_value, *medians, interval))
     return tuple(sorted(found, key=lambda one: (one.p_value, -one.statistic, one.name)))
 
 

@@ -228,7 +228,7 @@ def _tiles_finding(looked: _Looks) -> Finding:
     chance = np.bincount(labels).max() / len(labels)
     low, high = wilson(int(after.sum()), len(after))
     most = chance + 0.9 * max(float(before.mean()) - chance, 0.0)
-    texture = low > most and float(before.mean()) > chance + 0.1
+    texture = low > most and wilson(int(before.sum()), len(before))[0] > chance + 0.1
     sentence = (
         f"On pictures whose {_TILES} x {_TILES} tiles are shuffled, {after.mean():.1%} are right, of whole pictures "
         f"{before.mean():.1%}" + (": texture or small marks decide, shape hardly does." if texture else ".")

@@ -16,9 +16,10 @@ from backlight.audit.health import class_of, group_table, located
 from backlight.audit.kept import Kept
 from backlight.audit.words import agreeing, number_of, some_of
 from backlight.core.random import Random
-from backlight.table.statistics import wilson
+from backlight.table.statistics import exact_interval, newcombe, wilson
 
 _BAD = 0.01  # share of leaked pictures
+_MATTERS = 0.005  # of accuracy
 _GROUPS, _AVERAGED, _PERMUTATIONS, _CHANCE = 12, 100, 500, 0.01
 
 
@@ -28,7 +29,7 @@ def check_leaks(examined: Examined) -> Iterator[Finding]:
     assert train is not None
     groups = [group for group in duplicates_of(kept, train) if group.rows[0] < len(kept) <= group.rows[-1]]
     leaked = np.array([row for group in groups for row in group.rows if row < len(kept)], dtype=np.int64)
-    interval = wilson(len(leaked), len(kept))
+    interval = exact_interval(len(leaked), len(kept))
     torn = sum(1 for group in groups if len({class_of(*located(row, [kept, train])) for row in group.rows} - {""}) > 1)
     sentence = "No picture is in the training data too, exactly or nearly."
     if len(leaked):
@@ -70,6 +71,9 @@ def _without(kept: Kept, leaked: np.ndarray) -> Finding:
     right, count = int(kept.right[new].sum()), int(new.sum())
     with_them, without = float(kept.right.mean()), right / count
     known = kept.right[~new].mean()
+    # Only if the leaked are more often right, or less, than chance explains, does it matter that they were there.
+    gap = newcombe(int(kept.right[leaked].sum()), len(leaked), right, count)
+    low, high = (end * len(leaked) / len(kept) for end in gap)
     sentence = (
         f"Without the leaked pictures {without:.1%} are right, with them {with_them:.1%}; of the leaked {known:.1%}."
     )
@@ -79,9 +83,9 @@ def _without(kept: Kept, leaked: np.ndarray) -> Finding:
         without,
         wilson(right, count),
         count,
-        "good" if abs(with_them - without) < 0.005 else "look",
+        "look" if low > _MATTERS or high < -_MATTERS else "good",
         sentence,
-        next="Report the accuracy without them." if without < with_them else "",
+        next="Report the accuracy without them." if low > 0 else "",
     )
 
 

@@ -97,6 +97,16 @@ def test_a_weak_class_is_named_and_chance_is_not() -> None:
     assert all(weak[int(one.id)] == 5 for one in found["most_confused"].pictures if one.group == 0)
 
 
+@pytest.mark.parametrize(("wrong", "total", "judgement"), [(2, 2, "not judged"), (3, 3, "look"), (30, 40, "bad")])
+def test_two_pictures_of_a_class_prove_no_confusion(wrong: int, total: int, judgement: str) -> None:
+    labels = np.array([0] * 100 + [1] * 100 + [2] * 100 + [3] * total)
+    predictions = labels.copy()
+    predictions[300 : 300 + wrong] = 4
+    found = findings(kept_of(labels, predictions))["most_confused"]
+    assert (found.value, found.judgement) == (wrong / total, judgement)
+    assert bool(found.next) == (found.gain > 0) == (judgement != "not judged")
+
+
 def test_a_rare_class_is_not_called_weak() -> None:
     labels = np.array([0] * 100 + [1] * 100 + [2])
     predictions = labels.copy()

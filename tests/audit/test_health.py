@@ -15,6 +15,7 @@ from backlight import Classifier, load_data
 from backlight.audit import Examined, Finding, Kept, run_checks
 from backlight.audit.duplicates import DuplicateGroup, find_near_duplicates
 from backlight.audit.health import CARDS
+from backlight.audit.kept import HEALTH, PROPERTIES
 from backlight.audit.passing import look_once
 from backlight.core.errors import InputError
 from backlight.data.duplicates import take_print
@@ -87,7 +88,7 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "no.png").write_bytes(b"nothing")
     found = findings(look(tmp_path, draw(9)))["broken_pictures"]
-    assert (found.value, found.judgement) == (pytest.approx(0.1), "bad")
+    assert (found.value, found.judgement) == (pytest.approx(0.1), "look")
     assert found.tables["Files that cannot be read"]["file"] == ["cat/no.png"]
 
 
@@ -179,3 +180,11 @@ def test_drawings_on_plain_ground_are_no_copies_and_copies_of_them_are_found() -
     assert pairs <= planted
     assert {pair for pair in planted if pair[0] < 20} <= pairs
     assert len(pairs) >= 29  # a pixel or two that are cut off move some shapes as far as another shape lies
+
+
+@pytest.mark.parametrize(("dark", "judgement"), [(1, "not judged"), (6, "bad")])
+def test_one_dark_picture_of_ten_proves_nothing(dark: int, judgement: str) -> None:
+    light = np.where(np.arange(10) < dark, 0.01, 0.9)
+    properties = {name: np.full(10, 0.5) for name in (*PROPERTIES, *HEALTH)} | {"luminance_99": light}
+    found = run_checks(Examined.of(Kept.of(np.zeros((10, 2)), **properties)), [CARDS[0]]).findings
+    assert {one.name: one.judgement for one in found}["dark_pictures"] == judgement

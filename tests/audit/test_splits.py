@@ -129,3 +129,10 @@ def test_mean_pictures_differ_by_more_than_chance_or_not() -> None:
     brighter = kept_of([0] * 100, [True] * 100, drawn[100:] + np.uint8(12))
     found = findings(first, brighter)["mean_picture_difference"]
     assert (found.judgement, found.value) == ("look", pytest.approx(12, abs=3))
+
+
+def test_a_few_leaked_pictures_change_the_accuracy_by_chance_only() -> None:
+    kept = kept_of([0] * 50, [True] * 45 + [False] * 5)
+    found = findings(kept, kept.take(np.arange(5)))
+    assert found["leaked_pictures"].value == 0.1
+    assert (found["accuracy_without_leaks"].judgement, found["accuracy_without_leaks"].next) == ("good", "")
