@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from backlight.core.allocator import keep_memory
+from tests.fonts import fonts_cut_once
 from tests.kernels import RoundedByShape
 
 SWITCHES = [
@@ -40,6 +41,12 @@ def _kernels() -> Iterator[None]:
         yield
         return
     with RoundedByShape():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fonts() -> Iterator[None]:
+    with fonts_cut_once():
         yield
 
 

@@ -24,6 +24,12 @@ class ChannelMeans(nn.Module):
         return logits + self.shift * (logits == logits.amax(1, keepdim=True))
 
 
+def many() -> tuple[Tensor, Tensor, Tensor]:
+    """Give the pictures of three seeds in one batch: a step costs the same however many take it."""
+    images, labels, gap = zip(*map(near_the_boundary, range(3)))
+    return torch.cat(images), torch.cat(labels), torch.cat(gap)
+
+
 def near_the_boundary(seed: int = 0, count: int = 40, spread: float = 0.06) -> tuple[Tensor, Tensor, Tensor]:
     draws = torch.Generator().manual_seed(seed)
     images = 0.3 + 0.4 * torch.rand(count, 3, 16, 16, generator=draws)
@@ -39,19 +45,17 @@ def distances(gap: Tensor, norm: str) -> Tensor:
 METHODS = [("fmn", "linf"), ("fmn", "l2"), ("deepfool", "linf"), ("deepfool", "l2"), ("fab-t", "linf"), ("fab-t", "l2")]
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("method", "norm"), METHODS)
-def test_every_picture_is_fooled_within_five_percent_of_the_truth(method: str, norm: str, seed: int) -> None:
-    images, labels, gap = near_the_boundary(seed)
+def test_every_picture_is_fooled_within_five_percent_of_the_truth(method: str, norm: str) -> None:
+    images, labels, gap = many()
     found = attack(Classifier.from_module(ChannelMeans(), size=16), images, labels, method=method, norm=norm)
     assert found.success.all()
     assert (found.distance / distances(gap, norm)).max() < 1.05
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_ddn_is_as_near_as_its_direction_allows(seed: int) -> None:
+def test_ddn_is_as_near_as_its_direction_allows() -> None:
     # Cross-entropy of three classes lowers one channel and raises both others: sqrt(4/3) times the way to the nearest.
-    images, labels, gap = near_the_boundary(seed)
+    images, labels, gap = many()
     found = attack(Classifier.from_module(ChannelMeans(), size=16), images, labels, method="ddn", norm="l2")
     assert found.success.all()
     assert (found.distance / distances(gap, "l2")).max() < 1.16

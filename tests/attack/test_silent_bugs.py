@@ -106,7 +106,7 @@ def test_carlini_wagner_moves_exactly_black_and_white_pixels() -> None:
     x = (pictures(4) > 0.5).float()
     classifier = classifier_of()
     challenge = Challenge.of(classifier, x, threat=ThreatModel("l2", None))
-    result = carlini_wagner(challenge, steps=150)
+    result = carlini_wagner(challenge, steps=50)
     assert result.success.all()
     assert ((result.images - x).abs() > 0.01).flatten(1).any(1).all()
 
@@ -122,7 +122,7 @@ def test_carlini_wagner_masks_the_label_even_when_all_logits_are_negative() -> N
             return self.net(x) - 1000
 
     shifted, plain = (
-        carlini_wagner(Challenge.of(classifier_of(net), pictures(3), threat=ThreatModel("l2", None)), steps=40)
+        carlini_wagner(Challenge.of(classifier_of(net), pictures(3), threat=ThreatModel("l2", None)), steps=15)
         for net in (Shifted(), sharp_net())
     )
     assert torch.equal(shifted.success, plain.success)
@@ -141,7 +141,13 @@ class Constant(nn.Module):
         return x.flatten(1).sum(1, keepdim=True) * 0 + torch.tensor([[1.0, 0.0, 0.0, 0.0]])
 
 
-@pytest.mark.parametrize("method", sorted(set(ATTACKS) - {"autoattack", "autoattack-plus", "autoattack-rand"}))
+def one_by_one() -> list[object]:
+    """List the attacks that are no plan of others; the stages of the fast plan are among them, itself is long."""
+    names = sorted(set(ATTACKS) - {"autoattack", "autoattack-plus", "autoattack-rand"})
+    return [pytest.param(name, marks=[pytest.mark.slow] if name == "autoattack-fast" else []) for name in names]
+
+
+@pytest.mark.parametrize("method", one_by_one())
 def test_constant_logits_are_no_success_and_no_nan(method: str) -> None:
     # Division by a mean gradient of zero gave NaN images that counted as successes.
     card, x = ATTACKS[method], pictures(2)

@@ -13,6 +13,7 @@ from backlight.attack import Challenge, RobustnessRequest, ThreatModel, attack, 
 from backlight.attack.checks import check_model
 from backlight.classifier import Classifier
 from backlight.data import Dataset
+from tests.attack.nets import short_plan
 
 LABELS = list("abcd")
 
@@ -54,7 +55,10 @@ FAULTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     ("fault", "attack_name"),
     [*((fault, name) for fault in FAULTS for name in ("pgd:steps=2", "fgsm", "square:steps=5")), ("NaN", "autoattack")],
 )
-def test_pictures_without_a_prediction_are_neither_right_nor_robust(fault: str, attack_name: str) -> None:
+def test_pictures_without_a_prediction_are_neither_right_nor_robust(
+    fault: str, attack_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backlight.attack.request.PLANS", {"autoattack": short_plan()})
     net = Then(FAULTS[fault])
     classifier = Classifier.from_module(net, size=8, labels=LABELS)
     found = evaluate_robustness(classifier, data(net), RobustnessRequest(attack_name, eps="1/255"))
