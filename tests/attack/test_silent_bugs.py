@@ -106,7 +106,7 @@ def test_carlini_wagner_moves_exactly_black_and_white_pixels() -> None:
     x = (pictures(4) > 0.5).float()
     classifier = classifier_of()
     challenge = Challenge.of(classifier, x, threat=ThreatModel("l2", None))
-    result = carlini_wagner(challenge, steps=50)
+    result = carlini_wagner(challenge, steps=150)
     assert result.success.all()
     assert ((result.images - x).abs() > 0.01).flatten(1).any(1).all()
 
