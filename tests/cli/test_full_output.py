@@ -21,7 +21,7 @@ def run(words: list[str], out: Path, err: Path) -> int:
         return subprocess.run([sys.executable, "-m", "backlight", *words], stdout=told, stderr=warned).returncode
 
 
-@pytest.mark.parametrize("words", [["methods", "--json"], ["--help"]])
+@pytest.mark.parametrize("words", [["methods", "--json"], pytest.param(["--help"], marks=pytest.mark.slow)])
 def test_an_output_that_is_full_ends_in_one_sentence(tmp_path: Path, words: list[str]) -> None:
     err = tmp_path / "err"
     assert run(words, FULL, err) == 2

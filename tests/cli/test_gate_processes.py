@@ -1,4 +1,4 @@
-"""Exit statuses of `audit` and `check` as processes, and what builds read of an audit's gates."""
+"""Exit statuses of `audit` and `check`, and what builds read of an audit's gates."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import FACTORY
-from tests.cli.running import CommandLine
+from tests.cli.running import CommandLine, Ran
 
 HOLDS = '[[gate]]\nmetric = "accuracy"\nmin = 0.0\n'
 FAILS = '[[gate]]\nmetric = "accuracy"\nmin = 1.0\n'
@@ -22,13 +23,12 @@ DROP = '[[gate]]\nmetric = "accuracy"\nagainst = "baseline"\nmax_drop = 0.0\n'
 CLASSES = ("cat", "dog")
 
 
-def run(*words: str, folder: Path, summary: str = "") -> subprocess.CompletedProcess[str]:
+class Process:
     """Run a command in a process of its own, as a build's step does."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BACKLIGHT_C", "GITHUB"))}
-    if summary:
-        environment["GITHUB_STEP_SUMMARY"] = summary
-    command = [sys.executable, "-m", "backlight", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+    def __call__(self, *words: str) -> Ran:
+        done = subprocess.run([sys.executable, "-m", "backlight", *words], capture_output=True, text=True, check=False)
+        return Ran(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -52,40 +52,54 @@ def audit(out: str, *more: str, data: str = "data") -> tuple[str, ...]:
     return ("audit", *model, "--out", out, *more)
 
 
-@pytest.mark.parametrize(("gate", "status"), [("holds", 0), ("fails", 4), ("unknown", 3)])
-def test_an_audit_tells_a_build_as_check_does(folder: Path, gate: str, status: int) -> None:
+@pytest.fixture
+def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in the folder, where no build listens and no command runs yet."""
+    monkeypatch.chdir(folder)
+    for name in os.environ:
+        if name.startswith(("BACKLIGHT_C", "GITHUB")):
+            monkeypatch.delenv(name)
+    return folder
+
+
+def tell_a_build(run: Callable[..., Ran], gate: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One mechanism: the same gates say the same, to the exit status, JUnit, Markdown, annotations and the summary."""
     written = {}
     for verb, words in (("audit", audit(gate)), ("check", ("check", f"{gate}/audit.json", "--quiet"))):
         files = {name: f"{verb}-{gate}.{name}" for name in ("xml", "md", "summary")}
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", files["summary"])
         told = ("--gate", f"{gate}.toml", "--junit", files["xml"], "--markdown", files["md"], "--annotations")
-        ran = run(*words, *told, folder=folder, summary=files["summary"])
-        assert ran.returncode == status, ran.stderr
-        annotations = [line for line in ran.stdout.splitlines() if line.startswith("::")]
+        ran = run(*words, *told)
+        assert ran.status == status, ran.err
+        annotations = [line for line in ran.out.splitlines() if line.startswith("::")]
         assert [line.split()[0] for line in annotations] == {0: [], 4: ["::error"], 3: ["::warning"]}[status]
-        suites = ElementTree.parse(folder / files["xml"]).getroot()
+        suites = ElementTree.parse(files["xml"]).getroot()
         assert (suites.get("failures"), suites.get("skipped")) == (str(int(status == 4)), str(int(status == 3)))
-        text = (folder / files["md"]).read_text()
-        assert (folder / files["summary"]).read_text() == text + "\n"
+        text = Path(files["md"]).read_text()
+        assert Path(files["summary"]).read_text() == text + "\n"
         written[verb] = (annotations, text)
     assert written["audit"] == written["check"]
 
 
-def test_inputs_that_fail_and_wrong_use_have_statuses_of_their_own(folder: Path) -> None:
-    some = run(*audit("some", data="broken"), folder=folder)
-    assert some.returncode == 1
-    assert "torn.png" in some.stderr
+@pytest.mark.parametrize(("gate", "status"), [("holds", 0), ("fails", 4), ("unknown", 3)])
+def test_an_audit_tells_a_build_as_check_does(
+    backlight: CommandLine, inside: Path, monkeypatch: pytest.MonkeyPatch, gate: str, status: int
+) -> None:
+    tell_a_build(backlight, gate, status, monkeypatch)
+
+
+@pytest.mark.slow
+def test_the_status_of_a_failed_gate_is_that_of_the_process(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell_a_build(Process(), "fails", 4, monkeypatch)
+
+
+def test_inputs_that_fail_and_wrong_use_have_statuses_of_their_own(backlight: CommandLine, inside: Path) -> None:
+    some = backlight(*audit("some", data="broken"))
+    assert some.status == 1
+    assert "torn.png" in some.err
     for words in (audit("none", "--depth", "abyssal"), ("check", "no-such.json")):
-        ran = run(*words, folder=folder)
-        assert (ran.returncode, len(ran.stderr.splitlines())) == (2, 1), ran.stderr
-
-
-@pytest.fixture
-def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in the folder, where no build listens."""
-    monkeypatch.chdir(folder)
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    return folder
+        ran = backlight(*words)
+        assert (ran.status, len(ran.err.splitlines())) == (2, 1), ran.err
 
 
 def test_what_is_wrong_with_gates_is_said_before_the_work(backlight: CommandLine, inside: Path) -> None:
