@@ -62,11 +62,13 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def tell_a_build(run: Callable[..., Ran], gate: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def tell_a_build(
+    run: Callable[..., Ran], gate: str, status: int, monkeypatch: pytest.MonkeyPatch, out: str = ""
+) -> None:
     """One mechanism: the same gates say the same, to the exit status, JUnit, Markdown, annotations and the summary."""
-    written = {}
-    for verb, words in (("audit", audit(gate)), ("check", ("check", f"{gate}/audit.json", "--quiet"))):
-        files = {name: f"{verb}-{gate}.{name}" for name in ("xml", "md", "summary")}
+    written, out = {}, out or gate
+    for verb, words in (("audit", audit(out)), ("check", ("check", f"{out}/audit.json", "--quiet"))):
+        files = {name: f"{verb}-{out}.{name}" for name in ("xml", "md", "summary")}
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", files["summary"])
         told = ("--gate", f"{gate}.toml", "--junit", files["xml"], "--markdown", files["md"], "--annotations")
         ran = run(*words, *told)
@@ -90,7 +92,7 @@ def test_an_audit_tells_a_build_as_check_does(
 
 @pytest.mark.slow
 def test_the_status_of_a_failed_gate_is_that_of_the_process(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tell_a_build(Process(), "fails", 4, monkeypatch)
+    tell_a_build(Process(), "fails", 4, monkeypatch, "process")
 
 
 def test_inputs_that_fail_and_wrong_use_have_statuses_of_their_own(backlight: CommandLine, inside: Path) -> None:
