@@ -49,4 +49,4 @@ def write_classes(folder: Path, pictures: int = 4) -> Path:
 
 def controls(text: str) -> set[str]:
     """Return what commands a terminal, reorders a line, or is no character at all."""
-    return {one for one in text if one != "\n" and unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+    return {one for one in set(text) if one != "\n" and unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
