@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
+import typer.main
 
 from backlight.cli import main
+
+# A process builds its commands once; so do all the commands of one test process.
+_commands = cache(typer.main.get_command)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class CommandLine:
 
     def __call__(self, *arguments: object) -> Ran:
         self.monkeypatch.setattr(sys, "argv", ["backlight", *map(str, arguments)])
+        self.monkeypatch.setattr("typer.main.get_command", _commands)
         self.capsys.readouterr()
         try:
             main()

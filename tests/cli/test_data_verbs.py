@@ -1,12 +1,16 @@
 """train, evaluate and data, on a drawn data set that takes a second or two."""
 
+import io
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from backlight.cli import main
 from backlight.data import load_data
 from backlight.table import Table
 from tests.cli.running import CommandLine
@@ -20,13 +24,13 @@ TRAINING = ("--data", SHAPES, "--epochs", 1, "--set", "batch_size=32", "--quiet"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train for one epoch, as a whole, for the tests that need a run."""
-    import subprocess
-    import sys
-
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, "-m", "backlight", "train", *map(str, TRAINING), "--out", str(folder), "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    document = json.loads(done.stdout)
+    folder, printed = tmp_path_factory.mktemp("runs") / "run", io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.setattr(sys, "argv", ["backlight", "train", *map(str, TRAINING), "--out", str(folder), "--json"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert stop.value.code == 0
+    document = json.loads(printed.getvalue())
     keys = {"run", "best_epoch", "val_accuracy", "val_loss", "epochs", "images_per_second", "seconds"}
     assert keys <= set(document)
     return folder

@@ -29,7 +29,13 @@ def messy(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> dict[str, Path]:
+def saved(saved_once: Path, tmp_path: Path) -> dict[str, Path]:
+    return {file.name: Path(shutil.copy(file, tmp_path)) for file in saved_once.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def saved_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
     net = find_blueprint("torchvision:resnet18", 3).build(ModelShape(classes=3)).eval()
     state = net.state_dict()
     lightning = {"state_dict": {f"model.{name}": one for name, one in state.items()}, "epoch": 3, "loops": {}}
@@ -40,8 +46,8 @@ def saved(tmp_path: Path) -> dict[str, Path]:
         "checkpoint.pth.tar": {"arch": "resnet18", "state_dict": nn.DataParallel(net).state_dict()},
     }
     for name, thing in ways.items():
-        torch.save(thing, tmp_path / name)
-    return {name: tmp_path / name for name in ways}
+        torch.save(thing, folder / name)
+    return folder
 
 
 def test_one_network_gives_one_answer_however_it_was_saved(

@@ -142,8 +142,8 @@ def test_the_embedded_model_is_complete() -> None:
 
 
 def test_the_embedded_model_as_it_is_loaded_is_complete_to_rounding() -> None:
-    classifier = backlight.load("efficientnet_lite0", device="cpu")
-    images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    classifier = backlight.load("efficientnet_lite0", size=(96, 96), device="cpu")
+    images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     assert float(explain(classifier, images, methods=["fullgrad"])["fullgrad"].gap.max()) < 1e-5
 
 
