@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +27,7 @@ from backlight.report.robustness import robustness_section
 from backlight.table import Table
 from backlight.testing import small_net, unchanged
 from tests.attack.nets import pictures, sharp_net
+from tests.processes import run_script
 
 
 def classifier_of() -> Classifier:
@@ -162,9 +160,8 @@ evaluation.evaluate_robustness(classifier_of(), data(), PGD, cache=Path(sys.argv
 
 
 def test_after_a_kill_the_same_table_comes_out(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)], env=environment, check=False)
-    assert ended.returncode == -signal.SIGKILL
+    ended = run_script(_KILLED, tmp_path)
+    assert ended.status == -signal.SIGKILL, ended.err
     assert len(list(tmp_path.glob("*.parquet"))) == 2
     resumed = evaluate_robustness(classifier_of(), data(), PGD, cache=tmp_path, block=10)
     fresh = evaluate_robustness(classifier_of(), data(), PGD, block=10)

@@ -66,7 +66,7 @@ def test_a_patch_in_the_hue_of_every_class_is_named() -> None:
     assert found["frame_blurred"].judgement == "bad"
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_without_a_shortcut_everything_is_silent(seed: int) -> None:
     shapes = Shapes(n=900, size=32, classes=4, seed=seed)
     drawn = shapes.draw(torch.arange(900))

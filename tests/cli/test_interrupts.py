@@ -62,8 +62,17 @@ SWEEPS = {
 }
 
 
-@pytest.mark.parametrize("after", ["settle", "write", "read"])
-@pytest.mark.parametrize("verb", SWEEPS)
+def places() -> list[object]:
+    """Cross the verbs with where they are stopped; all go through one runner, so most are slow."""
+    quick = {("evaluate", "settle"), ("audit", "read"), *((verb, "write") for verb in SWEEPS)}
+    return [
+        pytest.param(verb, after, marks=[] if (verb, after) in quick else [pytest.mark.slow])
+        for verb in SWEEPS
+        for after in ("settle", "write", "read")
+    ]
+
+
+@pytest.mark.parametrize(("verb", "after"), places())
 def test_the_command_that_goes_on_is_told_where_a_block_is_finished(
     backlight: CommandLine, shapes_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, after: str
 ) -> None:

@@ -47,8 +47,9 @@ def check_written(folder: Path) -> None:
         json.loads(document.read_bytes().decode("utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", COMMANDS)
-def test_every_verb_takes_any_name(
+def test_every_verb_takes_any_name_and_says_so_in_json(
     backlight: CommandLine, named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -56,6 +57,14 @@ def test_every_verb_takes_any_name(
         said = backlight(*words, "--json")
         check_said(said)
         assert said.json is not None
+    check_written(tmp_path)
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_every_verb_takes_any_name(
+    backlight: CommandLine, named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for words in COMMANDS[kind](named, tmp_path / "text"):
         ran = backlight(*words)
         check_said(ran)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from backlight.evaluate.samples import predict_dataset
 from backlight.report.comparison import comparison_section
 from backlight.report.evaluation import evaluation_sections
 from backlight.testing import small_net, unchanged
+from tests.processes import run_script
 
 DATA = load_data("shapes:n=60,size=8,classes=4", split="all")
 
@@ -193,8 +192,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def test_memory_does_not_grow_with_pictures_times_classes() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    ran = subprocess.run([sys.executable, "-c", _MANY], env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    more = int(ran.stdout) * (1 if sys.platform == "darwin" else 1024)
+    ran = run_script(_MANY)
+    assert ran.status == 0, ran.err
+    more = int(ran.out) * (1 if sys.platform == "darwin" else 1024)
     assert more < 14_000 * 5_000 * 4 / 2  # logits alone would take twice that, the matrix as much again

@@ -32,9 +32,8 @@ UNSTEADY = {
     "other classes in a later pass",
 }  # fmt: skip
 QUICK = {
-    "NaN for every picture", "NaN for some pictures", "one class masked by -inf", "constant with a gradient",
-    "logits of 1e30", "logits of 1e-30", "fewer rows than pictures", "a sigmoid written by hand", "NaN gradients",
-    "writes its own weights", "raises in the third pass", "raises in the backward pass", "nothing wrong",
+    "NaN for every picture", "NaN for some pictures", "one class masked by -inf", "fewer rows than pictures",
+    "a sigmoid written by hand", "raises in the third pass", "raises in the backward pass", "nothing wrong",
 }  # fmt: skip
 # What such a model changes by itself.
 ITS_OWN = {"writes its own weights": {"values"}}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from backlight.sweep.claims import BEAT, EXPIRED, Claim, claimed, read_claim
+from tests.processes import run_script
 
 
 def write(path: Path, **changed: object) -> None:
@@ -49,9 +48,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
         "import os, signal, sys\nfrom pathlib import Path\nfrom backlight.sweep.claims import claimed\n"
         "with claimed(Path(sys.argv[1])) as mine:\n    assert mine\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    killed = subprocess.run([sys.executable, "-c", code, str(path)], env=environment, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert run_script(code, path).status == -signal.SIGKILL
     assert path.exists()
     assert read_claim(path) is None
     with claimed(path) as mine:

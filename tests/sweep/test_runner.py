@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,7 @@ from backlight.sweep.claims import Claim
 from backlight.sweep.estimate import Estimate
 from backlight.sweep.parts import FolderParts
 from backlight.table import Table
-from tests.processes import run_processes
+from tests.processes import run_processes, run_script
 from tests.sweep.tasks import brightness, pictures
 
 
@@ -84,13 +81,10 @@ sweep(brightness(after=die), folder=Path(sys.argv[1]))
 
 
 def test_bytes_are_the_same_after_two_kills(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     for deaths, left in ((1, 0), (3, 2)):
-        ended = subprocess.run(
-            [sys.executable, "-c", _KILLED, str(killed), str(deaths)], env=environment, capture_output=True, check=False
-        )
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        ended = run_script(_KILLED, killed, deaths)
+        assert ended.status == -signal.SIGKILL, ended.err
         assert len(list(killed.glob("*.parquet"))) == left
         assert list(killed.glob("*.claim"))  # of the block that it died on
     assert sweep(brightness(), folder=killed).table.rows() == expected()
