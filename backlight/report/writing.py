@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from torch import Tensor
@@ -27,6 +28,8 @@ from backlight.report.model import model_section
 from backlight.report.picture import Summary, picture_section
 from backlight.report.study import METHODS, study_pictures
 from backlight.table import Table
+
+_ENCODING = 2  # threads
 
 
 @dataclass(frozen=True)
@@ -170,14 +173,20 @@ class _Draft:
         return self.classifier.fast(memory_format=self.options.memory_format)
 
     def add(self, photographs: Sequence[Photograph]) -> None:
-        options = self.options
-        studies = study_pictures(self.classifier, self.search, photographs, methods=options.methods, seed=options.seed)
-        for study in studies:
-            place, name = len(self.pictures) + 1, self.names[study.picture.path]
-            section, summary = picture_section(study, place, name, pictures=options.pictures)
-            self.pictures.append(section)
-            self.summaries.append(summary)
-        self._describe_model(studies[0].image)
+        options, place = self.options, len(self.pictures) + 1
+        # Held once: to take and to leave it costs as much as a small pass, and each look would.
+        with self.classifier.guard(), self.search.guard(), ThreadPoolExecutor(_ENCODING) as pool:
+            studies = study_pictures(
+                self.classifier, self.search, photographs, methods=options.methods, seed=options.seed
+            )
+            write = partial(picture_section, pictures=options.pictures)
+            names = [self.names[study.picture.path] for study in studies]
+            # To encode pictures takes as long as to describe the model, and neither needs the other.
+            written = pool.map(write, studies, range(place, place + len(studies)), names)
+            self._describe_model(studies[0].image)
+            for section, summary in written:
+                self.pictures.append(section)
+                self.summaries.append(summary)
 
     def _describe_model(self, image: Tensor | None) -> None:
         if self.model is None:
