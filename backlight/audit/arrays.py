@@ -18,6 +18,7 @@ Array = np.ndarray | Tensor
 Ids = Sequence[str] | Sequence[int] | None
 """The names by which random numbers are keyed; None for the rows' numbers."""
 
+_COLUMNS = 256  # of a product that is symmetric at once: the squares on its diagonal are computed in full
 _SUM_TOLERANCE = 1e-2  # float16 probabilities of a thousand classes miss 1 by this much
 
 
@@ -108,6 +109,22 @@ def parts(count: int, width: int, most: int = 2**22) -> Iterator[slice]:
     step = max(1, most // max(1, width))
     for start in range(0, count, step):
         yield slice(start, min(start + step, count))
+
+
+def add_products(sums: Tensor, rows: Tensor) -> None:
+    """Add the products of the columns of rows `[N,D]` to the lower half of sums `[D,D]`: what lies above is not sums.
+
+    Products are symmetric, so half of the work is enough for what reads the lower half, as Cholesky's factor and
+    eigenvectors do.
+
+    >>> sums = torch.zeros(2, 2)
+    >>> add_products(sums, torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    >>> sums.tril().tolist()
+    [[10.0, 0.0], [14.0, 20.0]]
+    """
+    for start in range(0, len(sums), _COLUMNS):
+        stop = start + _COLUMNS
+        sums[start:stop, :stop].addmm_(rows[:, start:stop].T, rows[:, :stop])
 
 
 def keyed(seed: Seed, ids: Ids, count: int) -> Random:

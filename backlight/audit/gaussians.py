@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from backlight.audit.activations import ROWS, Activations
+from backlight.audit.arrays import add_products
 from backlight.core.errors import InputError
 
 RIDGE = 1e-6
@@ -52,7 +53,7 @@ class Gaussians:
             rows = slice(start, start + ROWS)
             offset = _features(seen, rows, unit) - center
             sums.index_add_(0, groups[rows], offset)
-            squares.addmm_(offset.T, offset)
+            add_products(squares, offset)  # of what is symmetric the lower half is read
         means, shift = sums / counts[:, None], sums.sum(0) / len(seen)
         shared = (squares - means.T @ (means * counts[:, None])) / len(seen)
         ridge = RIDGE * float(shared.diagonal().mean())

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backlight.audit.arrays import Array, as_array, parts, read_matrix, rows_of
+from backlight.audit.arrays import Array, add_products, as_array, parts, read_matrix, rows_of
 from backlight.core.errors import InputError
 
 Metric = Literal["cosine", "l2"]
@@ -126,7 +126,10 @@ def _candidates_within(features: Array, place: Place, count: int) -> Tensor:
     blocks = list(parts(total, 1, _BLOCK))
     for number, first in enumerate(blocks):
         rows = place(rows_of(features, first))
-        closeness = (rows @ rows.T).fill_diagonal_(-torch.inf)
+        half = torch.zeros(len(rows), len(rows))
+        add_products(half, rows.T)
+        half.tril_(-1)
+        closeness = (half + half.T).fill_diagonal_(-torch.inf)
         take(first, closeness, first.start)
         for second in blocks[number + 1 :]:
             closeness = rows @ place(rows_of(features, second)).T

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from backlight.audit.activations import Activations, Head
+from backlight.audit.arrays import add_products
 from backlight.audit.gaussians import Gaussians
 from backlight.audit.neighbors import find_neighbors
 from backlight.core.errors import InputError
@@ -140,7 +141,7 @@ def virtual_logit(known: Known, *, dimensions: int | None = None) -> Score:
     squares = torch.zeros(width, width)
     for part in known.seen.chunks():
         offset = part.rows_of_features(slice(None)) - head.origin
-        squares.addmm_(offset.T, offset)
+        add_products(squares, offset)  # its eigenvectors are found from the lower half
     rest = torch.linalg.eigh(squares / len(known.seen)).eigenvectors[:, : width - kept]  # smallest values first
 
     def lengths(some: Activations) -> Tensor:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from backlight.audit.arrays import add_products
 from backlight.audit.neighbors import Metric, find_neighbors
 from backlight.core.errors import InputError
 
@@ -84,3 +86,11 @@ def test_a_set_searched_within_itself_is_searched_as_any_other(monkeypatch: pyte
     within, across = (find_neighbors(one, features, 6, own=own) for one in (features, features.copy()))
     np.testing.assert_array_equal(within.rows, across.rows)
     np.testing.assert_array_equal(within.distances, across.distances)
+
+
+def test_half_of_the_products_of_columns_are_those_of_all() -> None:
+    rows = torch.randn(40, 600, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    sums = torch.zeros(600, 600, dtype=torch.float64)
+    for part in rows.split(15):
+        add_products(sums, part)
+    assert torch.allclose(sums.tril(), (rows.T @ rows).tril())
