@@ -103,7 +103,8 @@ class Session:
         loaded = self.models[model]
 
         def work(job: Job) -> Mapping[str, Any]:
-            with own_folder(data, name) as (picture, out):
+            # Held once: to take and to leave it for each look costs as much as a small pass.
+            with own_folder(data, name) as (picture, out), loaded.classifier.guard():
                 answer = _DONE[asked.verb](Given(asked, loaded, picture, out, job, model, self.shelf))
             if asked.verb in ABOUT_DATA:
                 return {"verb": asked.verb, **answer}
