@@ -9,6 +9,7 @@ from torch import nn
 
 import backlight
 from backlight.data import Dataset
+from tests.processes import run_script
 
 
 def exported() -> dict[str, object]:
@@ -50,8 +51,8 @@ def test_rooms_named_as_verbs_are_called_whatever_was_imported_first() -> None:
         "print(all(map(callable, (attack, denoise, evaluate, explain, report))))\n"
     )
     for first in ([], ["backlight.explain.study", "backlight.report.writing"], ["backlight.tasks.attacking"]):
-        done = subprocess.run([sys.executable, "-c", code, *first], capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == "True"
+        done = run_script(code, *first)
+        assert (done.status, done.out.strip()) == (0, "True"), done.err
 
 
 def test_a_newcomer_finds_the_verbs() -> None:

@@ -178,7 +178,13 @@ def classifier_of(net: nn.Module) -> Classifier:
     return Classifier.from_module(net, size=SIDE, labels=["circle", "square", "triangle", "star"])
 
 
-@pytest.mark.parametrize("state", CALLERS)
+def states() -> list[object]:
+    """List the states of callers; that of most, and the one that forbids most, are not slow."""
+    daily = {"plain", "inference_mode"}
+    return [pytest.param(one, marks=[] if one in daily else [pytest.mark.slow]) for one in CALLERS]
+
+
+@pytest.mark.parametrize("state", states())
 @pytest.mark.parametrize("name", CALLS)
 def test_leaves_everything_as_it_was(name: str, state: str, tmp_path: Path) -> None:
     net = small_net()
