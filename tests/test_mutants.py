@@ -7,6 +7,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -43,6 +45,7 @@ def test_an_entry_that_no_longer_fits_is_named(tmp_path: Path) -> None:
     assert Mutant("a.py", "y = 2", "y = 3", ("test_b.py",)).mistake(tmp_path) == "test_b.py is gone"
 
 
+@pytest.mark.slow
 def test_a_break_survives_where_no_test_notices(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("y = 2\n")
     (tmp_path / "test_a.py").write_text("from a import y\ndef test_a():\n    assert y > 0\n")

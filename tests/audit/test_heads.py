@@ -89,7 +89,13 @@ HEADS: dict[str, tuple[Callable[[], nn.Module], set[str], int]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HEADS)
+def heads() -> list[object]:
+    """List one head of each kind of what is at hand; those that have the same as another are slow."""
+    daily = {"linear", "convolution, then pooling", "script", "queries"}
+    return [pytest.param(name, marks=[] if name in daily else [pytest.mark.slow], id=name) for name in HEADS]
+
+
+@pytest.mark.parametrize("name", heads())
 def test_whatever_the_head_the_audit_says_what_it_could_not_look_at(name: str) -> None:
     build, wanted, width = HEADS[name]
     with torch.random.fork_rng():

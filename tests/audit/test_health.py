@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,11 @@ ODD = {
 
 def draw(count: int, seed: int = 0) -> list[Image.Image]:
     """Draw noise as nature's, whose waves are the weaker the shorter they are: no two look alike."""
+    return list(drawn(seed, max(count, 60))[:count])
+
+
+@cache
+def drawn(seed: int, count: int) -> tuple[Image.Image, ...]:
     random = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(150)[:, None], np.fft.rfftfreq(150)[None, :])
     falling = np.where(frequency > 0, np.maximum(frequency, 1 / 150) ** -1.2, 0)[..., None]
@@ -45,13 +51,13 @@ def draw(count: int, seed: int = 0) -> list[Image.Image]:
         values = np.fft.irfft2(waves * falling, s=(150, 150), axes=(0, 1))
         scaled = 128 + 45 * (values - values.mean()) / values.std()
         found.append(Image.fromarray(scaled.clip(0, 255).astype(np.uint8)))
-    return found
+    return tuple(found)
 
 
 def look(folder: Path, pictures: list[Image.Image], name: str = "cat") -> Kept:
     (folder / name).mkdir(parents=True, exist_ok=True)
     for place, one in enumerate(pictures):
-        one.save(folder / name / f"{place:04d}.png")
+        one.save(folder / name / f"{place:04d}.png", compress_level=1)
     net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
     return look_once(Classifier.from_module(net, size=24, labels=["cat", "dog"]), load_data(str(folder))).kept
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pytest
 
 from backlight.core.errors import FileError, UsageError
 from backlight.core.plugins import PluginWarning, Registry
+from tests.processes import run_script
 
 
 @dataclass(frozen=True)
@@ -186,4 +186,5 @@ def test_built_in_names_look_at_no_entry_point() -> None:
     code = (
         "import backlight.core.plugins as p; p.entry_points = None; from backlight.attack import attack, ATTACKS as a"
     )
-    subprocess.run([sys.executable, "-c", f"{code}; a['pgd'], a.find('targeted-l2')"], check=True)
+    done = run_script(f"{code}; a['pgd'], a.find('targeted-l2')")
+    assert done.status == 0, done.err

@@ -259,6 +259,7 @@ def without_names(written: Table) -> Table:
     return written.drop("label_name", "target_name")
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_gives_the_same_table(backlight: CommandLine, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     out = tmp_path / "out"

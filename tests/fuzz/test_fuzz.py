@@ -32,9 +32,9 @@ def test_every_loader_reads_or_refuses_in_one_sentence(tmp_path):
 def test_an_input_follows_from_seed_and_number():
     for name in ("npz", "labels", "grammar data"):
         target = TARGETS[name]
-        first = [target.input(3, number) for number in range(24)]
-        assert [target.input(3, number) for number in range(24)] == first
-        assert [target.input(4, number) for number in range(24)] != first
+        first = [target.input(3, number) for number in range(16)]
+        assert [target.input(3, number) for number in range(16)] == first
+        assert [target.input(4, number) for number in range(2)] != first[:2]
         assert len({repr(one) for one in first}) > 12
 
 

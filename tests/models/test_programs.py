@@ -60,8 +60,8 @@ def test_onnx_is_asked_and_never_differentiated(tmp_path: Path) -> None:
     classifier = load(f"onnx:{write_onnx(tmp_path / 'net.onnx', None)}")
     assert len(classifier.passport.warnings()) == 1
     assert classifier.passport.weights != load(f"onnx:{write_onnx(tmp_path / 'two.onnx', 2)}").passport.weights
-    found = explain(classifier, IMAGES[:1], methods=["occlusion", "rise"])
-    assert set(found) == {"occlusion", "rise"}
+    found = explain(classifier, IMAGES[:1], methods=["occlusion", "rise:samples=64"])
+    assert set(found) == {"occlusion", "rise:samples=64"}
     labels = classifier.logits(IMAGES).argmax(1)
     assert len(attack(classifier, IMAGES, labels, method="square", eps=0.1, steps=3).success) == 5
     for method in ("hopskipjump", "rays", "geoda", "simba", "nes", "spsa"):

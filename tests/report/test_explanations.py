@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,18 +139,11 @@ def test_intervals_are_drawn_to_scale() -> None:
 
 
 @pytest.mark.parametrize("width", [375, 1200])
-def test_nothing_sticks_out(page: Path, width: int) -> None:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("no browser: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--headless", "--no-sandbox"])
-        shown = started.new_context(viewport={"width": width, "height": 800}, offline=True).new_page()
-        complaints: list[str] = []
-        shown.on("console", lambda message: complaints.append(message.text))
-        shown.goto(page.as_uri())
-        assert shown.evaluate("document.documentElement.scrollWidth") <= width
-        assert shown.evaluate("[...document.images].filter(image => !image.naturalWidth).length") == 0
-        assert complaints == []
-        started.close()
+def test_nothing_sticks_out(browser: Any, page: Path, width: int) -> None:
+    shown = browser.new_context(viewport={"width": width, "height": 800}, offline=True).new_page()
+    complaints: list[str] = []
+    shown.on("console", lambda message: complaints.append(message.text))
+    shown.goto(page.as_uri())
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    assert shown.evaluate("[...document.images].filter(image => !image.naturalWidth).length") == 0
+    assert complaints == []
