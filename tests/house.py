@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import backlight
@@ -22,6 +23,7 @@ def loose_modules() -> set[str]:
     return {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
 
 
+@cache
 def arrows() -> set[tuple[str, str]]:
     """List pairs of rooms where the first imports the second: at the top, inside functions, or for types alone."""
     known = rooms()

@@ -79,6 +79,7 @@ def pictures() -> tuple[Tensor, list[int]]:
     return (levels + torch.randint(0, 90, (160, 3, 32, 32), generator=draw)).to(torch.uint8), labels
 
 
+@pytest.mark.slow
 def test_an_audit_compares_two_models_on_every_finding_that_pictures_add_to() -> None:
     data = Dataset.of(*pictures(), ["dark", "light"])
     found = audit(network(0.0), data, second=network(5.0), depth="normal")

@@ -139,9 +139,16 @@ def _pictures(at: Named, out: Path) -> list[Words]:
         ("visualize", "invert", at.pictures, "--layer", LAYER, "--steps", 1),
         ("visualize", "dream", at.pictures, "--layer", LAYER, "--steps", 1, "--longest", 32),
         ("style", *at.each, "--longest", 32, "--steps", 1),
-        *(("style", one, at.each[place - 1], "--longest", 32, "--steps", 1) for place, one in enumerate(at.each)),
     )
     return [(*words, "--model", at.model, "--out", out / CLASSES["quotes"] / str(n)) for n, words in enumerate(asked)]
+
+
+def _styled(at: Named, out: Path) -> list[Words]:
+    few = ("--longest", 32, "--steps", 1, "--model", at.model)
+    return [
+        ("style", one, at.each[place - 1], *few, "--out", out / CLASSES["quotes"] / str(place))
+        for place, one in enumerate(at.each)
+    ]
 
 
 def _described(at: Named, out: Path) -> list[Words]:
@@ -219,6 +226,7 @@ def _converted(at: Named, out: Path) -> list[Words]:
 
 COMMANDS: dict[str, Callable[[Named, Path], list[Words]]] = {
     "pictures": _pictures,
+    "styles": _styled,
     "models": _described,
     "data sets": _data,
     "lists": _lists,

@@ -38,10 +38,17 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, n
     monkeypatch.setattr(owner, name, called)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("owner", "name"), [(Journal, "end_epoch"), (training, "read_history")])
+@pytest.mark.parametrize(
+    ("number", "owner", "name"),
+    [
+        (signal.SIGINT, Journal, "end_epoch"),
+        (signal.SIGTERM, training, "read_history"),
+        pytest.param(signal.SIGTERM, Journal, "end_epoch", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, training, "read_history", marks=pytest.mark.slow),
+    ],
+)
 def test_training_stops_and_goes_on(
-    backlight: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, number: int
+    backlight: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, owner: object, name: str
 ) -> None:
     words = ("train", "--data", DATA, "--out", tmp_path / "run", "--epochs", 2, "--precision", "float32", "--force")
     interrupt_after(monkeypatch, owner, name, number)  # in the last case while its page is written

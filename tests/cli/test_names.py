@@ -60,7 +60,9 @@ def test_every_verb_takes_any_name_and_says_so_in_json(
     check_written(tmp_path)
 
 
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] if kind == "styles" else []) for kind in COMMANDS]
+)
 def test_every_verb_takes_any_name(
     backlight: CommandLine, named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

@@ -136,8 +136,8 @@ def test_attention_is_complete_too(fused: bool) -> None:
 def test_the_embedded_model_is_complete() -> None:
     default = backlight.load("efficientnet_lite0", device="cpu")
     net = default.module.double()
-    classifier = Classifier.from_module(net, size=224, mean=default.mean, std=default.std)
-    images = torch.rand(1, 3, 224, 224, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    classifier = Classifier.from_module(net, size=96, mean=default.mean, std=default.std)
+    images = torch.rand(1, 3, 96, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert float(explain(classifier, images, methods=["fullgrad"])["fullgrad"].gap.max()) < 1e-5
 
 

@@ -29,7 +29,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, Setting]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", [*PAGES, *PLUGGED])
+@pytest.mark.parametrize("kind", [*PAGES, *(pytest.param(kind, marks=pytest.mark.slow) for kind in PLUGGED)])
 def test_names_make_no_element_and_no_attribute(kind: str, both: tuple[Setting, Setting]) -> None:
     plain, hostile = (sorted(pages_of(MAKERS[kind](at))) for at in both)
     assert len(plain) == len(hostile) > 0

@@ -95,6 +95,7 @@ def test_commands_to_copy_ask_for_the_same_model_and_data(
     assert asked.out == Path("out put", verb)
 
 
+@pytest.mark.slow
 def test_next_steps_name_what_was_audited(tmp_path: Path) -> None:
     folder = tmp_path / "a b's"
     folder.mkdir()
