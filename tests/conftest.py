@@ -12,6 +12,7 @@ import pytest
 from backlight.core.allocator import keep_memory
 from tests.fonts import fonts_cut_once
 from tests.kernels import RoundedByShape
+from tests.shapes import shapes_drawn_once
 
 SWITCHES = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -45,8 +46,8 @@ def _kernels() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _fonts() -> Iterator[None]:
-    with fonts_cut_once():
+def _made_once() -> Iterator[None]:
+    with fonts_cut_once(), shapes_drawn_once():
         yield
 
 

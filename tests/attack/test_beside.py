@@ -85,6 +85,7 @@ def test_what_restarts_of_the_checks_fool_counts_too() -> None:
     assert checked.robust_accuracy == pytest.approx(plain.robust_accuracy - more / len(plain.table))
 
 
+@pytest.mark.slow
 def test_with_another_norm_and_by_targets_they_agree_as_well() -> None:
     for request in (
         RobustnessRequest("pgd", norm="l2", eps=0.3, curve=True, checks=False, options={"steps": 2}),

@@ -6,6 +6,13 @@ import torch
 from backlight.core.errors import InputError
 from backlight.data.drawing import OUTLINES, TEXTURES
 from backlight.data.shapes import Shapes
+from tests.shapes import shapes_drawn_anew
+
+
+@pytest.fixture(autouse=True)
+def _anew():
+    with shapes_drawn_anew():
+        yield
 
 
 @pytest.mark.parametrize("size", [8, 33])
