@@ -68,8 +68,8 @@ def findings(kept: Kept) -> dict[str, Finding]:
 
 @pytest.mark.parametrize("name", ODD)
 def test_planted_pictures_are_found_and_shown(tmp_path: Path, name: str) -> None:
-    pictures = draw(60)
-    planted = [3, 17, 29, 41, 48, 55]
+    pictures = draw(30)
+    planted = [3, 17, 29]
     for place in planted:
         pictures[place] = ODD[name](pictures[place])
     found = findings(look(tmp_path, pictures))

@@ -46,5 +46,6 @@ def test_a_current_folder_that_goes_away_is_told_as_such(tmp_path: Path, monkeyp
     assert told_of_disk(raised.value).startswith("the current folder is gone")
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_said_the_status_says_it(tmp_path: Path) -> None:
     assert run(["predict", "no-such-picture.png"], tmp_path / "out", FULL) == 2
