@@ -111,7 +111,9 @@ def test_no_row_depends_on_its_batch_mates(norm: str, dtype: torch.dtype) -> Non
         for row in range(5):
             part = slice(row, row + 1)
             own = None if weights is None else weights[part]
-            assert torch.equal(operator(norm)(values[part], prices[part], own)[0], whole[row])
+            alone = operator(norm)(values[part], prices[part], own)[0]
+            # Powers and cosines of a vector's last few values differ in the last bit on some processors.
+            torch.testing.assert_close(alone, whole[row], rtol=8 * torch.finfo(dtype).eps, atol=0.0)
 
 
 @pytest.mark.parametrize("norm", [*EXACT, "two thirds"])
