@@ -12,6 +12,37 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
+def as_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt where the block raises an error that was made of one.
+
+    A native module that is interrupted while it is imported calls that an ImportError.
+
+    >>> try:
+    ...     with as_interrupts():
+    ...         raise ImportError("initialization failed") from KeyboardInterrupt()
+    ... except KeyboardInterrupt:
+    ...     print("interrupted")
+    interrupted
+    """
+    try:
+        yield
+    except Exception as error:
+        if _made_of_interrupt(error):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _made_of_interrupt(error: BaseException | None) -> bool:
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__
+    return False
+
+
+@contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
     """Let SIGTERM raise KeyboardInterrupt in the block, as Ctrl-C does; outside of the main thread nothing changes.
 
@@ -27,7 +58,8 @@ def terminated_as_interrupted() -> Iterator[None]:
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        with as_interrupts():
+            yield
     finally:
         if before is not None:  # None: a handler that is not Python's, which could not be set again
             signal.signal(signal.SIGTERM, before)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from backlight.core.errors import Failure
 from backlight.core.escaping import shell_command
+from backlight.core.interrupt import as_interrupts
 
 ALL_DONE, SOME_FAILED, WRONG_USE, NOT_JUDGED, GATE_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -77,7 +78,8 @@ def keeping(*, kept: Callable[[], str] = str, resumable: Callable[[], bool] = bo
     'half of it'
     """
     try:
-        yield
+        with as_interrupts():
+            yield
     except KeyboardInterrupt as interrupt:
         raise Interrupted(kept=kept(), resumable=resumable()) from interrupt
 

@@ -14,7 +14,7 @@ import torch
 from backlight.classifier import Classifier
 from backlight.classifier.wrapping import copy_of
 from backlight.core.display import Displayed
-from backlight.core.interrupt import held_interrupt
+from backlight.core.interrupt import as_interrupts, held_interrupt
 from backlight.core.processes import Engine, make_engine
 from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
@@ -122,7 +122,8 @@ def _held(folder: RunFolder, engine: Engine) -> AbstractContextManager[None]:
 def _train(run: TrainingRun, progress: Progress | None) -> None:
     """Take all steps that are left, and save what was done when they are interrupted."""
     try:
-        _take_steps(run, progress)
+        with as_interrupts():
+            _take_steps(run, progress)
     except KeyboardInterrupt:
         # Other processes may be steps ahead or behind; at an epoch's end validation may have been cut off.
         if run.engine.world == 1 and not run.journal.at_epoch_end:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backlight.core.interrupt import held_interrupt
+from backlight.core.interrupt import as_interrupts, held_interrupt
 from backlight.sweep.parts import FolderParts
 from backlight.tasks import training
 from backlight.tasks.result_folder import ResultFolder
@@ -36,6 +36,27 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, n
         return result
 
     monkeypatch.setattr(owner, name, called)
+
+
+@pytest.mark.parametrize(("owner", "name"), [(Journal, "end_epoch"), (training, "read_history")])
+def test_an_interrupt_of_which_a_native_import_made_an_error_is_one(
+    backlight: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> object:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    words = ("train", "--data", DATA, "--out", tmp_path / "run", "--epochs", 2, "--precision", "float32")
+    with monkeypatch.context() as changed:
+        changed.setattr(owner, name, interrupted)
+        ran = backlight(*words)
+    assert ran.status == 130
+    assert "initialization failed" not in ran.err
+    assert backlight(*resume_command(ran.err)).status == 0
+
+
+def test_errors_of_other_causes_stay_what_they_are() -> None:
+    with pytest.raises(ImportError, match="broken"), as_interrupts():
+        raise ImportError("broken") from ValueError()
 
 
 @pytest.mark.parametrize(
