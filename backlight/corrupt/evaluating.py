@@ -87,7 +87,16 @@ def evaluate_corruptions(
         (*data.failed, *found.failed, *_undefined(found.table, request)),
         shape[-2:],
         time.perf_counter() - start,
+        _told(classifier.resize) if request.stability else {},
     )
+
+
+def _told(resize: Resize | None) -> dict[str, tuple[str, ...]]:
+    """Say in words what the other ways to resize are."""
+    found = other_resizes(resize)
+    methods = tuple(one.interpolation for one in found.get("resize_method", ()))
+    crops = tuple(f"shorter side {one.shorter_side}" for one in found.get("crop", ()))
+    return {"resize_method": methods, "crop": crops}
 
 
 def _shape(classifier: Classifier, data: Dataset) -> tuple[int, ...]:

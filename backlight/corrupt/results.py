@@ -13,6 +13,8 @@ import numpy as np
 class KindResult:
     """One kind: accuracy, its 95% intervals, mean confidence and calibration error, a value per severity.
 
+    `mean_interval` is that of the mean over severities.
+
     >>> KindResult("fog", "weather", True, (1,), (0.5,), ((0.1, 0.9),), (0.7,), (0.2,)).mean
     0.5
     """
@@ -25,6 +27,7 @@ class KindResult:
     interval: tuple[tuple[float, float], ...]
     confidence: tuple[float, ...]
     ece: tuple[float, ...]
+    mean_interval: tuple[float, float] = (0.0, 1.0)
 
     @property
     def mean(self) -> float:
@@ -32,9 +35,16 @@ class KindResult:
         return float(np.mean(self.accuracy))
 
     def to_json(self) -> dict[str, Any]:
-        """Return `{"accuracy","interval","group","confidence","ece","counted"}`."""
+        """Return `{"accuracy","interval","mean","mean_interval","group","confidence","ece","counted"}`."""
         lists = {name: list(getattr(self, name)) for name in ("accuracy", "confidence", "ece")}
-        return {**lists, "interval": [list(one) for one in self.interval], "group": self.group, "counted": self.counted}
+        return {
+            **lists,
+            "interval": [list(one) for one in self.interval],
+            "mean": self.mean,
+            "mean_interval": list(self.mean_interval),
+            "group": self.group,
+            "counted": self.counted,
+        }
 
 
 @dataclass(frozen=True)

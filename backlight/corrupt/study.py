@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +48,8 @@ class CorruptionStudy(Displayed):
     failed: tuple[Failure, ...] = ()
     size: tuple[int, ...] = (224, 224)
     seconds: float = 0.0
+    resizes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """In words, the other ways to bring a picture to that size, by kind of change."""
 
     @cached_property
     def clean(self) -> np.ndarray | None:
@@ -88,6 +91,7 @@ class CorruptionStudy(Displayed):
             tuple(wilson(int(one), count) for one in right.sum(0)),
             tuple(np.asarray(confidence, dtype=np.float64).mean(0).tolist()),
             tuple(calibration),
+            _over_looks(float(right.mean()), count),
         )
 
     def _ece(self, kind: str, place: int) -> float:
@@ -107,12 +111,13 @@ class CorruptionStudy(Displayed):
 
     @property
     def groups(self) -> dict[str, float]:
-        """Return the mean accuracy of each group of kinds."""
-        found: dict[str, list[float]] = {}
+        """Return the mean accuracy of each group of kinds: of those that count, of all where none of them does."""
+        found: dict[str, list[KindResult]] = {}
         for one in self.kinds.values():
-            found.setdefault(one.group, []).append(one.mean)
+            found.setdefault(one.group, []).append(one)
         order = sorted(found, key=lambda name: GROUPS.index(name) if name in GROUPS else len(GROUPS))
-        return {name: float(np.mean(found[name])) for name in order}
+        means = {name: [one.mean for one in found[name] if one.counted] for name in order}
+        return {name: float(np.mean(means[name] or [one.mean for one in found[name]])) for name in order}
 
     @property
     def constants(self) -> str:
@@ -162,14 +167,13 @@ class CorruptionStudy(Displayed):
         return {
             name: tuple(shift.words.format(amount) for amount in shift.amounts_for(side))
             for name, shift in SHIFTS.items()
-        }
+        } | dict(self.resizes)
 
     def _stable(self, name: str) -> StabilityResult:
         before, after = self.table["prediction"][:, None], np.asarray(self.table[f"stability.{name}.prediction"])
         flipped = (after != before) | (after < 0)  # where there is no prediction none stays
         share, count = float(flipped.mean()), len(flipped)
-        # Looks at one picture are no independent trials: the interval is that of as many trials as pictures.
-        interval = wilson(round(share * count), count)
+        interval = _over_looks(share, count)
         known = before[:, 0] >= 0
         moved = np.asarray(self.table[f"stability.{name}.change"])[known]
         change = float(np.mean(moved, dtype=np.float64)) if len(moved) else float("nan")
@@ -254,6 +258,14 @@ class CorruptionStudy(Displayed):
             },
             "seconds": round(self.seconds, 3),
         }
+
+
+def _over_looks(share: float, count: int) -> tuple[float, float]:
+    """Return the interval of a share over several looks at each of `count` pictures.
+
+    Looks at one picture are no independent trials: it is that of as many trials as pictures.
+    """
+    return wilson(min(max(share, 0.0), 1.0) * count, count)
 
 
 def _is_stability(name: str) -> bool:

@@ -113,6 +113,9 @@ GLOSSARY: dict[str, str] = {
         "By how much certainty and correctness differ on average, in groups of equal certainty (expected calibration "
         "error, 15 groups). Zero means: of all pictures of which it is 80% sure, 80% are right."
     ),
+    "mean corruption error": (
+        "A model's errors under corruptions in percent of those of AlexNet (2012), kind by kind, on average over kinds."
+    ),
     "loss": (
         "How surprised the classifier is by the right class: minus the logarithm of its probability. Training makes it "
         "small; unlike accuracy it also punishes being sure and wrong."

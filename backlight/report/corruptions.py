@@ -26,7 +26,7 @@ from backlight.report.fill import fill
 from backlight.report.gallery import read_thumbnails
 
 _SHOWN = 160  # pixels of a corrupted photograph on the page
-_CLASSES = 8
+_CLASSES, _FEW = 8, 10
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,14 @@ def corruptions_section(
         "clean": study.clean_accuracy,
         "answer": augmentation([one.name for one, _ in clearly_worst(study)]),
         "worst": _worst(study, example),
+        "near": _near(study),
         "shown_clean": "" if example is None or study.clean is None else _embedded(example.clean),
         "groups": [(name, mean, weak_groups(study)[name]) for name, mean in study.groups.items()],
         "cells": [_cell(card, study.kinds[card.name], study, example) for card in study.request.kinds],
         "missing": [kind for kind in FIFTEEN if kind not in study.kinds],
         "knows": _knows(study) if study.kinds else [],
         "classes": _classes(study) if study.kinds else [],
+        "few": bool(study.kinds) and min((n for _, n, _, _ in _classes(study)), default=_FEW) < _FEW,
         "stability": stability,
         "amounts": study.amounts,
         "steadier": next((steadier(one.name) for one in stability), ""),
@@ -129,6 +131,15 @@ def _worst(study: CorruptionStudy, example: _Example | None) -> list[WorstKind]:
     ]
 
 
+def _near(study: CorruptionStudy) -> list[str]:
+    """Name the kinds that count and are beside those that hurt most only by chance, worst first."""
+    worst = [found for found, _ in clearly_worst(study)]
+    if not worst:
+        return []
+    others = [one for one in study.counted if one not in worst and one.mean < worst[-1].mean_interval[1]]
+    return [one.name for one in sorted(others, key=lambda one: one.mean)]
+
+
 def _cell(card: CorruptionCard, found: KindResult, study: CorruptionStudy, example: _Example | None) -> KindCell:
     severities, accuracy = list(map(float, found.severities)), [*found.accuracy]
     band, sure = [*found.interval], [*found.confidence]
@@ -158,8 +169,11 @@ def _embedded(image: Tensor) -> str:
 
 
 def _knows(study: CorruptionStudy) -> list[tuple[int, float, float, float]]:
-    """Return by severity the mean accuracy, the mean confidence and how much surer than right the model is."""
-    found = []
+    """Return by severity, 0 for clean, mean accuracy, mean confidence and how much surer than right the model is."""
+    found = list[tuple[int, float, float, float]]()
+    if study.clean_accuracy is not None:
+        sure = float(study.table["confidence"].mean())
+        found.append((0, study.clean_accuracy, sure, sure - study.clean_accuracy))
     for place, severity in enumerate(study.request.severities):
         accuracy = sum(one.accuracy[place] for one in study.counted) / len(study.counted)
         confidence = sum(one.confidence[place] for one in study.counted) / len(study.counted)

@@ -12,8 +12,8 @@ Z = 1.959963984540054
 """Standard deviations to either side of a 95% interval."""
 
 
-def wilson(successes: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson score interval of a proportion (Wilson 1927).
+def wilson(successes: float, count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a proportion (Wilson 1927); a mean of shares has successes between numbers.
 
     Raises DataError unless 0 <= successes <= count and count is at least 1.
 

@@ -46,6 +46,20 @@ def test_accuracies_and_intervals() -> None:
     assert found.kinds["fog"].confidence == (0.5, 0.5)
 
 
+def test_kinds_that_are_not_counted_change_no_group_that_has_others() -> None:
+    both = study()
+    columns = {name.replace("jpeg", "frost_like"): both.table[name] for name in both.table.names}
+    table = Table.of(columns | {"speckle_noise.prediction": [[1, 1]] * 4, "speckle_noise.confidence": [[1.0, 1.0]] * 4})
+    request = CorruptionRequest.of("fog,frost_like,speckle_noise", severities=(1, 2))
+    assert CorruptionStudy(table, request, ("cat", "dog")).groups == {"weather": 0.5, "noise": 0.5}
+
+
+def test_the_interval_over_looks_is_that_of_as_many_trials_as_pictures() -> None:
+    found = study()
+    assert found.kinds["fog"].mean_interval == wilson(2, 4)
+    assert found.stability["rotate"].interval == wilson(0.5, 4)
+
+
 def test_calibration_of_one_bin_is_the_gap() -> None:
     assert study().kinds["fog"].ece == pytest.approx((0.25, 0.25))
     assert study().kinds["jpeg"].ece == pytest.approx((0.25, 0.25))

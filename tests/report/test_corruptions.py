@@ -56,12 +56,18 @@ def test_what_hurts_most_stands_first_with_what_to_do() -> None:
     assert [one.name for one, _ in clearly_worst(found)] == ["zoom_blur", "shot_noise", "contrast"]
     assert [round(weakness.loss, 2) for _, weakness in clearly_worst(found)] == [0.6, 0.5, 0.4]
     told = words(found)
-    answer = "train with --augment corruptions:kinds=zoom_blur+shot_noise+contrast,severity=3"
+    answer = "train with backlight train --augment corruptions:kinds=zoom_blur+shot_noise+contrast,severity=3"
     assert (
         told.index("What hurts most: zoom blur, shot noise and contrast.") < told.index(answer) < told.index("By group")
     )
-    assert "100% right as they are, 40% on average" in told
+    assert "100% right as they are, 40% on average over severities" in told
+    assert "31% to 50%" in told
     assert remedy_of("zoom_blur").remedy in told
+
+
+def test_kinds_that_are_hardly_better_than_the_third_are_named() -> None:
+    assert "one's interval: fog." in words(study(LOSSES | {"fog": 0.35}))
+    assert "Hardly better" not in words(study(LOSSES))
 
 
 def test_losses_that_may_be_chance_are_no_weakness() -> None:
