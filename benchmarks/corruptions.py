@@ -35,8 +35,8 @@ PLAIN = ("gaussian_blur", "defocus_blur", "zoom_blur", "brightness", "contrast",
 # The peer works on any size and so changed these: corner instead of centre, other lengths.
 CHANGED = {"zoom_blur": "the peer cuts zoomed copies at the corner, not the centre"}
 
-# A cloud, a photograph of frost or a bend changes a whole picture at once: one draw of each says little of the mean.
-DRAWS = {"fog": 250, "frost": 150, "elastic": 20}
+# A cloud, a photograph of frost, a bend or the way of a motion changes a whole picture at once: one draw says little.
+DRAWS = {"fog": 250, "frost": 150, "elastic": 20, "motion_blur": 20}
 # Two draws of one noise differ by more than the goal on 200 photographs: three are enough for most kinds, not for those
 # of which a draw changes the answers to a quarter of them. The peer's glass takes a second a picture.
 LOOKS = {"shot_noise": 12, "snow": 12, "frost": 12, "glass_blur": 1, **dict.fromkeys(PLAIN, 1)}
