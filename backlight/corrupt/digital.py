@@ -21,8 +21,8 @@ def pixelate(images: Tensor, constants: Constants, random: Random) -> Tensor:
     height, width = images.shape[2:]
     small = (max(1, int(height * constants[0])), max(1, int(width * constants[0])))
     # As Pillow's box filter: across first, rounded to 8 bits after each direction, and up by the nearest pixel.
-    shrunk = _rounded(images @ _box_matrix(width, small[1]).T)
-    shrunk = _rounded(_box_matrix(height, small[0]) @ shrunk)
+    shrunk = _rounded(torch.cat([images[..., near] @ box.T for near, box in _boxes(width, small[1])], 3))
+    shrunk = _rounded(torch.cat([box @ shrunk[..., near, :] for near, box in _boxes(height, small[0])], 2))
     rows, columns = (((torch.arange(side) + 0.5) * few / side).long() for side, few in zip((height, width), small))
     return shrunk.index_select(3, columns).index_select(2, rows)
 
@@ -31,7 +31,19 @@ def _rounded(images: Tensor) -> Tensor:
     return images.mul_(255).add_(0.5 + 1e-3).floor_().div_(255)
 
 
+_BAND = 16
+
+
 @lru_cache(maxsize=64)
+def _boxes(count: int, wanted: int) -> tuple[tuple[slice, Tensor], ...]:
+    """Return the averages for each band of places, with the places that they are of: the whole is mostly zeros."""
+    matrix = _box_matrix(count, wanted)
+    bands = [matrix[start : start + _BAND] for start in range(0, wanted, _BAND)]
+    reached = [band.any(0).nonzero()[:, 0] for band in bands]
+    near = [slice(int(places[0]), int(places[-1]) + 1) for places in reached]
+    return tuple((places, band[:, places].contiguous()) for places, band in zip(near, bands))
+
+
 def _box_matrix(count: int, wanted: int) -> Tensor:
     scale = count / wanted
     support = 0.5 * max(scale, 1)
