@@ -14,7 +14,7 @@ from backlight.audit.finding import Finding, judge
 from backlight.audit.kept import Kept
 from backlight.audit.label_shift import LabelShift, compare_shares, estimate_label_shift
 from backlight.core.errors import InputError
-from backlight.table.statistics import newcombe
+from backlight.table.statistics import unpaired_interval
 
 _LISTED, _MOST = 20, 20_000
 
@@ -45,7 +45,7 @@ def check_label_shift(examined: Examined) -> Iterator[Finding]:
     what = "labels" if second.labeled else "predictions"
     sentence = _label_sentence(first.label_names[most], what, seen, shares, most, estimate) + refused
     counts = [(int((one == most).sum()), len(one)) for one in columns]
-    low, high = newcombe(*counts[1], *counts[0])
+    low, high = unpaired_interval(counts[0], counts[1])
     yield Finding(
         "label_shift",
         "shift",

@@ -16,7 +16,7 @@ from backlight.audit.health import class_of, group_table, located
 from backlight.audit.kept import Kept
 from backlight.audit.words import agreeing, number_of, some_of
 from backlight.core.random import Random
-from backlight.table.statistics import exact_interval, newcombe, wilson
+from backlight.table.statistics import exact_interval, unpaired_interval, wilson
 
 _BAD = 0.01  # share of leaked pictures
 _MATTERS = 0.005  # of accuracy
@@ -72,7 +72,7 @@ def _without(kept: Kept, leaked: np.ndarray) -> Finding:
     with_them, without = float(kept.right.mean()), right / count
     known = kept.right[~new].mean()
     # Only if the leaked are more often right, or less, than chance explains, does it matter that they were there.
-    gap = newcombe(int(kept.right[leaked].sum()), len(leaked), right, count)
+    gap = unpaired_interval((right, count), (int(kept.right[leaked].sum()), len(leaked)))
     low, high = (end * len(leaked) / len(kept) for end in gap)
     sentence = (
         f"Without the leaked pictures {without:.1%} are right, with them {with_them:.1%}; of the leaked {known:.1%}."

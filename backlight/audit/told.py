@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backlight.table.statistics import mcnemar, newcombe, paired_interval
+from backlight.table.statistics import mcnemar, paired_interval, unpaired_interval
 
 _TELLS = 0.1  # how much more often a class is named in its own pictures than in others
 _CHANCE = 0.01
@@ -82,7 +82,7 @@ def _told(place: int, own: np.ndarray, others: np.ndarray, classes: int) -> Told
         return None
     right, wrong, count, rest = int(own.sum()), int(others.sum()), len(own), len(others)
     p_value = min(1.0, classes * float(hypergeom.sf(right - 1, count + rest, count, right + wrong)))
-    return Told(place, right / count, wrong / rest, newcombe(right, count, wrong, rest), p_value)
+    return Told(place, right / count, wrong / rest, unpaired_interval((wrong, rest), (right, count)), p_value)
 
 
 @dataclass(frozen=True)

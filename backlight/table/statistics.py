@@ -125,19 +125,3 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     gaps = np.bincount(place, weights=np.asarray(confidence, dtype=np.float64) - right, minlength=bins)
     return float(np.abs(gaps).sum() / len(confidence))
-
-
-def newcombe(successes: int, count: int, others: int, other_count: int) -> tuple[float, float]:
-    """Return the 95% interval of the difference of two proportions, the first minus the other (Newcombe 1998).
-
-    Built of both Wilson intervals (his method 10). Raises DataError as `wilson` does.
-
-    >>> tuple(round(bound, 4) for bound in newcombe(56, 70, 48, 80))
-    (0.0524, 0.3339)
-    """
-    p, q = successes / max(count, 1), others / max(other_count, 1)
-    low, high = wilson(successes, count)
-    other_low, other_high = wilson(others, other_count)
-    below = ((p - low) ** 2 + (other_high - q) ** 2) ** 0.5
-    above = ((high - p) ** 2 + (q - other_low) ** 2) ** 0.5
-    return p - q - below, p - q + above
