@@ -24,8 +24,8 @@ def corrupt(
     picture's noise is keyed by (seed, kind, severity, id) of `random`; without one, pictures are numbered from 0.
     A function (images, (severity,), random) is taken for a kind too.
 
-    Raises InputError for other images and for a kind that returns another size, UsageError for unknown kinds,
-    severities and tables.
+    Raises InputError for other images and for a kind that returns no finite pictures of that size, UsageError for
+    unknown kinds, severities and tables.
 
     >>> import torch
     >>> noisy = corrupt(torch.full((2, 3, 32, 32), 0.5), "gaussian_noise", 5)
@@ -58,10 +58,14 @@ def _corrupt(images: Tensor, card: CorruptionCard, constants: Constants, random:
     if card.colored and images.shape[1] == 1:
         pictures = pictures.expand(-1, 3, -1, -1)
     corrupted = card.function(pictures, constants, random)
+    if not isinstance(corrupted, Tensor):
+        raise InputError(f"{card.name} returned {type(corrupted).__name__}", expected=f"pictures {list(images.shape)}")
     if images.shape[1] == 1 and corrupted.shape[1:2] == (3,):
         corrupted = luminance(corrupted)
     if corrupted.shape != images.shape:
         raise InputError(f"{card.name} returned pictures {list(corrupted.shape)}", expected=f"{list(images.shape)}")
+    if not card.constants and not bool(corrupted.isfinite().all()):  # the published kinds need no look at every value
+        raise InputError(f"{card.name} returned values that are not finite", expected="pictures in [0,1]")
     return to_levels(corrupted).to(images)
 
 

@@ -76,6 +76,17 @@ def test_own_functions_and_empty_batches() -> None:
     assert corrupt(torch.zeros(0, 3, 8, 8), "fog", 1).shape == (0, 3, 8, 8)
 
 
+@pytest.mark.parametrize(
+    ("returned", "words"), [(None, "returned NoneType"), (torch.full((2, 3, 8, 8), torch.nan), "not finite")]
+)
+def test_a_kind_that_returns_no_pictures_is_named(returned: object, words: str) -> None:
+    def own(images: torch.Tensor, constants: Sequence[float], random: Random) -> object:
+        return returned
+
+    with pytest.raises(InputError, match=f"own returned.*{words.removeprefix('returned ')}"):
+        corrupt(torch.rand(2, 3, 8, 8), own, 1)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("size", [(1, 3, 32, 32), (2, 3, 1, 32), (2, 4, 32, 32)])
 def test_a_kind_that_returns_another_size_is_named(size: tuple[int, ...]) -> None:
     def shrink(images: torch.Tensor, constants: Sequence[float], random: Random) -> torch.Tensor:
