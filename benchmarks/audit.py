@@ -1,6 +1,7 @@
 """The audit: planted faults over five seeds, and speed on the same arrays against three other programs.
 
-The figures of labels, calibration, sets and slices, against cleanlab, are those of `audit_labels.py`.
+The figures of labels, calibration, sets and slices, against cleanlab, are those of `audit_labels.py`; those of
+pictures, parts, shift and the gate are those of `audit_planted.py`.
 """
 
 from __future__ import annotations
@@ -15,30 +16,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import audit_labels
+import audit_planted
 import measure
 import numpy as np
 import torch
-from measure import Figure, at_least, at_most, faster
+from measure import Figure, at_most, faster
 from PIL import Image
 from torch import Tensor, nn
 
-from backlight import Classifier
 from backlight.audit import (
     DETECTORS,
     Activations,
     Examined,
-    compare_shares,
-    look_once,
-    measure_discrepancy,
     run_checks,
-    tell_apart,
 )
 from backlight.audit.activations import Head
 from backlight.audit.kept import HEALTH, PROPERTIES, Kept, LinearHead
-from backlight.audit.registry import CHECKS
 from backlight.audit.scores import Known
 from backlight.audit.unknown import detect_unknown, score_activations
-from backlight.data import Dataset
 from backlight.data.duplicates import take_print
 from backlight.data.shapes import Shapes
 from backlight.images import to_levels
@@ -49,83 +44,15 @@ SEEDS, LEVEL = 5, 0.005
 
 def figures(quick: bool = False) -> Iterator[Figure]:
     """Measure everything; `quick` takes less work."""
-    yield from audit_labels.figures(quick)
-    yield from planted_on_pictures(2 if quick else SEEDS)
-    yield from planted_shift(10_000)  # fewer cannot show it: a fiftieth of the pictures is gone
+    totals = [0.0, 0.0]  # of ours and of the three peers
+    yield from audit_labels.figures(totals, quick)
+    yield from audit_planted.figures(quick)
     yield from all_of_unknown(1000 if quick else 10_000)
     yield from without_passes(1000 if quick else 10_000)
     yield from memory(2000 if quick else 100_000)
-    totals = [0.0, 0.0]
     yield from against_pytorch_ood(1000 if quick else 10_000, totals)
     yield from against_cleanvision(50 if quick else 500, totals)
-    yield faster("unknown inputs and health: all of these together", *totals, "peers", goal=3, n=1)
-
-
-def trained(images: Tensor, labels: Tensor, names: tuple[str, ...], seed: int) -> Classifier:
-    """Train a small network for a second."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        layers = [nn.Conv2d(3, 16, 5, stride=2, padding=2), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU()]
-        net = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(32, len(names)))
-    pixels, optimizer = images.float() / 255, torch.optim.Adam(net.parameters(), lr=3e-3)
-    for step in range(200):
-        rows = torch.arange(step * 40, step * 40 + 40) % len(pixels)
-        loss = nn.functional.cross_entropy(net(pixels[rows] - 0.5), labels[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return Classifier.from_module(net, mean=(0.5,) * 3, std=(1.0,) * 3, size=32, labels=list(names))
-
-
-def planted_on_pictures(seeds: int) -> Iterator[Figure]:
-    """Name a patch on one class, stay silent without one, and tell noise from shapes."""
-    named, silent, aurocs = 0, 0, []
-    cards = [CHECKS[name] for name in ("frame", "property_labels")]
-    for seed in range(seeds):
-        shapes = Shapes(n=900, size=32, classes=4, seed=seed)
-        drawn = shapes.draw(torch.arange(900))
-        for patch in (False, True):
-            images = drawn.images.clone()
-            if patch:
-                red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None]
-                images[(drawn.labels == 2).nonzero()[:, 0], :, 1:5, 1:5] = red
-            classifier = trained(images[:450], drawn.labels[:450], shapes.label_names, seed)
-            data = Dataset.of(images[450:], drawn.labels[450:], shapes.label_names)
-            examined = Examined(look_once(classifier, data), classifier, seed=seed)
-            found = {one.name: one for one in run_checks(examined, cards).findings}
-            if patch:
-                named += f"tells {shapes.label_names[2]}" in found["frame_alone"].sentence
-            else:
-                silent += all(one.judgement == "good" for one in found.values())
-                unknown = run_checks(examined, [CHECKS["unknown_inputs"]]).findings
-                (noise,) = [one for one in unknown if one.name == "unknown_noise"]
-                aurocs.append(noise.value or 0.0)
-    yield at_least("shortcut on one class: named", named, seeds, unit=f"of {seeds}", n=450)
-    yield at_least("no shortcut: silent", silent, seeds, unit=f"of {seeds}", n=450)
-    yield at_least("noise: AUROC of the recommended detector", min(aurocs), 0.9, unit="AUROC", n=450, note="least")
-
-
-def planted_shift(count: int) -> Iterator[Figure]:
-    """See a lacking fifth of a class, show moved pictures, and stay silent on two halves of one set."""
-    seen, shown, alarms = 0, [], 0
-    for seed in range(SEEDS):
-        draw = np.random.default_rng(seed)
-        labels = np.arange(count) % 10
-        kept = labels[(labels != 3) | (draw.random(count) > 0.2)]
-        said = [np.where(draw.random(len(one)) < 0.9, one, draw.integers(0, 10, len(one))) for one in (labels, kept)]
-        law = compare_shares(*said, 10)
-        seen += bool(law.argmin() == 3 and law.min() < LEVEL)
-        first, second = draw.normal(size=(500, 64)), draw.normal(size=(500, 64))
-        second[:100, :8] -= 2
-        shown.append(float((tell_apart(first, second, seed=seed).telling[:12] < 100).mean()))
-    for seed in range(20):
-        whole = np.random.default_rng((1, seed)).normal(size=(400, 64))
-        halves = whole[:200], whole[200:]
-        p_values = (measure_discrepancy(*halves, seed=seed).p_value, tell_apart(*halves).p_value)
-        alarms += bool(min(p_values) < LEVEL)
-    yield at_least("a fifth of one class removed: seen", seen, SEEDS, unit=f"of {SEEDS}", n=count)
-    yield at_least("moved pictures among the 12 shown", min(shown), 0.9, unit="share", n=500, note="a fifth moved")
-    yield at_most("two halves of one set: alarms", alarms, 1, unit="of 20", n=400)
+    yield faster("the three peers: all of these together", *totals, "cleanlab, pytorch-ood, cleanvision", goal=3, n=1)
 
 
 def drawn_world(count: int, classes: int, seed: int) -> tuple[Activations, Head]:
