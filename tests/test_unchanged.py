@@ -24,6 +24,7 @@ from backlight.attack import (
 )
 from backlight.attack.request import RobustnessRequest
 from backlight.audit import look_once
+from backlight.certify import certify_by_bounds, certify_by_smoothing
 from backlight.classifier import Classifier
 from backlight.classifier.heads import Head
 from backlight.classifier.targets import resolve_targets
@@ -146,6 +147,8 @@ CALLS: dict[str, Call] = {
     "ensemble": lambda classifier, _: attack(ensemble([classifier, classifier]), IMAGES, method="mi", steps=2),
     "look_once": lambda classifier, _: look_once(classifier, load_data(SHAPES)),
     "evaluate_corruptions": lambda classifier, _: evaluate_corruptions(classifier, load_data(SHAPES), CORRUPTED),
+    "certify_by_smoothing": lambda classifier, _: certify_by_smoothing(classifier, IMAGES, n=20, n0=5),
+    "certify_by_bounds": lambda classifier, _: certify_by_bounds(classifier, IMAGES, LABELS, eps="2/255"),
     "class_image": lambda classifier, _: class_image(classifier, [0, 2], steps=2),
     "feature_image": lambda classifier, _: feature_image(classifier, LAST, [0, 3], copies=2, steps=2),
     "invert": lambda classifier, _: invert(classifier, IMAGES[:1], LAST, steps=2),
@@ -236,7 +239,7 @@ def test_leaves_everything_as_it_was_after_an_exception(name: str, tmp_path: Pat
 def test_every_public_function_that_takes_a_classifier_is_listed() -> None:
     listed = {name.split(" ")[0] for name in CALLS}
     elsewhere = {"write_report", "compare_random"}  # tests/report, tests/models
-    rooms = ("attack", "explain", "explain.scores", "visualize", "models", "pixels", "report")
+    rooms = ("attack", "certify", "explain", "explain.scores", "visualize", "models", "pixels", "report")
     for room in rooms:
         module = importlib.import_module(f"backlight.{room}")
         for name in module.__all__:

@@ -78,7 +78,8 @@ def certify_by_bounds(
         raise InputError(f"labels are {labels.dtype} {list(labels.shape)}", expected=f"int64 [{len(images)}]")
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classifier.classes:
         raise InputError(f"labels from {int(labels.min())} to {int(labels.max())}", expected="numbers of classes")
-    with torch.no_grad():
+    # What is made under inference_mode could not be carried backwards.
+    with torch.inference_mode(False), torch.no_grad():
         module, steps = _private(classifier)
         _check_output(classifier, module, images[:1])
         per_picture = max(1, _HELD // max(1, _widest(module, classifier, images[:1]) * classifier.classes))
@@ -114,7 +115,7 @@ def _margins(
     classifier: Classifier, steps: Sequence[Step], images: Tensor, labels: Tensor, eps: float, method: str
 ) -> Tensor:
     """Return the least margin of each picture, float64 `[A]`."""
-    pixels = images.double()
+    pixels = images.to(torch.float64, copy=True)
     ends = ((pixels - eps).clamp(min=0), (pixels + eps).clamp(max=1))
     box = Interval(*(_normalized(classifier, end) for end in ends))
     intervals = propagate(steps, box)
