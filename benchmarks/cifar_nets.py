@@ -16,6 +16,7 @@ from backlight.classifier import Classifier
 from backlight.models import load
 
 NAMES = ("plain", "plain_bn", "robust", "robust_bn")
+RUNS = {"classic": "classic_cnn", "default": "classic_cnn", "adversarial": "classic_cnn", "residual": "residual_cnn"}
 FOLDER = Path(__file__).with_name("nets")
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 _FILE = "cifar10_jpeg.npz"
@@ -51,17 +52,12 @@ def wrap(module: nn.Module, name: str) -> Classifier:
 
 
 def load_net(name: str) -> Classifier:
-    """Load one of the trained networks of `benchmarks/nets`, by name; `classic` is that of the run of this name."""
-    if name == "classic":
-        return load_classic()
+    """Load one of the trained networks of `benchmarks/nets`, by name, or what the long run of this name trained."""
+    if name in RUNS:
+        return load(RUNS[name], weights=FOLDER / f"{name}.safetensors", mean=0.5, std=0.5, size=32)
     module = SmallCNN(batch_norm=name.endswith("_bn"))
     module.load_state_dict(load_file(FOLDER / f"{name}.safetensors"))
     return wrap(module, name)
-
-
-def load_classic() -> Classifier:
-    """Load what `benchmarks/runs/long.py classic` trained: four convolutions of 50 and 100 channels, 65% on test."""
-    return load("classic_cnn", weights=FOLDER / "classic.safetensors", mean=0.5, std=0.5, size=32)
 
 
 def data_file() -> Path:

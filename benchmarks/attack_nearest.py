@@ -1,0 +1,114 @@
+"""Attacks that look for the nearest success, beside three libraries: median distance, misses and time.
+
+python benchmarks/attack_nearest.py [--quick] [--only NAME]
+
+Figures are named NET:ATTACK:NORM, as `plain:sigma-zero:l0` or `robust:hopskipjump:l2`: 100 CIFAR-10 pictures that the
+network names rightly, each library at its own defaults and, of HopSkipJump, with as many queries for ours as the peer
+made. A median of distances counts a miss as infinitely far.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+from attack_nearest_peers import PEERS, Counted
+from cifar_nets import load_net, test_images
+from measure import Figure, arguments, data_folder, show
+from torch import Tensor
+
+from backlight.attack import attack
+from backlight.attack.threat import ThreatModel
+from backlight.classifier import Classifier
+
+NETS = ("plain", "robust")
+CASES = (
+    ("sigma-zero", "l0", 2.0),
+    ("pdpgd", "l1", 2.0),
+    ("pdpgd", "l2", 2.0),
+    ("pdpgd", "linf", 2.0),
+    ("pdgd", "l2", None),
+    ("ddn", "l2", None),
+    ("fmn", "l2", None),
+    ("fmn", "linf", None),
+    ("hopskipjump", "l2", 5.0),
+    ("hopskipjump", "linf", 5.0),
+)
+WITHIN, RUNS = 1.01, 3
+
+
+def figure(net: str, method: str, norm: str, goal: float | None, quick: bool) -> Iterator[Figure]:
+    """Attack the same pictures with ours and every library that has the method."""
+    classifier = load_net(net)
+    images, labels = rightly_named(classifier, 8 if quick else 100)
+    black_box = method == "hopskipjump"
+    runs = 1 if quick or black_box else RUNS
+    queries = 0
+    theirs: dict[str, tuple[float, float, int]] = {}
+    for name, run in PEERS[method].items():
+        model = Counted(classifier).eval()
+        seconds, found = timed(partial(run, model, images, labels, norm), runs)
+        theirs[name] = (seconds, *outcome(classifier, images, found, labels, norm))
+        if black_box and name == "ART":
+            queries = round(model.rows / len(images))
+    options = {"queries": queries} if black_box else {}
+    kept: list[Tensor] = []
+
+    def ours() -> Tensor:
+        kept.append(attack(classifier, images, labels, method=method, norm=norm, **options).images)
+        return kept[-1]
+
+    seconds, found = timed(ours, runs)
+    distance, missed = outcome(classifier, images, found, labels, norm)
+    best = min(far for _, far, _ in theirs.values())
+    slow = "ART" if black_box else min(theirs, key=lambda one: theirs[one][0])
+    ratio = theirs[slow][0] / seconds
+    near = distance <= WITHIN * best and missed <= min(lost for _, _, lost in theirs.values())
+    words = ", ".join(f"{name} {far:.4g} ({lost} missed, {took:.1f} s)" for name, (took, far, lost) in theirs.items())
+    note = f"median distance ours {distance:.4g} ({missed} missed), {words}"
+    note += f"; {queries} queries a picture" if black_box else ""
+    ok = near and (goal is None or ratio >= goal)
+    note = note if near else f"FARTHER: {note}"
+    yield Figure(f"{net}:{method}:{norm}", seconds, theirs[slow][0], slow, "s", ratio, goal, ok, len(labels), note)
+
+
+def rightly_named(classifier: Classifier, count: int) -> tuple[Tensor, Tensor]:
+    """Return the first pictures that the network names rightly, and their labels."""
+    images, labels = test_images(4 * count)
+    with torch.no_grad():
+        right = (classifier.logits(images).argmax(1) == labels).nonzero()[:count, 0]
+    return images[right], labels[right]
+
+
+def timed(work: Callable[[], Tensor], runs: int) -> tuple[float, Tensor]:
+    """Return the least seconds of several runs, which are the same work each time, and what the last one found."""
+    found, took = torch.empty(0), []
+    for _ in range(runs):
+        start = time.perf_counter()
+        found = work()
+        took.append(time.perf_counter() - start)
+    return min(took), found
+
+
+def outcome(classifier: Classifier, images: Tensor, found: Tensor, labels: Tensor, norm: str) -> tuple[float, int]:
+    """Return the median distance, a miss being infinitely far, and the number of misses."""
+    found = found.clamp(0, 1)
+    with torch.no_grad():
+        fooled = classifier.logits(found).argmax(1) != labels
+    distances = ThreatModel(norm, None).distance(found, images)
+    return float(distances.masked_fill(~fooled, torch.inf).median()), int((~fooled).sum())
+
+
+def main() -> None:
+    options = arguments(__doc__.splitlines()[0])
+    if data_folder() is None:
+        sys.exit("no data: set BACKLIGHT_DATA")
+    cases = [(net, *case) for net in NETS for case in CASES if options.only in f"{net}:{case[0]}:{case[1]}"]
+    show(one for case in cases for one in figure(*case, options.quick))
+
+
+if __name__ == "__main__":
+    main()
