@@ -80,7 +80,7 @@ def _environment(package: str) -> Environment:
         undefined=StrictUndefined,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "number": number, "count": count}
+    environment.filters |= {"percent": percent, "number": number, "count": count, "duration": duration}
     environment.globals |= {"term": term, "glossary": GLOSSARY}
     return environment
 
@@ -134,3 +134,13 @@ def count(value: int) -> str:
         if value >= size:
             return f"{value / size:.3g} {word}"
     return f"{value:,}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in whole seconds.
+
+    >>> duration(0.2), duration(1.2), duration(1234.5)
+    ('less than a second', '1 second', '1,234 seconds')
+    """
+    whole = round(seconds)
+    return "less than a second" if whole < 1 else f"{whole:,} second{'' if whole == 1 else 's'}"

@@ -103,3 +103,44 @@ def test_what_the_script_adds_is_accessible(page: Any) -> None:
     assert look_everywhere(page) == []
     page.emulate_media(media="screen")
     assert keys(page) == []
+
+
+def test_a_table_of_many_columns_scrolls_and_does_not_widen_the_page(browser: Any, tmp_path: Path) -> None:
+    cells = "".join(f"<th>miniature-{place}</th>" for place in range(40))
+    table = Markup(f'<div class="scroll"><table class="matrix"><thead><tr>{cells}</tr></thead></table></div>')
+    write_page(tmp_path / "page.html", [Section("wide", "A table", table)], title="Tables", seconds=1.0)
+    with shown(browser, tmp_path / "page.html") as (page, complaints):
+        assert look_everywhere(page) == []
+        assert complaints == []
+
+
+@pytest.mark.parametrize("kind", ["classes", "answers"])
+def test_words_of_narrow_tables_are_not_broken(browser: Any, tmp_path: Path, kind: str) -> None:
+    names = ("really", "mean confidence", "pictures", "of the class")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    body = "<th>automobile</th><td>automobile</td><td>1</td><td>2</td>"
+    table = f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead><tr>{body}</tr></table></div>'
+    write_page(tmp_path / "page.html", [Section("one", "A table", Markup(table))], title="Tables", seconds=1.0)
+    lines = """() => [...document.querySelectorAll("th, td")].map((cell) => {
+      const all = document.createRange();
+      all.selectNodeContents(cell);
+      const tops = new Set([...all.getClientRects()].map((one) => one.top));
+      return tops.size <= cell.textContent.split(" ").length;
+    })"""
+    with shown(browser, tmp_path / "page.html", 375) as (page, _):
+        assert all(page.evaluate(lines))
+
+
+def test_options_stay_whole_and_the_text_stays_what_it_was(browser: Any, tmp_path: Path) -> None:
+    command = "backlight audit --train a-folder/--odd -v --set='--x' <b> --train-much-longer-than-that again and again"
+    inside = Markup("<p>needs data of the field (--against)</p><svg><text>a --b</text></svg>")
+    about = (("command", command),)
+    write_page(tmp_path / "page.html", [Section("one", "A", inside)], title="A page", seconds=1.0, about=about)
+    with shown(browser, tmp_path / "page.html", 375) as (page, complaints):
+        options = page.locator(".option")
+        assert options.all_text_contents() == ["--train", "--set", "--train-much-longer-than-that", "--against"]
+        assert all(one.evaluate("one => one.getClientRects().length") == 1 for one in options.all())
+        assert page.locator("dd code").text_content() == command
+        assert page.locator("svg text").text_content() == "a --b"
+        assert look_everywhere(page) == []
+        assert complaints == []

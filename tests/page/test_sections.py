@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from backlight.core.errors import UsageError
 from backlight.page.glossary import GLOSSARY
+from backlight.page.page import Page
 from backlight.page.sections import percent, render, term
 
 
@@ -46,3 +47,8 @@ def test_names_that_are_no_text_or_reorder_it_can_be_shown() -> None:
     assert "caf\\xe9\\u202egpj.exe" in markup
     assert "broken\\x1b[31m" in markup
     markup.encode("utf-8")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.2, "less than a second"), (0.7, "1 second"), (12.3, "12 seconds")])
+def test_the_footer_counts_seconds_as_people_do(seconds: float, said: str) -> None:
+    assert f"Made by Backlight in {said}. " in Page("", None, (), (), (), 0, seconds, "A page").html()

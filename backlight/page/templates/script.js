@@ -110,3 +110,20 @@ for (const term of document.querySelectorAll(".term")) {
 
 const contents = document.querySelector("nav details");
 if (window.matchMedia("(max-width: 68rem)").matches) contents.open = false;
+// Browsers end lines behind every hyphen, and `--` alone says nothing: options as `--data` stay whole.
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+const commanding = [];
+while (texts.nextNode()) {
+  const text = texts.currentNode;
+  if (text.data.includes("--") && !text.parentElement.closest("svg, script, style, option")) commanding.push(text);
+}
+for (const text of commanding) {
+  const parts = text.data.split(/(?<![^\s(])(--[a-z][\w-]*)/);
+  text.replaceWith(...parts.map((part, place) => {
+    if (place % 2 === 0) return part;
+    const option = document.createElement("span");
+    option.className = "option";
+    option.textContent = part;
+    return option;
+  }));
+}
