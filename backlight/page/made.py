@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from backlight.images import to_picture
 from backlight.page.embed import exact_uri, photograph_uri
-from backlight.page.sections import Facts, Section, render
+from backlight.page.sections import Facts, Section, number, render
 
 _EXACT, _LARGE = 12, 60  # up to so many pictures are shown as they are, up to so many in full size
 _SIDE, _SMALL, _FRAME = 384, 128, 112
@@ -81,7 +82,49 @@ def _cell(one: MadePicture, anchor: str, count: int) -> Facts:
             (caption, photograph_uri(to_picture(source.clamp(0, 1)), _SIDE)) for caption, source in one.sources
         ],
         "told": one,
+        "facts": [readable(*fact) for fact in one.facts],
     }
+
+
+_LAYER = re.compile(r"(\w+)\('([^']*)'\)")
+_FACTOR = re.compile(r"(?<![\w.:])\d+(?:\.\d+)?(?:e[-+]?\d+)? \* ")
+
+
+def readable(name: str, words: str) -> tuple[str, str]:
+    """Write a formula as people do: layers behind "at", factors with three digits, what has a minus as lowered.
+
+    >>> readable("raised", "-(1.0 * content('blocks.5') + 1.3563368055555555e-05 * total_variation('l2'))")
+    ('lowered', 'content at blocks.5 + 1.36e-05 * total variation (l2)')
+    >>> readable("steps", "10")
+    ('steps', '10')
+    """
+    if name != "raised":
+        return _layers(name), words
+    if words.startswith("-(") and _whole(words[1:]):
+        name, words = "lowered", words[2:-1]
+    return name, _layers(_FACTOR.sub(lambda found: _factor(float(found[0][:-3])), words))
+
+
+def _whole(words: str) -> bool:
+    """Say whether the first bracket is closed by the last one."""
+    depth = 0
+    for place, letter in enumerate(words):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0:
+            return place == len(words) - 1
+    return False
+
+
+def _factor(value: float) -> str:
+    return "" if value == 1 else f"{number(value)} * "
+
+
+def _layers(words: str) -> str:
+    def said(found: re.Match[str]) -> str:
+        what = found[1].replace("_", " ")
+        return f"{what} ({found[2]})" if found[1] == "total_variation" else f"{what} at {found[2]}"
+
+    return _LAYER.sub(said, words)
 
 
 def _captioned(pictures: Sequence[tuple[str, Tensor]], longest: int) -> list[tuple[str, str]]:
