@@ -122,13 +122,15 @@ def explanations_section(study: DataExplanations) -> Section:
     'explanations'
     """
     summary, classifier = study.summary(), study.classifier
+    # The page may be sent to people whom the sender's folders do not concern.
+    data = study.data.name.rstrip("/").rsplit("/", 1)[-1]
     metrics = {metric.name: metric for metric in study.metrics}
     by = next((name for name in _CONVINCING if name in next(iter(summary.values()), {})), "")
     classes = _classes(study)
     judged = list(_judged(study.table, summary, [metric for metric in study.metrics if metric.judges]))
     facts = {
         "n": len(study.table),
-        "data": f"{study.data.name} ({study.data.split})",
+        "data": f"{data} ({study.data.split})",
         "methods": study.methods,
         "flat": [(one, int(study.table[f"{one}.flat"].sum())) for one in study.methods],
         "target": study.request.target or "top",
@@ -152,7 +154,7 @@ def explanations_section(study: DataExplanations) -> Section:
         "tiny": is_tiny(classifier.size or (224, 224)),
         "labeled": study.data.labeled,
     }
-    return Section("explanations", f"Explanations of {study.data.name}", fill("explanations.html", facts))
+    return Section("explanations", f"Explanations of {data}", fill("explanations.html", facts))
 
 
 def explanations_headline(study: DataExplanations) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,14 @@ def test_without_scores_the_page_says_how_to_get_them(study: tuple[Classifier, D
     assert "--score" in html
     assert "Most convincing" not in html
     assert "of its mass" in html
+
+
+def test_the_sender_s_folders_are_not_on_the_page(study: tuple[Classifier, DataExplanations]) -> None:
+    _, found = study
+    section = explanations_section(replace(found, data=replace(found.data, name="/home/somebody/pets/")))
+    assert section.title == "Explanations of pets"
+    assert "pets (" in section.html
+    assert "somebody" not in section.html
 
 
 def test_intervals_are_student_s_and_wilson_s() -> None:
