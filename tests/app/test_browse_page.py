@@ -101,7 +101,8 @@ def test_choices_and_order_show_what_the_library_says(browser: Any, program: Pro
         assert panel.get_by_role("button", name="Later").is_disabled()
         panel.get_by_label("Order").select_option("most-confident")
         shown.ready()
-        sure = [int(one.split("%")[0].split()[-1]) for one in panel.locator(".thumb").all_text_contents()]
+        sure = [int(one.partition("%")[0]) for one in panel.locator(".thumb .value").all_text_contents()]
+        assert len(sure) == 24
         assert sure == sorted(sure, reverse=True)
         panel.locator("summary").click()
         assert "backlight evaluate --data" in panel.locator("code").first.text_content()

@@ -263,3 +263,24 @@ def test_two_windows_and_one_closed_in_the_middle(browser: Any, program: Program
         panel.get_by_role("button", name="Stop").wait_for(timeout=PATIENCE)
         first.page.close()
         assert "ooled" in second.open("attack").locator(".verdict").text_content()
+
+
+def test_before_the_attack_nothing_is_drawn_and_one_that_fails_says_what_to_try(browser: Any, program: Program) -> None:
+    with Shown(browser, program) as shown:
+        shown.page.route("**/api/attack*", lambda route: route.abort())
+        shown.page.click("#tab-attack")
+        panel = shown.page.locator("#panel-attack")
+        shown.page.wait_for_selector("#status[data-state=failed]", timeout=PATIENCE)
+        for hidden in ("img", ".handle", "h3", ".verdict"):
+            assert not any(one.is_visible() for one in panel.locator(hidden).all()), hidden
+        shown.page.unroute("**/api/attack*")
+        shown.page.get_by_role("button", name="coffee").click()
+        shown.ready()
+        panel.locator("input[type=range]").first.focus()
+        while panel.locator("output").first.text_content() != "1 of 255":
+            shown.page.keyboard.press("ArrowLeft")
+        shown.ready()
+        verdict = panel.locator(".verdict")
+        assert verdict.text_content().startswith("Not fooled")
+        assert verdict.text_content().endswith("Try “20 steps, watched (PGD)”, or a larger change.")
+        assert all(one.is_visible() for one in panel.locator(".beside img").all())

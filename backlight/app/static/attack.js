@@ -2,7 +2,7 @@
 // Fool it: how little has to change until the model says something else.
 const Attack = (() => {
   const { ask, cancel } = Work.asker();
-  let norms, panel, counted, slider, shown, strength, kinds, target, wipe, noise, before, after, verdict, progress, stop, repeat;
+  let norms, panel, counted, slider, shown, strength, kinds, target, wipe, noise, before, after, verdict, progress, stop, repeat, found;
 
   const norm = () => norms[Number(counted.value)];
   const size = () => norm().sizes[Number(slider.value)];
@@ -23,15 +23,22 @@ const Attack = (() => {
     l0: ({ distance, changed_pixels: pixels }) => `${distance} values changed, in ${pixels} pixels.`,
   };
 
+  // What to try next: more steps where one was not enough, then a larger change.
+  const advice = () => {
+    const steps = norm().kinds.find(([, spec]) => spec.includes("steps="));
+    return steps && !manySteps() ? `Try “${steps[2]}”, or a larger change.` : "Try a larger change.";
+  };
+
   const describe = (answer) => {
     const change = CHANGES[answer.norm](answer);
     const beyond = answer.eps !== null && answer.distance > answer.eps && answer.label_after !== answer.label_before;
     if (!answer.success && beyond) return `Not fooled within ${written()}: it says “${Dom.first(answer.label_after)}” only beyond that. ${change}`;
     if (answer.success) return `Fooled: it took this for “${Dom.first(answer.label_before)}”, now for “${Dom.first(answer.label_after)}”. ${change}`;
-    return `Not fooled: it still says “${Dom.first(answer.label_after)}”. ${change} ${answer.note || ""}`;
+    return `Not fooled: it still says “${Dom.first(answer.label_after)}”. ${change} ${answer.note || advice()}`;
   };
 
   const frame = (one) => {
+    found.hidden = false;
     wipe.show(Picture.state.seen.view, one.png);
     Bars.show(after, one.predictions);
     progress.value = one.step / Math.max(1, one.steps);
@@ -40,6 +47,7 @@ const Attack = (() => {
 
   const finish = (answer) => {
     const { current, seen } = Picture.state;
+    found.hidden = false;
     wipe.show(seen.view, answer.png);
     noise.src = answer.perturbation_png;
     noise.hidden = false;
@@ -102,14 +110,16 @@ const Attack = (() => {
     [before, after] = [Dom.make("div"), Dom.make("div")];
     verdict = Dom.make("p", { class: "verdict", "aria-live": "polite" });
     repeat = Dom.make("div");
-    owner.append(
-      Dom.make("div", { class: "controls" }, strength, kinds, target.element, ...(norms.length > 1 ? [Dom.field("Counted as", counted)] : []), stop, progress), verdict,
+    // Nothing stands there before there is something to see.
+    found = Dom.make("div", { hidden: true },
       Dom.make("div", { class: "beside" },
         Dom.make("figure", {}, wipe.element, Dom.make("figcaption", {}, "Move the handle: before and after.")),
         Dom.make("figure", {}, noise, Dom.make("figcaption", {}, "What was added, ten times as strong."))),
       Dom.make("div", { class: "beside" },
-        Dom.make("div", {}, Dom.make("h3", {}, "Before"), before), Dom.make("div", {}, Dom.make("h3", {}, "After"), after)),
-      repeat);
+        Dom.make("div", {}, Dom.make("h3", {}, "Before"), before), Dom.make("div", {}, Dom.make("h3", {}, "After"), after)));
+    owner.append(
+      Dom.make("div", { class: "controls" }, strength, kinds, target.element, ...(norms.length > 1 ? [Dom.field("Counted as", counted)] : []), stop, progress),
+      verdict, found, repeat);
     recount();
   };
 

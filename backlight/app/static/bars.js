@@ -6,10 +6,10 @@ const Bars = (() => {
     bar.style.setProperty("width", `${100 * Math.max(0, probability)}%`);
     const mark = before === undefined ? null : Dom.make("span", { class: "was" });
     mark?.style.setProperty("left", `${100 * before}%`);
-    const told = before === undefined ? "" : `, was ${Dom.percent(before)}`;
+    const [now, then] = [probability, before].map((share) => (share === undefined ? "" : Dom.percent(share)));
     return Dom.make("li", {},
       Dom.make("span", { class: "label clipped", title: label }, label),
-      Dom.make("span", { class: "value" }, Dom.percent(probability) + told),
+      Dom.make("span", { class: "value" }, then && then !== now ? `${now}, was ${then}` : now),
       Dom.make("span", { class: "track", "aria-hidden": "true" }, bar, mark));
   };
 

@@ -17,8 +17,7 @@ const Browse = (() => {
     return chosen;
   };
 
-  const say = (one) => (one.right ? `${Dom.first(one.names[0])}: right, ${Dom.percent(one.confidence)} sure`
-    : `${Dom.first(one.names[0])} taken for ${Dom.first(one.names[1])}, ${Dom.percent(one.confidence)} sure`);
+  const say = (one) => (one.right ? `${Dom.first(one.names[0])}: right` : `${Dom.first(one.names[0])} taken for ${Dom.first(one.names[1])}`);
 
   const decoded = (uri) => new Blob([Uint8Array.from(atob(uri.split(",")[1]), (one) => one.charCodeAt(0))], { type: "image/png" });
 
@@ -37,7 +36,7 @@ const Browse = (() => {
   const thumbnail = (one) => {
     const image = one.uri ? Dom.make("img", { class: one.tiny ? "pixels" : "", src: one.uri, alt: "" }) : Dom.make("span", { class: "note" }, "cannot be shown");
     return Dom.make("li", {}, Dom.make("button", { type: "button", class: one.right ? "thumb" : "thumb wrong", title: one.id, onclick: () => open(one) },
-      image, Dom.make("span", { class: "clipped" }, say(one))));
+      image, Dom.make("span", { class: "clipped" }, say(one)), Dom.make("span", { class: "value" }, `${Dom.percent(one.confidence)} sure`)));
   };
 
   const turn = async (to) => {

@@ -7,6 +7,12 @@ const Denoise = (() => {
   const alpha = () => alphas[Number(slider.value)];
   const words = () => (alpha() === "auto" ? "as the noise asks" : alpha());
 
+  const describe = (answer) => {
+    const [strength, from, to] = [answer.alpha, answer.start, answer.objective].map(Dom.number);
+    if (from === to) return `Hardly anything changed: with alpha ${strength} there is next to no noise to take away. Move the slider for a smoother picture.`;
+    return `Smoothed with alpha ${strength}: distance and roughness together went from ${from} to ${to} in ${answer.steps} steps (${answer.stopped}).`;
+  };
+
   const show = async () => {
     const { current, seen } = Picture.state;
     if (!seen) return;
@@ -14,8 +20,7 @@ const Denoise = (() => {
     const answer = await ask("denoise", { picture: current, words: { alpha: alpha() } });
     if (!answer) return;
     wipe.show(current.url, answer.png);
-    const [from, to] = [answer.start, answer.objective].map(Dom.number);
-    verdict.textContent = `Alpha ${Dom.number(answer.alpha)}: what was minimized went from ${from} to ${to} in ${answer.steps} steps (${answer.stopped}).`;
+    verdict.textContent = describe(answer);
     const name = `${current.name.replace(/\.[^.]*$/, "")}-denoised.png`;
     Repeat.show(repeat, answer, { picture: current, report: null, files: [["Save the picture", name, () => answer.png]] });
   };
