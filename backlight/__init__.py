@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from backlight.attack import attack as attack
     from backlight.attack import evaluate_robustness as evaluate_robustness
     from backlight.attack import evaluate_transfer as evaluate_transfer
+    from backlight.attack import evaluate_universal as evaluate_universal
     from backlight.audit import audit as audit
     from backlight.audit import conformal_sets as conformal_sets
     from backlight.audit import detect_unknown as detect_unknown
@@ -63,6 +64,7 @@ _HOMES = {
     "evaluate": "backlight.evaluate",
     "evaluate_robustness": "backlight.attack",
     "evaluate_transfer": "backlight.attack",
+    "evaluate_universal": "backlight.attack",
     "explain": "backlight.explain",
     "explain_data": "backlight.explain",
     "feature_image": "backlight.visualize",

@@ -16,11 +16,14 @@ from torch import nn
 from backlight.attack import (
     ATTACKS,
     Challenge,
+    PatchRequest,
+    PerturbationRequest,
     TransferRequest,
     attack,
     ensemble,
     evaluate_robustness,
     evaluate_transfer,
+    evaluate_universal,
 )
 from backlight.attack.request import RobustnessRequest
 from backlight.audit import look_once
@@ -59,6 +62,7 @@ LAST = "6"
 ATTENTION = ("rollout", "gradient_attention", "legrad")
 ROBUST = RobustnessRequest("pgd", eps=0.1, options={"steps": 3})
 MOVED = TransferRequest.of("mi+dim:steps=2")
+ADDED, LAID = PerturbationRequest(epochs=1), PatchRequest(steps=2)
 CORRUPTED = CorruptionRequest.of("fog,jpeg", severities=[3], stability=True)
 Call = Callable[[Classifier, Path], Any]
 
@@ -144,6 +148,8 @@ CALLS: dict[str, Call] = {
     "Challenge.of": lambda classifier, _: Challenge.of(classifier, IMAGES, fast=True),
     "evaluate_robustness": lambda classifier, _: evaluate_robustness(classifier, load_data(SHAPES), ROBUST),
     "evaluate_transfer": lambda classifier, _: evaluate_transfer([classifier, classifier], load_data(SHAPES), MOVED),
+    "evaluate_universal": lambda classifier, _: evaluate_universal(classifier, load_data(SHAPES), ADDED),
+    "evaluate_universal patch": lambda classifier, _: evaluate_universal(classifier, load_data(SHAPES), LAID),
     "ensemble": lambda classifier, _: attack(ensemble([classifier, classifier]), IMAGES, method="mi", steps=2),
     "look_once": lambda classifier, _: look_once(classifier, load_data(SHAPES)),
     "evaluate_corruptions": lambda classifier, _: evaluate_corruptions(classifier, load_data(SHAPES), CORRUPTED),

@@ -7,6 +7,8 @@ ATTACKS, choose_attack              every attack by name; each is a function of 
 evaluate_robustness, Robustness     a whole data set: one table, and every number that follows from it;
                                     what is asked for is a RobustnessRequest
 evaluate_transfer, TransferStudy    attacks made on one model and shown to others; asked for by a TransferRequest
+evaluate_universal, UniversalStudy  one perturbation or patch for many pictures; asked for by a PerturbationRequest or a
+                                    PatchRequest; save_change and read_change keep it
 ensemble                            several models of any sizes as one
 """
 
@@ -26,6 +28,16 @@ from backlight.attack.transfer.evaluating import evaluate_transfer
 from backlight.attack.transfer.parts import TRANSFER_PARTS, TransferPart
 from backlight.attack.transfer.request import TransferRequest
 from backlight.attack.transfer.study import TransferRate, TransferStudy
+from backlight.attack.universal.change import Patch, Perturbation
+from backlight.attack.universal.evaluating import evaluate_universal
+from backlight.attack.universal.files import read_change, save_change
+from backlight.attack.universal.request import (
+    PatchRequest,
+    PerturbationRequest,
+    UniversalRequest,
+    read_universal_request,
+)
+from backlight.attack.universal.study import FoolingRate, UniversalExample, UniversalStudy
 from backlight.core.faces import call_room
 
 __all__ = [
@@ -35,6 +47,11 @@ __all__ = [
     "AttackResult",
     "Challenge",
     "ChosenAttack",
+    "FoolingRate",
+    "Patch",
+    "PatchRequest",
+    "Perturbation",
+    "PerturbationRequest",
     "Referee",
     "Robustness",
     "RobustnessRequest",
@@ -45,13 +62,20 @@ __all__ = [
     "TransferRate",
     "TransferRequest",
     "TransferStudy",
+    "UniversalExample",
+    "UniversalRequest",
+    "UniversalStudy",
     "Verdict",
     "attack",
     "choose_attack",
     "ensemble",
     "evaluate_robustness",
     "evaluate_transfer",
+    "evaluate_universal",
+    "read_change",
+    "read_universal_request",
     "save_adversarial",
+    "save_change",
 ]
 
 call_room(__name__, "attack")
