@@ -27,6 +27,7 @@ from backlight.cli.report import report
 from backlight.cli.robustness import robustness
 from backlight.cli.train import train
 from backlight.cli.transfer import transfer
+from backlight.cli.universal import universal
 
 VERBS: dict[Callable[..., None], str] = {
     report: "backlight report cat.jpg holiday/ --out report.html",
@@ -47,6 +48,7 @@ VERBS: dict[Callable[..., None], str] = {
     check: "backlight check evaluate.json --gate gate.toml --baseline before.json --junit gates.xml",
     corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
     transfer: "backlight transfer --model runs/first --model runs/second --data photos/ --attack mi,mi+dim,bsr",
+    universal: "backlight universal --model runs/first --data photos/ --patch circle --target dog --print-size 10cm",
     jobs: "backlight jobs backlight-out",
     live_page: "backlight app --model runs/first",
     models: "backlight models --search resnet",

@@ -23,6 +23,7 @@ _VERBS = {
     "certified_accuracy": "certify",
     "kinds": "corruptions",
     "rates": "transfer",
+    "fooling": "universal",
     "per_class": "evaluate",
     "methods": "explain",
 }

@@ -64,6 +64,14 @@ GLOSSARY: dict[str, str] = {
         "The model that an attacker can look into, and makes pictures on, in place of the one that is meant to be "
         "fooled."
     ),
+    "universal perturbation": (
+        "One small change that is added to every picture alike and makes a classifier err on many of them, also on "
+        "pictures that it was not made from."
+    ),
+    "adversarial patch": (
+        "A printed picture that makes a classifier err wherever it lies in the scene. It is found by trying it on many "
+        "pictures, at many places, sizes and turns."
+    ),
     "victim": "The model that is shown pictures made on another one. It took no part in making them.",
     "threat model": "What an attacker is allowed to change, how much of it, and what counts as winning.",
     "robust accuracy": (

@@ -11,6 +11,7 @@ import torch
 from backlight.attack.adversarial import AttackResult
 from backlight.attack.robustness import Robustness
 from backlight.attack.transfer.study import TransferStudy
+from backlight.attack.universal.study import UniversalStudy
 from backlight.audit import Audit
 from backlight.classifier import Classifier
 from backlight.classifier.predictions import class_name
@@ -32,6 +33,7 @@ from backlight.report.robustness import robustness_section
 from backlight.report.tables import table_sections
 from backlight.report.training import training_section
 from backlight.report.transfer import transfer_section
+from backlight.report.universal import universal_section
 from backlight.runs.history import read_history
 from backlight.train import Trained
 from backlight.visualize import Pictures
@@ -154,6 +156,11 @@ def _(result: Robustness) -> tuple[str, Sequence[Section]]:
 @notebook_sections.register
 def _(result: TransferStudy) -> tuple[str, Sequence[Section]]:
     return "Transfer", [transfer_section(result)]
+
+
+@notebook_sections.register
+def _(result: UniversalStudy) -> tuple[str, Sequence[Section]]:
+    return f"One {result.change.kind} for many pictures", [universal_section(result)]
 
 
 @notebook_sections.register

@@ -33,6 +33,7 @@ _HOMES = {
     "corrupting": ("corruptions",),
     "corruption_request": ("CorruptionsRequest",),
     "transferring": ("TransferOfDataRequest", "transfer"),
+    "fooling_many": ("UniversalOfDataRequest", "universal"),
     "visualizing": ("VisualizeRequest", "visualize"),
     "fooling": ("FoolRequest", "fool"),
     "styling": ("StyleRequest", "style"),

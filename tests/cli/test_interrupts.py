@@ -86,6 +86,7 @@ SWEEPS = {
     "robustness": ("--attack", "fgsm"),
     "corruptions": ("--kinds", "fog", "--severities", "1"),
     "transfer": ("--attack", "mi:steps=1"),
+    "universal": ("--epochs", "1"),
     "audit": ("--depth", "quick"),
 }
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tests.hostile.verbs import NAMED, REFUSED, VERBS, WORKS
 
 ALL = " ".join(VERBS)
-GRADIENTS = "explain attack robustness transfer visualize report"
+GRADIENTS = "explain attack robustness transfer universal visualize report"
 NUMBERS = "predict evaluate corruptions calibrate"
 
 
@@ -47,6 +47,7 @@ SAME = "all pictures get the same outputs"
 FLAT = "the loss is the same at every temperature"
 ZERO = "zero all over or NaN"
 BLIND_SURROGATE = "gradients that were zero all over or NaN, and did not fool even the model"
+NONE_RIGHT = "none of 12 pictures to learn from is named rightly"
 NOWHERE = "the gradients do not lead anywhere"
 FLOATS = "expected logits, as floats"
 FAILED = "the model itself failed"
@@ -54,16 +55,18 @@ FAILED = "the model itself failed"
 ALL_UNDEFINED = (
     row("predict evaluate explain attack robustness report", NAMED, NO_PREDICTION),
     row("transfer corruptions", NAMED, LOOKS),
+    row("universal", REFUSED, NONE_RIGHT),
     row("calibrate", REFUSED, "none of 24 pictures has a finite loss"),
 )
 SOME_UNDEFINED = (
     row("predict evaluate explain attack robustness calibrate report", NAMED, NO_PREDICTION),
-    row("transfer corruptions", NAMED, LOOKS),
+    row("transfer universal corruptions", NAMED, LOOKS),
 )
 MASKED_GRADIENTS = (
     row("attack", WORKS, ZERO),
     row("robustness", WORKS, ZERO, NOWHERE),
     row("transfer", WORKS, BLIND_SURROGATE),
+    row("universal", WORKS, ZERO),
 )
 NO_GRADIENTS = (*MASKED_GRADIENTS, row("explain", WORKS, "some maps hold NaN or infinite values"))
 
@@ -84,6 +87,7 @@ EXPECTED: dict[str, tuple[Row, ...]] = {
         row("attack", WORKS, SAME, ZERO),
         row("robustness", WORKS, SAME, ZERO, NOWHERE),
         row("transfer", WORKS, SAME, BLIND_SURROGATE),
+        row("universal", WORKS, SAME, ZERO),
     ),
     "logits of 1e30": (
         *MASKED_GRADIENTS,
@@ -94,8 +98,10 @@ EXPECTED: dict[str, tuple[Row, ...]] = {
         row("predict evaluate explain calibrate report", NAMED, NO_PREDICTION),
         row("attack robustness", NAMED, NO_PREDICTION, ZERO),
         row("transfer", NAMED, LOOKS, BLIND_SURROGATE),
+        row("universal", NAMED, LOOKS, ZERO),
         row("corruptions", NAMED, LOOKS),
     ),
+    "10,000 classes": (row("universal", REFUSED, NONE_RIGHT),),
     "fewer rows than pictures": refused(ROWS),
     "more rows than pictures": refused(ROWS),
     "one row for all": refused(ROWS),

@@ -13,7 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from backlight import Classifier, tasks
-from backlight.attack import Challenge, RobustnessRequest, TransferRequest
+from backlight.attack import (
+    Challenge,
+    PatchRequest,
+    PerturbationRequest,
+    RobustnessRequest,
+    TransferRequest,
+    UniversalRequest,
+)
 from backlight.explain.request import Request
 from backlight.images import write_png
 
@@ -221,6 +228,16 @@ def transfer(at: Setting) -> tasks.Outcome:
     return tasks.transfer(request)
 
 
+def universal(asked: UniversalRequest, name: str) -> Callable[[Setting], tasks.Outcome]:
+    def ask(at: Setting) -> tasks.Outcome:
+        request = tasks.UniversalOfDataRequest(
+            at.asked, at.classifier, asked, at.asked, out=at.out(name), command=at.names.word()
+        )
+        return tasks.universal(request)
+
+    return ask
+
+
 def train(at: Setting) -> tasks.Outcome:
     request = tasks.TrainRequest(
         str(archive(at)), at.out(at.names.file(4)), settings=("epochs=1",), command=at.names.word()
@@ -289,6 +306,8 @@ PAGES: dict[str, tuple[str, Callable[[Setting], tasks.Outcome]]] = {
     "explain --data": ("explaining_data", explain_data),
     "corruptions": ("corrupting", corruptions),
     "transfer": ("transferring", transfer),
+    "universal": ("fooling_many", universal(PerturbationRequest(epochs=1), "universal")),
+    "universal patch": ("fooling_many", universal(PatchRequest(steps=2), "patch")),
     "train": ("training", train),
     "evaluate a run": ("evaluation_page", evaluate_run),
     "visualize class": ("made", visualize_class),

@@ -45,7 +45,7 @@ def test_names_make_no_element_and_no_attribute(kind: str, both: tuple[Setting, 
 
 DRAWN = {"line", "text", "path", "rect", "circle", "g", "polyline", "polygon", "tspan"}
 """What charts are made of: as many ticks as their numbers need."""
-KEYED = {"audit", "audit by plug-ins", "transfer", "transfer by a plug-in"}
+KEYED = {"audit", "audit by plug-ins", "transfer", "transfer by a plug-in", "universal", "universal patch"}
 """Pages whose random numbers follow from the names of pictures: other names, other judgements and sentences."""
 
 

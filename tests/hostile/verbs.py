@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from backlight import Classifier, tasks
-from backlight.attack import RobustnessRequest, TransferRequest
+from backlight.attack import PerturbationRequest, RobustnessRequest, TransferRequest
 from backlight.core.errors import BacklightError
 from backlight.images import write_png
 from backlight.tasks.outcome import Outcome
@@ -53,6 +53,9 @@ def write_pictures(folder: Path, classes: int) -> Pictures:
     return Pictures(files, archive, labels.numpy())
 
 
+DOUBTING = ("robustness", "transfer", "universal")
+"""The verbs whose documents have verdicts."""
+
 Ask = Callable[[Classifier, Pictures, Path], Outcome]
 EXPLAINED = ("saliency", "gradcam", "occlusion:window=8,stride=8")
 
@@ -83,6 +86,9 @@ VERBS: dict[str, Ask] = {
     "transfer": lambda model, seen, out: tasks.transfer(
         tasks.TransferOfDataRequest(_data(seen), (model, _steady(model)), _TRANSFER, out=out)
     ),
+    "universal": lambda model, seen, out: tasks.universal(
+        tasks.UniversalOfDataRequest(_data(seen), model, PerturbationRequest(epochs=2), out=out)
+    ),
     "corruptions": lambda model, seen, out: tasks.corruptions(
         tasks.CorruptionsRequest(_data(seen), model, kinds="fog,jpeg", severities="3", out=out)
     ),
@@ -112,7 +118,7 @@ def ask(verb: str, model: Classifier, seen: Pictures, out: Path) -> Said:
     except BacklightError as error:
         return Said(REFUSED, str(error))
     failed = [one.error for one in found.failures]
-    verdicts = [one["name"] for one in found.document["verdicts"]] if verb in ("robustness", "transfer") else []
+    verdicts = [one["name"] for one in found.document["verdicts"]] if verb in DOUBTING else []
     told = [line for line in found.lines if "gradient" in line or "finite" in line]
     words = " | ".join(dict.fromkeys((*failed, *found.warnings, *verdicts, *told)))
     return Said(NAMED if failed else WORKS, words, found.document)

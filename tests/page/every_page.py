@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from backlight import Classifier, load, tasks
-from backlight.attack import RobustnessRequest, TransferRequest
+from backlight.attack import PatchRequest, PerturbationRequest, RobustnessRequest, TransferRequest, UniversalRequest
 from backlight.data import load_data
 from backlight.explain.request import Request
 from backlight.images import write_png
@@ -99,6 +99,14 @@ def _transfer(world: World, out: Path) -> tasks.Outcome:
     return tasks.transfer(request)
 
 
+def _universal(asked: UniversalRequest) -> Callable[[World, Path], tasks.Outcome]:
+    def make(world: World, out: Path) -> tasks.Outcome:
+        data = replace(world.data, split="all")
+        return tasks.universal(tasks.UniversalOfDataRequest(data, world.model, asked, out=out, command=COMMAND))
+
+    return make
+
+
 def _audit(world: World, out: Path) -> tasks.Outcome:
     request = tasks.AuditRequest(world.data, world.model, tasks.DataRequest(DATA, "train"), out=out, command=COMMAND)
     return tasks.audit(request)
@@ -151,6 +159,8 @@ MAKERS: dict[str, Callable[[World, Path], tasks.Outcome]] = {
     "explain data": _explain_data,
     "corruptions": _corruptions,
     "transfer": _transfer,
+    "universal perturbation": _universal(PerturbationRequest(epochs=3)),
+    "universal patch": _universal(PatchRequest(steps=20)),
     "audit": _audit,
     "attack": _attack,
     "explain": _explain,

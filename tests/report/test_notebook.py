@@ -14,7 +14,15 @@ import torch
 from torch import nn
 
 from backlight import Classifier
-from backlight.attack import RobustnessRequest, TransferRequest, attack, evaluate_robustness, evaluate_transfer
+from backlight.attack import (
+    PatchRequest,
+    RobustnessRequest,
+    TransferRequest,
+    attack,
+    evaluate_robustness,
+    evaluate_transfer,
+    evaluate_universal,
+)
 from backlight.audit import audit
 from backlight.core.errors import UsageError
 from backlight.corrupt import evaluate_corruptions
@@ -46,6 +54,11 @@ def pictures() -> Dataset:
     return Dataset.of(values, [0, 1, 1, 0], NAMES)
 
 
+def named_rightly() -> Dataset:
+    shown = pictures()
+    return Dataset.of(shown.read(range(4)), classifier().logits(floats()).argmax(1), NAMES)
+
+
 def floats() -> torch.Tensor:
     return pictures()[:].images
 
@@ -68,6 +81,10 @@ RESULTS: dict[str, tuple[Callable[[], object], str]] = {
     "transfer": (
         lambda: evaluate_transfer([classifier(), classifier()], pictures(), TransferRequest.of("mi:steps=2")),
         "Who fools whom",
+    ),
+    "universal": (
+        lambda: evaluate_universal(classifier(), named_rightly(), PatchRequest(steps=2)),
+        "How often it fools",
     ),
     "explanations": (lambda: explain_data(classifier(), pictures(), Request(("saliency",))), "saliency"),
     "class image": (lambda: class_image(classifier(), 1, steps=2), "dog"),

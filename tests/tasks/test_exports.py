@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from backlight import Classifier, load, tasks
-from backlight.attack import RobustnessRequest, TransferRequest
+from backlight.attack import PatchRequest, RobustnessRequest, TransferRequest
 from backlight.core.errors import UsageError
 from backlight.data import load_data
 from backlight.explain.request import Request
@@ -63,6 +63,11 @@ def transfer(model: Classifier, out: Path) -> tasks.Outcome:
     return tasks.transfer(tasks.TransferOfDataRequest(data(), (model, model), asked, out=out, pictures=False))
 
 
+def universal(model: Classifier, out: Path) -> tasks.Outcome:
+    asked = PatchRequest(steps=5, pictures=4)
+    return tasks.universal(tasks.UniversalOfDataRequest(data(), model, asked, out=out, pictures=False))
+
+
 def audit(model: Classifier, out: Path) -> tasks.Outcome:
     return tasks.audit(tasks.AuditRequest(data(), model, depth="quick", out=out, pictures=False))
 
@@ -77,6 +82,7 @@ VERBS: dict[str, Callable[[Classifier, Path], tasks.Outcome]] = {
     "explain": explain,
     "corruptions": corruptions,
     "transfer": transfer,
+    "universal": universal,
     "audit": audit,
     "report": report,
 }
@@ -274,7 +280,7 @@ def test_an_attack_on_several_pictures_says_what_share_it_fooled(model: Classifi
     assert not any(path.suffix == ".csv" for path in alone.files)
 
 
-@pytest.mark.parametrize("verb", ["robustness", "evaluate", "explain", "corruptions", "transfer", "audit", "report"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_what_lies_there_is_not_overwritten(model: Classifier, tmp_path: Path, verb: str) -> None:
     own = tmp_path / f"{verb}-tables" / "summary.csv"
     own.parent.mkdir()
@@ -284,7 +290,7 @@ def test_what_lies_there_is_not_overwritten(model: Classifier, tmp_path: Path, v
     assert own.read_text() == "mine"
 
 
-@pytest.mark.parametrize("verb", ["robustness", "evaluate", "corruptions", "transfer", "explain", "audit"])
+@pytest.mark.parametrize("verb", ["robustness", "evaluate", "corruptions", "transfer", "universal", "explain", "audit"])
 def test_the_same_files_in_python(made: Made, tmp_path: Path, verb: str) -> None:
     result = made[verb][1].result
     written = export_result(result[0] if isinstance(result, list) else result, tmp_path)

@@ -25,6 +25,7 @@ SHARED = {
     "explain_data": "as evaluate",
     "corruptions": "as evaluate",
     "transfer": "as evaluate",
+    "universal": "as evaluate",
     "audit": "as evaluate",
     "report": "its page is held, not the folder: tests/tasks/test_tasks.py",
     "train": "the run is held: tests/train/test_lock.py",

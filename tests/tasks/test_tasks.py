@@ -11,7 +11,15 @@ import torch
 from torch import nn
 
 from backlight import Classifier, tasks
-from backlight.attack import RobustnessRequest, TransferRequest
+from backlight.attack import (
+    PatchRequest,
+    PerturbationRequest,
+    RobustnessRequest,
+    TransferRequest,
+    UniversalRequest,
+    read_change,
+)
+from backlight.core.errors import UsageError
 from backlight.data import Dataset, load_data
 from backlight.explain.request import Request
 from backlight.images import write_png
@@ -137,6 +145,33 @@ def test_transfer(model: Classifier, out: Path, capsys: pytest.CaptureFixture[st
     assert len(outcome.document["rates"]) == 8
     assert list(outcome.document["models"]) == list(outcome.document["clean_accuracy"])
     assert json.loads((out / "transfer.json").read_text())["n"] == outcome.document["n"]
+
+
+@pytest.mark.parametrize("asked", [PerturbationRequest(epochs=1), PatchRequest(steps=2, target="square")])
+def test_universal(asked: UniversalRequest, model: Classifier, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tasks.DataRequest(load_data(DATA, split="all"))
+    request = tasks.UniversalOfDataRequest(data, model, asked, out=out)
+    outcome = check(tasks.universal(request), capsys)
+    clean = tasks.evaluate(tasks.EvaluateRequest(data, (model,), out=out / "clean")).document["accuracy"]
+    assert outcome.document["clean_accuracy"] == clean
+    assert outcome.document["kind"] == asked.kind
+    assert set(outcome.document["fooling"]) == {"learned", "others"}
+    assert read_change(outcome.document["files"]["exact"]).values.equal(outcome.result.change.values)
+    assert json.loads((out / "universal.json").read_text())["n"] == outcome.document["n"]
+    with pytest.raises(UsageError, match="exists already"):
+        tasks.universal(request)
+
+
+def test_universal_overwrites_no_change_that_lies_there(model: Classifier, out: Path) -> None:
+    out.mkdir()
+    (out / "patch-print.png").write_text("mine")
+    data = tasks.DataRequest(load_data(DATA, split="all"))
+    with pytest.raises(UsageError, match=r"patch-print\.png exists already"):
+        tasks.universal(tasks.UniversalOfDataRequest(data, model, PatchRequest(steps=1), out=out))
+    with pytest.raises(UsageError, match="is no printed size"):
+        tasks.universal(
+            tasks.UniversalOfDataRequest(data, model, PatchRequest(steps=1), print_size="10", out=out / "a")
+        )
 
 
 def test_audit(model: Classifier, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
