@@ -17,7 +17,7 @@ from backlight.attack.rules.minimum_norm import DDN, FMN, DeepFool, Halve
 from backlight.core.random import Random
 from backlight.pixels import Adam, Result, cross_entropy, distance, hinge
 from backlight.pixels.describe import Brief
-from backlight.pixels.parametrizations import LEVELS, round_towards
+from backlight.pixels.parametrizations import through_rounding
 
 _HALVINGS = 12
 _INSIDE = 1e-3  # tanh hardly moves near its ends
@@ -143,7 +143,7 @@ class Tanh(Brief):
         originals = self.originals[rows]
         pictures = (torch.tanh(params) + 1) / 2
         if self.lattice:
-            pictures = round_towards(pictures.detach(), originals) / LEVELS + (pictures - pictures.detach())
+            pictures = through_rounding(pictures, originals)
         return pictures if self.mask is None else torch.where(self.mask[rows], pictures, originals)
 
 

@@ -13,16 +13,13 @@ from torch import Tensor
 
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
+from backlight.classifier.batches import fixed_batches
 from backlight.classifier.heads import predicted_classes
 from backlight.pixels import Result
 from backlight.pixels.result import Stopped
 
 UNDECIDED = 1e-4
 """Margins smaller than this may change sign with the batch's shape or the machine."""
-
-_BATCH, _BATCH_VALUES = 64, 64 * 3 * 64 * 64
-_WORTH_FILLING = 8
-"""Of fewer at once a processor is hardly faster than with each alone, and a single one filled up costs as many."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,19 +133,9 @@ def judge_logits(classifier: Classifier, images: Tensor) -> Tensor:
     >>> judge_logits(classifier, torch.rand(3, 3, 2, 2)).shape
     torch.Size([3, 2])
     """
-    size = _at_once(images)
     with torch.inference_mode(False), torch.no_grad(), classifier.guard():
         if not len(images):
             kind = torch.promote_types(classifier.dtype, torch.float32)
             return torch.zeros(0, classifier.classes, dtype=kind, device=images.device)
-        logits = []
-        for part in images.split(size):
-            filled = torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)])
-            logits.append(classifier.record(filled, ("logits",))["logits"][: len(part)])
-        return torch.cat(logits)
-
-
-def _at_once(images: Tensor) -> int:
-    """Return how many pictures are looked at together: their shape and the kind of device alone say so."""
-    size = max(1, min(_BATCH, _BATCH_VALUES // max(1, images[:1].numel())))
-    return 1 if images.device.type == "cpu" and size < _WORTH_FILLING else size
+        seen = ("logits",)
+        return torch.cat([classifier.record(batch, seen)["logits"][:count] for batch, count in fixed_batches(images)])

@@ -14,6 +14,8 @@ from backlight.pixels.measure import Measure
 from backlight.pixels.objectives import Classes, activation, logit
 from backlight.pixels.view import View
 
+_ACTIVATIONS = ("relu", "silu", "gelu", "swish", "elu", "mish", "hardtanh", "tanh", "sigmoid", "softplus")
+
 
 def neuron(layer: str, channel: Classes, position: tuple[int, int] | None = None) -> Measure:
     """Measure one position of a channel of a layer `[A,C,h,w]`: the middle one where none is named.
@@ -148,6 +150,25 @@ def channels_of(classifier: Classifier, layer: str) -> int:
         return classifier.classes
     shape = next(one.shape for one in classifier.layers() if one.name == layer.split("#")[0])
     return shape[2] if len(shape) == 3 else shape[1]
+
+
+def layers_by_resolution(classifier: Classifier) -> dict[tuple[int, ...], list[str]]:
+    """Group the layers that give maps `[A,C,h,w]` by (h, w): activations where there are any, else all.
+
+    In the order in which they run; layers that run more than once are left out.
+
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    >>> layers_by_resolution(Classifier.from_module(net, size=8))
+    {(6, 6): ['1']}
+    """
+    maps = [one for one in classifier.layers() if len(one.shape) == 4 and min(one.shape[2:]) > 1]
+    once = [one for one in maps if one.calls == 1]
+    active = [one for one in once if one.type.lower().startswith(_ACTIVATIONS)]
+    found: dict[tuple[int, ...], list[str]] = {}
+    for one in active or once:
+        found.setdefault(one.shape[2:], []).append(one.name)
+    return found
 
 
 def _spatial(view: View, layer: str) -> Tensor:

@@ -104,8 +104,18 @@ class Lattice(Pixels):
 
     def images(self, params: Tensor, rows: Tensor) -> Tensor:
         """Round to levels of 1/255 towards the originals."""
-        levels = round_towards(params.detach(), self.originals[rows])
-        return levels / LEVELS + (params - params.detach())
+        return through_rounding(params, self.originals[rows])
+
+
+def through_rounding(images: Tensor, originals: Tensor) -> Tensor:
+    """Round pictures `[A,C,H,W]` to 8 bits towards their originals, while their gradient goes straight through.
+
+    >>> image = torch.tensor([98.2, 101.9]).div(255).requires_grad_()
+    >>> rounded = through_rounding(image, torch.full((2,), 100 / 255))
+    >>> rounded * 255, torch.autograd.grad(rounded.sum(), image)
+    (tensor([ 99., 101.], grad_fn=<MulBackward0>), (tensor([1., 1.]),))
+    """
+    return round_towards(images.detach(), originals) / LEVELS + (images - images.detach())
 
 
 def round_towards(images: Tensor, originals: Tensor) -> Tensor:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from backlight.classifier import Classifier
 from backlight.core.errors import InputError, LayerError, ModelError, UsageError, did_you_mean
 from backlight.pixels import LBFGS, Adam, Constraint, InputSpace, Rule, Watched
-from backlight.pixels.features import check_layer
+from backlight.pixels.features import check_layer, layers_by_resolution
 from backlight.visualize.style_losses import STATISTICS, InputBox
-
-_ACTIVATIONS = ("relu", "silu", "gelu", "swish", "elu", "mish", "hardtanh", "tanh", "sigmoid", "softplus")
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ def choose_layers(classifier: Classifier, preset: StylePreset) -> tuple[str, tup
     >>> choose_layers(Classifier.from_module(net, size=16), StylePreset())
     ('0.1', ('0.1', '0.4'))
     """
-    stages = _stages(classifier)
+    stages = layers_by_resolution(classifier)
     if not stages and not (preset.content_layer and preset.style_layers):
         raise ModelError(f"{classifier.name} has no layers [C,h,w]", hint="name content_layer and style_layers")
     finest = list(stages.values())[:5]
@@ -149,14 +147,3 @@ def choose_layers(classifier: Classifier, preset: StylePreset) -> tuple[str, tup
     if "logits" in (content, *style):
         raise LayerError("logits have no rows and columns", expected="a layer [C,h,w]")
     return content, style
-
-
-def _stages(classifier: Classifier) -> dict[tuple[int, ...], list[str]]:
-    """Group the layers that give maps by their resolution: activations where there are any, else all."""
-    maps = [one for one in classifier.layers() if len(one.shape) == 4 and min(one.shape[2:]) > 1]
-    once = [one for one in maps if one.calls == 1]
-    active = [one for one in once if one.type.lower().startswith(_ACTIVATIONS)]
-    stages: dict[tuple[int, ...], list[str]] = {}
-    for one in active or once:
-        stages.setdefault(one.shape[2:], []).append(one.name)
-    return stages
