@@ -109,7 +109,9 @@ class _Place(NamedTuple):
     ) -> View:
         pictures = show(self.problem.parametrization.images(params, self.rows))
         batch = len(self.problem.ids)
-        return View(self.problem.classifier, pictures, layers=layers, rows=self.rows, batch=batch, t=self.t)
+        return View(
+            self.problem.classifier, pictures, layers=layers, rows=self.rows, batch=batch, t=self.t, params=params
+        )
 
     def climb(
         self, wants: bool, layers: frozenset[str], show: Callable[[Tensor], Tensor]

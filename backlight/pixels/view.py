@@ -19,8 +19,8 @@ class View:
     """Show pictures, logits and declared layers from one forward pass, which runs when first asked for.
 
     `images` are `[A,C,H,W]` in `[0,1]`; `rows` their places `[A]` in the caller's batch of `batch` images (by
-    default they are the batch); `t` the turn. Only the declared `layers` can be read: the pass stops at the
-    deepest of them.
+    default they are the batch); `t` the turn; `params` `[A,...]` what the pictures were made of. Only the declared
+    `layers` can be read: the pass stops at the deepest of them.
 
     >>> from torch import nn
     >>> classifier = Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)
@@ -37,8 +37,10 @@ class View:
         rows: Tensor | None = None,
         batch: int | None = None,
         t: int = 0,
+        params: Tensor | None = None,
     ) -> None:
         self.images, self.t, self.layers = images, t, frozenset(layers)
+        self.params = images if params is None else params
         self.rows = torch.arange(len(images), device=images.device) if rows is None else rows
         self.batch = len(images) if batch is None else batch
         self._classifier = classifier
