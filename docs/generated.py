@@ -145,9 +145,13 @@ def _literal(text: str) -> str:
 
 
 def _table(entries: list[Entry]) -> str:
-    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 17 11 21 29 22", ""]
-    rows = [("name", "needs", "passes per image", "do not use it for", "reference")]
-    rows += [(f"``{one.name}``", one.needs, one.cost, one.avoid, one.reference) for one in entries]
+    normed = any(one.norms for one in entries)
+    widths = "15 10 10 19 26 20" if normed else "17 11 21 29 22"
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    rows = [("name", "needs", "norm", f"passes {'or queries ' * normed}per image", "do not use it for", "reference")]
+    rows += [(f"``{one.name}``", one.needs, one.norms, one.cost, one.avoid, one.reference) for one in entries]
+    if not normed:
+        rows = [(name, needs, *rest) for name, needs, _, *rest in rows]
     for row in rows:
         cells = [cell.replace("`", "``").replace("````", "``").replace("*", r"\*") for cell in row]
         lines += [f"   {'*' if place == 0 else ' '} - {cell}" for place, cell in enumerate(cells)]

@@ -49,6 +49,15 @@ class AttackCard:
     """The published attack that it approximates, and whose place it never takes in a paper; empty for all others."""
     outputs_only: bool = False
     """Whether it asks for no gradient, so that what a picture costs is its number of queries."""
+    decisions_only: bool = False
+    """Whether of outputs it reads the predicted class alone."""
+
+    @property
+    def needs(self) -> str:
+        """Return what it asks of the model: `gradients`, `scores`, or the `label` alone."""
+        if self.decisions_only:
+            return "label"
+        return "scores" if self.outputs_only else "gradients"
 
     @property
     def options(self) -> Mapping[str, Option]:
@@ -78,6 +87,7 @@ def settled_card(
     targeted: str = "yes",
     stands_in_for: str = "",
     outputs_only: bool = False,
+    decisions_only: bool = False,
 ) -> AttackCard:
     """Describe an attack of our own, whose every success is the referee's already; `norms` with blanks between.
 
@@ -85,4 +95,10 @@ def settled_card(
     ('linf', 'l2')
     """
     known = (name, function, tuple(norms.split()), passes, reference, avoid, minimum_norm, targeted)
-    return AttackCard(*known, settled=True, stands_in_for=stands_in_for, outputs_only=outputs_only)
+    return AttackCard(
+        *known,
+        settled=True,
+        stands_in_for=stands_in_for,
+        outputs_only=outputs_only,
+        decisions_only=decisions_only,
+    )

@@ -13,7 +13,9 @@ from backlight.explain.layout import last_tokens
 
 @dataclass(frozen=True)
 class Entry:
-    """One method: what it needs, its cost in passes, its reference, and when not to use it.
+    """One method: what it needs, its cost in passes, its reference, when not to use it; of an attack the norms.
+
+    An attack needs the model's gradients, its scores, or the label that it predicts alone.
 
     >>> Entry("explain", "saliency", "gradient", "1 forward", "Simonyan et al., 2014", "never").kind
     'explain'
@@ -25,6 +27,7 @@ class Entry:
     cost: str
     reference: str
     avoid: str
+    norms: str = ""
 
     def to_json(self) -> dict[str, str]:
         """Return the fields as a dictionary."""
@@ -50,7 +53,7 @@ def list_attacks() -> list[Entry]:
     True
     """
     return [
-        Entry("attack", card.name, f"norm {', '.join(card.norms)}", card.passes, card.reference, card.avoid)
+        Entry("attack", card.name, card.needs, card.passes, card.reference, card.avoid, ", ".join(card.norms))
         for card in ATTACKS.values()
     ]
 

@@ -10,7 +10,7 @@ from backlight.models.listing import ModelEntry, list_models
 from backlight.tasks.cards import Entry, bibtex_entries, list_methods, list_origins
 from backlight.tasks.outcome import Outcome, plain_json
 
-_TITLES = {"needs": "needs", "cost": "cost", "reference": "source", "avoid": "avoid"}
+_TITLES = {"needs": "needs", "norms": "norm", "cost": "cost", "reference": "source", "avoid": "avoid"}
 
 
 @dataclass(frozen=True)
@@ -76,4 +76,5 @@ def _method_lines(entries: Sequence[Entry]) -> Iterator[str]:
         for entry in entries:
             if entry.kind == kind:
                 yield entry.name
-                yield from (f"  {title:<6}  {getattr(entry, name)}" for name, title in _TITLES.items())
+                told = {title: getattr(entry, name) for name, title in _TITLES.items()}
+                yield from (f"  {title:<6}  {words}" for title, words in told.items() if words)

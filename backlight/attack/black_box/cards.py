@@ -22,7 +22,15 @@ def _by_decisions(
 ) -> AttackCard:
     passes, far = f"{_PASSES}; it reads decisions only", "a target, which random starts rarely reach"
     return settled_card(
-        name, function, norms, passes, reference, f"{avoid}; {far}", minimum_norm=True, outputs_only=True
+        name,
+        function,
+        norms,
+        passes,
+        reference,
+        f"{avoid}; {far}",
+        minimum_norm=True,
+        outputs_only=True,
+        decisions_only=True,
     )
 
 
