@@ -19,6 +19,7 @@ from backlight.attack.stages import Stage, run_stage
 from backlight.attack.survival import survives
 from backlight.classifier.heads import predicted_classes, well_defined
 from backlight.pixels import Result
+from backlight.pixels.geometry import length
 from backlight.pixels.result import Stopped
 from backlight.table import Table
 
@@ -121,6 +122,9 @@ def _tabulate(challenge: Challenge, ids: Sequence[str], result: Result, broken_b
     places = broken.nonzero()[:, 0]
     for name, held in zip(("png_fools", "jpeg_fools"), survives(challenge, result.images[places], places)):
         columns[name] = torch.zeros_like(broken).index_put((places,), held)
+    if challenge.threat.own is not None:
+        change = result.images.double() - challenge.images.double()
+        columns |= {norm: length(change, norm) for norm in ("l2", "linf")}
     if challenge.targets is not None:
         columns["target"] = challenge.targets
     return Table.of({"id": list(ids), **columns})

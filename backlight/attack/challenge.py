@@ -20,6 +20,7 @@ from backlight.core.errors import InputError
 from backlight.core.random import Random, Seed, hash_ids
 from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, predicted
 from backlight.pixels.parametrizations import LEVELS, Parametrization, round_towards
+from backlight.pixels.problem import Keep
 from backlight.pixels.run import Run
 from backlight.pixels.starts import Start
 from backlight.pixels.transforms import Transforms
@@ -77,7 +78,7 @@ class Challenge:
 
         Raises InputError for images, labels or targets that cannot be used, and for a target that is the label.
         """
-        threat = threat or ThreatModel()
+        threat = (threat or ThreatModel()).seen_by(classifier)
         if classifier.multilabel:
             raise InputError(
                 f"{classifier.name} answers a question per label",
@@ -185,23 +186,29 @@ class Challenge:
         after: Result | None = None,
         stop: bool = True,
         transforms: Transforms | None = None,
+        moved: Parametrization | None = None,
+        within: Measure | None = None,
+        keep: Keep = "best",
     ) -> Result:
         """Climb an objective inside the threat model, from `start` near the originals, and merge with `after`.
 
         Only images without success in `after` run; each leaves at its first success, unless `stop` is false.
-        `stream` keys the random numbers of this climb.
+        `stream` keys the random numbers of this climb. `moved` is what changes, by default pixels from `start`;
+        `within` says which pictures are allowed where no projection does, `keep` which one stays.
         """
-        fooled = self.fooled
+        fooled = self.fooled if within is None else self.fooled & within
+        moved = self.threat.pixels(self.images, start) if moved is None else moved
         search = Search(
             self.search,
             objective,
-            self.threat.pixels(self.images, start),
+            moved,
             rule,
             steps,
-            constraint=self.threat.constraint(self.images),
+            constraint=self.threat.constraint(self.images) if moved.pixels else None,
             transforms=transforms,
             success=fooled,
             stop=fooled if stop else None,
+            keep=keep,
             random=((self.seed, stream), self.ids),
             chunk=self.chunk,
             watch=self.watch,

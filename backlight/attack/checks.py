@@ -119,8 +119,8 @@ def _quantized(challenge: Challenge) -> Doubt | None:
 
 
 def _unbounded(challenge: Challenge) -> Doubt | None:
-    # Any number of values may take any color: that is the whole box of linf.
-    norm = "linf" if challenge.threat.norm == "l0" else challenge.threat.norm
+    # Any number of values may take any color: that is the whole box of linf. What is no norm at all has none.
+    norm = challenge.threat.norm if challenge.threat.norm in _EVERYTHING else "linf"
     threat = ThreatModel(norm, _EVERYTHING[norm])
     result = pgd(replace(challenge, threat=threat), steps=_UNBOUNDED_STEPS)
     left = int((~result.success).sum())
@@ -132,7 +132,7 @@ def _unbounded(challenge: Challenge) -> Doubt | None:
 
 
 def _restarts(challenge: Challenge, watch: Callable[[Result], None]) -> Doubt | None:
-    if challenge.threat.eps is None or challenge.threat.norm in ("l1", "l0"):
+    if challenge.threat.eps is None or challenge.threat.norm not in ("linf", "l2"):
         return None
     one, other = (apgd(replace(challenge, seed=(seed, challenge.seed)), steps=_RESTART_STEPS) for seed in (1, 2))
     watch(one.merge(other))

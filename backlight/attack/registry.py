@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from backlight.attack import auto, gradient, minimum_norm, sparse, stages
+from backlight.attack import auto, gradient, minimum_norm, perceptual, reshaping, sparse, stages
 from backlight.attack.black_box import cards
 from backlight.attack.card import AttackCard, settled_card
 from backlight.attack.transfer.parts import TRANSFER_PARTS, is_joined, transfer_card
@@ -158,6 +158,30 @@ _CARDS = (
         "103 forwards, 100 backwards",
         "Croce and Hein, 2021, arXiv:2103.01208",
         "the smallest change: it looks for any within eps, pdpgd for the nearest",
+    ),
+    settled_card(
+        "stadv",
+        reshaping.stadv,
+        "flow",
+        "51 forwards, 50 backwards",
+        "Xiao et al., 2018, arXiv:1801.02612",
+        "a bound on how much values change: pixels move, and an edge that moves changes them by any amount",
+    ),
+    settled_card(
+        "recolor",
+        reshaping.recolor,
+        "color",
+        "51 forwards, 50 backwards",
+        "Laidlaw and Feizi, 2019, arXiv:1906.00001",
+        "the strongest change of that size: each color becomes one other, and pgd within linf of it finds more",
+    ),
+    settled_card(
+        "perceptual",
+        perceptual.perceptual,
+        "features",
+        "57 forwards, 40 backwards",
+        "after Laidlaw et al., 2021, arXiv:2006.12655, by the attacked model's own features instead of LPIPS",
+        "comparing models: each measures by its own features",
     ),
     *cards.CARDS,
     settled_card(

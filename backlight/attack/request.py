@@ -16,13 +16,15 @@ from backlight.core.errors import UsageError
 
 MODES = ("exact", "audited")
 _USUAL = {"l1": "apgd-l1", "l0": "sigma-zero"}  # autoattack knows linf and l2
+_USUAL |= {"flow": "stadv", "color": "recolor", "features": "perceptual"}
 
 
 @dataclass(frozen=True)
 class RobustnessRequest:
     """Which attack with which options, and how completely: mode `exact` or `audited`, a budget in seconds.
 
-    Where no attack is named it is autoattack, in l1 apgd-l1 and in l0 sigma-zero.
+    Where no attack is named it is autoattack, in l1 apgd-l1, in l0 sigma-zero, in flow, color and features stadv,
+    recolor and perceptual.
     Audited runs the costly last stages of autoattack (FAB, Square) on `audit` random survivors only and bounds
     what they would have found among all. A budget stops after the block that uses it up; autoattack within one begins
     with its stand-in autoattack-fast on every picture. `curve` adds the accuracy
@@ -94,6 +96,9 @@ class RobustnessRequest:
         if self.mode not in MODES:
             raise UsageError(f"mode {self.mode!r}", expected=" or ".join(MODES))
         card = self.card
+        if self.curve and self.threat.own is not None:
+            found = f"a curve over {self.threat.norm}"
+            raise UsageError(found, expected="a norm of pixels: nothing looks for the smallest change otherwise")
         if self.mode == "audited" and card.name != "autoattack":
             raise UsageError(f"an audited {card.name}", expected="autoattack, whose last stages can be sampled")
         if self.fast_first:

@@ -167,6 +167,13 @@ class Robustness(Displayed):
         broken = self._broken
         return float(np.median(self.table["distance"][broken])) if broken.any() else None
 
+    @property
+    def median_lengths(self) -> dict[str, float] | None:
+        """Return the median l2 and linf of the changes that broke an image; None where a norm bounds them."""
+        if self.request.threat.own is None or not self._broken.any():
+            return None
+        return {norm: float(np.median(self.table[norm][self._broken])) for norm in ("l2", "linf")}
+
     def over_steps(self, steps: Sequence[int]) -> dict[int, float]:
         """Return the accuracy after so many steps of an attack that climbs once, as pgd does, by that attack alone."""
         return self._left_after(self.table["steps"], steps)
@@ -254,6 +261,7 @@ class Robustness(Displayed):
             "intervals": {name: list(one) for name, one in self.intervals.items()},
             "by_attack": self.by_attack,
             "median_distance": self.median_distance,
+            "median_lengths": self.median_lengths,
             "median_smallest": self.median_smallest,
             "survival": None if self.survival is None else self.survival.to_json(),
             "curve": None if self.curve is None else self.curve.to_json(),

@@ -13,17 +13,19 @@ from torch import Tensor
 from backlight.attack.adversarial import AttackResult
 from backlight.core.errors import InputError
 from backlight.images import open_picture, round_to_8bit, to_tensor, write_png
+from backlight.pixels.geometry import length
 
 
 @dataclass(frozen=True, eq=False)
 class SavedAttack:
     """One adversarial PNG and what the file does, judged after reading it back.
 
-    `label_before` and `label_after` are predicted classes, `distance` is in the norm and pixel units, `changed_pixels`
-    counts those of which any channel changed, `margin` is in logits (below 0 where fooled).
+    `label_before` and `label_after` are predicted classes, `distance` is in the threat model's norm or other measure;
+    `l2` and `linf` are in pixel units whatever that is. `changed_pixels` counts those of which any channel changed,
+    `margin` is in logits (below 0 where fooled).
 
     >>> found = {"success": True, "distance": 0.03, "changed_pixels": 9, "margin": -1.2, "steps": 7}
-    >>> SavedAttack(Path("1.png"), 3, 5, target=None, **found).label_after
+    >>> SavedAttack(Path("1.png"), 3, 5, target=None, l2=0.4, linf=0.03, **found).label_after
     5
     """
 
@@ -33,6 +35,8 @@ class SavedAttack:
     target: int | None
     success: bool
     distance: float
+    l2: float
+    linf: float
     changed_pixels: int
     margin: float
     steps: int
@@ -64,6 +68,7 @@ def save_adversarial(result: AttackResult, paths: Sequence[str | os.PathLike[str
         return []
     read = torch.stack(images).to(result.images)
     verdict, changed = result.referee.judge(read), result.threat.changed_pixels(read, result.originals)
+    l2, linf = (length(read.double() - result.originals.double(), norm) for norm in ("l2", "linf"))
     targets = [None] * len(result) if result.targets is None else result.targets.tolist()
     return [
         SavedAttack(
@@ -73,6 +78,8 @@ def save_adversarial(result: AttackResult, paths: Sequence[str | os.PathLike[str
             targets[row],
             bool(verdict.success[row]),
             float(verdict.distance[row]),
+            float(l2[row]),
+            float(linf[row]),
             int(changed[row]),
             float(verdict.margin[row]),
             int(result.steps[row]),

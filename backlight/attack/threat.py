@@ -1,20 +1,26 @@
 """The threat model: what an attacker may change, and by how much.
 
-One projection per norm decides what "inside" means: that of `pixels.ascent.ball`.
+One projection per norm decides what "inside" means: that of `pixels.ascent.ball`; of what is no norm one distance.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from backlight.attack.measures import MEASURES, OwnMeasure
+from backlight.classifier import Classifier
+from backlight.core.errors import UsageError
 from backlight.core.grammar import parse_epsilon
 from backlight.pixels import Box, Constraint, Lattice, Mask, Pixels
 from backlight.pixels.ascent import ball
+from backlight.pixels.color_map import largest_recoloring
 from backlight.pixels.describe import Brief
-from backlight.pixels.geometry import check_norm, length
+from backlight.pixels.flow import least_flow
+from backlight.pixels.geometry import ORDERS, check_norm, length
+from backlight.pixels.own_features import OwnFeatures
 from backlight.pixels.starts import Start
 
 # Rounding of x + d and of long sums, in float32; everything beyond it is outside.
@@ -26,6 +32,8 @@ _LEVELS, _ON_LEVEL = 255, 1e-3
 class ThreatModel(Brief):
     """Describe what counts as a small change: a norm, a size, 8-bit pictures or not, and which pixels.
 
+    In the norm's place may stand a measure of another kind, which bounds no norm of pixels: `flow`, `color`, or
+    `features` (see `backlight.attack.measures`); the last is one of a model, and `seen_by` says of which.
     `eps` is in pixel units, where an image spans 0 to 1: a number or text such as "8/255"; None leaves only
     the box [0,1], as minimum-norm attacks want it; in l0 it is a number of values, three to a color pixel.
     `lattice` asks for pictures that an 8-bit file can hold.
@@ -41,11 +49,23 @@ class ThreatModel(Brief):
     eps: float | str | None = 8 / 255
     lattice: bool = False
     mask: Tensor | None = None
+    features: OwnFeatures | None = None
 
     def __post_init__(self) -> None:
-        check_norm(self.norm)
+        check_norm(self.norm, (*ORDERS, *MEASURES))
         if self.eps is not None:
             object.__setattr__(self, "eps", parse_epsilon(self.eps, self.norm))
+            if self.own is not None:
+                self.own.check(self.size)
+
+    @property
+    def own(self) -> OwnMeasure | None:
+        """Return what stands in the place of a norm, None where it is one."""
+        return MEASURES.get(self.norm)
+
+    def seen_by(self, classifier: Classifier) -> ThreatModel:
+        """Return the same threat model for a classifier, whose features measure distances where these are asked for."""
+        return replace(self, features=OwnFeatures.of(classifier)) if self.norm == "features" else self
 
     @property
     def size(self) -> float:
@@ -55,7 +75,11 @@ class ThreatModel(Brief):
     def describe(self) -> str:
         """Write the threat model as text, with a warning where no one would call the change small."""
         words = f"{self.norm}, no bound"
-        if self.norm == "l0" and self.eps is not None:
+        if self.own is not None:
+            words = f"{self.norm} {self.text(self.size)}" if self.eps is not None else words
+            words += ", by the model's own features" if self.norm == "features" else ""
+            words += f" of {', '.join(self.features.layers)}" if self.features is not None else ""
+        elif self.norm == "l0" and self.eps is not None:
             words = f"l0, at most {self.text(self.size)} values"
         elif self.eps is not None:
             text = self.text(self.size)
@@ -90,6 +114,14 @@ class ThreatModel(Brief):
             return short
         return f"{round(levels) / 2:g}/255"
 
+    def measured(self, size: float) -> str:
+        """Write a size that was measured: of a flow it is the least that it can have been.
+
+        >>> ThreatModel("flow", 0.05).measured(0.02), ThreatModel().measured(1 / 255)
+        ('at least 0.02', '1/255')
+        """
+        return f"at least {self.text(size)}" if self.own is not None and self.own.from_below else self.text(size)
+
     def lost_to_rounding(self, values: int) -> str:
         """Return in words why 8 bits may hold no change of this size over so many values; empty where they do.
 
@@ -100,7 +132,7 @@ class ThreatModel(Brief):
         >>> ThreatModel("linf").lost_to_rounding(3 * 224 * 224), ThreatModel("l2", 0.5).lost_to_rounding(3 * 32 * 32)
         ('', '')
         """
-        if self.norm == "l0":
+        if self.norm == "l0" or self.own is not None:
             return ""
         even = {"linf": 1.0, "l2": values**0.5, "l1": float(values)}[self.norm]
         levels = self.size * _LEVELS / even
@@ -113,8 +145,8 @@ class ThreatModel(Brief):
         )
 
     def constraint(self, images: Tensor) -> Constraint:
-        """Return the allowed pixels around images `[B,C,H,W]`."""
-        if self.eps is None:
+        """Return the allowed pixels around images `[B,C,H,W]`; only the box for what is bounded by no norm."""
+        if self.eps is None or self.own is not None:
             return self.limits(images)
         inside = ball(self.norm, images, self.size)
         return inside if self.mask is None else inside & Mask(self.mask, images)
@@ -130,11 +162,22 @@ class ThreatModel(Brief):
     def distance(self, images: Tensor, originals: Tensor) -> Tensor:
         """Measure perturbations `[A,C,H,W]` in the norm, summed in double precision: float64 `[A]`.
 
-        In l0, of pictures that an 8-bit file holds, what rounding alone does to an original is no change.
+        In l0, of pictures that an 8-bit file holds, what rounding alone does to an original is no change. As a flow it
+        is the least that explains every value; infinite where no flow, or no map of colors, makes the images.
+
+        Raises UsageError for features of no model.
 
         >>> ThreatModel("l2").distance(torch.full((1, 1, 2, 2), 0.5), torch.zeros(1, 1, 2, 2))
         tensor([1.], dtype=torch.float64)
         """
+        if self.norm == "flow":
+            return least_flow(images, originals)
+        if self.norm == "color":
+            return largest_recoloring(images, originals)
+        if self.norm == "features":
+            if self.features is None:
+                raise UsageError("a distance by features of no model", expected="ThreatModel.seen_by(classifier)")
+            return self.features.distance(images, originals)
         return length(images.double() - self.centers(originals).double(), self.norm)
 
     def centers(self, originals: Tensor) -> Tensor:

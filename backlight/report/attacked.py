@@ -19,7 +19,7 @@ from backlight.page.sections import Section, percent
 from backlight.report.attacks import Attempt, Change
 from backlight.report.fill import fill
 from backlight.report.looking import Embed, is_tiny
-from backlight.report.picture import AMPLIFICATION, fooling_facts
+from backlight.report.picture import amplification_of, fooling_facts
 from backlight.report.robust_words import threat_words
 
 MOST_SHOWN = 48
@@ -107,11 +107,16 @@ def attacked_section(one: Attacked, place: int) -> Section:
         "sees": sees,
         "tiny": is_tiny(sees),
         "exact": max(sees) <= LARGEST,
-        "amplification": AMPLIFICATION,
         "allowed": threat_words(one.threat),
-        "distance": one.threat.text(attempt.distance),
+        "distance": one.threat.measured(attempt.distance) + _in_pixels(attempt),
+        "l2": None if one.threat.own is None else float(attempt.perturbation.double().norm()),
     }
     return Section(f"picture-{place}", one.name, fill("attacked.html", facts))
+
+
+def _in_pixels(attempt: Attempt) -> str:
+    width = attempt.image.shape[-1]
+    return f", {attempt.distance * width / 2:.2g} of {width} pixels" if attempt.norm == "flow" else ""
 
 
 def attack_headline(shown: Sequence[Attacked]) -> str:
@@ -134,11 +139,12 @@ def attack_sheet(shown: Sequence[Attacked]) -> Image.Image:
     words: list[str] = []
     for one in shown:
         attempt = one.attempt
-        cells += [attempt.original, amplify(attempt.perturbation, AMPLIFICATION), attempt.image]
+        factor, kind = amplification_of(attempt.norm), "noise" if one.threat.own is None else "difference"
+        cells += [attempt.original, amplify(attempt.perturbation, factor), attempt.image]
         fooled = "" if attempt.success else "not fooled: "
         words += [
             f"{attempt.first.label.split(',')[0]}, {percent(attempt.first.before)}",
-            f"noise x{AMPLIFICATION}, {one.threat.norm} {one.threat.text(attempt.distance)}",
+            f"{kind} x{factor}, {one.threat.norm} {one.threat.measured(attempt.distance)}",
             f"{fooled}{attempt.now.label.split(',')[0]}, {percent(attempt.now.after)}",
         ]
     return grid(cells, 3, words)

@@ -14,6 +14,7 @@ from backlight.report.looking import Embed, maps_facts, said_facts
 from backlight.report.study import PictureStudy
 
 AMPLIFICATION = 10
+_STRONG = {"flow": 1, "color": 5}  # what bounds no value changes some of them by a lot
 _THUMBNAIL = 96
 
 
@@ -42,13 +43,21 @@ def picture_section(study: PictureStudy, place: int, name: str, *, pictures: boo
         "study": study,
         "attacks": [fooling_facts(one, embed, noise=one.target is None) for one in study.attacks.shown],
         "pgd_steps": PGD_STEPS,
-        "amplification": AMPLIFICATION,
     }
     section = Section(anchor, name, fill("picture.html", facts))
     thumbnail = embed(photograph_uri, study.photograph, _THUMBNAIL)
     many = study.attacks.many_steps
     fooled = many.now if many.success else None
     return section, Summary(anchor, name, thumbnail, study.best, fooled, study.attacks.smallest)
+
+
+def amplification_of(norm: str) -> int:
+    """Return how many times stronger a change within a norm, or another measure, is shown.
+
+    >>> amplification_of("linf"), amplification_of("flow")
+    (10, 1)
+    """
+    return _STRONG.get(norm, AMPLIFICATION)
 
 
 def fooling_facts(one: Attempt, embed: Embed, *, noise: bool) -> Facts:
@@ -63,8 +72,9 @@ def fooling_facts(one: Attempt, embed: Embed, *, noise: bool) -> Facts:
     """
     return {
         "one": one,
+        "amplification": amplification_of(one.norm),
         "noise": embed(exact_uri, (one.noise + 1) / 2) if noise else "",
-        "amplified": embed(exact_uri, amplify(one.perturbation, AMPLIFICATION)),
+        "amplified": embed(exact_uri, amplify(one.perturbation, amplification_of(one.norm))),
         "result": embed(exact_uri, one.image),
         "changed": float((one.perturbation != 0).float().mean()),
         "levels": round(float(one.perturbation.abs().max()) * 255),

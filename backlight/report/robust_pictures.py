@@ -15,7 +15,7 @@ from backlight.page.sections import Facts, number
 from backlight.report.attacks import Attempt, Change
 from backlight.report.fill import fill
 from backlight.report.looking import Embed, is_tiny
-from backlight.report.picture import AMPLIFICATION, fooling_facts
+from backlight.report.picture import fooling_facts
 from backlight.report.robust_classes import label_of
 from backlight.report.robust_words import size_text
 
@@ -63,7 +63,6 @@ def pictures_html(found: Robustness, *, most: int = BYTES) -> Markup:
         "by": pictures.by,
         "sees": sees,
         "tiny": is_tiny(sees),
-        "amplification": AMPLIFICATION,
         "open": _OPEN,
     }
     return fill("robust_pictures.html", facts)
@@ -122,8 +121,9 @@ def _words(found: Robustness, row: int, smallest: float | None) -> str:
     else:
         distance, steps = float(table["distance"][row]), int(table["steps"][row])
         name = str(table["broken_by"][row])
+        lower = "at least " if threat.own is not None and threat.own.from_below else ""
         when = BESIDE.get(name, f"{name} at step {steps}")
-        words = f"broken by {when}, {threat.norm} distance {text(distance)}"
+        words = f"broken by {when}, {threat.norm} distance {lower}{text(distance)}"
     if smallest is not None:
         reach = f"is {text(smallest)}" if smallest < np.inf else "is not known: none was found"
         words += f"; the smallest change that fools it {reach}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from backlight.attack.measures import MEASURES
 from backlight.attack.robustness import Robustness
 from backlight.attack.threat import ThreatModel
 from backlight.classifier.targets import Target
@@ -25,9 +26,12 @@ def threat_words(threat: ThreatModel) -> str:
             "l2": "the root of the sum of its squares",
             "l1": "its sum",
             "l0": "the number of color values that change at all",
+            **{name: own.aim for name, own in MEASURES.items()},
         }
         return f"Nothing bounds the change: the attack looks for the smallest that fools, by {measured[threat.norm]}."
     size = size_text(threat)(threat.size)
+    if threat.own is not None:
+        return threat.own.limit.format(size=size)
     if threat.norm == "linf":
         decimal = f" ({threat.size:.4g})" if "/" in size else ""
         return f"Every color value may move by at most {size}{decimal} of the way from black to white."

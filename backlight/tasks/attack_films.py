@@ -11,7 +11,7 @@ from backlight.attack.adversarial import AttackResult
 from backlight.core.files import write_bytes
 from backlight.images.render import amplify
 from backlight.page.embed import file_uri
-from backlight.report.picture import AMPLIFICATION
+from backlight.report.picture import amplification_of
 from backlight.tasks.made import MOST_FILM
 from backlight.visualize import Frame
 from backlight.visualize.film import Film, animation
@@ -33,7 +33,8 @@ def write_film(film: Film, result: AttackResult, row: int, png: Path) -> Path:
     """Write how the attack went: the picture, and beside it what was added so far, made visible."""
     original, end = result.originals[row].cpu(), result.images[row].cpu()
     shown = [original, *(frame.images[row] for frame in film.frames), end]
-    pairs = (torch.cat([one, amplify(one - original, AMPLIFICATION)], 2) for one in shown)
+    factor = amplification_of(result.threat.norm)
+    pairs = (torch.cat([one, amplify(one - original, factor)], 2) for one in shown)
     target = png.with_suffix(".webp")
     write_bytes(target, animation(pairs))
     return target

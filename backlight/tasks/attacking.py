@@ -29,7 +29,7 @@ from backlight.pixels.run import Run
 from backlight.report.about import about
 from backlight.report.attacked import Attacked, attack_headline, attack_sheet, attacked_section, attempts
 from backlight.report.exports import SUMMARY, write_exports
-from backlight.report.picture import AMPLIFICATION
+from backlight.report.picture import amplification_of
 from backlight.tasks.attack_films import film_uri, filmed, write_film
 from backlight.tasks.joint_page import JointPage, exports_of, joint_stem
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
@@ -79,10 +79,10 @@ def attack(
 ) -> Outcome:
     """Change pictures a little so that the classifier errs; write them as PNG and judge the files.
 
-    For each picture an adversarial PNG and its perturbation x10 go into `out`, and one page and one sheet of originals,
-    noises and results for all of them, for several also the share that was fooled as tables; the result is a list of
-    `AttackedPicture`. `watch` is shown the best pictures so far after every step of an attack that takes steps.
-    `search` is the classifier's fast copy, where one is kept for several calls.
+    For each picture an adversarial PNG and its perturbation x10 (x1 of a flow, x5 of a map of colors) go into `out`,
+    and one page and one sheet of originals, noises and results for all of them, for several also the share that was
+    fooled as tables; the result is a list of `AttackedPicture`. `watch` is shown the best pictures so far after every
+    step of an attack that takes steps. `search` is the classifier's fast copy, where one is kept for several calls.
 
     Raises UsageError where a file is there already, options do not fit or no picture is found, and as
     `load` and `backlight.attack.attack` do.
@@ -129,12 +129,14 @@ def _export(request: AttackRequest, done: Sequence[AttackedPicture]) -> tuple[Pa
 
 def _lines(one: AttackedPicture) -> Iterator[str]:
     verdict = "fooled" if one.success else "not fooled"
-    text = ThreatModel(one.norm, one.eps).text
-    bound = "" if one.eps is None else f" of {text(one.eps)} allowed"
+    threat = ThreatModel(one.norm, one.eps)
+    bound = "" if one.eps is None else f" of {threat.text(one.eps)} allowed"
     yield f"{one.path}: {verdict}"
     yield f"  {one.label_before} -> {one.label_after}" + (f"  (wanted {one.target})" if one.target else "")
     pixels = f" in {counted(one.changed_pixels, 'pixel')}" if one.norm == "l0" else ""
-    yield f"  {one.norm} distance {text(one.distance)}{pixels}{bound}, margin {one.margin:.3g}, {one.steps} steps"
+    beside = "" if threat.own is None else f"; as pixels l2 {one.l2:.3g}, linf {one.linf:.3g}"
+    far = f"{threat.measured(one.distance)}{pixels}{bound}{beside}"
+    yield f"  {one.norm} distance {far}, margin {one.margin:.3g}, {one.steps} steps"
     if one.note:
         yield f"  {one.note}"
     if one.zero_gradients and not one.success:
@@ -149,6 +151,7 @@ def _lines(one: AttackedPicture) -> Iterator[str]:
 class AttackedPicture:
     """What the adversarial PNG of one picture does, judged after reading it back from disk.
 
+    `distance` is in `norm`, which may be `flow`, `color` or `features` too; `l2` and `linf` are in pixel units.
     `eps` is None where the attack has no bound; `target` is the class asked for, None for an untargeted attack.
     `note` is why rounding to a file may be what the attack failed by. `html` and `sheet` are shared by all
     pictures, None where no page was asked for.
@@ -162,6 +165,8 @@ class AttackedPicture:
     norm: str
     eps: float | None
     distance: float
+    l2: float
+    linf: float
     changed_pixels: int
     margin: float
     steps: int
@@ -194,9 +199,10 @@ def attack_pictures(
     file is what was judged. A file that cannot be read is noted and the others go on. Random numbers are keyed by the
     files' names, so that a picture gives the same wherever it lies.
     """
-    name, stems = name_part(choose_attack(request.method).label), unique_stems(paths)
+    chosen, stems = choose_attack(request.method, norm=request.norm), unique_stems(paths)
+    name, factor = name_part(chosen.label), amplification_of(chosen.threat.norm)
     outputs = {
-        path: (request.out / f"{stem}-{name}.png", request.out / f"{stem}-{name}-x10.png")
+        path: (request.out / f"{stem}-{name}.png", request.out / f"{stem}-{name}-x{factor}.png")
         for path, stem in zip(paths, stems, strict=True)
     }
     page = _page(classifier, request, request.out / f"{joint_stem(stems)}-{name}") if request.with_page else None
@@ -215,7 +221,7 @@ def attack_pictures(
         tried = None if page is None else attempts(result, round_to_8bit(result.images, result.originals))
         for row, (picture, one) in enumerate(zip(pictures, saved, strict=True)):
             difference = outputs[picture.path][1]
-            write_png(difference, amplify(result.perturbation[row].cpu(), AMPLIFICATION))
+            write_png(difference, amplify(result.perturbation[row].cpu(), factor))
             if one.label_before < 0:
                 failed.append(Failure(str(picture.path), UNDEFINED))
                 continue
@@ -308,6 +314,8 @@ def _attacked(
         norm=threat.norm,
         eps=None if threat.eps is None else threat.size,
         distance=saved.distance,
+        l2=saved.l2,
+        linf=saved.linf,
         changed_pixels=saved.changed_pixels,
         margin=saved.margin,
         steps=saved.steps,

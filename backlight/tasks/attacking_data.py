@@ -199,7 +199,8 @@ def _lines(found: Robustness, steps: Sequence[int]) -> Iterator[str]:
             f"  at eps {text(eps):<9}       {left:.2%}" for eps, left in zip(found.curve.eps, found.curve.accuracy)
         )
     if found.median_distance is not None:
-        yield f"  median {found.request.threat.norm} distance of the broken  {text(found.median_distance)}"
+        beside = "".join(f", {norm} {size:.3g}" for norm, size in (found.median_lengths or {}).items())
+        yield f"  median {found.request.threat.norm} distance of the broken  {text(found.median_distance)}{beside}"
         if found.median_smallest is not None:
             yield f"  median of the smallest that fool  {text(found.median_smallest)}"
     for count, near in (found.distance_over_queries or {}).items():

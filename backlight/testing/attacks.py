@@ -23,7 +23,7 @@ from backlight.testing.setting import (
     small_pictures,
 )
 
-_EPS = {"linf": 0.1, "l2": 1.5, "l1": 20.0, "l0": 40.0}
+_EPS = {"linf": 0.1, "l2": 1.5, "l1": 20.0, "l0": 40.0, "flow": 0.2, "color": 0.1, "features": 0.3}
 
 
 def check_attack(attack: Attack) -> None:
