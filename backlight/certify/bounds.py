@@ -90,6 +90,14 @@ def certify_by_bounds(
     return BoundCertificates(method, size, torch.cat(margins).cpu())
 
 
+def check_bounds(classifier: Classifier) -> None:
+    """Raise LayerError or ModelError, as `certify_by_bounds` does, for a network that no bounds are known for.
+
+    >>> check_bounds(Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2))
+    """
+    steps_of(classifier.module)
+
+
 def margins_of(steps: Sequence[Step], intervals: Sequence[Interval], labels: Tensor, *, linear: bool) -> Tensor:
     """Bound the label's logit minus every other's, infinite for the label itself: `[B,classes]`.
 
@@ -170,7 +178,11 @@ def _check_output(classifier: Classifier, module: nn.Module, image: Tensor) -> N
     if not len(image):
         return
     found, logits = module(_normalized(classifier, image.double())), classifier.logits(image).double()
-    if not isinstance(found, Tensor) or found.shape != logits.shape or not torch.allclose(found, logits, 1e-2, 1e-3):
+    if (
+        not isinstance(found, Tensor)
+        or found.shape != logits.shape
+        or not torch.allclose(found, logits, 1e-2, 1e-3, equal_nan=True)
+    ):
         raise ModelError(
             "its logits are not what its last layer returns",
             expected="a network that returns one logit per class",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
+from backlight.classifier.heads import predicted_classes
 from backlight.classifier.recording import LOGITS
 from backlight.core.chunks import Chunk, sum_chunks
 from backlight.core.errors import UsageError
@@ -74,7 +76,7 @@ def certify_by_smoothing(
     >>> found.radius.shape
     torch.Size([3])
     """
-    _check(sigma, n, n0, alpha)
+    check_smoothing(sigma, n, n0, alpha)
     images = classifier.check(images)
     random = Random((seed, "smoothing"), list(range(len(images))) if ids is None else ids).to(images.device)
     with torch.no_grad():
@@ -87,13 +89,23 @@ def certify_by_smoothing(
     return SmoothingCertificates(guess.cpu().where(sure, torch.tensor(ABSTAINED)), radius, sigma, n, alpha)
 
 
-def _check(sigma: float, n: int, n0: int, alpha: float) -> None:
+def check_smoothing(sigma: float, n: int, n0: int, alpha: float) -> None:
+    """Raise UsageError for settings that prove nothing, whatever the network answers.
+
+    >>> check_smoothing(0.25, 5, 10, 0.001)
+    Traceback (most recent call last):
+    backlight.core.errors.UsageError: n 5 at alpha 0.001 proves nothing, even where all copies agree; ...
+    """
     if not 0 < sigma < float("inf"):
         raise UsageError(f"sigma {sigma}", expected="a positive standard deviation in pixel units, such as 0.25")
     if n < 1 or n0 < 1:
         raise UsageError(f"n {n} and n0 {n0}", expected="at least one noisy copy for each")
     if not 0 < alpha < 0.5:
         raise UsageError(f"alpha {alpha}", expected="a chance above 0 and below 0.5, such as 0.001")
+    least = int(math.log(alpha) / math.log(0.5)) + 1
+    if n < least:
+        found = f"n {n} at alpha {alpha} proves nothing, even where all copies agree"
+        raise UsageError(found, expected=f"n of {least} or more")
 
 
 def _counts(classifier: Classifier, images: Tensor, random: Random, draws: int, sigma: float) -> Tensor:
@@ -104,7 +116,9 @@ def _counts(classifier: Classifier, images: Tensor, random: Random, draws: int, 
         noise = Random(random.seed, copies[row, draw]).normal(*images.shape[1:]).to(images)
         # Not clipped, so not checked either: outside of [0,1] lies what the smoothed classifier averages over.
         logits = classifier.record(images[row] + sigma * noise, (LOGITS,))[LOGITS]
-        return torch.nn.functional.one_hot(logits.argmax(1), classifier.classes)
+        said = predicted_classes(logits)
+        # Where no prediction is well defined the copy votes for nothing.
+        return said[:, None] == torch.arange(classifier.classes, device=said.device)
 
     size = Chunk.fitting(images)
     return sum_chunks(answers, len(images), draws, size=size, device=images.device).long()

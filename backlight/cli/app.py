@@ -12,6 +12,7 @@ from backlight.cli import data
 from backlight.cli.attack import attack
 from backlight.cli.audit import audit
 from backlight.cli.calibrate import calibrate
+from backlight.cli.certify import certify
 from backlight.cli.check import check
 from backlight.cli.corruptions import corruptions
 from backlight.cli.evaluate import evaluate
@@ -49,6 +50,7 @@ VERBS: dict[Callable[..., None], str] = {
     corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
     transfer: "backlight transfer --model runs/first --model runs/second --data photos/ --attack mi,mi+dim,bsr",
     universal: "backlight universal --model runs/first --data photos/ --patch circle --target dog --print-size 10cm",
+    certify: "backlight certify --model runs/noisy --data photos/ --method smoothing:sigma=0.25,n=1000 --limit 200",
     jobs: "backlight jobs backlight-out",
     live_page: "backlight app --model runs/first",
     models: "backlight models --search resnet",

@@ -13,6 +13,7 @@ from backlight.attack.robustness import Robustness
 from backlight.attack.transfer.study import TransferStudy
 from backlight.attack.universal.study import UniversalStudy
 from backlight.audit import Audit
+from backlight.certify.study import CertificateStudy
 from backlight.classifier import Classifier
 from backlight.classifier.predictions import class_name
 from backlight.corrupt.study import CorruptionStudy
@@ -25,6 +26,7 @@ from backlight.page.made import MadePicture, made_section
 from backlight.page.page import Page
 from backlight.page.sections import Section, number
 from backlight.report.audit import AuditFacts, audit_sections
+from backlight.report.certificates import certificates_section
 from backlight.report.corruptions import corruptions_section
 from backlight.report.explanations import explanations_section
 from backlight.report.fill import fill
@@ -161,6 +163,11 @@ def _(result: TransferStudy) -> tuple[str, Sequence[Section]]:
 @notebook_sections.register
 def _(result: UniversalStudy) -> tuple[str, Sequence[Section]]:
     return f"One {result.change.kind} for many pictures", [universal_section(result)]
+
+
+@notebook_sections.register
+def _(result: CertificateStudy) -> tuple[str, Sequence[Section]]:
+    return "Certificates", [certificates_section(result)]
 
 
 @notebook_sections.register

@@ -34,6 +34,7 @@ _HOMES = {
     "corruption_request": ("CorruptionsRequest",),
     "transferring": ("TransferOfDataRequest", "transfer"),
     "fooling_many": ("UniversalOfDataRequest", "universal"),
+    "certifying": ("CertifyDataRequest", "certify"),
     "visualizing": ("VisualizeRequest", "visualize"),
     "fooling": ("FoolRequest", "fool"),
     "styling": ("StyleRequest", "style"),

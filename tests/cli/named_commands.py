@@ -171,6 +171,7 @@ def _data(at: Named, out: Path) -> list[Words]:
         ("corruptions", "--data", at.data, "--kinds", "frost", "--severities", "1", "--frost", at.frost),
         ("transfer", "--data", at.data, "--attack", "mi:steps=1", *at.with_weights),
         ("universal", "--data", at.data, "--patch", "circle", "--steps", 1, "--on", at.data),
+        ("certify", "--data", at.data, "--method", "smoothing:n=20,n0=5", *at.with_weights),
         ("report", "--data", at.data),
     )
     return [(*words, *at.with_weights, "--out", out / CLASSES["no UTF-8"] / str(n)) for n, words in enumerate(asked)]

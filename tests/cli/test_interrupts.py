@@ -87,6 +87,7 @@ SWEEPS = {
     "corruptions": ("--kinds", "fog", "--severities", "1"),
     "transfer": ("--attack", "mi:steps=1"),
     "universal": ("--epochs", "1"),
+    "certify": ("--method", "smoothing:n=20,n0=5", "--no-attack"),
     "audit": ("--depth", "quick"),
 }
 

@@ -21,6 +21,7 @@ from backlight.attack import (
     TransferRequest,
     UniversalRequest,
 )
+from backlight.certify import CertifyRequest
 from backlight.explain.request import Request
 from backlight.images import write_png
 
@@ -238,6 +239,12 @@ def universal(asked: UniversalRequest, name: str) -> Callable[[Setting], tasks.O
     return ask
 
 
+def certify(at: Setting) -> tasks.Outcome:
+    asked = CertifyRequest("smoothing:n=20,n0=5")
+    request = tasks.CertifyDataRequest(at.asked, at.classifier, asked, out=at.out("certify"), command=at.names.word())
+    return tasks.certify(request)
+
+
 def train(at: Setting) -> tasks.Outcome:
     request = tasks.TrainRequest(
         str(archive(at)), at.out(at.names.file(4)), settings=("epochs=1",), command=at.names.word()
@@ -308,6 +315,7 @@ PAGES: dict[str, tuple[str, Callable[[Setting], tasks.Outcome]]] = {
     "transfer": ("transferring", transfer),
     "universal": ("fooling_many", universal(PerturbationRequest(epochs=1), "universal")),
     "universal patch": ("fooling_many", universal(PatchRequest(steps=2), "patch")),
+    "certify": ("certifying", certify),
     "train": ("training", train),
     "evaluate a run": ("evaluation_page", evaluate_run),
     "visualize class": ("made", visualize_class),

@@ -10,6 +10,7 @@ import torch
 
 from backlight import Classifier, load, tasks
 from backlight.attack import PatchRequest, PerturbationRequest, RobustnessRequest, TransferRequest, UniversalRequest
+from backlight.certify import CertifyRequest
 from backlight.data import load_data
 from backlight.explain.request import Request
 from backlight.images import write_png
@@ -107,6 +108,11 @@ def _universal(asked: UniversalRequest) -> Callable[[World, Path], tasks.Outcome
     return make
 
 
+def _certify(world: World, out: Path) -> tasks.Outcome:
+    asked = CertifyRequest("smoothing:n=30,n0=10")
+    return tasks.certify(tasks.CertifyDataRequest(world.data, world.model, asked, out=out, command=COMMAND))
+
+
 def _audit(world: World, out: Path) -> tasks.Outcome:
     request = tasks.AuditRequest(world.data, world.model, tasks.DataRequest(DATA, "train"), out=out, command=COMMAND)
     return tasks.audit(request)
@@ -161,6 +167,7 @@ MAKERS: dict[str, Callable[[World, Path], tasks.Outcome]] = {
     "transfer": _transfer,
     "universal perturbation": _universal(PerturbationRequest(epochs=3)),
     "universal patch": _universal(PatchRequest(steps=20)),
+    "certify": _certify,
     "audit": _audit,
     "attack": _attack,
     "explain": _explain,

@@ -24,6 +24,7 @@ from backlight.attack import (
     evaluate_universal,
 )
 from backlight.audit import audit
+from backlight.certify import CertifyRequest, evaluate_certificates
 from backlight.core.errors import UsageError
 from backlight.corrupt import evaluate_corruptions
 from backlight.corrupt.request import CorruptionRequest
@@ -85,6 +86,10 @@ RESULTS: dict[str, tuple[Callable[[], object], str]] = {
     "universal": (
         lambda: evaluate_universal(classifier(), named_rightly(), PatchRequest(steps=2)),
         "How often it fools",
+    ),
+    "certificates": (
+        lambda: evaluate_certificates(classifier(), pictures(), CertifyRequest("ibp")),
+        "How far it is proved",
     ),
     "explanations": (lambda: explain_data(classifier(), pictures(), Request(("saliency",))), "saliency"),
     "class image": (lambda: class_image(classifier(), 1, steps=2), "dog"),

@@ -14,6 +14,7 @@ import pytest
 
 from backlight import Classifier, load, tasks
 from backlight.attack import PatchRequest, RobustnessRequest, TransferRequest
+from backlight.certify import CertifyRequest
 from backlight.core.errors import UsageError
 from backlight.data import load_data
 from backlight.explain.request import Request
@@ -68,6 +69,11 @@ def universal(model: Classifier, out: Path) -> tasks.Outcome:
     return tasks.universal(tasks.UniversalOfDataRequest(data(), model, asked, out=out, pictures=False))
 
 
+def certify(model: Classifier, out: Path) -> tasks.Outcome:
+    asked = CertifyRequest("smoothing:n=30,n0=5")
+    return tasks.certify(tasks.CertifyDataRequest(data(), model, asked, out=out))
+
+
 def audit(model: Classifier, out: Path) -> tasks.Outcome:
     return tasks.audit(tasks.AuditRequest(data(), model, depth="quick", out=out, pictures=False))
 
@@ -83,6 +89,7 @@ VERBS: dict[str, Callable[[Classifier, Path], tasks.Outcome]] = {
     "corruptions": corruptions,
     "transfer": transfer,
     "universal": universal,
+    "certify": certify,
     "audit": audit,
     "report": report,
 }
@@ -290,7 +297,7 @@ def test_what_lies_there_is_not_overwritten(model: Classifier, tmp_path: Path, v
     assert own.read_text() == "mine"
 
 
-@pytest.mark.parametrize("verb", ["robustness", "evaluate", "corruptions", "transfer", "universal", "explain", "audit"])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "report"])
 def test_the_same_files_in_python(made: Made, tmp_path: Path, verb: str) -> None:
     result = made[verb][1].result
     written = export_result(result[0] if isinstance(result, list) else result, tmp_path)

@@ -26,6 +26,7 @@ SHARED = {
     "corruptions": "as evaluate",
     "transfer": "as evaluate",
     "universal": "as evaluate",
+    "certify": "as evaluate",
     "audit": "as evaluate",
     "report": "its page is held, not the folder: tests/tasks/test_tasks.py",
     "train": "the run is held: tests/train/test_lock.py",

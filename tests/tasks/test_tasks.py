@@ -19,6 +19,7 @@ from backlight.attack import (
     UniversalRequest,
     read_change,
 )
+from backlight.certify import CertifyRequest
 from backlight.core.errors import UsageError
 from backlight.data import Dataset, load_data
 from backlight.explain.request import Request
@@ -172,6 +173,17 @@ def test_universal_overwrites_no_change_that_lies_there(model: Classifier, out: 
         tasks.universal(
             tasks.UniversalOfDataRequest(data, model, PatchRequest(steps=1), print_size="10", out=out / "a")
         )
+
+
+def test_certify(model: Classifier, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tasks.DataRequest(load_data(DATA, split="test"))
+    request = tasks.CertifyDataRequest(data, model, CertifyRequest("smoothing:n=30,n0=5"), out=out)
+    outcome = check(tasks.certify(request), capsys)
+    clean = tasks.evaluate(tasks.EvaluateRequest(data, (model,), out=out / "clean")).document["accuracy"]
+    assert outcome.document["clean_accuracy"] == clean
+    shares = [one["share"] for one in outcome.document["certified_accuracy"].values()]
+    assert shares == sorted(shares, reverse=True)
+    assert json.loads((out / "certify.json").read_text())["n"] == outcome.document["n"]
 
 
 def test_audit(model: Classifier, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
