@@ -27,7 +27,7 @@ from backlight.attack import (
 )
 from backlight.attack.request import RobustnessRequest
 from backlight.audit import look_once
-from backlight.certify import certify_by_bounds, certify_by_smoothing
+from backlight.certify import CertifyRequest, certify_by_bounds, certify_by_smoothing, evaluate_certificates
 from backlight.classifier import Classifier
 from backlight.classifier.heads import Head
 from backlight.classifier.targets import resolve_targets
@@ -63,6 +63,7 @@ ATTENTION = ("rollout", "gradient_attention", "legrad")
 ROBUST = RobustnessRequest("pgd", eps=0.1, options={"steps": 3})
 MOVED = TransferRequest.of("mi+dim:steps=2")
 ADDED, LAID = PerturbationRequest(epochs=1), PatchRequest(steps=2)
+PROVED = CertifyRequest("smoothing:n=12,n0=4")
 CORRUPTED = CorruptionRequest.of("fog,jpeg", severities=[3], stability=True)
 Call = Callable[[Classifier, Path], Any]
 
@@ -155,6 +156,7 @@ CALLS: dict[str, Call] = {
     "evaluate_corruptions": lambda classifier, _: evaluate_corruptions(classifier, load_data(SHAPES), CORRUPTED),
     "certify_by_smoothing": lambda classifier, _: certify_by_smoothing(classifier, IMAGES, n=20, n0=5),
     "certify_by_bounds": lambda classifier, _: certify_by_bounds(classifier, IMAGES, LABELS, eps="2/255"),
+    "evaluate_certificates": lambda classifier, _: evaluate_certificates(classifier, load_data(SHAPES), PROVED),
     "class_image": lambda classifier, _: class_image(classifier, [0, 2], steps=2),
     "feature_image": lambda classifier, _: feature_image(classifier, LAST, [0, 3], copies=2, steps=2),
     "invert": lambda classifier, _: invert(classifier, IMAGES[:1], LAST, steps=2),

@@ -55,7 +55,7 @@ def report(
     request = ReportRequest(
         tuple(pictures or ()),
         model.request,
-        None if data is None else DataRequest(data, split, follow_links=follow_links),
+        None if data is None else DataRequest(data, split, limit=limit, follow_links=follow_links),
         split_specs(methods),
         with_pictures,
         limit,

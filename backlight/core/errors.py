@@ -141,12 +141,20 @@ def in_one_line(
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
-    """List the names closest to a mistyped one, best first.
+    """List the names that hold a word, or else those closest to a mistyped one, best first.
 
-    >>> nearest("resnet5O", ["resnet50", "resnet18", "vit"])
-    ['resnet50', 'resnet18']
+    >>> nearest("resnet5O", ["resnet50", "resnet18", "vit"]), nearest("cat", ["coat", "Persian cat", "vat"])
+    (['resnet50', 'resnet18'], ['Persian cat'])
     """
-    return difflib.get_close_matches(name, list(names), n=count, cutoff=0.6)
+    known = list(names)
+    asked = name.casefold()
+    holding = [one for one in known if asked in _words(one) and one.casefold() != asked]
+    return holding[:count] or difflib.get_close_matches(name, known, n=count, cutoff=0.6)
+
+
+def _words(name: str) -> set[str]:
+    words = name.casefold().split()
+    return set(words) if len(words) > 1 else set()
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -75,6 +75,8 @@ def start_classifier(
     else:
         module = blueprint.build(ModelShape(len(data.label_names), sides, channels))
     classifier = as_classifier(blueprint, module.to(device), data.label_names)
+    # What nobody had stated the run states from now on: these numbers are what the network is trained with.
+    classifier.sources = {name: "run" if one == "assumed" else one for name, one in classifier.sources.items()}
     if isinstance(module, WhitensItsInput):
         module.whiten(classifier.normalize(_some_images(classifier, data).to(device)))
     return classifier

@@ -66,6 +66,15 @@ def test_data_alone_gives_its_accuracy(backlight: CommandLine, tmp_path: Path) -
     assert "Of 200 pictures in" in " ".join(page.text.split())
 
 
+def test_a_limit_holds_for_data_too(backlight: CommandLine, tmp_path: Path) -> None:
+    data, page, labels = "shapes:n=200,size=32,classes=4", tmp_path / "page.html", tmp_path / "labels.txt"
+    labels.write_text("circle\nsquare\ntriangle\nstar")
+    model = ("--model", "classic_cnn", "--random", "--labels", labels)
+    ran = backlight("report", *model, "--data", data, "--limit", 30, "--out", page)
+    assert ran.status == 0, ran.err
+    assert "Of 30 pictures in" in " ".join(read(page).text.split())
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -21,6 +21,14 @@ def shapes(size: int, classes: int = 5) -> Classifier:
     return start_classifier("efficientnet_lite0", data, pretrained=True)
 
 
+def test_the_normalization_that_a_run_settles_is_not_called_assumed() -> None:
+    started = start_classifier("classic_cnn", load_data("shapes:n=20,size=32,classes=5"))
+    started.trained = True
+    assert started.passport.warnings() == ()
+    assert started.passport.source("mean") == "run"
+    assert shapes(300).passport.source("mean") == "library"
+
+
 def test_a_pretrained_model_keeps_all_but_its_head() -> None:
     published, started = load(), shapes(300)
     before, after = (dict(one.module.named_parameters()) for one in (published, started))
