@@ -27,6 +27,9 @@ class UniversalRequest:
 
     `target` is the class that every picture is to be taken for, None for any wrong one; `pictures` how many are looked
     at in a step; `share` which part of the data is learned from, where no other data is measured on.
+
+    >>> isinstance(PatchRequest(), UniversalRequest), PerturbationRequest().kind
+    (True, 'perturbation')
     """
 
     kind: ClassVar[str]
