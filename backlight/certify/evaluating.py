@@ -17,6 +17,7 @@ from backlight.certify.request import CertifyRequest
 from backlight.certify.smoothing import certify_by_smoothing
 from backlight.certify.study import CertificateStudy
 from backlight.classifier import Classifier
+from backlight.classifier.gradients import reach_images
 from backlight.classifier.heads import predicted_classes
 from backlight.core.errors import DataError, Failure
 from backlight.core.processes import Engine
@@ -145,6 +146,9 @@ class _Run:
         far, blind = torch.zeros(len(images), dtype=torch.float64), torch.zeros(len(images), dtype=torch.bool)
         rows = right.nonzero()[:, 0]
         if not len(rows):
+            return {"attacked": far, "blind": blind}
+        if not reach_images(self.classifier, images[rows[:1].to(images.device)]):
+            far[rows], blind[rows] = torch.inf, True
             return {"attacked": far, "blind": blind}
         how = {"method": "ddn", "norm": "l2"}
         if not self.request.smoothing:

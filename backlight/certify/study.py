@@ -12,7 +12,7 @@ from backlight.certify.bounds import CERTAIN
 from backlight.certify.request import CertifyRequest
 from backlight.certify.smoothing import ABSTAINED
 from backlight.core.display import Displayed
-from backlight.core.errors import Failure
+from backlight.core.errors import Failure, counted
 from backlight.table import Table
 from backlight.table.statistics import wilson
 
@@ -91,7 +91,7 @@ class CertificateStudy(Displayed):
         blind = int(np.asarray(self.table["blind"]).sum()) if "blind" in self.table else 0
         if not blind:
             return ()
-        found = f"of {blind} pictures the attack saw gradients that were zero all over or NaN"
+        found = f"of {counted(blind, 'picture')} the attack saw no gradient that leads anywhere"
         return (Doubt("blind attack", found, "read nothing from what it left; certificates do not rest on it"),)
 
     def at(self, radius: float) -> CertifiedShare:

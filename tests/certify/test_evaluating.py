@@ -96,7 +96,7 @@ def test_an_attack_that_saw_nothing_is_doubted() -> None:
         id=["a", "b"], label=[0, 1], prediction=[0, 1], margin=[0.1, -1.0], attacked=[math.inf] * 2, blind=[False, True]
     )
     (doubt,) = CertificateStudy(table, CertifyRequest("ibp")).verdicts
-    assert "of 1 pictures" in doubt.found
+    assert "of 1 picture the attack saw no gradient" in doubt.found
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.hostile.verbs import NAMED, REFUSED, VERBS, WORKS
 
 ALL = " ".join(VERBS)
 GRADIENTS = "explain attack robustness transfer universal visualize report"
-NUMBERS = "predict evaluate corruptions calibrate"
+NUMBERS = "predict evaluate certify corruptions calibrate"
 
 
 class Row(NamedTuple):
@@ -48,18 +48,19 @@ FLAT = "the loss is the same at every temperature"
 ZERO = "zero all over or NaN"
 BLIND_SURROGATE = "gradients that were zero all over or NaN, and did not fool even the model"
 NONE_RIGHT = "none of 12 pictures to learn from is named rightly"
+BLIND_ATTACK = "blind attack"
 NOWHERE = "the gradients do not lead anywhere"
 FLOATS = "expected logits, as floats"
 FAILED = "the model itself failed"
 
 ALL_UNDEFINED = (
-    row("predict evaluate explain attack robustness report", NAMED, NO_PREDICTION),
+    row("predict evaluate explain attack robustness certify report", NAMED, NO_PREDICTION),
     row("transfer corruptions", NAMED, LOOKS),
     row("universal", REFUSED, NONE_RIGHT),
     row("calibrate", REFUSED, "none of 24 pictures has a finite loss"),
 )
 SOME_UNDEFINED = (
-    row("predict evaluate explain attack robustness calibrate report", NAMED, NO_PREDICTION),
+    row("predict evaluate explain attack robustness certify calibrate report", NAMED, NO_PREDICTION),
     row("transfer universal corruptions", NAMED, LOOKS),
 )
 MASKED_GRADIENTS = (
@@ -78,6 +79,7 @@ EXPECTED: dict[str, tuple[Row, ...]] = {
     "all classes -inf for some pictures": SOME_UNDEFINED,
     "constant": (
         row("predict evaluate corruptions", WORKS, SAME),
+        row("certify", WORKS, SAME, BLIND_ATTACK),
         row("calibrate", WORKS, SAME, FLAT),
         row(GRADIENTS, REFUSED, "not differentiable"),
     ),
@@ -85,6 +87,7 @@ EXPECTED: dict[str, tuple[Row, ...]] = {
         row("predict evaluate explain corruptions report visualize", WORKS, SAME),
         row("calibrate", WORKS, SAME, FLAT),
         row("attack", WORKS, SAME, ZERO),
+        row("certify", WORKS, SAME, BLIND_ATTACK),
         row("robustness", WORKS, SAME, ZERO, NOWHERE),
         row("transfer", WORKS, SAME, BLIND_SURROGATE),
         row("universal", WORKS, SAME, ZERO),
@@ -99,6 +102,7 @@ EXPECTED: dict[str, tuple[Row, ...]] = {
         row("attack robustness", NAMED, NO_PREDICTION, ZERO),
         row("transfer", NAMED, LOOKS, BLIND_SURROGATE),
         row("universal", NAMED, LOOKS, ZERO),
+        row("certify", NAMED, NO_PREDICTION, BLIND_ATTACK),
         row("corruptions", NAMED, LOOKS),
     ),
     "10,000 classes": (row("universal", REFUSED, NONE_RIGHT),),
@@ -140,7 +144,7 @@ EXPECTED: dict[str, tuple[Row, ...]] = {
     "a hook that zeroes gradients": (*MASKED_GRADIENTS, row("explain", WORKS, "some maps are zero everywhere")),
     "a hook that makes NaN": NO_GRADIENTS,
     "raises in the backward pass": (
-        row(GRADIENTS, REFUSED, FAILED, "asked for its gradient: ValueError: no way back"),
+        row(f"{GRADIENTS} certify", REFUSED, FAILED, "asked for its gradient: ValueError: no way back"),
     ),
     "answers that change with a counter": doubted(UNSTEADY),
     "answers that change between calls": doubted(UNSTEADY),

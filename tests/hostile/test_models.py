@@ -116,7 +116,7 @@ def check_numbers(verb: str, said: Said, classifier: Classifier, seen: Pictures)
         assert document["robust_accuracy"] <= document["clean_accuracy"]
     elif verb == "transfer":
         assert document["clean_accuracy"]["model"] == pytest.approx(right.mean(), abs=1e-12)
-    elif verb in ("corruptions", "universal"):
+    elif verb in ("corruptions", "universal", "certify"):
         assert document["clean_accuracy"] == pytest.approx(right.mean(), abs=1e-12)
     elif verb == "calibrate":
         assert document["ece_before"] == pytest.approx(

@@ -12,6 +12,7 @@ import torch
 
 from backlight import Classifier, tasks
 from backlight.attack import PerturbationRequest, RobustnessRequest, TransferRequest
+from backlight.certify import CertifyRequest
 from backlight.core.errors import BacklightError
 from backlight.images import write_png
 from backlight.tasks.outcome import Outcome
@@ -53,7 +54,7 @@ def write_pictures(folder: Path, classes: int) -> Pictures:
     return Pictures(files, archive, labels.numpy())
 
 
-DOUBTING = ("robustness", "transfer", "universal")
+DOUBTING = ("robustness", "transfer", "universal", "certify")
 """The verbs whose documents have verdicts."""
 
 Ask = Callable[[Classifier, Pictures, Path], Outcome]
@@ -88,6 +89,9 @@ VERBS: dict[str, Ask] = {
     ),
     "universal": lambda model, seen, out: tasks.universal(
         tasks.UniversalOfDataRequest(_data(seen), model, PerturbationRequest(epochs=2), out=out)
+    ),
+    "certify": lambda model, seen, out: tasks.certify(
+        tasks.CertifyDataRequest(_data(seen), model, CertifyRequest("smoothing:n=12,n0=4"), out=out)
     ),
     "corruptions": lambda model, seen, out: tasks.corruptions(
         tasks.CorruptionsRequest(_data(seen), model, kinds="fog,jpeg", severities="3", out=out)
