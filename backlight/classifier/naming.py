@@ -51,8 +51,8 @@ def distinct(labels: Sequence[str]) -> tuple[str, ...]:
 def find_class(labels: Sequence[str], classes: int, asked: str | int, aliases: Mapping[str, int]) -> int:
     """Find the class that is meant: its exact label, then its number, then a synonym.
 
-    Synonyms are labels without regard to case, their parts between commas, and `aliases`. `label:NAME` asks for names
-    alone, `index:10` for a number alone.
+    Synonyms are labels without regard to case and underscores, their parts between commas, and `aliases`.
+    `label:NAME` asks for names alone, `index:10` for a number alone.
 
     Raises InputError for what names no class, with the nearest names, and for what names several, with both.
 
@@ -78,16 +78,16 @@ def _synonym(name: str, labels: Sequence[str], aliases: Mapping[str, int]) -> in
     whole: dict[str, list[int]] = {}
     part: dict[str, list[int]] = {}
     for index, label in enumerate(labels):
-        whole.setdefault(label.strip().casefold(), []).append(index)
-        for one in {piece.strip().casefold() for piece in label.split(",")}:
+        whole.setdefault(_folded(label), []).append(index)
+        for one in {_folded(piece) for piece in label.split(",")}:
             part.setdefault(one, []).append(index)
     for alias, index in aliases.items():
-        if index not in part.setdefault(alias.casefold(), []):
-            part[alias.casefold()].append(index)
+        if index not in part.setdefault(_folded(alias), []):
+            part[_folded(alias)].append(index)
     for known in (whole, part):
-        if name.casefold() in known:
-            return _one(name, known[name.casefold()], labels)
-    raise InputError(f"no class {name!r}", hint=did_you_mean(name.casefold(), {**whole, **part}) if part else "")
+        if _folded(name) in known:
+            return _one(name, known[_folded(name)], labels)
+    raise InputError(f"no class {name!r}", hint=did_you_mean(_folded(name), {**whole, **part}) if part else "")
 
 
 def _one(name: str, found: Sequence[int], labels: Sequence[str]) -> int:
@@ -113,19 +113,21 @@ def _number(index: int, classes: int) -> int:
 def match_names(names: Sequence[str], labels: Sequence[str], aliases: Mapping[str, int]) -> list[int] | None:
     """Match all of a data set's class names with a model's classes in one way, or none of them.
 
-    The ways are labels, aliases (such as WordNet ids), names without regard to case or their synonyms, and numbers;
-    the first in which every name is a class of its own counts.
+    The ways are labels, aliases (such as WordNet ids), names without regard to case and underscores or their synonyms,
+    and numbers; the first in which every name is a class of its own counts.
 
     >>> match_names(["n02123045", "n02099601"], ["cat", "dog"], {"n02123045": 0, "n02099601": 1})
     [0, 1]
     >>> match_names(["1", "0"], ["cat", "dog"], {}), match_names(["1", "cat"], ["cat", "dog"], {}) is None
     ([1, 0], True)
+    >>> match_names(["Afghan_hound", "TENCH"], ["tench", "Afghan hound"], {})
+    [1, 0]
     """
     exact = {label: index for index, label in enumerate(labels)}
     ways: list[dict[str, int]] = [exact, dict(aliases), _unambiguous(labels, aliases)]
     ways.append({str(index): index for index in range(len(labels))})
     for place, known in enumerate(ways):
-        keys = [normal(name).strip().casefold() if place == 2 else normal(name) for name in names]
+        keys = [_folded(normal(name)) if place == 2 else normal(name) for name in names]
         found = [known[key] for key in keys if key in known]
         if len(found) == len(names) and len(set(found)) == len(found):
             return found
@@ -136,10 +138,15 @@ def _unambiguous(labels: Sequence[str], aliases: Mapping[str, int]) -> dict[str,
     meant: dict[str, set[int]] = {}
     for index, label in enumerate(labels):
         for one in (label, *label.split(",")):
-            meant.setdefault(one.strip().casefold(), set()).add(index)
+            meant.setdefault(_folded(one), set()).add(index)
     for alias, index in aliases.items():
-        meant.setdefault(alias.casefold(), set()).add(index)
+        meant.setdefault(_folded(alias), set()).add(index)
     return {name: indices.pop() for name, indices in meant.items() if len(indices) == 1}
+
+
+def _folded(name: str) -> str:
+    """Write a name without regard to case, and folders' underscores as the blanks they stand for."""
+    return name.replace("_", " ").strip().casefold()
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from backlight.classifier import Classifier
-from backlight.classifier.naming import checked_labels, match_names
+from backlight.classifier.naming import checked_labels, find_class, match_names
 from backlight.classifier.targets import resolve_targets
 from backlight.core.errors import DataError, InputError, ModelError
 from backlight.data import Dataset
@@ -103,3 +103,18 @@ def test_folders_of_wordnet_ids_are_numbered_as_the_model_does() -> None:
     assert matched.label_names == own.labels
     with pytest.raises(DataError, match="'n0'.*WordNet"):
         match_labels(own, Dataset.of(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [0, 1], ["n02123045", "n0"]))
+
+
+@pytest.mark.parametrize("folder", ["Afghan_hound", "afghan hound", "AFGHAN_HOUND"])
+def test_an_underscore_of_a_folder_is_the_blank_of_a_label(folder: str) -> None:
+    labels = ("tench", "Afghan hound", "tench_like")
+    assert match_names([folder, "tench like"], labels, {}) == [1, 2]
+    assert find_class(labels, 3, folder, {}) == 1
+
+
+def test_labels_that_only_an_underscore_tells_apart_stay_apart() -> None:
+    labels = ("a b", "a_b")
+    assert match_names(["a_b", "a b"], labels, {}) == [1, 0]
+    assert match_names(["A_b", "a b"], labels, {}) is None
+    with pytest.raises(InputError, match="may be class 0 .* and class 1"):
+        find_class(labels, 2, "A_B", {})
