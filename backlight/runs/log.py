@@ -125,7 +125,9 @@ class _Board:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{time.time_ns() % 10**9}"
+        # Files are read in the order of their names: that of a run that goes on must come after what it goes on from.
+        seconds, fraction = divmod(time.time_ns(), 10**9)
+        name = f"events.out.tfevents.{seconds:010}.{fraction:09}.{socket.gethostname()}.{os.getpid()}"
         self._file = (folder / name).open("wb")
         self._events, self._event = RecordWriter(self._file), Event
         self._add(file_version="brain.Event:2")

@@ -153,7 +153,9 @@ def test_constant_logits_are_no_success_and_no_nan(method: str) -> None:
     card, x = ATTACKS[method], pictures(2)
     target = "random" if card.targeted == "always" else None
     options = {name: count for name, count in (("steps", 5), ("queries", 120)) if name in card.options}
-    result = attack(Classifier.from_module(Constant()), x, method=method, target=target, **options)
+    # A layer that can be seen, for attacks that measure by the model's own features.
+    classifier = Classifier.from_module(nn.Sequential(nn.Conv2d(x.shape[1], 3, 1), Constant()), size=x.shape[-1])
+    result = attack(classifier, x, method=method, target=target, **options)
     assert not result.success.any()
     assert result.images.isfinite().all()
 

@@ -145,7 +145,7 @@ def test_what_was_changed_is_named_by_its_file(
 def test_a_channel_is_called_one(model: Classifier, tmp_path: Path) -> None:
     asked = tasks.VisualizeRequest("feature", ("0:1", "0:2"), model, steps=1, out=tmp_path)
     page = read(Path(tasks.visualize(asked).document[0]["html"]))
-    assert "activation('0:its channel')" in page.text
+    assert "activation at 0:its channel" in page.text
 
 
 def test_denoising_that_makes_it_worse_is_called_so(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -219,12 +219,10 @@ def test_the_state_is_saved_in_the_middle_of_an_epoch_and_taken_up_there(
 
 def test_what_was_shown_on_the_board_is_what_was_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.summary.writer import event_file_writer
 
-    # Files are read in the order of the seconds in their names: no two of them in the same one.
-    seconds = itertools.count(1_700_000_000)
-    monkeypatch.setattr(event_file_writer, "time", SimpleNamespace(time=lambda: next(seconds)))
-
+    # Both within one second, and the fraction of the second one longer: files are read in the order of their names.
+    moments = itertools.count(1_700_000_000_000_000_009)
+    monkeypatch.setattr(time, "time_ns", lambda: next(moments))
     log = Log(tmp_path)
     for step in (1, 2, 3):
         log.write({"kind": "step", "step": step, "loss": float(step)})
