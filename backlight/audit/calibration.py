@@ -24,6 +24,7 @@ from backlight.evaluate.calibration import TEMPERATURES
 from backlight.page.charts import Line, line_chart
 
 _LEAST = 50
+_SLIGHT = 0.05
 _LOOK, _BAD = 0.02, 0.08  # points of confidence that a person would notice, and that would mislead one
 
 
@@ -117,7 +118,9 @@ def _temperature_finding(
     changes = calibration_columns({"before": compared.before, **compared.after})
     best, low, high = fitted
     before, after = compared.before, compared.after["temperature"]
-    unclear, helps = low <= 1 <= high, compared.chosen != "none" and _helps(compared, "temperature")
+    # Within a twentieth of 1 it changes nothing that anyone would see.
+    unclear = low <= 1 + _SLIGHT and high >= 1 / (1 + _SLIGHT)
+    helps = compared.chosen != "none" and _helps(compared, "temperature")
     judgement: Judgement = "good" if unclear or not helps else "bad" if (low > 2 or high < 0.5) else "look"
     sentence = (
         f"The best temperature is {best:.2f}, {'which may as well be 1' if unclear else 'not 1'}: fitted on one half, "

@@ -1,8 +1,7 @@
-"""The sections of an audit's page: six lights, what to do next, then a card for every finding."""
+"""The sections of an audit's page: the first screen, what to do next, then a card for every finding."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -14,38 +13,19 @@ from backlight.audit.auditing import Audit
 from backlight.audit.card import SECTIONS
 from backlight.audit.finding import Columns, Finding, NotChecked, Shown, Source
 from backlight.audit.paired import PairedFinding
-from backlight.audit.verdict import Light, counts
 from backlight.data.dataset import Dataset
 from backlight.images import to_floats, to_picture
 from backlight.images.render import normalize_map, overlay
 from backlight.page.embed import photograph_uri
-from backlight.page.sections import Section, number, percent
+from backlight.page.sections import Section, number
+from backlight.report.audit_verdict import SIGNS, AuditFacts, verdict_section
+from backlight.report.audit_words import interval_text, second_text, title_of, value_text
 from backlight.report.fill import fill
 from backlight.report.gallery import Captioned, Thumbnail, read_thumbnails
-
-SIGNS = {"good": "●", "look": "▲", "bad": "■", "not judged": "○"}
-"""A sign beside the word and the color of each judgement: not everybody sees colors."""
 
 _ROWS, _SIDE = 12, 160
 _SOURCES: tuple[Source, ...] = ("data", "train", "against")
 _MOST_PICTURES, _MOST_BYTES = 400, 3_000_000
-
-
-@dataclass(frozen=True)
-class AuditFacts:
-    """What the page says of the audit besides its findings: names, fingerprints, cost, gates.
-
-    `facts` are names with words, in the order of the page; `gates` are sentences of a gate file with whether each
-    holds, None where that could not be judged.
-
-    >>> AuditFacts("photos (test)").pictures
-    True
-    """
-
-    data: str
-    facts: Mapping[str, str] = field(default_factory=dict)
-    gates: Sequence[tuple[bool | None, str]] = ()
-    pictures: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,7 +62,7 @@ def audit_sections(found: Audit, about: AuditFacts) -> list[Section]:
     ['verdict', 'next']
     """
     gallery = _Gallery.of(found, about.pictures)
-    sections = [_verdict(found, about), _next(found)]
+    sections = [verdict_section(found, about), _next(found)]
     for name, about_section in SECTIONS.items():
         own = [one for one in found.findings if one.section == name]
         absent = [one for one in found.not_checked if one.section == name]
@@ -102,38 +82,6 @@ def _with_pictures(sections: list[Section], gallery: _Gallery) -> list[Section]:
         return sections
     first = sections[0]
     return [Section(first.anchor, first.title, gallery.markup + first.html), *sections[1:]]
-
-
-def _verdict(found: Audit, about: AuditFacts) -> Section:
-    facts = {
-        "lights": [_light(light) for light in found.lights],
-        "signs": SIGNS,
-        "counts": [(judgement, count) for judgement, count in counts(found.findings).items() if count],
-        "not_checked": _together(found.not_checked),
-        "about": about,
-        "n": len(found.examined.kept),
-    }
-    return Section("verdict", "At a glance", fill("audit_verdict.html", facts))
-
-
-def _light(light: Light) -> dict[str, Any]:
-    first = light.finding
-    return {
-        "name": light.name.capitalize(),
-        "judgement": light.judgement,
-        "sentence": light.why if first is None else first_sentence(first.sentence),
-        "anchor": "" if first is None else f"finding-{first.name}",
-        "title": "" if first is None else title_of(first.name).lower(),
-        "value": "" if first is None else value_text(first),
-        "interval": "" if first is None else interval_text(first),
-        "others": [(f"finding-{one.name}", title_of(one.name), one.judgement) for one in light.others],
-    }
-
-
-def _together(absent: Sequence[NotChecked]) -> list[tuple[str, list[str]]]:
-    """Gather what was not checked by the reason."""
-    by_reason = sorted(absent, key=lambda one: one.why)
-    return [(why, [title_of(one.name) for one in group]) for why, group in groupby(by_reason, key=lambda one: one.why)]
 
 
 def _next(found: Audit) -> Section:
@@ -163,77 +111,18 @@ def _section(
     return Section(name, title, fill("audit_section.html", facts))
 
 
-def _second(other: PairedFinding) -> str:
-    """Write what a second model makes of a finding: its number, the difference with its interval, and a word."""
-    low, high = (_signed(end, other.unit) for end in other.interval)
-    apart = f"{_signed(other.difference, other.unit)} ({low} to {high})"
-    return f"{_number(other.first, other.unit)} and {_number(other.second, other.unit)}, {apart}: {other.word}"
-
-
-def _signed(value: float, unit: str) -> str:
-    if unit == "share":
-        return f"{100 * value:+.1f} points".replace("-", "−")
-    return f"{'+' if value >= 0 else '−'}{number(abs(value))}"
-
-
 def _card(found: Finding, gallery: _Gallery, other: PairedFinding | None) -> dict[str, Any]:
     return {
         "finding": found,
         "title": title_of(found.name),
         "value": value_text(found),
         "interval": interval_text(found),
-        "second": "" if other is None else _second(other),
+        "second": "" if other is None else second_text(other),
         "groups": gallery.groups(found.pictures),
         "images": gallery.made(found),
         "charts": list(found.charts.items()),
         "tables": [ShownTable.of(title, columns) for title, columns in found.tables.items()],
     }
-
-
-def first_sentence(text: str) -> str:
-    """Return the first sentence of several: what a light says, and its card says all.
-
-    A short word or a letter before the full stop is an abbreviation.
-
-    >>> first_sentence("A St. Bernard is right least often. Look at it.")
-    'A St. Bernard is right least often.'
-    """
-    end = re.search(r"(?:[^\W\d_]{3}|[\d%)])\.(?=\s+[A-Z\d])", text)
-    return text if end is None else text[: end.end()]
-
-
-def title_of(name: str) -> str:
-    """Write the name of a finding as people read it.
-
-    >>> title_of("leaked_pictures")
-    'Leaked pictures'
-    """
-    words = name.replace("_", " ").replace("-", " ")
-    return words[:1].upper() + words[1:]
-
-
-def value_text(found: Finding) -> str:
-    """Write the number of a finding by its unit, nothing where there is none.
-
-    >>> value_text(Finding("a", "health", 0.25, None, 4, "look", "So."))
-    '25%'
-    """
-    return "" if found.value is None else _number(found.value, found.unit)
-
-
-def interval_text(found: Finding) -> str:
-    """Write the interval of a finding by its unit, nothing where there is none.
-
-    >>> interval_text(Finding("a", "health", 0.25, (0.0, 0.5), 4, "look", "So."))
-    '0% to 50%'
-    """
-    return "" if found.interval is None else " to ".join(_number(end, found.unit) for end in found.interval)
-
-
-def _number(value: float, unit: str) -> str:
-    if unit == "share":
-        return percent(value) if value >= 0 else f"−{percent(-value)}"
-    return f"{value:,.0f}" if unit == "pictures" else number(value)
 
 
 def _cell(value: object) -> str:

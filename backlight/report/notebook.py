@@ -25,7 +25,8 @@ from backlight.images import to_floats
 from backlight.page.made import MadePicture, made_section
 from backlight.page.page import Page
 from backlight.page.sections import Section, number
-from backlight.report.audit import AuditFacts, audit_sections
+from backlight.report.audit import audit_sections
+from backlight.report.audit_verdict import AuditFacts
 from backlight.report.certificates import certificates_section
 from backlight.report.corruptions import corruptions_section
 from backlight.report.explanations import explanations_section

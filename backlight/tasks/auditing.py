@@ -22,7 +22,9 @@ from backlight.data.trained import trained_on
 from backlight.evaluate.slices import read_slices, require_values
 from backlight.gate import Result, Verdict
 from backlight.report import Options
-from backlight.report.audit import AuditFacts, audit_sections, title_of, value_text
+from backlight.report.audit import audit_sections
+from backlight.report.audit_verdict import AuditFacts
+from backlight.report.audit_words import title_of, value_text
 from backlight.report.exports import SUMMARY, tables_of
 from backlight.sweep.parts import holds_parts
 from backlight.tasks.gating import GateRequest, Told

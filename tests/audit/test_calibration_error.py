@@ -198,3 +198,14 @@ def test_no_temperature_is_found_where_no_answer_is_wrong() -> None:
     assert "too few mistakes" in found["temperature"].sentence
     assert "temperature" not in found["calibration_error"].next
     assert not found["calibration_error"].command
+
+
+@pytest.mark.parametrize(("times", "judgement"), [(1.06, "good"), (1.5, "look"), (2.5, "bad")])
+def test_a_temperature_that_nobody_would_notice_is_no_warning(times: float, judgement: str) -> None:
+    logits, labels = drawn(20_000, classes=10, scale=2.0)
+    found = {one.name: one for one in check_calibration(Examined.of(Kept.of(times * logits, labels=labels)))}
+    low, high = found["temperature"].interval or (0.0, 0.0)
+    assert low <= times <= high
+    if times < 1.5:
+        assert low > 1  # it is not chance, only slight
+    assert found["temperature"].judgement == judgement

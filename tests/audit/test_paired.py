@@ -11,7 +11,8 @@ from backlight import Classifier
 from backlight.audit import CHECKS, Finding, audit
 from backlight.audit.paired import compare_findings, paired_finding, values_of
 from backlight.data import Dataset
-from backlight.report.audit import AuditFacts, audit_sections
+from backlight.report.audit import audit_sections
+from backlight.report.audit_verdict import AuditFacts
 
 IDS = [str(row) for row in range(400)]
 

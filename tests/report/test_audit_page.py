@@ -16,7 +16,9 @@ from backlight.data import Dataset
 from backlight.page.charts import bar_chart
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
-from backlight.report.audit import AuditFacts, audit_sections, first_sentence
+from backlight.report.audit import audit_sections
+from backlight.report.audit_verdict import AuditFacts
+from backlight.report.audit_words import first_sentence
 from backlight.report.exports import tables_of, write_exports
 from backlight.table import Table
 from tests.report.test_browser import Shown
