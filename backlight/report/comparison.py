@@ -52,8 +52,7 @@ def comparison_section(
     thumbnails = read_thumbnails(data, [name for head in heads for name in head.ids], anchor="compared")
     labels = joint_labels(first, second)
     kinds = [
-        _Kind(words, len(group), tuple(_shown(head, labels, names, thumbnails)))
-        for (words, group), head in zip(groups, heads)
+        _Kind(words, len(group), tuple(_shown(head, labels, thumbnails))) for (words, group), head in zip(groups, heads)
     ]
     rows = _classes(first, second)
     facts = {
@@ -85,15 +84,13 @@ def verdict(found: Comparison, names: tuple[str, str]) -> str:
     return f"{better} is ahead on these pictures, but this may well be chance: more pictures would tell."
 
 
-def _shown(
-    rows: Table, labels: Sequence[str], names: tuple[str, str], thumbnails: Mapping[str, Thumbnail]
-) -> Iterator[Captioned]:
+def _shown(rows: Table, labels: Sequence[str], thumbnails: Mapping[str, Thumbnail]) -> Iterator[Captioned]:
     for row in rows.rows():
         if row["id"] in thumbnails:
             answers = ((row["prediction"], row["confidence"]), (row["prediction_second"], row["confidence_second"]))
             said = (
                 f"{name}: {class_name(labels, taken)} ({percent(float(sure))})"
-                for name, (taken, sure) in zip(names, answers)
+                for name, (taken, sure) in zip(("first", "second"), answers)
             )
             words = f"really {labels[row['label']]}; {', '.join(said)}"
             yield Captioned(row["id"], words, thumbnails[row["id"]])

@@ -153,7 +153,13 @@ def _outcome(
     if len(found) == 2:
         headline += f", the second {percent(found[1].accuracy)}"
     made = EvaluationPage(
-        classifiers[0], pictures, request.out, request.command, headline, page_tables(found, comparison)
+        classifiers[0],
+        told_apart(request.models) if len(found) == 2 else (classifiers[0].title,),
+        pictures,
+        request.out,
+        request.command,
+        headline,
+        page_tables(found, comparison),
     ).write(sections, found[0].failed)
     document = _document(found, classifiers, pictures, comparison, slices, metrics, doubts) | {"html": made.page}
     return Outcome(
@@ -184,9 +190,9 @@ def _several(
         return Outcome(result=scores)
     section = multilabel_section(scores, data=data_title(pictures))
     headline, tables = multilabel_headline(scores), {SUMMARY: scores.summary_table()}
-    made = EvaluationPage(classifiers[0], pictures, request.out, request.command, headline, tables).write(
-        [section], failed
-    )
+    model, titles = classifiers[0], (classifiers[0].title,)
+    page = EvaluationPage(model, titles, pictures, request.out, request.command, headline, tables)
+    made = page.write([section], failed)
     document = with_model(classifiers[0], scores.to_json() | {"split": pictures.split, "html": made.page}, pictures)
     return Outcome(
         plain_json(document),

@@ -76,11 +76,17 @@ class WrittenPage:
         return (str(self.page.with_name(EXPORTS)), str(self.page)) if self.page else ()
 
 
+def _title(models: Sequence[str]) -> str:
+    first, *others = models
+    return f"How good {first} is{' beside ' + others[0] if others else ''}, and where it fails"
+
+
 @dataclass(frozen=True)
 class EvaluationPage:
-    """What an evaluation's page says besides its sections, and where it goes."""
+    """What an evaluation's page says besides its sections, and where it goes; `models` name one or two."""
 
     classifier: Classifier
+    models: Sequence[str]
     pictures: Dataset
     out: Path
     command: str
@@ -91,7 +97,7 @@ class EvaluationPage:
         """Write page, tables and figures; a model that no page can be made of has only a warning."""
         options = Options(
             command=self.command,
-            title=f"How good {self.classifier.title} is, and where it fails",
+            title=_title(self.models),
             data=data_facts(self.pictures),
             headline=self.headline,
             tables=self.tables,

@@ -270,6 +270,7 @@ def test_evaluate_two_models(model: Classifier, out: Path, capsys: pytest.Captur
     assert outcome.document["comparison"]["difference"] == 0
     names = {path.name for path in outcome.files}
     assert {"samples.parquet", "report.html", "summary.csv", "summary-second.csv", "comparison.csv"} <= names
+    assert "How good small (1) is beside small (2), and where it fails" in (out / "report.html").read_text("utf-8")
 
 
 def test_export(model: Classifier, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
