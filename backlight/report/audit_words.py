@@ -50,6 +50,11 @@ def interval_text(found: Finding) -> str:
 
 
 def number_text(value: float, unit: str) -> str:
+    """Write a number by its unit: a share as percent, pictures as a count.
+
+    >>> number_text(-0.13, "share"), number_text(1200, "pictures")
+    ('−13%', '1,200')
+    """
     if unit == "share":
         return percent(value) if value >= 0 else f"−{percent(-value)}"
     return f"{value:,.0f}" if unit == "pictures" else number(value)

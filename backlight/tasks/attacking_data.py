@@ -12,7 +12,6 @@ from backlight.attack import Robustness, RobustnessRequest, evaluate_robustness
 from backlight.classifier import Classifier
 from backlight.core.escaping import json_text
 from backlight.core.files import require_new, write_text
-from backlight.core.processes import Engine, make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.page.sections import percent
@@ -21,7 +20,6 @@ from backlight.report.exports import SUMMARY
 from backlight.report.robust_words import size_text, stand_in_words
 from backlight.report.robustness import robustness_section
 from backlight.sharing import robustbench_card
-from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -38,7 +36,7 @@ from backlight.tasks.loading import (
     told,
     with_model,
 )
-from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.outcome import Outcome, plain_json
 from backlight.tasks.questions import one_question
 from backlight.tasks.result_folder import ResultFolder
 
@@ -108,10 +106,19 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     classifier = named(as_classifier(request.model, request.seed), pictures)
     classifier, pictures, asked = one_question(classifier, pictures, asked)
     request, pictures = replace(request, asked=asked), matched(classifier, pictures)
-    engine = make_engine(str(classifier.device))
-    with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
-        found = _evaluate(classifier, pictures, request, folder, engine, progress)
-        if not engine.is_main:
+    fresh = request.force and not request.resume
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
+        found = evaluate_robustness(
+            classifier,
+            pictures,
+            asked,
+            seed=request.seed,
+            cache=shared.blocks,
+            engine=shared.engine,
+            progress=shared.progress,
+            memory_format=memory_format_of(request.model),
+        )
+        if not shared.is_main:
             return Outcome(result=found)
         return _outcome(classifier, pictures, found, request, described, folder)
 
@@ -148,29 +155,6 @@ def _outcome(
         found.failed,
         (*doubts_of(classifier), *told(pictures)),
         found,
-    )
-
-
-def _evaluate(
-    classifier: Classifier,
-    pictures: Dataset,
-    request: RobustnessOfDataRequest,
-    folder: ResultFolder,
-    engine: Engine,
-    progress: Progress | None,
-) -> Robustness:
-    if engine.is_main and request.force and not request.resume:
-        folder.forget_blocks()
-    engine.barrier()
-    return evaluate_robustness(
-        classifier,
-        pictures,
-        request.asked,
-        seed=request.seed,
-        cache=folder.blocks,
-        engine=engine,
-        progress=progress if engine.is_main else None,
-        memory_format=memory_format_of(request.model),
     )
 
 

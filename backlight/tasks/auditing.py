@@ -15,7 +15,6 @@ from backlight.audit.registry import depth_of
 from backlight.audit.verdict import counts
 from backlight.classifier import Classifier
 from backlight.core.errors import counted
-from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.data.trained import trained_on
@@ -26,7 +25,6 @@ from backlight.report.audit import audit_sections
 from backlight.report.audit_verdict import AuditFacts
 from backlight.report.audit_words import title_of, value_text
 from backlight.report.exports import SUMMARY, tables_of
-from backlight.sweep.parts import holds_parts
 from backlight.tasks.gating import GateRequest, Told
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
@@ -43,7 +41,7 @@ from backlight.tasks.loading import (
     told,
     with_model,
 )
-from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.outcome import Outcome, plain_json
 from backlight.tasks.result_folder import ResultFolder
 
 _NAMED = 6  # findings by name on a line
@@ -130,11 +128,8 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
         require_values(data.ids, values)
     classifier = named(as_classifier(request.model, request.seed), data)
     second = None if request.second is None else named(as_classifier(request.second, request.seed), data)
-    engine = make_engine(str(classifier.device))
-    if engine.is_main and request.force and not request.resume:
-        folder.forget_blocks()
-    engine.barrier()
-    with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
+    fresh = request.force and not request.resume
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
         found = audit_classifier(
             classifier,
             data,
@@ -144,14 +139,14 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
             depth=depth,
             seed=request.seed,
             batch_size=request.batch_size,
-            folder=folder.blocks,
-            engine=engine,
-            progress=progress if engine.is_main else None,
+            folder=shared.blocks,
+            engine=shared.engine,
+            progress=shared.progress,
             seen_labels=_seen_labels(request, data),
             groups=groups,
             words=_words(request),
         )
-        if not engine.is_main:
+        if not shared.is_main:
             return Outcome(result=found)
         parts = {"data": data, "train": train, "against": against}
         document = _document(request, folder, found, classifier, second, parts)

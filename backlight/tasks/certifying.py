@@ -9,14 +9,12 @@ from typing import Any
 
 from backlight.certify import CertificateStudy, CertifyRequest, evaluate_certificates
 from backlight.classifier import Classifier
-from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.page.sections import percent
 from backlight.report import Options
 from backlight.report.certificates import certificates_headline, certificates_section, radius_words
 from backlight.report.exports import SUMMARY
-from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DataRequest,
     Model,
@@ -30,7 +28,7 @@ from backlight.tasks.loading import (
     told,
     with_model,
 )
-from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.outcome import Outcome, plain_json
 from backlight.tasks.result_folder import ResultFolder
 
 
@@ -55,14 +53,7 @@ class CertifyDataRequest:
     @property
     def described(self) -> dict[str, Any]:
         """Describe what the study is of, to tell one from another."""
-        where = {
-            "model": model_name(self.model),
-            "data": self.data.name,
-            "split": self.data.split,
-            "limit": self.data.limit,
-            "sample": self.data.sample,
-            "seed": self.seed,
-        }
+        where = {"model": model_name(self.model), **self.data.described, "seed": self.seed}
         described: dict[str, Any] = plain_json(self.asked.describe() | where)
         return described
 
@@ -86,22 +77,19 @@ def certify(request: CertifyDataRequest, *, progress: Progress | None = None) ->
     folder.check(described, resume=request.resume, force=request.force)
     pictures = request.data.load(request.model, seed=request.seed)
     classifier = named(as_classifier(request.model, request.seed), pictures)
-    engine = make_engine(str(classifier.device))
-    if engine.is_main and request.force and not request.resume:
-        folder.forget_blocks()
-    engine.barrier()
-    with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
+    fresh = request.force and not request.resume
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
         found = evaluate_certificates(
             classifier,
             pictures,
             request.asked,
             seed=request.seed,
-            cache=folder.blocks,
-            engine=engine,
-            progress=progress if engine.is_main else None,
+            cache=shared.blocks,
+            engine=shared.engine,
+            progress=shared.progress,
             batch_size=request.batch_size,
         )
-        if not engine.is_main:
+        if not shared.is_main:
             return Outcome(result=found)
         return _outcome(classifier, pictures, found, request, folder)
 

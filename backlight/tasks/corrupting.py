@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from backlight.classifier import Classifier
-from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.corrupt.comparing import PairedDifference, compare_studies
 from backlight.corrupt.evaluating import evaluate_corruptions
@@ -16,7 +15,6 @@ from backlight.page.sections import percent
 from backlight.report import Options
 from backlight.report.corruptions import corruptions_section
 from backlight.report.exports import SUMMARY
-from backlight.sweep.parts import holds_parts
 from backlight.table import Table
 from backlight.tasks.corruption_request import CorruptionsRequest
 from backlight.tasks.loading import (
@@ -28,7 +26,7 @@ from backlight.tasks.loading import (
     told,
     with_model,
 )
-from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.outcome import Outcome, plain_json
 from backlight.tasks.result_folder import ResultFolder
 
 
@@ -52,24 +50,21 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
     pictures, asked = request.load()
     folder.check(request.described(asked), resume=request.resume, force=request.force)
     classifier = as_classifier(request.model, request.seed)
-    engine = make_engine(str(classifier.device))
-    if engine.is_main and request.force and not request.resume:
-        folder.forget_blocks()
-    engine.barrier()
-    look = partial(
-        evaluate_corruptions,
-        data=pictures,
-        request=asked,
-        seed=request.seed,
-        cache=folder.blocks,
-        engine=engine,
-        progress=progress if engine.is_main else None,
-    )
-    with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
+    fresh = request.force and not request.resume
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
+        look = partial(
+            evaluate_corruptions,
+            data=pictures,
+            request=asked,
+            seed=request.seed,
+            cache=shared.blocks,
+            engine=shared.engine,
+            progress=shared.progress,
+        )
         found = look(classifier)
         second = None if request.second is None else as_classifier(request.second, request.seed)
         other = None if second is None else look(second)
-        if not engine.is_main:
+        if not shared.is_main:
             return Outcome(result=found)
         return _outcome(classifier, second, pictures, found, other, request, folder)
 

@@ -82,11 +82,8 @@ class CorruptionsRequest:
         """Describe what the evaluation is of, to tell one from another."""
         where = {
             "second": None if self.second is None else model_name(self.second),
-            "data": self.data.name,
+            **self.data.described,
             "before": self.clean.name if isinstance(self.clean, Dataset) else self.clean,
-            "split": self.data.split,
-            "limit": self.data.limit,
-            "sample": self.data.sample,
             "seed": self.seed,
         }
         described: dict[str, Any] = plain_json({**asked.describe(), "model": model_name(self.model), **where})

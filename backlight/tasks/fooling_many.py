@@ -10,13 +10,11 @@ from backlight.attack import UniversalRequest, UniversalStudy, evaluate_universa
 from backlight.attack.universal.files import PRINT_SIZE, parse_length, save_change
 from backlight.classifier import Classifier
 from backlight.core.files import require_new
-from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.report import Options
 from backlight.report.exports import SUMMARY
 from backlight.report.universal import universal_headline, universal_lines, universal_section
-from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -32,7 +30,7 @@ from backlight.tasks.loading import (
     told,
     with_model,
 )
-from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.outcome import Outcome, plain_json
 from backlight.tasks.result_folder import ResultFolder
 
 
@@ -64,10 +62,7 @@ class UniversalOfDataRequest:
         """Describe what the study is of, to tell one from another."""
         where = {
             "model": model_name(self.model),
-            "data": self.data.name,
-            "split": self.data.split,
-            "limit": self.data.limit,
-            "sample": self.data.sample,
+            **self.data.described,
             "on": None if self.on is None else self.on.name,
             "seed": self.seed,
         }
@@ -101,23 +96,20 @@ def universal(request: UniversalOfDataRequest, *, progress: Progress | None = No
     pictures = request.data.load(request.model, seed=request.seed)
     others = None if request.on is None else request.on.load(request.model, seed=request.seed)
     classifier = named(as_classifier(request.model, request.seed), pictures)
-    engine = make_engine(str(classifier.device))
-    if engine.is_main and request.force and not request.resume:
-        folder.forget_blocks()
-    engine.barrier()
-    with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
+    fresh = request.force and not request.resume
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
         found = evaluate_universal(
             classifier,
             pictures,
             request.asked,
             on=others,
             seed=request.seed,
-            cache=folder.blocks,
-            engine=engine,
-            progress=progress if engine.is_main else None,
+            cache=shared.blocks,
+            engine=shared.engine,
+            progress=shared.progress,
             batch_size=request.batch_size,
         )
-        if not engine.is_main:
+        if not shared.is_main:
             return Outcome(result=found)
         return _outcome(classifier, pictures, others, found, request, folder)
 

@@ -159,6 +159,11 @@ class DataRequest:
     sample: int | None = None
     follow_links: bool = False
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """Describe which pictures these are, to tell one study from another."""
+        return {"data": self.name, "split": self.split, "limit": self.limit, "sample": self.sample}
+
     def load(self, *models: Model, seed: int = 0) -> Dataset:
         """Load the part that is named, for models that will look at it; raises as `load_data` does.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from backlight.classifier import Classifier
 from backlight.core.errors import Failure, FileError, UsageError
 from backlight.core.files import require_new, write_text
+from backlight.core.processes import Engine, make_engine
+from backlight.core.progress import Progress
 from backlight.core.reading import read_json
 from backlight.core.schema import record
 from backlight.page.sections import Section
@@ -18,7 +21,26 @@ from backlight.report import Options, write_report
 from backlight.sweep.parts import forget, holds_parts
 from backlight.table import Table
 from backlight.tasks.named_tables import with_names
-from backlight.tasks.outcome import plain_json
+from backlight.tasks.outcome import keeping, plain_json
+
+
+@dataclass(frozen=True)
+class Sweeping:
+    """What a sweep over a data set is handed: where its blocks are, who works on them, and whom it tells.
+
+    >>> from backlight.core.processes import Engine
+    >>> Sweeping(Path("out/audit-blocks"), Engine("cpu"), None).is_main
+    True
+    """
+
+    blocks: Path
+    engine: Engine
+    progress: Progress | None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is the one that writes the result and tells of it."""
+        return self.engine.is_main
 
 
 @dataclass(frozen=True)
@@ -84,9 +106,18 @@ class ResultFolder:
             )
             raise UsageError(found, hint="--resume --force to replace it and begin with what its blocks hold")
 
-    def forget_blocks(self) -> None:
-        """Delete finished blocks, and nothing else."""
-        forget(self.blocks)
+    @contextmanager
+    def sweeping(self, device: object, *, fresh: bool, progress: Progress | None) -> Iterator[Sweeping]:
+        """Let processes share the blocks of this folder; interrupted, say whether there are any to go on from.
+
+        `fresh` deletes the blocks that are there, and nothing else, before any process begins.
+        """
+        engine = make_engine(str(device))
+        if engine.is_main and fresh:
+            forget(self.blocks)
+        engine.barrier()
+        with keeping(resumable=lambda: engine.is_main and holds_parts(self.blocks)):
+            yield Sweeping(self.blocks, engine, progress if engine.is_main else None)
 
     def write_table(self, table: Table, labels: Sequence[str]) -> Path:
         """Write the table, and return its path; `labels` name its classes."""

@@ -8,13 +8,11 @@ from typing import Any
 
 from backlight.attack import TransferRequest, TransferStudy, evaluate_transfer
 from backlight.classifier import Classifier
-from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.report import Options
 from backlight.report.exports import SUMMARY
 from backlight.report.transfer import transfer_headline, transfer_lines, transfer_section
-from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DataRequest,
     Model,
@@ -29,7 +27,7 @@ from backlight.tasks.loading import (
     told_apart,
     with_model,
 )
-from backlight.tasks.outcome import Outcome, keeping, plain_json
+from backlight.tasks.outcome import Outcome, plain_json
 from backlight.tasks.result_folder import ResultFolder
 
 
@@ -57,14 +55,7 @@ class TransferOfDataRequest:
     @property
     def described(self) -> dict[str, Any]:
         """Describe what the study is of, to tell one from another."""
-        where = {
-            "models": [model_name(one) for one in self.models],
-            "data": self.data.name,
-            "split": self.data.split,
-            "limit": self.data.limit,
-            "sample": self.data.sample,
-            "seed": self.seed,
-        }
+        where = {"models": [model_name(one) for one in self.models], **self.data.described, "seed": self.seed}
         described: dict[str, Any] = plain_json(self.asked.describe() | where)
         return described
 
@@ -92,22 +83,19 @@ def transfer(request: TransferOfDataRequest, *, progress: Progress | None = None
     pictures = request.data.load(*request.models, seed=request.seed)
     loaded = [named(as_classifier(one, request.seed), pictures) for one in request.models]
     models = dict(zip(told_apart(request.models), loaded))
-    engine = make_engine(str(loaded[0].device))
-    if engine.is_main and request.force and not request.resume:
-        folder.forget_blocks()
-    engine.barrier()
-    with keeping(resumable=lambda: engine.is_main and holds_parts(folder.blocks)):
+    fresh = request.force and not request.resume
+    with folder.sweeping(loaded[0].device, fresh=fresh, progress=progress) as shared:
         found = evaluate_transfer(
             models,
             pictures,
             request.asked,
             seed=request.seed,
-            cache=folder.blocks,
-            engine=engine,
-            progress=progress if engine.is_main else None,
+            cache=shared.blocks,
+            engine=shared.engine,
+            progress=shared.progress,
             batch_size=request.batch_size,
         )
-        if not engine.is_main:
+        if not shared.is_main:
             return Outcome(result=found)
         return _outcome(models, pictures, found, request, folder)
 
