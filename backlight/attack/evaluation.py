@@ -27,7 +27,7 @@ from backlight.attack.standing import Standing
 from backlight.attack.survival import Survival
 from backlight.attack.trail import Trail, has_trail
 from backlight.classifier import Classifier
-from backlight.core.errors import DataError, Failure
+from backlight.core.errors import Failure
 from backlight.core.fingerprint import fingerprint
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
@@ -35,7 +35,7 @@ from backlight.core.random import Seed
 from backlight.core.user_code import code_of
 from backlight.data.batch import Batch
 from backlight.data.dataset import Dataset
-from backlight.evaluate.samples import check_labels
+from backlight.evaluate.samples import check_labeled, check_labels
 from backlight.pixels import Result
 from backlight.sweep import Advance, Cost, Part, Swept, Task, sweep
 from backlight.sweep.cost import cost_of, passes_of, shape_of
@@ -80,8 +80,7 @@ def evaluate_robustness(
     >>> found.robust_accuracy <= found.clean_accuracy
     True
     """
-    if not data.labeled:
-        raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
+    check_labeled(data)
     check_labels(classifier, data)
     sized = data.resized(classifier.resize) if classifier.resize is not None else data
     evaluation = RobustnessRun(

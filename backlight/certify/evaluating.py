@@ -19,13 +19,13 @@ from backlight.certify.study import CertificateStudy
 from backlight.classifier import Classifier
 from backlight.classifier.gradients import reach_images
 from backlight.classifier.heads import predicted_classes
-from backlight.core.errors import DataError, Failure
+from backlight.core.errors import Failure
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.core.random import Seed
 from backlight.data.batch import Batch
 from backlight.data.dataset import Dataset
-from backlight.evaluate.samples import check_one_class, match_labels
+from backlight.evaluate.samples import check_labeled, check_one_class, fitted, match_labels
 from backlight.sweep import Advance, Cost, Part, Task, sweep
 from backlight.sweep.cost import cost_of, shape_of
 from backlight.table import Table
@@ -79,8 +79,7 @@ def _undefined(table: Table) -> Iterator[Failure]:
 
 def _check(classifier: Classifier, data: Dataset, request: CertifyRequest) -> None:
     _ = request.radii, request.settings  # wrong options are told before any long work
-    if not data.labeled:
-        raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
+    check_labeled(data)
     check_one_class(classifier, data)
     match_labels(classifier, data)
     if not request.smoothing:
@@ -115,10 +114,8 @@ class _Run:
 
     def work(self, block: Dataset, advance: Advance) -> Part:
         """Tabulate a block."""
-        matched = match_labels(self.classifier, block).with_channels(self.classifier.channels)
-        framed = matched if self.classifier.resize is None else matched.resized(self.classifier.resize)
         tables, failed = list[Table](), list[Failure]()
-        for batch in framed.batches(self.batch_size):
+        for batch in fitted(self.classifier, block).batches(self.batch_size):
             failed += batch.failed
             if len(batch.ids):
                 tables.append(Table.of(self._columns(batch)))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from backlight.classifier import Classifier
 from backlight.classifier.heads import predicted_classes
-from backlight.core.errors import DataError, Failure
+from backlight.core.errors import Failure
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.core.random import Random, Seed
@@ -25,7 +25,7 @@ from backlight.corrupt.shifts import SHIFTS, Shift
 from backlight.corrupt.study import CorruptionStudy
 from backlight.data.batch import Batch
 from backlight.data.dataset import Dataset
-from backlight.evaluate.samples import check_one_class, match_labels
+from backlight.evaluate.samples import check_labeled, check_one_class, match_labels
 from backlight.images.resize import Resize
 from backlight.sweep import Part, Task, sweep
 from backlight.sweep.cost import cost_of
@@ -64,9 +64,8 @@ def evaluate_corruptions(
     """
     start = time.perf_counter()
     request = request or CorruptionRequest.of()
-    if request.kinds and not data.labeled:
-        hint = "--kinds none --stability needs no labels"
-        raise DataError(f"{data.name} has pictures without labels", expected="all labeled", hint=hint)
+    if request.kinds:
+        check_labeled(data, "--kinds none --stability needs no labels")
     check_one_class(classifier, data)
     seen = (match_labels(classifier, data) if data.labeled else data).with_channels(classifier.channels)
     looker = _Looker(classifier.fast(), classifier.resize, request, seed)

@@ -11,7 +11,7 @@ from backlight.classifier import Classifier
 from backlight.core.errors import Failure
 from backlight.data.dataset import Dataset
 from backlight.evaluate.normalization import NormalizationCheck, check_normalization
-from backlight.evaluate.samples import match_labels
+from backlight.evaluate.samples import fitted
 from backlight.images.intake import read_batches
 
 PICTURES, FILES = 256, 32
@@ -30,7 +30,7 @@ def doubt_normalization(
     """
     if not _asks(classifier) or classifier.resize is None:
         return None
-    matched = match_labels(classifier, data).with_channels(classifier.channels).resized(classifier.resize)
+    matched = fitted(classifier, data)
     batches = list(matched.limited(limit).batches(batch_size))
     images = torch.cat([batch.images for batch in batches])
     labels = torch.cat([matched.limited(limit).labels[batch.rows] for batch in batches])

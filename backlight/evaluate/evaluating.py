@@ -15,14 +15,14 @@ from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.predictions import class_name
 from backlight.core.display import Displayed
-from backlight.core.errors import DataError, Failure
+from backlight.core.errors import Failure
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.data.dataset import Dataset
 from backlight.evaluate import metrics
 from backlight.evaluate.calibration import Reliability, reliability
 from backlight.evaluate.confusion import Confusion
-from backlight.evaluate.samples import check_one_class, match_labels, predict_dataset
+from backlight.evaluate.samples import check_labeled, check_one_class, fitted, predict_dataset
 from backlight.evaluate.slices import Slice, accuracy_by_slice
 from backlight.table import Table
 from backlight.table.statistics import mean_interval, wilson
@@ -169,12 +169,10 @@ def evaluate(
     >>> evaluate(Classifier.from_module(net, size=8, labels=["a", "b"]), data).accuracy
     0.5
     """
-    if not data.labeled:
-        raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
+    check_labeled(data)
     check_one_class(classifier, data)
     start = time.perf_counter()
-    seen = match_labels(classifier, data).with_channels(classifier.channels)
-    sized = seen.resized(classifier.resize) if classifier.resize is not None else seen
+    sized = fitted(classifier, data)
     samples = predict_dataset(
         classifier,
         sized,

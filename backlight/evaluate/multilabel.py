@@ -15,7 +15,7 @@ from backlight.core.chunks import Chunk, in_chunks
 from backlight.core.errors import DataError, Failure, ModelError
 from backlight.core.progress import Progress, reporting
 from backlight.data.dataset import Dataset
-from backlight.evaluate.samples import match_labels
+from backlight.evaluate.samples import fitted
 from backlight.table import Table
 from backlight.table.statistics import wilson
 
@@ -176,8 +176,7 @@ def evaluate_targets(
         raise ModelError(f"{classifier.name} has one class per picture", expected="outputs='multilabel'")
     if data.targets is None:
         raise DataError(f"{data.name} has one label a picture", expected="several, as in a list with 'cat;dog'")
-    seen = match_labels(classifier, data).with_channels(classifier.channels)
-    sized = seen.resized(classifier.resize) if classifier.resize is not None else seen
+    sized = fitted(classifier, data)
     assert sized.targets is not None
     found, present, failed = list[Tensor](), list[Tensor](), list(data.failed)
     with torch.no_grad(), reporting(progress, len(sized), f"evaluate {data.name}") as advance:

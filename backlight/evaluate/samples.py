@@ -137,6 +137,30 @@ def match_labels(classifier: Classifier, data: Dataset) -> Dataset:
     return renamed.relabeled(classifier.labels)
 
 
+def fitted(classifier: Classifier, data: Dataset) -> Dataset:
+    """Bring a data set to a classifier: labels numbered as its own, its channels, and its input size where it has one.
+
+    Raises DataError for names that the classifier lacks.
+
+    >>> from torch import nn
+    >>> data = Dataset.of(torch.zeros(2, 1, 9, 9, dtype=torch.uint8), [0, 1], ["cat", "dog"])
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> fitted(Classifier.from_module(net, size=8, labels=["dog", "cat"]), data)[[0]].images.shape
+    torch.Size([1, 3, 8, 8])
+    """
+    seen = match_labels(classifier, data).with_channels(classifier.channels)
+    return seen if classifier.resize is None else seen.resized(classifier.resize)
+
+
+def check_labeled(data: Dataset, hint: str = "") -> None:
+    """Raise DataError unless every picture has a label; `hint` says what goes without.
+
+    >>> check_labeled(Dataset.of(torch.zeros(1, 3, 2, 2).byte(), [0], ["cat"]))
+    """
+    if not data.labeled:
+        raise DataError(f"{data.name} has pictures without labels", expected="all labeled", hint=hint)
+
+
 def check_labels(classifier: Classifier, data: Dataset) -> None:
     """Raise DataError unless the data's label names are the classifier's, in the same order.
 

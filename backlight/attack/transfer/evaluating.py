@@ -13,12 +13,12 @@ from backlight.attack.transfer.request import TransferRequest
 from backlight.attack.transfer.running import BATCH, TransferRun
 from backlight.attack.transfer.study import TransferStudy
 from backlight.classifier import Classifier
-from backlight.core.errors import DataError, Failure, UsageError, did_you_mean
+from backlight.core.errors import Failure, UsageError, did_you_mean
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.core.random import Seed
 from backlight.data.dataset import Dataset
-from backlight.evaluate.samples import check_one_class, match_labels
+from backlight.evaluate.samples import check_labeled, check_one_class, match_labels
 from backlight.sweep import Task, sweep
 from backlight.table import Table
 
@@ -93,8 +93,7 @@ def _check(models: Mapping[str, Classifier], data: Dataset, request: TransferReq
     for name in request.surrogates:
         if name not in models:
             raise UsageError(f"no model {name!r} to attack", hint=did_you_mean(name, models))
-    if not data.labeled:
-        raise DataError(f"{data.name} has pictures without labels", expected="all labeled")
+    check_labeled(data)
     _ = request.chosen  # wrong options are told before any long work
     first = next(iter(models.values()))
     for one in models.values():

@@ -23,7 +23,7 @@ from backlight.core.random import Random, Seed
 from backlight.core.user_code import code_of
 from backlight.data.batch import Batch
 from backlight.data.dataset import Dataset
-from backlight.evaluate.samples import match_labels
+from backlight.evaluate.samples import fitted, match_labels
 from backlight.sweep import Advance, Cost, Part, Swept
 from backlight.sweep.cost import cost_of, passes_of, shape_of
 from backlight.table import Table
@@ -103,7 +103,7 @@ class TransferRun:
 
     def work(self, block: Dataset, advance: Advance) -> Part:
         """Tabulate a block."""
-        frames = [self._framed(block, name) for name in self.surrogates]
+        frames = [fitted(judge, block) for judge in self.judges.values()]
         truths = {name: match_labels(model, block).labels for name, model in self.models.items()}
         tables, kept, failed = list[Table](), dict[str, Tensor](), list[Failure]()
         for batches in zip(*(frame.batches(self.batch_size) for frame in frames)):
@@ -120,11 +120,6 @@ class TransferRun:
             tables.append(Table.of(columns))
             advance(len(first.ids) + len(first.failed))
         return Part(Table.merge(tables) if tables else Table.of(id=[]), kept, tuple(failed))
-
-    def _framed(self, block: Dataset, surrogate: str) -> Dataset:
-        judge = self.judges[surrogate]
-        matched = match_labels(judge, block).with_channels(judge.channels)
-        return matched if judge.resize is None else matched.resized(judge.resize)
 
     def _attacked(
         self, name: str, batch: Batch, true: Mapping[str, Tensor], kept: dict[str, Tensor]

@@ -24,7 +24,7 @@ from backlight.core.processes import Engine
 from backlight.core.progress import Progress
 from backlight.core.random import Random, Seed
 from backlight.data.dataset import Dataset
-from backlight.evaluate.samples import check_one_class, match_labels
+from backlight.evaluate.samples import check_labeled, check_one_class, fitted
 from backlight.sweep import Advance, Part, Task, sweep
 from backlight.table import Table
 
@@ -141,13 +141,12 @@ def _framed(
 ) -> dict[str, Dataset]:
     """Return what is learned from and what is measured on, at the model's size and with its labels."""
     for one in (data, *(() if on is None else (on,))):
-        if not one.labeled:
-            raise DataError(f"{one.name} has pictures without labels", expected="all labeled")
+        check_labeled(one)
         check_one_class(classifier, one)
     if on is not None:  # whose pictures may have the names of others
         return {
-            LEARNED: _fitted(classifier, data),
-            OTHERS: _fitted(classifier, replace(on, ids=tuple(f"on/{one}" for one in on.ids))),
+            LEARNED: fitted(classifier, data),
+            OTHERS: fitted(classifier, replace(on, ids=tuple(f"on/{one}" for one in on.ids))),
         }
     if len(data) < len((LEARNED, OTHERS)):
         found = counted(len(data), "picture")
@@ -155,13 +154,8 @@ def _framed(
     order = Random((seed, "learned from"), data.ids).uniform(1, dtype=torch.float64)[:, 0].argsort(stable=True)
     many = min(max(round(request.share * len(data)), 1), len(data) - 1)
     first, rest = order[:many].sort().values, order[many:].sort().values
-    whole = _fitted(classifier, data)
+    whole = fitted(classifier, data)
     return {LEARNED: whole.take(first), OTHERS: whole.take(rest)}
-
-
-def _fitted(classifier: Classifier, data: Dataset) -> Dataset:
-    matched = match_labels(classifier, data).with_channels(classifier.channels)
-    return matched if classifier.resize is None else matched.resized(classifier.resize)
 
 
 def _undefined(table: Table) -> Iterator[Failure]:
