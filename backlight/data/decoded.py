@@ -92,13 +92,30 @@ def file_stamp(path: Path) -> str:
         return error.reason
 
 
-def from_encoded(count: int, data: Callable[[int], bytes], name: Callable[[int], str], channels: int = 3) -> Decoded:
-    """Decode pictures whose encoded bytes `data(row)` gives; `name(row)` stands for the path in errors."""
+def from_encoded(
+    count: int,
+    data: Callable[[int], bytes],
+    name: Callable[[int], str],
+    channels: int = 3,
+    version: Callable[[int], str] = lambda row: "",
+) -> Decoded:
+    """Decode pictures whose encoded bytes `data(row)` gives; `name(row)` stands for the path in errors.
+
+    `version(row)` tells one picture from another where that is known without its bytes, and is empty elsewhere.
+    """
+
+    def fetch(row: int, keep: int) -> Image.Image:
+        try:
+            encoded = data(row)
+        except FileError as error:  # of the file that holds them all
+            raise FileError(name(row), str(error)) from None
+        return decode_picture(encoded, name(row), keep=keep)
+
     return Decoded(
         count,
-        lambda row, keep: decode_picture(data(row), name(row), keep=keep),
+        fetch,
         channels=channels,
-        stamp=lambda row: hashlib.blake2b(data(row)).hexdigest(),
+        stamp=lambda row: version(row) or hashlib.blake2b(data(row)).hexdigest(),
     )
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backlight.core.errors import DataError
+from backlight.core.errors import DataError, FileError
+from backlight.core.fingerprint import fingerprint
+from backlight.core.remote import RemoteFile, Stored
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.decoded import from_encoded
+from backlight.data.row_groups import GroupedFile, GroupReader
 from backlight.data.splits import NAMES, part_of
-from backlight.table.stored import read_arrow
+from backlight.table.stored import read_arrow, read_layout
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,32 +26,92 @@ if TYPE_CHECKING:
 LABELS = ("label", "labels", "y", "class", "target", "fine_label")
 
 
-def read_parquet(paths: Sequence[Path]) -> dict[str, Dataset]:
+def read_parquet(paths: Sequence[Stored]) -> dict[str, Dataset]:
     """Read Parquet files with an image column (bytes, or the Hugging Face struct of bytes) and a label column.
 
     Parts come from a column `split`, or from file names such as `train-00000-of-00002.parquet`; ids from a column
     `id`, else they are row numbers; label names from the Hugging Face features in the file. The encoded pictures
-    are held in memory, decoded when asked for. Raises `FileError` or `DataError`.
+    are held in memory, those of a store read a few rows at a time, and decoded when asked for. Raises `FileError` or
+    `DataError`.
     """
-    by_part: dict[str, list[pa.Table]] = {}
-    names: list[str] | None = None
-    for path in paths:
-        table = read_arrow(path)
-        names = names or _label_names(table)
-        for part, rows in _by_split(table, path).items():
-            by_part.setdefault(part, []).append(rows)
+    source, reader = str(paths[0]), GroupReader()
+    shards = [_local(path) if isinstance(path, Path) else _remote(path, reader) for path in paths]
+    if len({shard.column for shard in shards}) > 1:
+        raise DataError(f"{source}: files with different columns", expected="one name for the pictures in all of them")
+    names = next(filter(None, (_label_names(shard.table) for shard in shards)), None)
+    by_part: dict[str, list[tuple[Shard, np.ndarray]]] = {}
+    for shard, path in zip(shards, paths):
+        for part, rows in _by_split(shard.table, path).items():
+            by_part.setdefault(part, []).append((shard, rows))
     if "all" in by_part and len(by_part) > 1:
         raise DataError(f"{paths[0].parent}: files with and without a part's name", expected="all or none of them")
-    columns = {part: _columns(tables, str(paths[0])) for part, tables in by_part.items()}
-    labels = {part: _as_array(column[1], str(paths[0])) for part, column in columns.items()}
-    label_names, numbers = labels_by_name(labels, names, str(paths[0]))
+    columns = {part: _columns(found, source) for part, found in by_part.items()}
+    labels = {part: _as_array(column[0], source) for part, column in columns.items()}
+    label_names, numbers = labels_by_name(labels, names, source)
     made = {}
-    for part, (images, _, ids) in columns.items():
-        keys = ids or [f"{part}/{row}" if part != "all" else str(row) for row in range(len(images))]
-        made[part] = Dataset(
-            from_encoded(len(images), images.__getitem__, keys.__getitem__), tuple(keys), numbers[part], label_names
-        )
+    for part, (_, ids) in columns.items():
+        cells = Cells(by_part[part])
+        keys = ids or [f"{part}/{row}" if part != "all" else str(row) for row in range(len(cells))]
+        pictures = from_encoded(len(cells), cells.__getitem__, keys.__getitem__, version=cells.version)
+        made[part] = Dataset(pictures, tuple(keys), numbers[part], label_names)
     return made
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Shard:
+    """One file: its columns but the pictures, the name of theirs, and the encoded picture of a row."""
+
+    source: Stored
+    table: pa.Table
+    column: str
+    read: Callable[[int], bytes]
+
+
+def _local(path: Path) -> Shard:
+    import pyarrow.compute as pc
+    import pyarrow.types as types
+
+    table = read_arrow(path)
+    column = _image_column(table.schema, path)
+    cells = table[column]
+    cells = pc.struct_field(cells, "bytes") if types.is_struct(cells.type) else cells
+    return Shard(path, table.drop_columns([column]), column, lambda row: bytes(cells[row].as_py() or b""))
+
+
+def _remote(file: RemoteFile, reader: GroupReader) -> Shard:
+    schema, rows = read_layout(file)
+    column = _image_column(schema, file)
+    table = read_arrow(file, {"id", "split", *LABELS})
+    if len(table) != sum(rows):
+        raise FileError(file, f"has {len(table)} labels for {sum(rows)} rows", expected="one for each")
+    grouped = GroupedFile(file, column, rows)
+    return Shard(file, table, column, lambda row: reader.read(grouped, row))
+
+
+class Cells:
+    """Return the encoded pictures of some rows of files, one at a time."""
+
+    def __init__(self, rows: Sequence[tuple[Shard, np.ndarray]]) -> None:
+        self._rows = rows
+        self._ends = np.cumsum([len(here) for _, here in rows])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, row: int) -> bytes:
+        shard, place = self._find(row)
+        return shard.read(place)
+
+    def version(self, row: int) -> str:
+        """Tell a picture from another by what a store says of its file, if that is anything."""
+        shard, place = self._find(row)
+        known = isinstance(shard.source, RemoteFile) and shard.source.version
+        return fingerprint(str(shard.source), known, place) if known else ""
+
+    def _find(self, row: int) -> tuple[Shard, int]:
+        number = int(np.searchsorted(self._ends, row, "right"))
+        shard, rows = self._rows[number]
+        return shard, int(rows[row - (self._ends[number - 1] if number else 0)])
 
 
 def _as_array(values: list[object], source: str) -> np.ndarray:
@@ -57,48 +121,37 @@ def _as_array(values: list[object], source: str) -> np.ndarray:
         raise DataError(f"{source}: labels that differ in shape ({error})", expected="one label a picture") from None
 
 
-class Bytes:
-    """Return the encoded pictures of an Arrow column of bytes, one at a time."""
-
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        self._column = column
-
-    def __len__(self) -> int:
-        return len(self._column)
-
-    def __getitem__(self, row: int) -> bytes:
-        return bytes(self._column[row].as_py() or b"")
-
-
-def _by_split(table: pa.Table, path: Path) -> dict[str, pa.Table]:
+def _by_split(table: pa.Table, path: Stored) -> dict[str, np.ndarray]:
+    """Return the rows of each part."""
     if "split" in table.column_names:
         values = [str(value) for value in _values(table, "split", str(path))]
         unknown = sorted(value for value in set(values) if part_of(value) is None)
         if unknown:
             raise DataError(f"{path}: splits {unknown[:3]}", expected="train, val or test")
         marks = np.array([part_of(value) for value in values], dtype=object)
-        return {part: table.take(np.flatnonzero(marks == part)) for part in NAMES if (marks == part).any()}
-    return {part_of(path.stem.split("-")[0]) or "all": table}
+        return {part: np.flatnonzero(marks == part) for part in NAMES if (marks == part).any()}
+    return {part_of(path.stem.split("-")[0]) or "all": np.arange(len(table))}
 
 
-def _columns(tables: list[pa.Table], source: str) -> tuple[Bytes, list[object], list[str] | None]:
+def _image_column(schema: pa.Schema, path: Stored) -> str:
+    fields = {field.name: field.type for field in schema}
+    images = [name for name, kind in fields.items() if _holds_bytes(kind)]
+    if len(images) != 1 or not fields.keys() & set(LABELS):
+        raise DataError(f"{path}: columns {list(fields)}", expected="one of pictures (bytes) and one of labels")
+    return images[0]
+
+
+def _columns(found: Sequence[tuple[Shard, np.ndarray]], source: str) -> tuple[list[object], list[str] | None]:
+    """Return the labels and ids of some rows of files."""
     import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.types as types
 
     try:
-        table = pa.concat_tables(tables)
+        table = pa.concat_tables([shard.table.take(rows) for shard, rows in found])
     except pa.ArrowException as error:
         raise DataError(f"{source}: files with different columns ({error})") from None
-    fields = {field.name: field.type for field in table.schema}
-    images = [name for name, kind in fields.items() if _holds_bytes(kind)]
-    labels = [name for name in LABELS if name in fields]
-    if len(images) != 1 or not labels:
-        raise DataError(f"{source}: columns {list(fields)}", expected="one of pictures (bytes) and one of labels")
-    column = table[images[0]]
-    column = pc.struct_field(column, "bytes") if types.is_struct(column.type) else column
-    ids = [str(key) for key in _values(table, "id", source)] if "id" in fields else None
-    return Bytes(column), _values(table, labels[0], source), ids
+    label = next(name for name in LABELS if name in table.column_names)
+    ids = [str(key) for key in _values(table, "id", source)] if "id" in table.column_names else None
+    return _values(table, label, source), ids
 
 
 def _values(table: pa.Table, name: str, source: str) -> list[object]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from backlight.core.errors import DataError, FileError
+from backlight.core.errors import DataError, FileError, UsageError
 from backlight.core.files import expanded
 from backlight.core.grammar import parse_spec
 from backlight.core.options import options_of, read_options
@@ -25,7 +25,7 @@ from backlight.data.folders import class_folders, read_folder, read_list, read_p
 from backlight.data.shapes import Shapes
 
 LISTS = (".txt", ".csv", ".tsv", ".lst")
-FORMS = "a folder, a list file, .npz, .parquet, .tar, CIFAR batches, hf:NAME or shapes:..."
+FORMS = "a folder, a list file, .npz, .parquet, .tar, CIFAR batches, s3://..., gs://..., hf:NAME or shapes:..."
 _NO_PICTURES = (".pkl", ".pickle", ".npy", ".zip", ".gz", ".tgz")
 _LINKS = "follow_links"
 
@@ -127,9 +127,20 @@ def _shapes(
 
 
 def _hub(name: str) -> Parts:
+    if name.startswith("/"):
+        return _remote(name, scheme="hf")
     from backlight.data.hub import read_hub
 
     return read_hub(name)
+
+
+def _remote(address: str, scheme: str) -> Parts:
+    """Read an address behind its scheme; a `Path` that was made of it has lost one of the strokes."""
+    from backlight.data.remote import read_remote
+
+    if not address.startswith("/"):
+        raise UsageError(f"{scheme}:{address[:80]}", expected=f"{scheme}://, then where it lies")
+    return read_remote(f"{scheme}://{'/' if scheme == 'file' else ''}{address.lstrip('/')}")
 
 
 def _parquet(path: Path, *, follow_links: bool) -> Parts:
@@ -175,7 +186,11 @@ def _is_cifar(path: Path) -> bool:
 
 _SOURCES = (
     DataSource("shapes", _shapes, "shapes:n=2000,size=32,classes=8", "drawn shapes, with masks"),
-    DataSource("hf", _hub, "hf:NAME", "a data set of the Hugging Face hub"),
+    DataSource("hf", _hub, "hf:NAME", "a data set of the Hugging Face hub, or files in it, as hf://..."),
+    DataSource("s3", partial(_remote, scheme="s3"), "s3://BUCKET/...", "archives or Parquet in S3"),
+    DataSource("gs", partial(_remote, scheme="gs"), "gs://BUCKET/...", "archives or Parquet in Google Cloud"),
+    DataSource("file", partial(_remote, scheme="file"), "file:///...", "archives or Parquet, read in pieces"),
+    DataSource("memory", partial(_remote, scheme="memory"), "memory://...", "the same in this process's memory"),
     DataSource("cifar", read_cifar, "FOLDER", "binary or Python batches of CIFAR", _is_cifar),
     DataSource("parquet", _parquet, "FILE.parquet", "pictures in Parquet", partial(_holds, suffix=".parquet")),
     DataSource("webdataset", _tars, "FILE.tar", "WebDataset archives", partial(_holds, suffix=".tar")),

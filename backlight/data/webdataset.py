@@ -1,16 +1,18 @@
-"""WebDataset archives (.tar): pictures and labels that share a name, read in place and never unpacked."""
+"""WebDataset archives (.tar): pictures and labels that share a name, read where they lie and never unpacked."""
 
 from __future__ import annotations
 
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from backlight.core.errors import BacklightError, DataError, FileError
+from backlight.core.fingerprint import fingerprint
+from backlight.core.pieces import Pieces
 from backlight.core.reading import open_regular, parse_json
+from backlight.core.remote import RemoteFile, Stored, open_stored
 from backlight.data.arrays import labels_by_name
 from backlight.data.dataset import Dataset
 from backlight.data.decoded import from_encoded
@@ -26,13 +28,13 @@ NAME_LIMIT = 4096
 class Sample:
     """Where a sample's picture lies in its archive, and its label."""
 
-    archive: Path
+    archive: Stored
     start: int = -1
     size: int = 0
     label: str | int | None = None
 
 
-def read_tars(paths: Sequence[Path]) -> dict[str, Dataset]:
+def read_tars(paths: Sequence[Stored]) -> dict[str, Dataset]:
     """Read WebDataset archives: `KEY.jpg` (or .png, ...) with `KEY.cls` (a number or a name) or `KEY.json`.
 
     The label of a .json is its "label". Parts come from file names such as `train-000000.tar`; ids are the keys.
@@ -49,15 +51,16 @@ def read_tars(paths: Sequence[Path]) -> dict[str, Dataset]:
     made = {}
     for part, samples in parts.items():
         keys, found = list(samples), list(samples.values())
-        pictures = from_encoded(len(found), Members(found).__getitem__, keys.__getitem__)
+        members = Members(found)
+        pictures = from_encoded(len(found), members.__getitem__, keys.__getitem__, version=members.version)
         prefix = "" if part == "all" else f"{part}/"
         made[part] = Dataset(pictures, tuple(prefix + key for key in keys), labels[part], names)
     return made
 
 
-def _index(path: Path, samples: dict[str, Sample]) -> None:
+def _index(path: Stored, samples: dict[str, Sample]) -> None:
     here: dict[str, Sample] = {}
-    with open_regular(path, expected="an uncompressed .tar") as stream:
+    with open_stored(path, expected="an uncompressed .tar") as stream:
         stored = stream.seek(0, 2)
         stream.seek(0)
         try:
@@ -80,7 +83,7 @@ def _index(path: Path, samples: dict[str, Sample]) -> None:
     samples.update(whole)
 
 
-def _require_inside(path: Path, member: tarfile.TarInfo, stored: int) -> None:
+def _require_inside(path: Stored, member: tarfile.TarInfo, stored: int) -> None:
     if member.issparse() or not 0 <= member.offset_data <= member.offset_data + member.size <= stored:
         raise FileError(path, f"{member.name[:80]!r} is not stored as it is", expected="whole members, none sparse")
     if len(member.name) > NAME_LIMIT:
@@ -89,7 +92,7 @@ def _require_inside(path: Path, member: tarfile.TarInfo, stored: int) -> None:
         raise FileError(path, f"{member.name} has {member.size:,} bytes", expected=f"at most {MEMBER_LIMIT:,}")
 
 
-def _add(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, samples: dict[str, Sample]) -> None:
+def _add(path: Stored, archive: tarfile.TarFile, member: tarfile.TarInfo, samples: dict[str, Sample]) -> None:
     folder, _, name = member.name.rpartition("/")
     stem, dot, kind = name.partition(".")
     key, kind = f"{folder}/{stem}" if folder else stem, "." + kind.lower()
@@ -109,7 +112,7 @@ def _add(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, samples:
         sample.label = _json_label(path, member.name, text)
 
 
-def _json_label(path: Path, name: str, text: str) -> str | int | None:
+def _json_label(path: Stored, name: str, text: str) -> str | int | None:
     content = parse_json(text, f"{path}: {name}")
     label = content.get("label") if isinstance(content, dict) else None
     return label if isinstance(label, str | int) and not isinstance(label, bool) else None
@@ -127,8 +130,18 @@ class Members:
     """Return the encoded pictures of some samples, one at a time."""
 
     samples: list[Sample]
+    pieces: Pieces = field(default_factory=Pieces)
 
     def __getitem__(self, row: int) -> bytes:
-        with open_regular(self.samples[row].archive) as stream:
-            stream.seek(self.samples[row].start)
-            return stream.read(self.samples[row].size)
+        sample = self.samples[row]
+        if isinstance(sample.archive, RemoteFile):
+            return self.pieces.read(sample.archive, sample.start, sample.size)
+        with open_regular(sample.archive) as stream:
+            stream.seek(sample.start)
+            return stream.read(sample.size)
+
+    def version(self, row: int) -> str:
+        """Tell a picture from another by what a store says of its archive, if that is anything."""
+        archive, start, size = (getattr(self.samples[row], name) for name in ("archive", "start", "size"))
+        known = isinstance(archive, RemoteFile) and archive.version
+        return fingerprint(archive.url, archive.version, start, size) if known else ""
