@@ -18,12 +18,16 @@ class RecipeOptions:
     """The recipe, and what of it is changed on the command line."""
 
     panel: ClassVar[str] = "Recipe"
-    recipe: Annotated[str | None, typer.Option(help="classic | default | FILE.json")] = None
+    recipe: Annotated[str | None, typer.Option(help="adversarial | classic | default | FILE.json")] = None
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe; may be repeated.")] = None
     epochs: Annotated[int | None, typer.Option(min=1, help="Same as --set epochs=N.")] = None
     batch_size: Annotated[int | None, typer.Option(min=1, help="Same as --set batch_size=N.")] = None
     lr: Annotated[float | None, typer.Option(help="Same as --set lr=X.")] = None
-    adversary: Annotated[str | None, typer.Option(help="As in pgd:eps=8/255,steps=3,share=1.0.")] = None
+    adversary: Annotated[
+        str | None, typer.Option(help="nfgsm | pgd:eps=8/255,steps=3 | trades:beta=6,awp=0.005 | fgsm-rs | free | mart")
+    ] = None
+    ema: Annotated[float | None, typer.Option(help="Decay of the weights' moving average, as 0.999.")] = None
+    swa: Annotated[float | None, typer.Option(help="Average all weights after this share of the steps.")] = None
     augment: Annotated[
         str | None, typer.Option(help="augmix | corruptions:kinds=noise,severity=3 | gaussian:sigma=0.25")
     ] = None

@@ -23,6 +23,7 @@ from backlight.models.registry import MODEL_SOURCES
 from backlight.report.tables import TABLE_SECTIONS
 from backlight.sharing import TRACKERS
 from backlight.tasks.entries import Entry, list_attacks, list_explanations
+from backlight.train.adversaries import ADVERSARIES
 from backlight.train.losses import LOSSES
 
 REGISTRIES: tuple[Registry[Any], ...] = (
@@ -36,6 +37,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     NETWORKS,
     TABLE_SECTIONS,
     LOSSES,
+    ADVERSARIES,
     CORRUPTIONS,
     CHECKS,
     DETECTORS,

@@ -1,118 +1,132 @@
-"""Adversarial training (Madry et al. 2018): a short attack on every batch before the step that learns from it."""
+"""Adversarial training: what pictures are attacked by before the step that learns from them, and what is learned."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.classifier.targets import resolve_targets
-from backlight.core.errors import UsageError
-from backlight.core.grammar import parse_epsilon, parse_spec
-from backlight.core.options import options_of, read_options
+from backlight.core.errors import InputError, UsageError
 from backlight.core.random import Random
-from backlight.pixels import Pixels, cross_entropy, optimize
-from backlight.pixels.ascent import DEFAULT_EPS, Ascent
-from backlight.pixels.geometry import check_norm
+from backlight.train.pairs import PairLoss
+from backlight.train.replays import Replays
 
-_TARGETS = ("none", "random", "least-likely")
+
+class InnerAttack(Protocol):
+    """Change pictures so that a classifier, which is held in evaluation mode, gets them wrong."""
+
+    def __call__(
+        self, classifier: Classifier, images: Tensor, labels: Tensor, random: Random, *, strength: float
+    ) -> Tensor:
+        """Return pictures `[B,C,H,W]`; `strength` is the share of its size that the attack may use, above 0 to 1."""
+        ...
 
 
 @dataclass(frozen=True)
 class Adversary:
-    """Attack training pictures by `ascent`, PGD in a ball, from a random start or from the picture itself.
+    """Attack training pictures by `inner`, and learn from what it finds.
 
-    `target`: `none` leaves the label, `random` and `least-likely` go to that class. `share` of the pictures are
-    attacked, drawn anew at each step; `blend` is the weight of the attacked picture in its average with the clean one.
+    `pairs` is the loss of clean and attacked pictures together; without one the recipe's loss of the attacked ones is
+    learned from. `share` of the pictures are attacked, drawn anew at each step; `blend` is the weight of the attacked
+    picture in its average with the clean one. `awp` perturbs the weights too, each matrix and filter by so much of its
+    own norm, from the share `awp_start` of all steps on. `ramp`: share of all steps over which the attack grows to its
+    size. With `replays` in place of `inner` each batch is learned from several times; one pass gives both gradients.
 
-    Read from text by `Adversary.read`; call it with a batch.
+    `read_adversary` reads one from text. Raises UsageError for values that make no sense.
 
-    >>> Adversary.read("pgd:eps=8/255,steps=3").ascent.step_size * 255
-    6.666666666666667
+    >>> from backlight.train.adversaries import read_adversary
+    >>> read_adversary("trades:beta=6,awp=0.005").awp
+    0.005
     """
 
-    ascent: Ascent
-    target: str = "none"
+    inner: InnerAttack | None = None
+    pairs: PairLoss | None = None
+    replays: Replays | None = None
     share: float = 1.0
     blend: float = 1.0
-    random_start: bool = True
+    awp: float = 0.0
+    awp_start: float = 0.0
+    ramp: float = 0.0
 
-    @staticmethod
-    def read(text: str) -> Adversary:
-        """Read `pgd:eps=8/255,steps=3,target=none,share=1.0,blend=1.0` or `fgsm:eps=8/255`.
+    def __post_init__(self) -> None:
+        for name in ("share", "blend", "awp", "awp_start", "ramp"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name}={getattr(self, name)}", expected="0 to 1")
+        if (self.inner is None) == (self.replays is None):
+            raise UsageError("an adversary", expected="an inner attack or replays, and not both")
+        if self.replays is not None and (self.share, self.blend, self.awp) != (1, 1, 0):
+            raise UsageError("free with share, blend or awp", expected="none of them: one pass gives both gradients")
 
-        PGD starts at random in the ball and steps by 2.5 eps / steps, at most eps; FGSM is one step of eps from
-        the picture itself. Raises UsageError for other names, options and values.
+    def strength(self, done: float) -> float:
+        """Return the share of its size that the attack has when a share of all steps is done.
+
+        >>> from backlight.train.adversaries import read_adversary
+        >>> read_adversary("pgd:ramp=0.5").strength(0.125)
+        0.25
         """
-        spec = parse_spec(text)
-        if spec.name not in _MAKERS:
-            raise UsageError(f"adversary {spec.name!r}", expected="pgd or fgsm", hint="pgd:eps=8/255,steps=3")
-        make = _MAKERS[spec.name]
-        return make(**read_options(spec.name, spec.options, {}, options_of(make)))
+        return min(1.0, done / self.ramp) if self.ramp else 1.0
 
-    def attack(self, classifier: Classifier, images: Tensor, labels: Tensor, random: Random) -> Tensor:
+    def perturbs_weights(self, done: float) -> bool:
+        """Whether the weights are perturbed too when a share of all steps is done."""
+        return self.awp > 0 and done >= self.awp_start
+
+    def attack(
+        self, classifier: Classifier, images: Tensor, labels: Tensor, random: Random, *, strength: float = 1.0
+    ) -> Tensor:
         """Return pictures `[B,C,H,W]` to train on in place of `images`; `random` holds the pictures' keys.
 
         The model is attacked in evaluation mode and left as it was: its normalization statistics too.
 
         >>> from torch import nn
+        >>> from backlight.train.adversaries import read_adversary
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
         >>> images, labels = torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 0, 1])
-        >>> adversary = Adversary.read("pgd:eps=0.1,steps=2")
+        >>> adversary = read_adversary("pgd:eps=0.1,steps=2")
         >>> found = adversary.attack(Classifier.from_module(net, size=2), images, labels, Random(0, labels))
         >>> bool((found - images).abs().max() <= 0.1 + 1e-6)
         True
         """
         chosen = (random.uniform(stream="share") < self.share).nonzero()[:, 0]
-        if not len(chosen):
+        if self.inner is None or not len(chosen):
             return images
-        clean, picks = images[chosen], random.take(chosen)
-        objective = cross_entropy(labels[chosen])
-        if self.target != "none":
-            with torch.no_grad(), classifier.guard():
-                logits = classifier.record(clean, ("logits",))["logits"]
-            targets = resolve_targets(classifier, logits, self.target, random=picks, avoid=labels[chosen])
-            objective = -cross_entropy(targets)
-        found = optimize(
-            classifier,
-            objective,
-            Pixels(clean, self.ascent.start if self.random_start else None),
-            self.ascent.rule,
-            steps=self.ascent.steps,
-            constraint=self.ascent.inside(clean),
-            keep="last",
-            random=((random.seed, "start", random.t), picks.ids),
-        )
-        return images.index_copy(0, chosen.to(images.device), torch.lerp(clean, found.images, self.blend))
+        if len(chosen) == len(images):
+            return self._changed(classifier, images, labels, random, strength)
+        found = self._changed(classifier, images[chosen], labels[chosen], random.take(chosen), strength)
+        return images.index_copy(0, chosen.to(images.device), found)
+
+    def _changed(
+        self, classifier: Classifier, clean: Tensor, labels: Tensor, random: Random, strength: float
+    ) -> Tensor:
+        assert self.inner is not None
+        with classifier.guard():
+            found = self.inner(classifier, clean, labels, random, strength=strength)
+        if not isinstance(found, Tensor) or found.shape != clean.shape:
+            seen = f"shape {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+            raise InputError(f"the adversary returned {seen}", expected=f"pictures {list(clean.shape)}")
+        return torch.lerp(clean, found.detach().to(clean), self.blend)
 
 
-def _pgd(
-    *,
-    eps: str = "",
-    steps: int = 10,
-    step_size: float | None = None,
-    momentum: float = 0.0,
-    norm: str = "linf",
-    target: str = "none",
-    share: float = 1.0,
-    blend: float = 1.0,
-    random_start: bool = True,
-) -> Adversary:
-    check_norm(norm)
-    size = parse_epsilon(eps, norm) if eps else DEFAULT_EPS[norm]
-    if steps < 1:
-        raise UsageError(f"{steps} steps", expected="1 or more")
-    for name, value in (("share", share), ("blend", blend)):
-        if not 0 <= value <= 1:
-            raise UsageError(f"{name}={value}", expected="0 to 1")
-    if target not in _TARGETS:
-        raise UsageError(f"target={target}", expected=" or ".join(_TARGETS))
-    length = min(2.5 / steps, 1.0) * size if step_size is None else step_size
-    return Adversary(Ascent(norm, size, steps, length, momentum), target, share, blend, random_start)
+@dataclass(frozen=True)
+class Plain:
+    """Make an inner attack of a function of classifier, pictures, labels and keyed random numbers.
 
+    `strength` is handed to functions that take it.
 
-_MAKERS: dict[str, Callable[..., Adversary]] = {"pgd": _pgd, "fgsm": partial(_pgd, steps=1, random_start=False)}
+    >>> flat = Plain(lambda classifier, images, labels, random: images.mean((2, 3), keepdim=True).expand_as(images))
+    >>> flat(None, torch.rand(2, 3, 4, 4), torch.zeros(2), Random(0, [0, 1]), strength=1.0).shape
+    torch.Size([2, 3, 4, 4])
+    """
+
+    function: Callable[..., Tensor]
+    ramps: bool = False
+
+    def __call__(
+        self, classifier: Classifier, images: Tensor, labels: Tensor, random: Random, *, strength: float
+    ) -> Tensor:
+        """Return what the function returns."""
+        more = {"strength": strength} if self.ramps else {}
+        return self.function(classifier, images, labels, random, **more)

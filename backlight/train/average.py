@@ -1,4 +1,4 @@
-"""The exponential moving average of a network's weights and statistics."""
+"""The average of a network's weights and statistics: exponential, or over all steps from some step on."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from torch.optim.swa_utils import AveragedModel
 
 
 class Average:
-    """Follow a module by an exponential moving average whose first values count less.
+    """Follow a module by an exponential moving average whose first values count less, or by the plain mean.
 
     After n updates the decay is min(decay, (1 + n) / (10 + n)), so that random first weights are soon forgotten;
-    n is part of the state. Statistics of normalization are averaged too.
+    n is part of the state. With a decay of 1 all updates count alike, as in stochastic weight averaging (Izmailov et
+    al. 2018, arXiv:1803.05407), here over steps. Statistics of normalization are averaged too.
 
     >>> net = nn.Linear(1, 1)
     >>> average = Average(net, 0.99)
@@ -33,15 +34,18 @@ class Average:
         module: nn.Module = self._model.module
         return module
 
-    def update(self, module: nn.Module) -> None:
-        """Take in the module's present weights."""
+    def update(self, module: nn.Module, *, begun: bool = True) -> None:
+        """Take in the module's present weights; before it has `begun`, the average is these weights."""
         self._model.update_parameters(module)
+        if not begun:
+            self._model.n_averaged.zero_()
 
     def _blend(self, averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
         if not current.is_floating_point():
             return current
         number = float(count)
-        return torch.lerp(averaged, current.to(averaged), 1 - min(self.decay, (1 + number) / (10 + number)))
+        decay = number / (1 + number) if self.decay == 1 else min(self.decay, (1 + number) / (10 + number))
+        return torch.lerp(averaged, current.to(averaged), 1 - decay)
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights and the count, as plain data."""

@@ -23,7 +23,8 @@ class TrainingBatch:
     """Hold pictures `[B,C,H,W]` in `[0,1]` with labels, rows of the data set and keys of random numbers, int64 `[B]`.
 
     Mixed pictures also have `others`, the second label, and `own`, the share `[B]` of the first. `size` counts the
-    step's pictures in all processes together.
+    step's pictures in all processes together. Where pictures are learned from in pairs, `clean` are those that the
+    attacked `images` were made of.
     """
 
     images: Tensor
@@ -33,6 +34,7 @@ class TrainingBatch:
     size: int
     others: Tensor | None = None
     own: Tensor | None = None
+    clean: Tensor | None = None
 
     def losses(self, logits: Tensor, part: slice, loss: Loss, weights: Tensor | None = None) -> Tensor:
         """Compute the loss of each picture of a part of the batch, `[A]`; `weights` is one per class.

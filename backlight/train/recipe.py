@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from backlight.core.errors import FileError, UsageError, did_you_mean
 from backlight.core.grammar import parse_number
 from backlight.core.reading import read_json
-from backlight.train.adversary import Adversary
+from backlight.train.adversaries import read_adversary
 from backlight.train.augment import Augmentation
 from backlight.train.losses import read_loss
 from backlight.train.order import BALANCES
@@ -23,7 +23,7 @@ T = TypeVar("T", "Recipe", Augmentation)
 
 _CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "select": SELECTIONS, "balance": BALANCES}
 _LOWEST = {"epochs": 1, "batch_size": 1, "accumulate": 1}
-_BELOW_ONE = ("label_smoothing", "ema", "momentum")
+_BELOW_ONE = ("label_smoothing", "ema", "swa", "momentum")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Recipe:
     what is left of it at the end, as a factor. `layer_decay` below 1 makes each layer learn slower than the one after
     it by that factor. `loss`: `cross-entropy`, `focal:gamma=2`, `file.py:function`. `label_smoothing`: share of the
     target spread over all classes. `ema`: decay of the averaged
-    weights that are then evaluated and kept, 0 for none. `clip`: largest norm of the gradient, 0 for none.
+    weights that are then evaluated and kept, 0 for none. `swa`: share of all steps after which the plain mean of the
+    weights is taken in its place, 0 for never. `clip`: largest norm of the gradient, 0 for none.
     `accumulate`: parts, of equal size or nearly, in which a batch is computed. `balance`: `none`, `weights` (loss by
     inverse class frequency) or `sampling`. With weights the loss of a picture is its whole smoothed loss times
     the weight of its own class; `torch.nn.CrossEntropyLoss(weight=..., label_smoothing=...)` weighs each class of the
@@ -62,6 +63,7 @@ class Recipe:
     loss: str = "cross-entropy"
     label_smoothing: float = 0.1
     ema: float = 0.0
+    swa: float = 0.0
     clip: float = 0.0
     accumulate: int = 1
     balance: str = "none"
@@ -84,7 +86,9 @@ class Recipe:
                 raise UsageError(f"{one.name}={value}", expected=expected)
         read_loss(self.loss)
         if self.adversary:
-            Adversary.read(self.adversary)
+            read_adversary(self.adversary)
+        if self.ema and self.swa:
+            raise UsageError(f"ema={self.ema} and swa={self.swa}", expected="one average", hint="ema=0, then swa")
         if self.warmup > 1 or self.final > 1 or self.lr <= 0 or self.layer_decay <= 0:
             raise UsageError(
                 f"lr={self.lr}, warmup={self.warmup}, final={self.final}, layer_decay={self.layer_decay}",
@@ -127,7 +131,17 @@ CLASSIC = Recipe(
     select="loss",
     augment=Augmentation(flip="random", degrees=5.0, scale=(0.8, 1.2), brightness=(0.8, 1.2), saturation=(0.8, 1.2)),
 )
-RECIPES = {"classic": CLASSIC, "default": Recipe()}
+# One noisy step against every batch, an average of the weights, and augmentation.
+ADVERSARIAL = Recipe(
+    epochs=15,
+    lr=0.001,
+    weight_decay=0.0005,
+    label_smoothing=0.0,
+    ema=0.999,
+    adversary="nfgsm:eps=8/255",
+    augment=Augmentation(flip="alternating", crop=2),
+)
+RECIPES = {"adversarial": ADVERSARIAL, "classic": CLASSIC, "default": Recipe()}
 
 
 def read_recipe(name: str | Path = "default", settings: Iterable[str] = ()) -> Recipe:

@@ -90,6 +90,7 @@ def open_run(
         engine=engine,
         autocast=choice.autocast,
         class_weights=_class_weights(train, recipe),
+        total=recipe.epochs * order.steps_per_epoch,
     )
     if head is None:
         image = private.normalize(train[:1].images.to(engine.device))
@@ -98,7 +99,7 @@ def open_run(
     per_epoch = order.steps_per_epoch
     counters = Counters()
     if resume:
-        counters = restore(folder, trainer, per_epoch=per_epoch, total=recipe.epochs * per_epoch)
+        counters = restore(folder, trainer, per_epoch=per_epoch, total=trainer.total, size=order.size)
     if engine.is_main and not resume:
         folder.create(info, {"counters": counters.to_state(), "trainer": trainer.state_dict()})
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None

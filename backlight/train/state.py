@@ -71,7 +71,7 @@ def read_info(folder: RunFolder) -> tuple[dict[str, Any], Recipe]:
         raise FileError(path, f"has no usable recipe: {error}") from None
 
 
-def restore(folder: RunFolder, trainer: Trainer, *, per_epoch: int, total: int) -> Counters:
+def restore(folder: RunFolder, trainer: Trainer, *, per_epoch: int, total: int, size: int) -> Counters:
     """Take the saved state into a trainer and return its counters.
 
     Raises FileError, before anything is changed, for a state that is not one of this run: counters that contradict
@@ -79,7 +79,7 @@ def restore(folder: RunFolder, trainer: Trainer, *, per_epoch: int, total: int) 
     """
     state, path = folder.load_state(trainer.engine.device), folder.path / "state.pt"
     require(path, state, record({"counters": _counters(per_epoch, total)}))
-    require(path, state, record({"trainer": _trainer(trainer, begun=state["counters"]["step"] > 0)}))
+    require(path, state, record({"trainer": _trainer(trainer, begun=state["counters"]["step"] > 0, size=size)}))
     trainer.load_state_dict(state["trainer"])
     return Counters.from_state(state["counters"])
 
@@ -113,7 +113,7 @@ def _counters(per_epoch: int, total: int) -> Schema:
     return check
 
 
-def _trainer(trainer: Trainer, begun: bool) -> Schema:
+def _trainer(trainer: Trainer, begun: bool, size: int) -> Schema:
     fresh = trainer.state_dict()
     average = fresh["average"]
     return record(
@@ -123,7 +123,16 @@ def _trainer(trainer: Trainer, begun: bool) -> Schema:
             "average": nullable(record({})) if average is None else _like(average),
             "parts": whole(1, _MOST_PARTS),
         }
+        | ({} if trainer.carried is None else {"carried": _carried(trainer, begun, size)})
     )
+
+
+def _carried(trainer: Trainer, begun: bool, size: int) -> Schema:
+    """Expect the changes of a batch's pictures when there was one, and none before."""
+    resize = trainer.classifier.resize
+    if not begun or resize is None:
+        return leaf("nothing, before the first step", lambda value: value is None)
+    return _tensor(torch.empty(size, trainer.classifier.channels, *resize.size))
 
 
 def _like(tensors: Mapping[str, Any]) -> Schema:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,14 +17,16 @@ from backlight.classifier.returned import call_module, named_as_the_models
 from backlight.core.chunks import is_out_of_memory
 from backlight.core.errors import BacklightError, ModelError
 from backlight.core.processes import Engine
-from backlight.core.random import Random, generator_seed
-from backlight.train.adversary import Adversary
+from backlight.core.random import Random, Seed, generator_seed
+from backlight.train.adversaries import read_adversary
 from backlight.train.average import Average
+from backlight.train.awp import perturbed
 from backlight.train.batches import TrainingBatch
 from backlight.train.layers import freeze, hold_frozen, rest_frozen
 from backlight.train.losses import read_loss
 from backlight.train.optimizers import Optimizer
 from backlight.train.recipe import Recipe
+from backlight.train.replays import Carried
 
 
 class Outcome(NamedTuple):
@@ -39,7 +42,8 @@ class Trainer:
 
     With `head` only that layer is called, on what enters it, in place of the module on pictures. A batch that does
     not fit into memory is computed in halves, then quarters; the gradient stays that of the whole batch. Several
-    processes share the mean of their gradients, and the main one's statistics.
+    processes share the mean of their gradients, and the main one's statistics. `total` counts the run's steps, for what
+    grows or begins along the way; 0 where nothing does.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     >>> trainer = Trainer(Classifier.from_module(net, size=2), Recipe(lr=0.1), seed=0)
@@ -59,8 +63,9 @@ class Trainer:
         engine: Engine | None = None,
         autocast: torch.dtype | None = None,
         class_weights: Tensor | None = None,
+        total: int = 0,
     ) -> None:
-        self.classifier, self.recipe, self.seed = classifier, recipe, seed
+        self.classifier, self.recipe, self.seed, self.total = classifier, recipe, seed, total
         self.module = classifier.module
         self.engine = engine or Engine(classifier.device)
         self.frozen = freeze(self.module, recipe.freeze)
@@ -68,11 +73,13 @@ class Trainer:
         self.head, self.autocast = head, autocast
         # Wrapped after freezing: several processes would wait for gradients that never come.
         self.network = self.engine.parallel(self.module if head is None else self.module.get_submodule(head))
-        self.adversary = Adversary.read(recipe.adversary) if recipe.adversary else None
+        self.adversary = read_adversary(recipe.adversary) if recipe.adversary else None
+        replays = None if self.adversary is None else self.adversary.replays
+        self.carried = None if replays is None else Carried(replays, self.engine)
         self.loss = read_loss(recipe.loss, recipe.label_smoothing)
         self.class_weights = None if class_weights is None else class_weights.to(classifier.device)
         self.optimizer = Optimizer(self.module, recipe)
-        self.average = Average(self.module, recipe.ema) if recipe.ema else None
+        self.average = Average(self.module, recipe.ema or 1.0) if recipe.ema or recipe.swa else None
         self.parts = recipe.accumulate
         # Statistics of one picture are no statistics: with BatchNorm a part is never made as small as that.
         self.least = 2 if any(isinstance(one, _BatchNorm) for one in self.module.modules()) else 1
@@ -81,16 +88,21 @@ class Trainer:
         """Take a step: its `number` keys the random numbers that layers such as dropout draw."""
         self.module.train()
         rest_frozen(self.module, self.frozen)
-        if self.adversary is not None:
-            batch = self._attacked(batch, number)
-        outcome = self._accumulate(batch, number)
+        done = (number + 1) / self.total if self.total else 1.0
+        if self.carried is not None:
+            return self._replayed(batch, number, rate, done)
+        outcome = self._differentiated(self._attacked(batch, number, done), number, done)
+        self._move(rate, done)
+        return outcome
+
+    def _move(self, rate: float, done: float) -> None:
+        """Move the weights along the gradients that were summed, and let the average follow."""
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.clip)
         self.optimizer.step(rate)
         self.engine.broadcast(list(self.module.buffers()))
         if self.average is not None:
-            self.average.update(self.module)
-        return outcome
+            self.average.update(self.module, begun=done > self.recipe.swa)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -100,12 +112,13 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes from step to step, as tensors and plain data."""
         average = None if self.average is None else self.average.state_dict()
-        return {
+        state = {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": average,
             "parts": self.parts,
         }
+        return state if self.carried is None else {**state, "carried": self.carried.changes}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take a state back."""
@@ -113,14 +126,40 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        if self.carried is not None:
+            self.carried.changes = state["carried"]
         self.parts = int(state["parts"])
 
-    def _accumulate(self, batch: TrainingBatch, number: int) -> Outcome:
-        """Sum the gradient over the parts of a batch, in more parts when memory runs out."""
-        buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
+    def _differentiated(self, batch: TrainingBatch, number: int, done: float) -> Outcome:
+        """Sum the gradient of a batch where the weights are, or where its loss is worse nearby."""
+        if self.adversary is None or not self.adversary.perturbs_weights(done):
+            return self._accumulate(batch, ("layers", number))
+        # The pass that finds the direction leaves no statistics: they are those of the pass that is learned from.
+        restore = _buffers_of(self.module)
+        outcome = self._accumulate(batch, ("layers", number))
+        restore()
+        with perturbed(self.module, self.adversary.awp):
+            self._accumulate(batch, ("layers", number))
+        return outcome
+
+    def _replayed(self, batch: TrainingBatch, number: int, rate: float, done: float) -> Outcome:
+        """Learn several times from one batch, whose pictures move by the same passes; tell of the last time."""
+        assert self.adversary is not None
+        assert self.carried is not None
+        strength = self.adversary.strength(done)
+        for replay in range(self.carried.replays.count):
+            leaf = self.carried.begin(batch.images, size=batch.size, strength=strength)
+            outcome = self._accumulate(replace(batch, images=leaf), ("layers", number, replay))
+            self.carried.take(leaf)
+            self._move(rate, done)
+        return outcome
+
+    def _accumulate(self, batch: TrainingBatch, key: tuple[Seed, ...]) -> Outcome:
+        """Sum the gradient over the parts of a batch, in more when memory runs out; layers draw by `key`."""
+        restore = _buffers_of(self.module)
         while True:
             try:
-                with self._random_layers(number):
+                with _seeded(self.classifier.device, generator_seed((self.seed, *key))):
                     return self._backward(batch)
             except (RuntimeError, MemoryError, BacklightError) as error:
                 if not (is_out_of_memory(error) and self._can_halve(len(batch.rows))):
@@ -128,23 +167,33 @@ class Trainer:
             # Outside of the handler the frames of the failed attempt, and their tensors, are gone.
             self.parts *= 2
             self.module.zero_grad()
-            with torch.no_grad():
-                for buffer, saved in buffers:
-                    buffer.copy_(saved)
+            batch.images.grad = None
+            restore()
 
     def _backward(self, batch: TrainingBatch) -> Outcome:
         total, correct, top5 = batch.images.new_zeros(()), batch.labels.new_zeros(()), batch.labels.new_zeros(())
         cuts = even_cuts(len(batch.rows), self.parts)
         for part in cuts:
             with self._gathered_only(part is cuts[-1]):
-                logits = self._logits(batch.images[part])
-                losses = batch.losses(logits, part, self.loss, self.class_weights)
+                logits, losses = self._losses(batch, part)
                 loss = losses.sum() / batch.size
                 self._differentiate(loss)
             total = total + loss.detach()
             hits = logits.detach().topk(min(5, logits.shape[1])).indices == batch.labels[part, None]
             correct, top5 = correct + hits[:, 0].sum(), top5 + hits.sum()
         return Outcome(total, correct, top5)
+
+    def _losses(self, batch: TrainingBatch, part: slice) -> tuple[Tensor, Tensor]:
+        """Return logits and losses of a part of the batch; clean pictures pass together with the attacked ones."""
+        if batch.clean is None:
+            logits = self._logits(batch.images[part])
+            return logits, batch.losses(logits, part, self.loss, self.class_weights)
+        assert self.adversary is not None
+        assert self.adversary.pairs is not None
+        both = self._logits(torch.cat([batch.clean[part], batch.images[part]]))
+        clean, attacked = both.chunk(2)
+        loss = partial(self.adversary.pairs, clean, loss=self.loss)
+        return attacked, batch.losses(attacked, part, loss, self.class_weights)
 
     def _differentiate(self, loss: Tensor) -> None:
         if not loss.requires_grad:
@@ -175,13 +224,13 @@ class Trainer:
             return nullcontext()
         return self.network.no_sync()
 
-    def _attacked(self, batch: TrainingBatch, number: int) -> TrainingBatch:
-        assert self.adversary is not None
-        random = Random((self.seed, "adversary"), batch.keys, number)
-        return replace(batch, images=self.adversary.attack(self.classifier, batch.images, batch.labels, random))
-
-    def _random_layers(self, number: int) -> AbstractContextManager[object]:
-        return _seeded(self.classifier.device, generator_seed((self.seed, "layers", number)))
+    def _attacked(self, batch: TrainingBatch, number: int, done: float) -> TrainingBatch:
+        """Return the batch with the adversary's pictures, and with the clean ones where it learns from both."""
+        if self.adversary is None:
+            return batch
+        random, strength = Random((self.seed, "adversary"), batch.keys, number), self.adversary.strength(done)
+        found = self.adversary.attack(self.classifier, batch.images, batch.labels, random, strength=strength)
+        return replace(batch, images=found, clean=batch.images if self.adversary.pairs else None)
 
 
 def even_cuts(count: int, parts: int) -> list[slice]:
@@ -193,6 +242,18 @@ def even_cuts(count: int, parts: int) -> list[slice]:
     parts = min(parts, count)
     stops = [-(-count * number // parts) for number in range(parts + 1)]
     return [slice(start, stop) for start, stop in zip(stops, stops[1:])]
+
+
+def _buffers_of(module: nn.Module) -> Callable[[], None]:
+    """Keep what a module's buffers hold, and return what puts it back."""
+    kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
+
+    def restore() -> None:
+        with torch.no_grad():
+            for buffer, before in kept:
+                buffer.copy_(before)
+
+    return restore
 
 
 @contextmanager

@@ -25,7 +25,8 @@ from backlight.core.grammar import (
 )
 from backlight.corrupt import CorruptionRequest
 from backlight.data import load_splits
-from backlight.train.adversary import Adversary
+from backlight.train.adversaries import read_adversary
+from backlight.train.inner import Climb
 from tools.fuzz.grammars import GRAMMARS
 
 words = st.text("abcdefgh_", min_size=1, max_size=8)
@@ -147,6 +148,7 @@ def test_ranges_of_data(start, stop):
 
 @given(st.integers(1, 255), st.integers(1, 50), st.floats(0.01, 1))
 def test_adversaries(eps, steps, share):
-    found = Adversary.read(f"pgd:eps={eps}/255,steps={steps},share={share!r}")
-    assert (found.ascent.steps, found.share) == (steps, share)
-    assert math.isclose(found.ascent.eps, eps / 255)
+    found = read_adversary(f"pgd:eps={eps}/255,steps={steps},share={share!r}")
+    assert isinstance(found.inner, Climb)
+    assert (found.inner.ascent.steps, found.share) == (steps, share)
+    assert math.isclose(found.inner.ascent.eps, eps / 255)

@@ -15,7 +15,7 @@ from backlight.core.errors import UsageError
 from backlight.core.random import Random
 from backlight.testing import small_net, unchanged
 from backlight.train import fit
-from backlight.train.adversary import Adversary
+from backlight.train.adversaries import read_adversary
 from backlight.train.augment import Augmentation
 from backlight.train.recipe import Recipe
 from backlight.train.trunk import cached_head
@@ -32,7 +32,7 @@ def _problem() -> tuple[Classifier, Tensor, Tensor]:
 @pytest.mark.promises
 def test_pgd_by_twelve_plain_lines() -> None:
     classifier, images, labels = _problem()
-    adversary = Adversary.read("pgd:eps=0.1,steps=3")
+    adversary = read_adversary("pgd:eps=0.1,steps=3")
     random = Random((5, "adversary"), KEYS, 7)
     found = adversary.attack(classifier, images, labels, random)
     with classifier.guard():
@@ -41,7 +41,7 @@ def test_pgd_by_twelve_plain_lines() -> None:
         for _ in range(3):
             leaf = moved.clone().requires_grad_()
             loss = F.cross_entropy(classifier.logits(leaf), labels, reduction="sum")
-            moved = moved + adversary.ascent.step_size * torch.autograd.grad(loss, leaf)[0].sign()
+            moved = moved + adversary.inner.ascent.step_size * torch.autograd.grad(loss, leaf)[0].sign()
             moved = moved.clamp(images - 0.1, images + 0.1).clamp(0, 1)
     assert torch.equal(found, moved)
 
@@ -52,19 +52,19 @@ def test_pgd_by_twelve_plain_lines() -> None:
 )
 def test_the_model_is_left_as_it_was(text: str) -> None:
     classifier, images, labels = _problem()
-    adversary = Adversary.read(text)
+    adversary = read_adversary(text)
     with unchanged(classifier.module):
         found = adversary.attack(classifier, images, labels, Random(0, KEYS))
     assert found.shape == images.shape
     assert not torch.equal(found, images)
-    length = (found - images).flatten(1).norm(p=torch.inf if adversary.ascent.norm == "linf" else 2, dim=1)
-    assert float(length.max()) <= adversary.ascent.eps + 1e-6
+    length = (found - images).flatten(1).norm(p=torch.inf if adversary.inner.ascent.norm == "linf" else 2, dim=1)
+    assert float(length.max()) <= adversary.inner.ascent.eps + 1e-6
     assert 0 <= float(found.min()) <= float(found.max()) <= 1
 
 
 def test_every_step_starts_anew() -> None:
     classifier, images, labels = _problem()
-    adversary = Adversary.read("pgd:eps=0.1,steps=1,step_size=0")
+    adversary = read_adversary("pgd:eps=0.1,steps=1,step_size=0")
     starts = [adversary.attack(classifier, images, labels, Random(0, KEYS, number)) for number in (0, 1)]
     assert not torch.equal(*starts)
 
@@ -76,7 +76,7 @@ def test_a_target_is_approached(kind: str) -> None:
     with torch.no_grad(), classifier.guard():
         logits = classifier.logits(images)
         targets = resolve_targets(classifier, logits, kind, random=random, avoid=labels)
-        moved = Adversary.read(f"pgd:eps=0.1,steps=5,target={kind}").attack(classifier, images, labels, random)
+        moved = read_adversary(f"pgd:eps=0.1,steps=5,target={kind}").attack(classifier, images, labels, random)
         after = classifier.logits(moved)
     assert float(F.cross_entropy(after, targets)) < float(F.cross_entropy(logits, targets))
 
@@ -86,14 +86,14 @@ def test_share_and_blend() -> None:
     # In float64 and without a linear layer, so that a part of the batch gives the bits that the whole gives.
     net, (_, images, labels) = all_convolution(small_net().double()), _problem()
     classifier, images = Classifier.from_module(net, size=8), images.double()
-    whole = Adversary.read("pgd:eps=0.1,steps=1").attack(classifier, images, labels, Random(0, KEYS))
-    half = Adversary.read("pgd:eps=0.1,steps=1,blend=0.5").attack(classifier, images, labels, Random(0, KEYS))
+    whole = read_adversary("pgd:eps=0.1,steps=1").attack(classifier, images, labels, Random(0, KEYS))
+    half = read_adversary("pgd:eps=0.1,steps=1,blend=0.5").attack(classifier, images, labels, Random(0, KEYS))
     assert torch.allclose(half, (whole + images) / 2)
-    some = Adversary.read("pgd:eps=0.1,steps=1,share=0.5").attack(classifier, images, labels, Random(0, KEYS))
+    some = read_adversary("pgd:eps=0.1,steps=1,share=0.5").attack(classifier, images, labels, Random(0, KEYS))
     attacked = (some != images).flatten(1).any(1)
     assert 0 < int(attacked.sum()) < len(KEYS)
     assert torch.equal(some[attacked], whole[attacked])
-    none = Adversary.read("pgd:share=0").attack(classifier, images, labels, Random(0, KEYS))
+    none = read_adversary("pgd:share=0").attack(classifier, images, labels, Random(0, KEYS))
     assert torch.equal(none, images)
 
 
@@ -101,7 +101,7 @@ def test_share_and_blend() -> None:
 def test_the_attack_does_not_depend_on_the_batch() -> None:
     classifier, images, labels = _problem()
     classifier.module.double()
-    adversary = Adversary.read("pgd:eps=0.1,steps=2,share=0.7")
+    adversary = read_adversary("pgd:eps=0.1,steps=2,share=0.7")
     whole = adversary.attack(classifier, images.double(), labels, Random(0, KEYS))
     part = adversary.attack(classifier, images[2:5].double(), labels[2:5], Random(0, KEYS[2:5]))
     assert torch.allclose(whole[2:5], part, atol=1e-12)
@@ -130,11 +130,11 @@ def test_what_is_not_understood(text: str) -> None:
 def test_momentum_and_l1_reach_the_adversary() -> None:
     classifier, images, labels = _problem()
     plain, pushed = (
-        Adversary.read(f"pgd:eps=0.1,steps=4{more}").attack(classifier, images, labels, Random(0, KEYS))
+        read_adversary(f"pgd:eps=0.1,steps=4{more}").attack(classifier, images, labels, Random(0, KEYS))
         for more in ("", ",momentum=1")
     )
     assert not torch.equal(plain, pushed)
-    sparse = Adversary.read("pgd:norm=l1,eps=5,steps=4").attack(classifier, images, labels, Random(0, KEYS))
+    sparse = read_adversary("pgd:norm=l1,eps=5,steps=4").attack(classifier, images, labels, Random(0, KEYS))
     assert 1 < float((sparse - images).flatten(1).norm(p=1, dim=1).max()) <= 5 + 1e-4
 
 

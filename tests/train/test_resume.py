@@ -41,6 +41,10 @@ SETTINGS = {{
     "adamw": ["optimizer=adamw", "ema=0.9", "clip=1", "mixup=0.4", "cutmix=1", "degrees=10", "hue=0.1"],
     "muon": ["optimizer=muon", "lr=0.01", "accumulate=3", "balance=sampling", "layer_decay=0.5", "cutout=3"],
     "hardened": ["adversary=pgd:eps=8/255,steps=2,share=0.7", "optimizer=sgd"],
+    "nfgsm": ["adversary=nfgsm:ramp=0.5", "ema=0.9"],
+    "trades": ["adversary=trades:steps=2,awp=0.01,awp_start=0.3,ramp=0.4", "swa=0.4"],
+    "mart": ["adversary=mart:steps=2", "accumulate=2"],
+    "free": ["adversary=free:replays=3", "optimizer=sgd", "ema=0.9"],
 }}
 real = Trainer.step
 
@@ -97,12 +101,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, run_processes(KILLED.format(folder=str(folder)), world=1, timeout=300)
 
 
-@pytest.mark.parametrize("name", ["adamw", "muon", "hardened"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "hardened", "nfgsm", "trades", "mart", "free"])
 def test_a_killed_run_ends_with_the_same_bits(runs: tuple[Path, str], name: str) -> None:
     whole, parts = runs[0] / f"{name}-whole", runs[0] / f"{name}-parts"
     left, right = state_of(whole), state_of(parts)
     assert left["counters"]["step"] == 10
-    assert (left["trainer"]["average"] is not None) == (name == "adamw")
+    assert (left["trainer"]["average"] is not None) == (name in ("adamw", "nfgsm", "trades", "free"))
+    assert ("carried" in left["trainer"]) == (name == "free")
     assert same(left["trainer"], right["trainer"])
     for weights in ("best", "last", "epoch-01", "epoch-02"):
         assert same(RunFolder(whole).load_weights(weights), RunFolder(parts).load_weights(weights))

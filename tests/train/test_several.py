@@ -83,6 +83,10 @@ SETTINGS = {
     "frozen": 'freeze=1, augment=Augmentation(flip="random")',
     "trunk": "freeze=-1, augment=Augmentation()",
     "parts": "accumulate=3, clip=0.5, balance='weights'",
+    "nfgsm": "adversary='nfgsm', ema=0.9",
+    "trades": "adversary='trades:steps=2,awp=0.01', swa=0.4",
+    "mart": "adversary='mart:steps=2'",
+    "free": "adversary='free:replays=2'",
 }
 
 

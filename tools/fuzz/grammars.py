@@ -20,7 +20,7 @@ from backlight.explain.scores.metrics import choose_metrics
 from backlight.models import load
 from backlight.models.registry import find_blueprint
 from backlight.pixels.features import read_objective
-from backlight.train.adversary import Adversary
+from backlight.train.adversaries import read_adversary
 from backlight.train.losses import read_loss
 from backlight.train.recipe import read_recipe
 from tools.fuzz import model_seeds
@@ -76,7 +76,7 @@ GRAMMARS: Mapping[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "methods": (lambda text: choose_methods(grammar.split_specs(text)), ("saliency,rise:samples=8", "captum:Saliency")),
     "metrics": (lambda text: choose_metrics(text.split(",")), ("deletion,pointing-game",)),
     "objective": (lambda text: read_objective(classifier(), text), ("blocks.0:3", "blocks.0:3:1,2")),
-    "adversary": (Adversary.read, ("pgd:eps=8/255,steps=3,target=random,share=0.5", "fgsm:eps=8/255")),
+    "adversary": (read_adversary, ("pgd:eps=8/255,target=random", "trades:beta=6,awp=0.005", "free:replays=4")),
     "recipe setting": (_setting, ("lr=0.1", "scale=0.8:1.2", "augment=augmix:severity=3")),
     "loss": (read_loss, ("focal:gamma=2", "cross-entropy")),
     "augmentation": (read_augmenter, ("corruptions:kinds=noise+fog,severity=3,share=0.5", "gaussian:sigma=0.25")),
