@@ -11,16 +11,19 @@ from torch import Tensor, nn
 
 from backlight.certify.intervals import Interval, propagate, step_interval
 from backlight.certify.linear_bounds import lower_bounds
-from backlight.certify.steps import Step, steps_of
+from backlight.certify.steps import SMOOTH, Step, run_steps, steps_of
 from backlight.classifier import Classifier
 from backlight.core.chunks import in_chunks
 from backlight.core.errors import InputError, ModelError, UsageError
 from backlight.core.grammar import parse_epsilon
+from backlight.core.random import Random
 from backlight.table.statistics import wilson
 
 METHODS = ("ibp", "crown")
 CERTAIN = 1e-4
 """The least margin that certifies: what rounding may change in single precision is no proof."""
+_ROUNDING = 1e-6
+"""How far single precision may move a logit, as a share of the picture's largest."""
 _TIGHTENED = 2048  # values of a layer, up to which each is bounded by CROWN too
 _HELD = 2**24  # coefficients at a time
 
@@ -59,11 +62,13 @@ def certify_by_bounds(
 
     `labels` int64 `[B]`; `eps` is in pixel units, as 0.01 or "2/255". `ibp` propagates intervals; `crown` carries
     linear bounds back from the output, with the intervals of layers of up to 2,048 values tightened likewise, and takes
-    the better of both, so it certifies at least what `ibp` does. A private copy is bounded, in double precision.
+    the better of both, so it certifies at least what `ibp` does. A private copy is bounded, in double precision, after
+    its steps have been seen to compute what the network does, on the first image and on random ones.
 
     Sources: Gowal et al. 2018, arXiv:1810.12715, with the last layer merged with the margin; Zhang et al. 2018,
-    arXiv:1811.00866. Raises LayerError that names layers without known bounds, ModelError for networks that branch,
-    InputError for images and labels, UsageError for settings.
+    arXiv:1811.00866. Raises LayerError that names layers without known bounds, ModelError for networks that branch, are
+    hooked into, overwrite what they still read or let the pictures of a batch change each other, InputError for images
+    and labels, UsageError for settings.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 2))
     >>> classifier = Classifier.from_module(net, size=2)
@@ -81,8 +86,8 @@ def certify_by_bounds(
     # What is made under inference_mode could not be carried backwards.
     with torch.inference_mode(False), torch.no_grad():
         module, steps = _private(classifier)
-        _check_output(classifier, module, images[:1])
-        per_picture = max(1, _HELD // max(1, _widest(module, classifier, images[:1]) * classifier.classes))
+        widest = _check_steps(classifier, module, steps, images[:1])
+        per_picture = max(1, _HELD // max(1, widest * classifier.classes))
         parts = in_chunks(
             lambda part: _margins(classifier, steps, images[part], labels[part], size, method), len(images), per_picture
         )
@@ -95,7 +100,7 @@ def check_bounds(classifier: Classifier) -> None:
 
     >>> check_bounds(Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2))
     """
-    steps_of(classifier.module)
+    _private(classifier)
 
 
 def margins_of(steps: Sequence[Step], intervals: Sequence[Interval], labels: Tensor, *, linear: bool) -> Tensor:
@@ -132,7 +137,17 @@ def _margins(
         intervals = _tightened(steps, box)
         for linear in (False, True):
             found = torch.maximum(found, margins_of(steps, intervals, labels, linear=linear))
-    return found.amin(1)
+    values = run_steps(steps, _normalized(classifier, pixels))
+    _check_inside(values, intervals)
+    return found.amin(1) - _ROUNDING * values[-1].abs().amax(1)
+
+
+def _check_inside(values: Sequence[Tensor], intervals: Sequence[Interval]) -> None:
+    """Raise ModelError where a picture's own values leave their bounds: then these bound something else."""
+    for value, interval in zip(values, intervals, strict=True):
+        slack = _ROUNDING * (1 + value.abs())
+        if ((value < interval.lower - slack) | (value > interval.upper + slack)).any():
+            raise ModelError("its values leave the bounds of its layers", hint=SMOOTH)
 
 
 def _tightened(steps: Sequence[Step], box: Interval) -> list[Interval]:
@@ -173,35 +188,32 @@ def _normalized(classifier: Classifier, images: Tensor) -> Tensor:
     return (images - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)
 
 
-def _check_output(classifier: Classifier, module: nn.Module, image: Tensor) -> None:
-    """Compare what is bounded with what the classifier answers: its logits may be made of the module's output."""
-    if not len(image):
-        return
-    found, logits = module(_normalized(classifier, image.double())), classifier.logits(image).double()
-    if (
-        not isinstance(found, Tensor)
-        or found.shape != logits.shape
-        or not torch.allclose(found, logits, 1e-2, 1e-3, equal_nan=True)
-    ):
-        raise ModelError(
-            "its logits are not what its last layer returns",
-            expected="a network that returns one logit per class",
-            hint="randomized smoothing takes any network",
-        )
+def _check_steps(classifier: Classifier, module: nn.Module, steps: Sequence[Step], image: Tensor) -> int:
+    """Compare what is bounded with what the network and the classifier answer, for pictures alone and together.
 
-
-def _widest(module: nn.Module, classifier: Classifier, image: Tensor) -> int:
-    """Count the values of the largest tensor between two layers, of one picture."""
-    sizes = [image.numel()]
-    holds = [
-        part.register_forward_hook(lambda _part, _inputs, output: sizes.append(output.numel()))
-        for part in module.modules()
-        if not [*part.children()]
-    ]
+    Returns the number of values of the largest tensor between two layers, of one picture.
+    """
+    drawn = Random("certify", list(range(3))).uniform(*image.shape[1:]).to(classifier.device)
+    images = torch.cat([image, drawn.to(image.dtype)])
+    values = _normalized(classifier, images.double())
     try:
-        if len(image):
-            module(_normalized(classifier, image.double()))
-    finally:
-        for hold in holds:
-            hold.remove()
-    return max(sizes)
+        together = run_steps(steps, values)
+        alone = [run_steps(steps, value[None])[-1] for value in values]
+    except RuntimeError as error:
+        raise ModelError(f"its layers cannot be run one by one ({error})", hint=SMOOTH) from error
+    found, logits = module(values.clone()), classifier.logits(images).double()
+    if any(len(one) != len(images) for one in together):
+        raise ModelError("a layer does not return a row for each picture", hint=SMOOTH)
+    if not _same(torch.cat(alone), together[-1], 1e-9):
+        raise ModelError("its answer to a picture depends on the others of the batch", hint=SMOOTH)
+    if not isinstance(found, Tensor) or not (_same(found, together[-1], 1e-9) and _same(found, logits, 1e-3)):
+        raise ModelError(
+            "its logits are not what its layers return, one after the other",
+            expected="a network that returns one logit per class",
+            hint=SMOOTH,
+        )
+    return max(one[0].numel() for one in together)
+
+
+def _same(found: Tensor, expected: Tensor, tolerance: float) -> bool:
+    return found.shape == expected.shape and torch.allclose(found, expected, 10 * tolerance, tolerance, equal_nan=True)

@@ -11,50 +11,60 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+BATCH_SIZE = object()
+"""Stands in a shape for how many pictures there are."""
+
 
 @dataclass(frozen=True)
 class Known:
-    """How an operation is computed, and what it makes of radii."""
+    """How an operation is computed, and what it makes of radii.
+
+    `alias` says that its output lies in the memory of its first input, `in_place` that it overwrites what lay there.
+    """
 
     kind: Literal["affine", "relu", "max"]
     apply: Callable[..., Tensor]
     spread: Callable[..., Tensor]
+    alias: bool = False
+    in_place: bool = False
 
 
-_RELU = Known("relu", F.relu, F.relu)
+def known_layer(module: nn.Module) -> Known | str:
+    """Return how a module of one layer is computed in evaluation mode, or what it is where no bounds are known.
 
-
-def known_layer(module: nn.Module) -> Known | None:
-    """Return how a module of one layer is computed in evaluation mode, or None where no bounds are known.
-
-    >>> known_layer(nn.Tanh()) is None, known_layer(nn.ReLU()).kind
-    (True, 'relu')
+    >>> known_layer(nn.Tanh()), known_layer(nn.ReLU()).kind
+    ('Tanh', 'relu')
     """
+    name = type(module).__name__
     make = _LAYERS.get(type(module))
-    return None if make is None else make(module)
+    if make is None:
+        return name
+    if "forward" in vars(module):
+        return f"{name} with a forward of its own"
+    found = make(module)
+    return f"{name} {found}" if isinstance(found, str) else found
 
 
-def flattening() -> Known:
-    """Return how each picture's values are laid out in one row.
-
-    >>> flattening().apply(torch.zeros(2, 3, 4)).shape
-    torch.Size([2, 12])
-    """
-    return _monotone(lambda values: values.flatten(1))
+def _relu(in_place: bool) -> Known:
+    return Known("relu", F.relu, F.relu, alias=in_place, in_place=in_place)
 
 
-def _monotone(function: Callable[..., Tensor]) -> Known:
+def _monotone(function: Callable[..., Tensor], *, alias: bool = False, in_place: bool = False) -> Known:
     """Describe an affine map without negative weights or bias, which maps radii as it maps values."""
-    return Known("affine", function, function)
+    return Known("affine", function, function, alias, in_place)
+
+
+def _itself() -> Known:
+    return _monotone(lambda values: values, alias=True)
 
 
 def _linear(layer: Any) -> Known:
     return Known("affine", layer.forward, lambda radius: F.linear(radius, layer.weight.abs()))
 
 
-def _convolution(layer: Any) -> Known | None:
+def _convolution(layer: Any) -> Known | str:
     if layer.padding_mode != "zeros":
-        return None
+        return f"with padding_mode {layer.padding_mode!r}"
 
     def spread(radius: Tensor) -> Tensor:
         return F.conv2d(radius, layer.weight.abs(), None, layer.stride, layer.padding, layer.dilation, layer.groups)
@@ -62,9 +72,9 @@ def _convolution(layer: Any) -> Known | None:
     return Known("affine", layer.forward, spread)
 
 
-def _batch_norm(layer: Any) -> Known | None:
+def _batch_norm(layer: Any) -> Known | str:
     if layer.running_mean is None:
-        return None  # it normalizes by the batch it is in: there is no function of one picture
+        return "that normalizes by the batch it is in"
 
     def scale(values: Tensor) -> Tensor:
         factor = (layer.running_var + layer.eps).rsqrt()
@@ -79,77 +89,130 @@ def _batch_norm(layer: Any) -> Known | None:
     return Known("affine", apply, lambda radius: radius * scale(radius).abs())
 
 
-def _maximum(layer: Any) -> Known | None:
-    if layer.return_indices:
-        return None
-    return Known("max", layer.forward, layer.forward)
+def _maximum(layer: Any) -> Known | str:
+    return "that returns indices" if layer.return_indices else Known("max", layer.forward, layer.forward)
 
 
-def _dropout(layer: Any) -> Known:
-    return _monotone(lambda values: values)
+def _average(layer: Any) -> Known | str:
+    return _negative(layer.divisor_override) or _monotone(layer.forward)
 
 
-_LAYERS: Mapping[type[nn.Module], Callable[[Any], Known | None]] = {
+def _negative(divisor: int | None) -> str:
+    return "with a negative divisor_override" if divisor is not None and divisor < 0 else ""
+
+
+def _flattened(layer: Any) -> Known | str:
+    return _mixing(layer.start_dim) or _monotone(layer.forward, alias=True)
+
+
+def _mixing(dimension: object) -> str:
+    """Say what is wrong with a dimension that is the pictures' own; a negative one shows where the steps are run."""
+    return "over the pictures of a batch" if dimension is None or dimension == 0 else ""
+
+
+_LAYERS: Mapping[type[nn.Module], Callable[[Any], Known | str]] = {
     nn.Linear: _linear,
     nn.Conv2d: _convolution,
     nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
-    nn.ReLU: lambda layer: _RELU,
+    nn.ReLU: lambda layer: _relu(layer.inplace),
     nn.MaxPool2d: _maximum,
-    nn.AvgPool2d: lambda layer: _monotone(layer.forward),
+    nn.AvgPool2d: _average,
     nn.AdaptiveAvgPool2d: lambda layer: _monotone(layer.forward),
-    nn.Flatten: lambda layer: _monotone(layer.forward),
-    nn.Identity: _dropout,
-    nn.Dropout: _dropout,
-    nn.Dropout2d: _dropout,
+    nn.Flatten: _flattened,
+    nn.Identity: lambda layer: _itself(),
+    nn.Dropout: lambda layer: _itself(),
+    nn.Dropout2d: lambda layer: _itself(),
 }
 
 
-Make = Callable[[int, Sequence[Any], Mapping[str, Any]], Known | None]
+Make = Callable[[Sequence[Any], Mapping[str, Any]], Known | str]
+"""Describe a call of one tensor by its other arguments and its options."""
 
 
-def _sum(tensors: int, rest: Sequence[Any], options: Mapping[str, Any]) -> Known | None:
-    return _monotone(torch.add) if tensors == 2 and not rest and not options else None
+def known_sum(*, in_place: bool) -> Known:
+    """Return how two tensors are added.
+
+    >>> known_sum(in_place=True).alias
+    True
+    """
+    return _monotone(torch.add, alias=in_place, in_place=in_place)
 
 
-def _called(function: Callable[..., Tensor]) -> Make:
-    """Describe a function of one tensor and of numbers, without negative weights; a shape may be given as a tuple."""
-
-    def make(tensors: int, rest: Sequence[Any], options: Mapping[str, Any]) -> Known | None:
-        shape = [tuple(rest)] if function is torch.reshape and not isinstance(rest[0], tuple) else rest
-        return _monotone(lambda values: function(values, *shape, **options)) if tensors == 1 else None
+def _rectified(in_place: bool) -> Make:
+    def make(rest: Sequence[Any], options: Mapping[str, Any]) -> Known | str:
+        return _relu(in_place or any(rest) or bool(options.get("inplace")))
 
     return make
 
 
-def _relu(tensors: int, rest: Sequence[Any], options: Mapping[str, Any]) -> Known | None:
-    return _RELU if tensors == 1 else None
+def _flat(rest: Sequence[Any], options: Mapping[str, Any]) -> Known | str:
+    start = [*rest, options.get("start_dim", 0)][0]
+    return _mixing(start) or _monotone(lambda values: torch.flatten(values, *rest, **options), alias=True)
 
 
-def _maxima(tensors: int, rest: Sequence[Any], options: Mapping[str, Any]) -> Known | None:
+def _mean(rest: Sequence[Any], options: Mapping[str, Any]) -> Known | str:
+    over = [*rest, options.get("dim")][0]
+    if "dtype" in options:
+        return "in another precision"
+    mixing = [_mixing(one) for one in (over if isinstance(over, (list, tuple)) and over else [over])]
+    return "".join(mixing) or _monotone(lambda values: torch.mean(values, *rest, **options))
+
+
+def _shaped(rest: Sequence[Any], options: Mapping[str, Any]) -> Known | str:
+    """Describe a change of shape, given by numbers or as one list of them."""
+    given = rest[0] if len(rest) == 1 and isinstance(rest[0], (list, tuple)) else rest
+    if options or not all(one is BATCH_SIZE or isinstance(one, int) for one in given):
+        return "to a shape that is worked out"
+
+    def apply(values: Tensor) -> Tensor:
+        return values.reshape([len(values) if one is BATCH_SIZE else one for one in given])
+
+    return _monotone(apply, alias=True)
+
+
+def _averages(rest: Sequence[Any], options: Mapping[str, Any]) -> Known | str:
+    divisor = rest[5] if len(rest) > 5 else options.get("divisor_override")
+    return _negative(divisor) or _monotone(lambda values: F.avg_pool2d(values, *rest, **options))
+
+
+def _adaptive(rest: Sequence[Any], options: Mapping[str, Any]) -> Known | str:
+    return _monotone(lambda values: F.adaptive_avg_pool2d(values, *rest, **options))
+
+
+def _maxima(rest: Sequence[Any], options: Mapping[str, Any]) -> Known | str:
+    if len(rest) > 5 or options.get("return_indices"):
+        return "that returns indices"
+
     def apply(values: Tensor) -> Tensor:
         return F.max_pool2d(values, *rest, **options)
 
-    return Known("max", apply, apply) if tensors == 1 and not options.get("return_indices") else None
+    return Known("max", apply, apply)
 
 
-FUNCTIONS: Mapping[Any, Make] = {
-    operator.add: _sum,
-    operator.iadd: _sum,
-    torch.add: _sum,
-    torch.flatten: _called(torch.flatten),
-    torch.mean: _called(torch.mean),
-    torch.relu: _relu,
-    F.relu: _relu,
-    F.adaptive_avg_pool2d: _called(F.adaptive_avg_pool2d),
-    F.avg_pool2d: _called(F.avg_pool2d),
+def _dropped(rest: Sequence[Any], options: Mapping[str, Any]) -> Known | str:
+    training = rest[1] if len(rest) > 1 else options.get("training", True)
+    return "that is always on" if training else _itself()
+
+
+SUMS: Mapping[Any, bool] = {operator.add: False, torch.add: False, "add": False, operator.iadd: True, "add_": True}
+"""The functions and methods that add two tensors, and whether they do so in place."""
+CALLS: Mapping[Any, Make] = {
+    torch.flatten: _flat,
+    torch.mean: _mean,
+    torch.relu: _rectified(in_place=False),
+    torch.relu_: _rectified(in_place=True),
+    torch.reshape: _shaped,
+    F.relu: _rectified(in_place=False),
+    F.adaptive_avg_pool2d: _adaptive,
+    F.avg_pool2d: _averages,
+    F.dropout: _dropped,
     F.max_pool2d: _maxima,
+    "flatten": _flat,
+    "mean": _mean,
+    "relu": _rectified(in_place=False),
+    "relu_": _rectified(in_place=True),
+    "reshape": _shaped,
+    "view": _shaped,
 }
-METHODS: Mapping[Any, Make] = {
-    "add": _sum,
-    "flatten": _called(torch.flatten),
-    "mean": _called(torch.mean),
-    "relu": _relu,
-    "reshape": _called(torch.reshape),
-    "view": _called(torch.reshape),
-}
+"""The functions, and by their names the methods, of one tensor."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 
 import torch
@@ -19,6 +20,7 @@ from backlight.core.random import Random, Seed
 from backlight.table.statistics import exact_interval, wilson
 
 ABSTAINED = -1
+_MOST, _AT_ONCE = 10**8, 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +100,8 @@ def check_smoothing(sigma: float, n: int, n0: int, alpha: float) -> None:
     """
     if not 0 < sigma < float("inf"):
         raise UsageError(f"sigma {sigma}", expected="a positive standard deviation in pixel units, such as 0.25")
-    if n < 1 or n0 < 1:
-        raise UsageError(f"n {n} and n0 {n0}", expected="at least one noisy copy for each")
+    if not (1 <= n <= _MOST and 1 <= n0 <= _MOST):
+        raise UsageError(f"n {n} and n0 {n0}", expected="from 1 to 100,000,000 noisy copies for each")
     if not 0 < alpha < 0.5:
         raise UsageError(f"alpha {alpha}", expected="a chance above 0 and below 0.5, such as 0.001")
     least = int(math.log(alpha) / math.log(0.5)) + 1
@@ -110,15 +112,23 @@ def check_smoothing(sigma: float, n: int, n0: int, alpha: float) -> None:
 
 def _counts(classifier: Classifier, images: Tensor, random: Random, draws: int, sigma: float) -> Tensor:
     """Count how often each class is answered for `draws` noisy copies of each image: int64 `[B,classes]`."""
-    copies = random.integer(2**53, draws, stream="copies")
-
-    def answers(row: Tensor, draw: Tensor) -> Tensor:
-        noise = Random(random.seed, copies[row, draw]).normal(*images.shape[1:]).to(images)
-        # Not clipped, so not checked either: outside of [0,1] lies what the smoothed classifier averages over.
-        logits = classifier.record(images[row] + sigma * noise, (LOGITS,))[LOGITS]
-        said = predicted_classes(logits)
-        # Where no prediction is well defined the copy votes for nothing.
-        return said[:, None] == torch.arange(classifier.classes, device=said.device)
-
     size = Chunk.fitting(images)
-    return sum_chunks(answers, len(images), draws, size=size, device=images.device).long()
+    counts = torch.zeros(len(images), classifier.classes, dtype=torch.int64, device=images.device)
+    for first in range(0, draws, _AT_ONCE):
+        some = min(_AT_ONCE, draws - first)
+        copies = Random(random.seed, random.ids, first).integer(2**53, some, stream="copies")
+        answers = partial(_votes, classifier, images, random.seed, copies, sigma)
+        counts += sum_chunks(answers, len(images), some, size=size, device=images.device).long()
+    return counts
+
+
+def _votes(
+    classifier: Classifier, images: Tensor, seed: Seed, copies: Tensor, sigma: float, row: Tensor, draw: Tensor
+) -> Tensor:
+    """Tell which class some noisy copies are given: bool `[A,classes]`."""
+    noise = Random(seed, copies[row, draw]).normal(*images.shape[1:]).to(images)
+    # Not clipped, so not checked either: outside of [0,1] lies what the smoothed classifier averages over.
+    logits = classifier.record(images[row] + sigma * noise, (LOGITS,))[LOGITS]
+    said = predicted_classes(logits)
+    # Where no prediction is well defined the copy votes for nothing.
+    return said[:, None] == torch.arange(classifier.classes, device=said.device)

@@ -69,8 +69,9 @@ class CertificateStudy(Displayed):
     @property
     def abstained(self) -> float:
         """Return the share of pictures of which nothing could be proved."""
-        unproved = self.table["certified"] == ABSTAINED if self.request.smoothing else self.table["margin"] <= CERTAIN
-        return float(np.asarray(unproved).mean())
+        if self.request.smoothing:
+            return float((self.table["certified"] == ABSTAINED).mean())
+        return float((~np.asarray(self.table["margin"] > CERTAIN)).mean())  # NaN proves nothing
 
     def holds(self, radius: float) -> np.ndarray:
         """Return which pictures are proved to be named rightly within a radius, bool `[N]`."""

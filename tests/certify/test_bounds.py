@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -150,21 +151,117 @@ def test_bounds_are_the_same_alone_and_together() -> None:
     assert torch.allclose(whole, torch.cat(alone), atol=1e-12)
 
 
-class Branching(nn.Module):
+class Net(nn.Module):
+    """A convolution, whatever is asked for between, and a linear layer over 4 channels of 2 x 2."""
+
+    def __init__(self, between: Callable[[Net, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.between = between
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            self.conv, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(16, 3)
+        self.relu, self.pool = nn.ReLU(inplace=True), nn.AvgPool2d(2, divisor_override=-3)
+
     def forward(self, images: Tensor) -> Tensor:
-        return images.flatten(1)[:, :2] if images.sum() > 0 else images.flatten(1)[:, 2:4]
+        return self.last(self.between(self, self.conv(images)).flatten(1))  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize(
-    ("net", "error", "words"),
-    [
-        (nn.Sequential(nn.Flatten(), nn.Linear(12, 2), nn.Tanh()), LayerError, r"no bounds are known for 2 \(Tanh\)"),
-        (Branching(), ModelError, "its path depends on its input"),
-    ],
-)
-def test_networks_without_known_bounds_are_told(net: nn.Module, error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
+def doubled(net: Net, values: Tensor) -> Tensor:
+    values += values.relu()
+    return values
+
+
+RIGHT: dict[str, Callable[[Net, Tensor], Tensor]] = {
+    "in place, never read again": lambda net, values: net.relu(values),
+    "in place, by a function": lambda net, values: F.relu(values, True),
+    "a sum in place": doubled,
+    "by the number of pictures": lambda net, values: values.relu().view(values.size(0), 4, -1),
+    "by a tuple": lambda net, values: values.relu().view((values.size(0), -1)),
+    "by a shape": lambda net, values: values.relu().reshape(values.shape[0], -1),
+    "by a size of a shape": lambda net, values: values.relu().reshape([values.size()[0], -1]),
+    "by a keyword": lambda net, values: F.relu(input=values, inplace=True),
+    "dropout in evaluation": lambda net, values: F.dropout(values.relu(), 0.5, training=net.training),
+    "a mean that is added": lambda net, values: values.relu() + values.mean((2, 3), keepdim=True),
+}
+WRONG: dict[str, tuple[Callable[[Net, Tensor], Tensor], str]] = {
+    "a rectifier in place": (lambda net, values: net.relu(values) + values, "relu overwrites what add still reads"),
+    "in place, through a view": (
+        lambda net, values: values.view(-1, 4, 2, 2) + net.relu(values) + values.flatten(1).view(-1, 4, 2, 2),
+        "overwrites what .* still reads",
+    ),
+    "a method in place": (lambda net, values: values.relu_().add(values), "overwrites what add still reads"),
+    "a mean over pictures": (lambda net, values: values + values.mean(0), "mean over the pictures of a batch"),
+    "a mean over everything": (lambda net, values: values + values.mean(), "mean over the pictures of a batch"),
+    "a mean counted from the end": (
+        lambda net, values: values + values.mean(-4),
+        "depends on the others of the batch",
+    ),
+    "a shape across pictures": (
+        lambda net, values: values.view(-1, 8).relu().view(-1, 16),
+        "a row for each picture",
+    ),
+    "a negative divisor": (
+        lambda net, values: values + net.pool(values),
+        "pool .AvgPool2d with a negative divisor_override",
+    ),
+    "a negative divisor of a function": (
+        lambda net, values: values + F.avg_pool2d(values, 2, divisor_override=-1),
+        "avg_pool2d with a negative divisor_override",
+    ),
+    "dropout that is on": (lambda net, values: F.dropout(values), "dropout that is always on"),
+    "a sum with a number": (lambda net, values: values + 3, "no bounds are known for add"),
+    "a branch": (lambda net, values: values if values.sum() > 0 else -values, "its path depends on its input"),
+    "a function of its own": (lambda net, values: values.tanh(), "no bounds are known for tanh"),
+    "a shape of other sizes": (
+        lambda net, values: values.view(values.size(0), values.size(1), -1),
+        "no bounds are known for (size|view)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_ways_to_write_a_network(name: str) -> None:
+    classifier, images, eps = Classifier.from_module(Net(RIGHT[name]).eval(), size=2), pictures(3, 2), 0.05
+    labels = classifier.logits(images).argmax(1)
+    drawn = Random("inside", list(range(300))).uniform(3, 3, 2, 2) * 2 - 1
+    logits = torch.stack([classifier.logits(one) for one in (images + eps * drawn.sign()).clamp(0, 1)])
+    own = nn.functional.one_hot(labels, 3).bool().expand_as(logits)
+    margin = logits[own].view(300, 3) - logits.masked_fill(own, -torch.inf).amax(2)
+    for method in METHODS:
+        found = certify_by_bounds(classifier, images, labels, eps=eps, method=method).margin
+        assert (margin.amin(0) >= found - 1e-6).all()
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_networks_that_bounds_would_be_wrong_of(name: str) -> None:
+    between, words = WRONG[name]
+    classifier = Classifier.from_module(Net(between).eval(), size=2)
+    with pytest.raises((LayerError, ModelError), match=words):
+        certify_by_bounds(classifier, pictures(1, 2), torch.tensor([0]), eps=0.1)
+
+
+def test_hooks_and_forwards_of_ones_own_are_refused() -> None:
+    net = Net(lambda net, values: values.relu())
+    classifier = Classifier.from_module(net, size=2)
+    with (
+        net.conv.register_forward_hook(lambda module, inputs, output: -output),
+        pytest.raises(ModelError, match=r"conv \(Conv2d\) has hooks"),
+    ):
+        certify_by_bounds(classifier, pictures(1, 2), torch.tensor([0]), eps=0.1)
+    net.conv.forward = lambda values: values.tanh()[:, :1].expand(-1, 4, -1, -1)  # type: ignore[method-assign]
+    with pytest.raises(LayerError, match=r"conv \(Conv2d with a forward of its own\)"):
+        certify_by_bounds(classifier, pictures(1, 2), torch.tensor([0]), eps=0.1)
+
+
+def test_a_layer_without_known_bounds_is_named() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2), nn.Tanh())
+    with pytest.raises(LayerError, match=r"no bounds are known for 2 \(Tanh\)"):
         certify_by_bounds(Classifier.from_module(net, size=2), pictures(1, 2), torch.tensor([0]), eps=0.1)
+
+
+def test_no_pictures_have_no_margins() -> None:
+    found = certify_by_bounds(network(0), pictures(3)[:0], torch.tensor([], dtype=torch.int64), eps=0.1)
+    assert found.margin.shape == (0,)
 
 
 @pytest.mark.parametrize(

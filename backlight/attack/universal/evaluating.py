@@ -118,6 +118,8 @@ class _Lesson:
             counted_ones = right if self.target is None else right & (batch.labels != self.target)
             looks.append(batch.rows[counted_ones])
             failed += batch.failed
+        if len(failed) == len(block):
+            raise DataError("no picture to learn from can be read", expected="at least one")
         usable = block.take(torch.cat(looks))
         if not len(usable):
             but = "" if self.target is None else " and is of another class than the target"
