@@ -106,7 +106,7 @@ class Cells:
         """Tell a picture from another by what a store says of its file, if that is anything."""
         shard, place = self._find(row)
         known = isinstance(shard.source, RemoteFile) and shard.source.version
-        return fingerprint(str(shard.source), known, place) if known else ""
+        return fingerprint((str(shard.source), known, place)) if known else ""
 
     def _find(self, row: int) -> tuple[Shard, int]:
         number = int(np.searchsorted(self._ends, row, "right"))

@@ -14,6 +14,7 @@ from backlight.core.pieces import Pieces
 from backlight.core.reading import open_regular, parse_json
 from backlight.core.remote import RemoteFile, Stored, open_stored
 from backlight.data.arrays import labels_by_name
+from backlight.data.contents import keep_rows, kept_rows
 from backlight.data.dataset import Dataset
 from backlight.data.decoded import from_encoded
 from backlight.data.splits import part_of
@@ -59,6 +60,23 @@ def read_tars(paths: Sequence[Stored]) -> dict[str, Dataset]:
 
 
 def _index(path: Stored, samples: dict[str, Sample]) -> None:
+    known = kept_rows(path) if isinstance(path, RemoteFile) else None
+    if known is None:
+        whole = _read_contents(path)
+    else:
+        whole = {key: Sample(path, start, size, label) for key, start, size, label in known}
+    twice = whole.keys() & samples.keys()
+    if twice:
+        raise FileError(path, f"key {min(twice)!r} occurs twice", expected="one sample per key")
+    if not whole:
+        raise FileError(path, "holds no pictures", expected="members such as 000001.jpg and 000001.cls")
+    if known is None and isinstance(path, RemoteFile):
+        keep_rows(path, [(key, one.start, one.size, one.label) for key, one in whole.items()])
+    samples.update(whole)
+
+
+def _read_contents(path: Stored) -> dict[str, Sample]:
+    """Read an archive from one end to the other, and return where its pictures lie."""
     here: dict[str, Sample] = {}
     with open_stored(path, expected="an uncompressed .tar") as stream:
         stored = stream.seek(0, 2)
@@ -74,13 +92,7 @@ def _index(path: Stored, samples: dict[str, Sample]) -> None:
         except Exception as error:  # a damaged header decides in which of its ways tarfile fails
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise FileError(path, f"not a usable archive ({reason})", expected="an uncompressed .tar") from None
-    twice = here.keys() & samples.keys()
-    if twice:
-        raise FileError(path, f"key {min(twice)!r} occurs twice", expected="one sample per key")
-    whole = {key: sample for key, sample in here.items() if sample.start >= 0}
-    if not whole:
-        raise FileError(path, "holds no pictures", expected="members such as 000001.jpg and 000001.cls")
-    samples.update(whole)
+    return {key: sample for key, sample in here.items() if sample.start >= 0}
 
 
 def _require_inside(path: Stored, member: tarfile.TarInfo, stored: int) -> None:
@@ -144,4 +156,4 @@ class Members:
         """Tell a picture from another by what a store says of its archive, if that is anything."""
         archive, start, size = (getattr(self.samples[row], name) for name in ("archive", "start", "size"))
         known = isinstance(archive, RemoteFile) and archive.version
-        return fingerprint(archive.url, archive.version, start, size) if known else ""
+        return fingerprint((archive.url, archive.version, start, size)) if known else ""

@@ -216,26 +216,54 @@ def test_a_cut_connection_ends_the_work_and_gets_into_no_result(
     assert sum(len(Table.read(tmp_path / "parts" / name)) for name, _ in whole) == N
 
 
-def test_what_a_store_tells_of_an_object_stands_for_its_bytes(
-    tmp_path: Path, memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for kind, write in WRITERS.items():
-        write(tmp_path / "a", range(N))
-        memory.pipe_file(f"/{kind}/a.{kind}", (tmp_path / "a").read_bytes())
+@pytest.fixture
+def tag(memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Let the store tell its objects from earlier ones, by the text in a list."""
     plain, tag = MemoryFileSystem.ls, ["one"]
 
     def tagged(self: Any, path: str, detail: bool = True, **kwargs: Any) -> Any:
         return [{**one, "ETag": f'"{tag[0]}"'} for one in plain(self, path, detail=True, **kwargs)]
 
     monkeypatch.setattr(MemoryFileSystem, "ls", tagged)
-    for kind in WRITERS:
-        tag[0] = "one"
-        data = load_data(f"memory://{kind}", split="all")
-        first = stamps(data.pictures, range(N))
-        assert len(set(first)) == N
-        assert first == stamps(load_data(f"memory://{kind}", split="all").pictures, range(N))
-        tag[0] = "two"
-        assert not set(first) & set(stamps(load_data(f"memory://{kind}", split="all").pictures, range(N)))
+    monkeypatch.setenv("BACKLIGHT_CACHE", str(tmp_path / "cache"))
+    return tag
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_what_a_store_tells_of_an_object_stands_for_its_bytes(
+    tmp_path: Path, memory: MemoryFileSystem, tag: list[str], kind: str
+) -> None:
+    WRITERS[kind](tmp_path / "a", range(N))
+    memory.pipe_file(f"/bucket/a.{kind}", (tmp_path / "a").read_bytes())
+    first = stamps(load_data("memory://bucket", split="all").pictures, range(N))
+    assert len(set(first)) == N
+    assert first == stamps(load_data("memory://bucket", split="all").pictures, range(N))
+    tag[0] = "two"
+    assert not set(first) & set(stamps(load_data("memory://bucket", split="all").pictures, range(N)))
+
+
+def test_an_archive_is_read_once_to_learn_what_it_holds(
+    tmp_path: Path, memory: MemoryFileSystem, tag: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tar(tmp_path / "a", range(N))
+    memory.pipe_file("/bucket/a.tar", (tmp_path / "a").read_bytes())
+    first = load_data("memory://bucket", split="all")
+    [kept] = (tmp_path / "cache" / "archives").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "cat_file", None)
+        again = load_data("memory://bucket", split="all")
+    assert equal(first, again)
+    whole = kept.read_text()
+    for damaged in ("{", whole.replace('"sizes":[', '"sizes":[99999999,', 1), whole.replace("bucket", "b"), "[]"):
+        kept.write_text(damaged)
+        assert equal(first, load_data("memory://bucket", split="all"))
+        assert kept.read_text() == whole
+    kept.unlink()
+    monkeypatch.setenv("BACKLIGHT_CACHE", "")
+    assert equal(first, load_data("memory://bucket", split="all"))
+    assert not kept.exists()
+    monkeypatch.setenv("BACKLIGHT_CACHE", "/dev/null/nowhere")
+    assert equal(first, load_data("memory://bucket", split="all"))
 
 
 def test_folders_that_hold_something_else(tmp_path: Path, put: Store) -> None:
