@@ -16,7 +16,8 @@ from backlight.cli.options import (
     PartOptions,
     RunOptions,
 )
-from backlight.cli.output import given_command, run_task
+from backlight.cli.output import given_command
+from backlight.cli.sweeping import SweepOptions, run_sweep
 
 
 def audit(
@@ -25,6 +26,7 @@ def audit(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    sweep: SweepOptions,
     gates: GateOptions,
     model: Annotated[list[str] | None, typer.Option(help="As elsewhere; given twice, the second is compared.")] = None,
     train: Annotated[str | None, typer.Option(help="The data that it was trained on: leaks, baselines.")] = None,
@@ -32,7 +34,6 @@ def audit(
     depth: Annotated[str, typer.Option(help="quick: one look at each picture | normal | deep.")] = "normal",
     slice_: Annotated[list[str] | None, typer.Option("--slice", help="FILE.csv:column: tried as weak slices.")] = None,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="A page of numbers only.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the blocks in --out.")] = False,
 ) -> None:
     """Say what can be trusted about a classifier and its data, and judge it by gates."""
     from backlight.tasks.auditing import AuditRequest
@@ -44,7 +45,7 @@ def audit(
     field = None if against is None else replace(wanted, data=against, split=None)
     first, *others = weights.each(model or [DEFAULT_MODEL])
     request = AuditRequest(
-        wanted, first, known, field, depth, gates.request, not no_pictures, resume, output.out, output.force, run.seed,
-        run.batch_size, given_command(), others[0] if others else None, tuple(slice_ or ()),
+        wanted, first, known, field, depth, gates.request, not no_pictures, sweep.resumes, output.out, output.force,
+        run.seed, run.batch_size, given_command(), others[0] if others else None, tuple(slice_ or ()),
     )  # fmt: skip
-    run_task(run, lambda progress: task(request, progress=progress))
+    run_sweep(run, sweep, lambda progress, whose: task(request, progress=progress, pulling=whose))

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import DATA_FORMS, ModelOptions, OutputOptions, PartOptions, RunOptions
-from backlight.cli.output import ending, run_task
+from backlight.cli.output import ending
+from backlight.cli.sweeping import SweepOptions, run_sweep
 
 
 def certify(
@@ -16,12 +17,12 @@ def certify(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    sweep: SweepOptions,
     method: Annotated[
         str, typer.Option(help="smoothing:sigma=0.25,n=1000 (any network) | ibp | crown (small ones).")
     ] = "smoothing",
     eps: Annotated[str, typer.Option(help="How far ibp and crown look, as in 2/255.")] = "2/255",
     no_attack: Annotated[bool, typer.Option("--no-attack", help="Attack nothing beside it.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the blocks in --out.")] = False,
 ) -> None:
     """Prove that no small change makes a picture be named otherwise, and say for how many it can be proved."""
     from backlight.tasks.certifying import CertifyDataRequest, CertifyRequest
@@ -29,6 +30,6 @@ def certify(
 
     asked = CertifyRequest(method, eps, attacked=not no_attack)
     request = CertifyDataRequest(
-        part.of(data), model.request, asked, resume, *ending(output, run), batch_size=run.batch_size
+        part.of(data), model.request, asked, sweep.resumes, *ending(output, run), batch_size=run.batch_size
     )
-    run_task(run, lambda progress: task(request, progress=progress))
+    run_sweep(run, sweep, lambda progress, whose: task(request, progress=progress, pulling=whose))

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PairOptions, PartOptions, RunOptions
-from backlight.cli.output import ending, run_task
+from backlight.cli.output import ending
+from backlight.cli.sweeping import SweepOptions, run_sweep
 
 
 def corruptions(
@@ -17,6 +18,7 @@ def corruptions(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    sweep: SweepOptions,
     model: Annotated[
         list[str] | None, typer.Option(help="As elsewhere; given twice, the second is compared with the first.")
     ] = None,
@@ -34,7 +36,6 @@ def corruptions(
     stability: Annotated[bool, typer.Option("--stability", help="Also small shifts, turns, zooms, light.")] = False,
     frost: Annotated[Path | None, typer.Option(help="Folder of photographs of frost.")] = None,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="A page of numbers only.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the blocks in --out.")] = False,
 ) -> None:
     """Describe how a classifier fares under noise, blur, weather, compression and small shifts."""
     from backlight.tasks.corrupting import corruptions as task
@@ -50,8 +51,8 @@ def corruptions(
         stability,
         frost,
         not no_pictures,
-        resume,
+        sweep.resumes,
         *ending(output, run),
         clean,
     )
-    run_task(run, lambda progress: task(request, progress=progress))
+    run_sweep(run, sweep, lambda progress, whose: task(request, progress=progress, pulling=whose))

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import DATA_FORMS, DEFAULT_MODEL, OutputOptions, PairOptions, PartOptions, RunOptions
-from backlight.cli.output import given_command, run_task
+from backlight.cli.output import given_command
+from backlight.cli.sweeping import SweepOptions, run_sweep
 
 
 def evaluate(
@@ -16,6 +17,7 @@ def evaluate(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    sweep: SweepOptions,
     model: Annotated[
         list[str] | None, typer.Option(help="As elsewhere; given twice, the second is compared with the first.")
     ] = None,
@@ -28,7 +30,6 @@ def evaluate(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="At the temperature that `calibrate` found.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the finished blocks in --out.")] = False,
 ) -> None:
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better."""
     from backlight.core.grammar import split_specs
@@ -47,7 +48,7 @@ def evaluate(
         run.seed,
         run.batch_size,
         given_command(),
-        resume,
+        sweep.resumes,
         split_specs(metrics) if metrics else (),
     )
-    run_task(run, lambda progress: task(request, progress=progress))
+    run_sweep(run, sweep, lambda progress, whose: task(request, progress=progress, pulling=whose))

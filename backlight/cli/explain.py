@@ -8,6 +8,7 @@ import typer
 
 from backlight.cli.options import DATA, Methods, ModelOptions, OutputOptions, PartOptions, RunOptions, SomePictures
 from backlight.cli.output import given_command, run_task
+from backlight.cli.sweeping import SweepOptions, run_sweep
 from backlight.core.errors import UsageError
 
 
@@ -16,6 +17,7 @@ def explain(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    sweep: SweepOptions,
     pictures: SomePictures = None,
     methods: Methods = "saliency,gradcam,guided_backprop,guided_gradcam",
     target: Annotated[str, typer.Option(help="label | index | top | second | least-likely | random")] = "top",
@@ -30,9 +32,6 @@ def explain(
     metrics: Annotated[
         str | None, typer.Option(help="Which scores, with commas between; six by --score alone.", rich_help_panel=DATA)
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the finished blocks in --out.", rich_help_panel=DATA)
-    ] = False,
 ) -> None:
     """Show what in pictures speaks for a class: an overlay and a raw map per method; score them on whole data sets."""
     from backlight.core.grammar import split_specs
@@ -42,8 +41,9 @@ def explain(
     if bool(data) == bool(pictures):
         found = "pictures and --data" if pictures else "neither pictures nor --data"
         raise UsageError(found, expected="picture files, or --data DATA")
-    if not data and (score or metrics or resume or part.split):
-        raise UsageError("--score, --metrics, --split or --resume with picture files", expected="--data DATA with it")
+    if not data and (score or metrics or sweep.given() or part.split):
+        given = ", ".join(("--score, --metrics, --split", *sweep.given()))
+        raise UsageError(f"{given} with picture files", expected="--data DATA with it")
     request = explaining.ExplainRequest(
         tuple(pictures or ()),
         model.request,
@@ -66,10 +66,10 @@ def explain(
         request.model,
         request.asked,
         split_specs(metrics) if metrics else scored(score),
-        resume,
+        sweep.resumes,
         output.out,
         output.force,
         run.batch_size,
         given_command(),
     )
-    run_task(run, lambda progress: explain_data(whole, progress=progress))
+    run_sweep(run, sweep, lambda progress, whose: explain_data(whole, progress=progress, pulling=whose))

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import DATA_FORMS, AttackOptions, ModelOptions, OutputOptions, PartOptions, RunOptions
-from backlight.cli.output import ending, run_task
+from backlight.cli.output import ending
+from backlight.cli.sweeping import SweepOptions, run_sweep
 from backlight.core.errors import UsageError
 from backlight.core.grammar import parse_duration, parse_whole
 
@@ -20,6 +21,7 @@ def robustness(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    sweep: SweepOptions,
     attack: Annotated[str | None, typer.Option(help="autoattack; apgd-l1 in l1, sigma-zero in l0.")] = None,
     steps: Annotated[str | None, typer.Option(help="N, or 1,3,10,20: accuracy after each of these.")] = None,
     mode: Annotated[str, typer.Option(help="exact | audited: fab-t and square on some survivors only.")] = "exact",
@@ -29,9 +31,6 @@ def robustness(
     ] = None,
     card: Annotated[Path | None, typer.Option(help="Also write the entry for RobustBench: FILE.json.")] = None,
     curve: Annotated[bool, typer.Option("--curve", help="Also the accuracy over eps.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the blocks in --out; with --force also at a larger eps.")
-    ] = False,
 ) -> None:
     """Attack a data set and say how much of it withstands, what broke each image, and what to doubt."""
     from backlight.tasks.attacking_data import RobustnessOfDataRequest, RobustnessRequest
@@ -42,8 +41,9 @@ def robustness(
     asked = RobustnessRequest(
         attack, how.norm, how.eps, how.target, mode, _seconds(budget), audit, curve, options=options
     )
-    request = RobustnessOfDataRequest(part.of(data), model.request, asked, counts, resume, *ending(output, run), card)
-    run_task(run, lambda progress: task(request, progress=progress))
+    wanted = part.of(data), model.request, asked, counts
+    request = RobustnessOfDataRequest(*wanted, sweep.resumes, *ending(output, run), card)
+    run_sweep(run, sweep, lambda progress, whose: task(request, progress=progress, pulling=whose))
 
 
 def _counts(steps: str | None) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import DATA_FORMS, OutputOptions, PairOptions, PartOptions, RunOptions
-from backlight.cli.output import ending, run_task
+from backlight.cli.output import ending
+from backlight.cli.sweeping import SweepOptions, run_sweep
 
 
 def transfer(
@@ -16,6 +17,7 @@ def transfer(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    sweep: SweepOptions,
     model: Annotated[list[str], typer.Option(help="As elsewhere, and twice or more often: each is attacked.")],
     attack: Annotated[
         str,
@@ -32,7 +34,6 @@ def transfer(
         bool, typer.Option("--ensemble", help="Also attack each by all others together: three models or more.")
     ] = False,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="A page of numbers only.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the blocks in --out.")] = False,
 ) -> None:
     """Attack each model, show the others what came of it, and say who fools whom."""
     from backlight.tasks.transferring import TransferOfDataRequest, TransferRequest
@@ -45,8 +46,8 @@ def transfer(
         weights.each(model, most=len(model)),
         asked,
         not no_pictures,
-        resume,
+        sweep.resumes,
         *ending(output, run),
         run.batch_size,
     )
-    run_task(run, lambda progress: task(request, progress=progress))
+    run_sweep(run, sweep, lambda progress, whose: task(request, progress=progress, pulling=whose))

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from backlight.cli.options import DATA_FORMS, ModelOptions, OutputOptions, PartOptions, RunOptions
-from backlight.cli.output import ending, run_task
+from backlight.cli.output import ending
+from backlight.cli.sweeping import SweepOptions, run_sweep
 
 
 def universal(
@@ -16,6 +17,7 @@ def universal(
     part: PartOptions,
     run: RunOptions,
     output: OutputOptions,
+    sweep: SweepOptions,
     patch: Annotated[str | None, typer.Option(help="circle | square: a patch to print; else a perturbation.")] = None,
     target: Annotated[str | None, typer.Option(help="Class that all are to be taken for: label | index.")] = None,
     on: Annotated[str | None, typer.Option(help="Measure on this DATA, and learn from all of --data.")] = None,
@@ -30,7 +32,6 @@ def universal(
     step_size: Annotated[str | None, typer.Option(help="eps / 10, of a patch 5/255, if left out.")] = None,
     print_size: Annotated[str, typer.Option(help="Patch: how wide it is printed, as in 10cm, 80mm, 4in.")] = "10cm",
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="A page of numbers only.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the blocks in --out.")] = False,
 ) -> None:
     """Learn one perturbation or printed patch for many pictures, and say how often it fools others."""
     from backlight.tasks.fooling_many import UniversalOfDataRequest, read_universal_request
@@ -45,8 +46,8 @@ def universal(
         None if on is None else part.of(on),
         print_size,
         not no_pictures,
-        resume,
+        sweep.resumes,
         *ending(output, run),
         run.batch_size,
     )
-    run_task(run, lambda progress: task(request, progress=progress))
+    run_sweep(run, sweep, lambda progress, whose: task(request, progress=progress, pulling=whose))

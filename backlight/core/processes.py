@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from backlight.core.errors import UsageError
+from backlight.core.share import Share
 
 T = TypeVar("T")
 # Plain objects travel through the CPU, whatever the device.
@@ -25,6 +26,9 @@ _BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 class Engine:
     """Hold this process's device, its rank and how many there are.
 
+    `part` is the share of a process that works on blocks and tells of nothing: it has a folder in common with the
+    others, and no group of `torchrun`.
+
     >>> engine = make_engine("cpu")
     >>> engine.rank, engine.world, engine.is_main, engine.shard(4).tolist()
     (0, 1, True, [0, 1, 2, 3])
@@ -33,11 +37,17 @@ class Engine:
     device: torch.device
     rank: int = 0
     world: int = 1
+    part: Share | None = None
 
     @property
     def is_main(self) -> bool:
         """Whether this process writes files and draws progress."""
-        return self.rank == 0
+        return self.rank == 0 and self.part is None
+
+    @property
+    def pulled(self) -> Share:
+        """Return which blocks of a folder this process begins with; of a group everybody helps."""
+        return self.part or Share(self.rank, self.world, helps=True)
 
     def shard(self, count: int) -> Tensor:
         """Return this process's rows of `count`, int64: every `world`-th, none twice, none padded."""
@@ -58,7 +68,7 @@ class Engine:
 
     def share(self, make: Callable[[], T]) -> T:
         """Compute something in the main process only, and hand it to all, as a probe's choice."""
-        thing = [make() if self.is_main else None]
+        thing = [make() if self.rank == 0 else None]
         if self.world > 1:
             torch.distributed.broadcast_object_list(thing, src=0)
         return thing[0]  # type: ignore[return-value]
@@ -96,18 +106,21 @@ class Engine:
         )
 
 
-def make_engine(device: str = "auto") -> Engine:
+def make_engine(device: str = "auto", part: Share | None = None) -> Engine:
     """Choose the device and join the other processes, if there are any.
 
-    `device` is "auto" (the accelerator if there is one, else the CPU) or a torch device. Raises `UsageError` for a
-    device that is not there.
+    `device` is "auto" (the accelerator if there is one, else the CPU) or a torch device; `part` is the share of a
+    process that only works on blocks. Raises `UsageError` for a device that is not there, and for a share under
+    `torchrun`.
 
     >>> make_engine("cpu").device
     device(type='cpu')
     """
     chosen = choose_device(device)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return Engine(chosen)
+        return Engine(chosen, part=part)
+    if part is not None:
+        raise UsageError(f"share {part} of the blocks under torchrun", expected="one of the two")
     if chosen.type != "cpu" and chosen.index is None:
         chosen = torch.device(chosen.type, int(os.environ.get("LOCAL_RANK", "0")))
         torch.accelerator.set_device_index(chosen)

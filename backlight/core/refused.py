@@ -21,12 +21,21 @@ def told_of_disk(error: OSError) -> str:
     """
     if error.errno == errno.ENOENT and _current_folder_is_gone():
         return "the current folder is gone; expected one that is there; try: cd to another"
-    if error.errno not in _DISK_REFUSES:
+    if not refused_by_disk(error):
         raise error
     if error.filename is None:
         with contextlib.suppress(OSError):  # a stream of the program's own, which is no file
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return f"{error.filename or 'standard output'}: cannot be written: {error.strerror}"
+
+
+def refused_by_disk(error: BaseException) -> bool:
+    """Whether an error says that a disk takes nothing more: no other work can be kept then either.
+
+    >>> refused_by_disk(OSError(errno.ENOSPC, "No space left on device")), refused_by_disk(OSError(errno.ENOENT, ""))
+    (True, False)
+    """
+    return isinstance(error, OSError) and error.errno in _DISK_REFUSES
 
 
 def _current_folder_is_gone() -> bool:

@@ -13,7 +13,7 @@ from backlight.core.errors import FileError
 from backlight.core.reading import parse_json, read_json
 from backlight.core.schema import array, record, text, whole
 from backlight.sweep.claims import SUFFIX, read_claim
-from backlight.sweep.parts import LENGTH, NOTED
+from backlight.sweep.parts import GIVEN_UP, LENGTH, NOTED, read_given_up
 
 _PLAN = record({"task": text(), "pictures": whole(0), "blocks": whole(0), "size": whole(1)})
 _FAILED = record({"failed": array(array(text(), lowest=2))})
@@ -33,8 +33,9 @@ class Running:
 class Jobs:
     """How far the sweeps below a folder are.
 
-    `failed` counts the pictures that could not be read. `images_per_second` is the pace of the parts that were written
-    last, by all who work; it and `left_s` are None where fewer than two parts are there.
+    `failed` counts the pictures that could not be read, and those of blocks that were given up. `images_per_second` is
+    the pace of the parts that were written last, by all who work; it and `left_s` are None where fewer than two parts
+    are there.
 
     >>> Jobs(("evaluation",), blocks=4, done=3, running=(), failed=0, images_per_second=10.0, left_s=2.0).line
     'evaluation: 3 of 4 blocks, 10.0 pictures a second, about 2 s left, nobody at work'
@@ -77,10 +78,9 @@ def read_jobs(folder: Path) -> Jobs:
     Traceback (most recent call last):
     backlight.core.errors.FileError: no-such-folder: holds no sweep; expected the --out of a verb over a data set
     """
-    plans = sorted([*folder.glob("*-plan-*.json"), *folder.glob("*-blocks/*-plan-*.json")])
-    if not plans:
+    found = [*_sweeps(folder)]
+    if not found:
         raise FileError(folder, "holds no sweep", expected="the --out of a verb over a data set")
-    found = [_Sweep.read(path) for path in plans]
     paces = [one.pace for one in found if one.pace is not None]
     pace = sum(paces) / len(paces) if paces else None
     left = sum(one.left for one in found)
@@ -93,6 +93,22 @@ def read_jobs(folder: Path) -> Jobs:
         pace,
         left / pace if pace else None,
     )
+
+
+def count_blocks(folder: Path) -> tuple[str, int, int]:
+    """Return the name of the sweep in a folder of blocks that is under way, how many are finished, and how many are.
+
+    >>> count_blocks(Path("no-such-folder"))
+    ('', 0, 0)
+    """
+    found = [*_sweeps(folder)]
+    names = [one.plan["task"] for one in found if one.done < one.blocks] or [one.plan["task"] for one in found[-1:]]
+    return ", ".join(names[:1]), sum(one.done for one in found), sum(one.blocks for one in found)
+
+
+def _sweeps(folder: Path) -> Iterator[_Sweep]:
+    for path in sorted([*folder.glob("*-plan-*.json"), *folder.glob("*-blocks/*-plan-*.json")]):
+        yield _Sweep.read(path)
 
 
 @dataclass(frozen=True)
@@ -141,8 +157,10 @@ class _Sweep:
 
     @property
     def failed(self) -> int:
-        """Count the pictures that could not be read."""
-        return sum(len(_noted(path)["failed"]) for path in self.parts)
+        """Count the pictures that could not be read, and those of blocks on which the work failed."""
+        given_up = self.folder.glob(f"{self.key}-*{GIVEN_UP}")
+        unread = sum(len(_noted(path)["failed"]) for path in self.parts)
+        return unread + sum(len(read_given_up(path).ids) for path in given_up)
 
 
 def _noted(path: Path) -> Any:

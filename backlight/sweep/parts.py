@@ -15,18 +15,38 @@ from torch import Tensor
 from backlight.core.errors import BacklightError, Failure, FileError, UsageError
 from backlight.core.files import write_bytes, write_text
 from backlight.core.reading import parse_json, read_json
-from backlight.core.schema import Schema, array, record, text
+from backlight.core.schema import Schema, array, record, text, whole
 from backlight.core.tensors import read_safetensors
 from backlight.sweep.claims import SUFFIX, claimed, read_claim, sweep_claim
 from backlight.sweep.task import Block, Part
 from backlight.table import Table
 
 LENGTH = 16
-NOTED = "backlight"
+NOTED, GIVEN_UP = "backlight", ".failed"
 _ANY = record({})
+_GIVEN_UP = record({"ids": array(text()), "error": text(), "tries": whole(1)})
 _NOTES = record({"failed": array(array(text(), lowest=2)), "tensors": array(text())})
 WAIT = 0.2
 """Seconds between two looks at what another process is doing."""
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A block whose work failed each time that it was tried: its pictures, and the last error.
+
+    >>> GivenUp(("a.png", "b.png"), "RuntimeError: nan", 3).failures[0].error
+    'the work on its block failed 3 times: RuntimeError: nan'
+    """
+
+    ids: tuple[str, ...]
+    error: str
+    tries: int
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Name every picture of the block."""
+        error = f"the work on its block failed {self.tries} times: {self.error}"
+        return tuple(Failure(one, error) for one in self.ids)
 
 
 class Parts(Protocol):
@@ -96,6 +116,12 @@ class FolderParts:
             sweep_claim(path.with_suffix(SUFFIX))
         return found
 
+    def count(self) -> int:
+        """Count the parts that are here, without a look at any picture: those of other pictures are among them."""
+        start = f"{self.key[:LENGTH]}-"
+        names = (path.stem.removeprefix(start) for path in self.folder.glob(f"{start}*.parquet"))
+        return sum(name[LENGTH:].removeprefix("-") == self.tag for name in names)
+
     def claim(self, block: Block) -> AbstractContextManager[bool]:
         """Keep other processes off a block; yield whether this one may work on it."""
         return claimed(self.path(block).with_suffix(SUFFIX))
@@ -107,6 +133,24 @@ class FolderParts:
             _save(path.with_suffix(".safetensors"), part.tensors)
         noted = {"failed": part.failed, "tensors": sorted(part.tensors)}
         Table(part.table.arrow.replace_schema_metadata({NOTED: json.dumps(noted)})).write(path)
+        self.try_again(block)
+
+    def give_up(self, block: Block, error: Exception, tries: int) -> GivenUp:
+        """Note that the work on a block failed so many times; a part of it, once there is one, counts more."""
+        note = GivenUp(block.ids, f"{type(error).__name__}: {error}", tries)
+        write_text(self._note(block), json.dumps(vars(note)) + "\n")
+        return note
+
+    def given_up(self, block: Block) -> GivenUp | None:
+        """Return what was noted of a block whose work failed."""
+        return read_given_up(path) if (path := self._note(block)).is_file() else None
+
+    def try_again(self, block: Block) -> None:
+        """Forget that the work on a block failed."""
+        self._note(block).unlink(missing_ok=True)
+
+    def _note(self, block: Block) -> Path:
+        return self.path(block).with_suffix(GIVEN_UP)
 
     def read(self, block: Block, *, tensors: bool = True) -> Part:
         """Return a part that is here; raises FileError for files that are no part, and for one of other pictures."""
@@ -160,6 +204,21 @@ def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
     write_bytes(path, save({name: one.detach().cpu().contiguous() for name, one in tensors.items()}))
 
 
+def read_given_up(path: Path) -> GivenUp:
+    """Read what was noted of a block whose work failed."""
+    noted = read_json(path, _GIVEN_UP, expected="the note of a block that failed")
+    return GivenUp(tuple(noted["ids"]), noted["error"], noted["tries"])
+
+
+def try_all_again(folder: Path) -> None:
+    """Forget of all blocks that the work on them failed: who goes on tries them again.
+
+    >>> try_all_again(Path("no-such-folder"))
+    """
+    for path in folder.glob(f"*{GIVEN_UP}"):
+        path.unlink(missing_ok=True)
+
+
 def holds_parts(folder: Path) -> bool:
     """Whether a folder holds a finished block: else there is nothing to go on with.
 
@@ -185,6 +244,6 @@ def forget(folder: Path) -> None:
                 expected="nobody, to begin anew",
                 hint="--resume to share the work, another --out, or wait",
             )
-    for kind in ("*.parquet", "*.safetensors", "*.json", "*.npy", f"*{SUFFIX}"):
+    for kind in ("*.parquet", "*.safetensors", "*.json", "*.npy", f"*{SUFFIX}", f"*{GIVEN_UP}"):
         for path in folder.glob(kind):
             path.unlink(missing_ok=True)

@@ -3,64 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backlight.core.errors import DataError, Failure
+from backlight.core.errors import BacklightError, DataError
 from backlight.core.fingerprint import fingerprint
+from backlight.core.interrupt import as_interrupts
 from backlight.core.processes import Engine
 from backlight.core.progress import Progress, reporting
+from backlight.core.refused import refused_by_disk
 from backlight.core.schema import nullable, number, record, whole
 from backlight.sweep.cost import block_size
 from backlight.sweep.estimate import WORTH_SAYING, Estimate
-from backlight.sweep.parts import LENGTH, WAIT, FolderParts, MemoryParts, Parts
+from backlight.sweep.parts import LENGTH, WAIT, FolderParts, GivenUp, MemoryParts, Parts
+from backlight.sweep.stopped import ShareDone
+from backlight.sweep.swept import Swept
 from backlight.sweep.task import Advance, Block, Part, Task
-from backlight.table import Table
 
+TRIES = 3
+"""How often the work on a block is tried in one run before it is given up."""
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Swept:
-    """The parts of the blocks that are finished, in the order of the data; read again each time they are asked for.
-
-    >>> import torch
-    >>> from backlight.data.dataset import Dataset
-    >>> data = Dataset.of(torch.zeros(3, 3, 4, 4, dtype=torch.uint8))
-    >>> found = sweep(Task("ids", data, lambda data, advance: Part(Table.of(id=data.ids)), size=2))
-    >>> len(found.blocks), found.table.ids
-    (2, ['0', '1', '2'])
-    """
-
-    name: str
-    store: Parts
-    blocks: tuple[Block, ...]
-
-    def parts(self, *, tensors: bool = True) -> Iterator[Part]:
-        """Yield the parts, one in memory at a time where they lie in a folder."""
-        for block in self.blocks:
-            yield self.store.read(block, tensors=tensors)
-
-    def holding(self, ids: Sequence[str]) -> Iterator[Part]:
-        """Yield the parts of the blocks that hold any of these pictures."""
-        wanted = set(ids)
-        for block in self.blocks:
-            if not wanted.isdisjoint(block.ids):
-                yield self.store.read(block)
-
-    @cached_property
-    def table(self) -> Table:
-        """Return the rows of all parts; raises DataError where no picture could be read."""
-        found = [part.table for part in self.parts(tensors=False) if len(part.table)]
-        if not found:
-            raise DataError(f"{self.name} has no picture that can be read", expected="at least one")
-        return Table.merge(found)
-
-    @cached_property
-    def failed(self) -> tuple[Failure, ...]:
-        """Name the pictures that could not be read."""
-        return tuple(one for part in self.parts(tensors=False) for one in part.failed)
+HOPELESS = 3
+"""After so many blocks that were given up, with none finished, nothing more is tried: the fault is everywhere."""
 
 
 def sweep(
@@ -78,12 +43,17 @@ def sweep(
     With a `folder` parts are kept there, and any number of processes, on any number of machines that see it, may
     call this at the same time: each takes the blocks that nobody has, and returns when all are finished. Without one
     the processes of `engine` deal the blocks out and exchange their parts. Parts are the same either way, for any
-    number of processes and after any kill.
+    number of processes and after any kill. A process whose engine has a `part` works on that share alone, or first.
+
+    With a folder, work that raises is tried again, then given up and named in `Swept.failed`; what a caller can mend,
+    a `BacklightError`, ends the sweep at once, and so does an error of the first few blocks where nothing succeeds.
+    Raises `ShareDone` where the share is done and others are not.
 
     `note` says in words what is known after a part; no block is begun once `enough` is true.
 
     >>> import torch
     >>> from backlight.data.dataset import Dataset
+    >>> from backlight.table import Table
     >>> data = Dataset.of(torch.zeros(3, 3, 4, 4, dtype=torch.uint8))
     >>> sweep(Task("ids", data, lambda data, advance: Part(Table.of(id=data.ids)), size=2)).table.ids
     ['0', '1', '2']
@@ -122,6 +92,7 @@ class _Run:
         self.passes: float | None = None
         self.blocks = task.blocks(self._size())
         self.finished: set[int] = set()
+        self.given_up: dict[int, GivenUp] = {}
         self.worked, self.seconds, self.estimated = 0, 0.0, False
 
     def _size(self) -> int:
@@ -151,7 +122,7 @@ class _Run:
         }
 
     def pull(self, advance: Advance, progress: Progress | None) -> None:
-        """Work until every block has a part, or until it is enough."""
+        """Work until every block of this process has a part or is given up, or until it is enough."""
         left = self._mine()
         while left:
             waiting = [block for block in left if not self._settle(block, advance, progress)]
@@ -160,32 +131,83 @@ class _Run:
             if len(waiting) == len(left):
                 time.sleep(WAIT)
             left = waiting
+        self._end_share()
 
     def _mine(self) -> list[Block]:
         rank, world = self.engine.rank, self.engine.world
         if self.kept is None:
             return self.blocks[rank::world]
-        # Everybody may take everything, but begins elsewhere, so that few claims meet.
-        start = rank * len(self.blocks) // world
-        return [*self.blocks[start:], *self.blocks[:start]]
+        # Everybody who helps may take everything, but begins elsewhere, so that few claims meet.
+        own = self.engine.pulled.of(self.blocks)
+        if not self.engine.pulled.helps:
+            for block in own:
+                self.kept.try_again(block)
+        return own
+
+    def _end_share(self) -> None:
+        """Raise ShareDone where what comes next needs blocks that are nobody's here."""
+        share = self.engine.pulled
+        if self.kept is None or share.helps:
+            return
+        own = len(share.of(self.blocks))
+        done = self.kept.count()
+        # Counted before they are asked for: to ask for a block is to look at all of its pictures.
+        if self.given_up or done < len(self.blocks) or not all(map(self.kept.has, self.blocks)):
+            failed, blocks = tuple(self.given_up.values()), len(self.blocks)
+            raise ShareDone(self.task.name, share, own - len(failed), min(done, blocks), blocks, failed)
 
     def _settle(self, block: Block, advance: Advance, progress: Progress | None) -> bool:
-        """Whether a block is finished after this process has done what it may."""
-        if self._found(block, advance):
+        """Whether a block is finished, or given up, after this process has done what it may."""
+        if self._found(block, advance) or self._abandoned(block, advance):
             return True
         if self.enough():
             return False
         with self.store.claim(block) as mine:
             if not mine:
                 return False
-            if self._found(block, advance):  # by another process since the look before
+            # By another process since the look before.
+            if self._found(block, advance) or self._abandoned(block, advance):
                 return True
             start, said = time.perf_counter(), _Counted(advance)
-            part = self.task.work(block.data, said)
+            part = self._tried(block, said)
+            if part is None:
+                return self._abandoned(block, advance)
             self.store.write(block, part)
             self._finish(block, part, lambda count, note: advance(count - said.count, note))
             self._estimate(block, time.perf_counter() - start, progress)
         return True
+
+    def _tried(self, block: Block, said: _Counted) -> Part | None:
+        """Work on a block, several times if need be; None where it is given up."""
+        for tries in range(1, TRIES + 1):
+            try:
+                with as_interrupts():
+                    return self.task.work(block.data, said)
+            except BacklightError:
+                raise
+            except Exception as error:
+                if self.kept is None or refused_by_disk(error):
+                    raise
+                said.take_back()
+                if tries == TRIES:
+                    self.given_up[block.number] = self.kept.give_up(block, error, TRIES)
+                    if self._hopeless(self.kept):
+                        raise
+        return None
+
+    def _abandoned(self, block: Block, advance: Advance) -> bool:
+        """Whether the work on a block failed too often in this run, here or elsewhere."""
+        found = None if self.kept is None else self.kept.given_up(block)
+        if self.kept is None or found is None:
+            return False
+        self.given_up[block.number] = found
+        if self._hopeless(self.kept):
+            raise DataError(f"{self.task.name}: no block can be worked on: {found.error}", hint="--resume tries again")
+        advance(len(block), "")
+        return True
+
+    def _hopeless(self, kept: FolderParts) -> bool:
+        return len(self.given_up) >= min(HOPELESS, len(self.blocks)) and not kept.count()
 
     def _found(self, block: Block, advance: Advance) -> bool:
         if not self.store.has(block):
@@ -202,7 +224,7 @@ class _Run:
 
     def _estimate(self, block: Block, seconds: float, progress: Progress | None) -> None:
         self.worked, self.seconds = self.worked + len(block), self.seconds + seconds
-        left = sum(len(one) for one in self.blocks if one.number not in self.finished) / self.engine.world
+        left = sum(len(one) for one in self.blocks if one.number not in self.finished) / self.engine.pulled.count
         found = Estimate.of(self.seconds, self.worked, round(left), self.passes, self.engine.device)
         if progress is not None and not self.estimated and found.seconds > WORTH_SAYING:
             progress.announce(f"{self.task.name}: {found.text}")
@@ -215,7 +237,8 @@ class _Run:
                 self.store.kept.update(part)
         self.engine.barrier()  # in a folder, what others finished last
         done = [block for block in self.blocks if block.number in self.finished or self.store.has(block)]
-        return Swept(self.task.data.name, self.store, tuple(done))
+        given_up = tuple(self.given_up[number] for number in sorted(self.given_up))
+        return Swept(self.task.data.name, self.store, tuple(done), given_up)
 
 
 class _Counted:
@@ -227,3 +250,8 @@ class _Counted:
     def __call__(self, count: int = 1, note: str = "") -> None:
         self.count += count
         self.advance(count, note)
+
+    def take_back(self) -> None:
+        """Report as unfinished what was reported of work that failed."""
+        self.advance(-self.count)
+        self.count = 0

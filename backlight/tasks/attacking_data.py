@@ -37,6 +37,7 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.outcome import Outcome, plain_json
+from backlight.tasks.pulling import ALONE, Pulling
 from backlight.tasks.questions import one_question
 from backlight.tasks.result_folder import ResultFolder
 
@@ -78,7 +79,9 @@ class RobustnessOfDataRequest:
         return described
 
 
-def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = None) -> Outcome:
+def robustness(
+    request: RobustnessOfDataRequest, *, progress: Progress | None = None, pulling: Pulling = ALONE
+) -> Outcome:
     """Attack a data set and describe how much of it withstands, what broke each image, and what to doubt.
 
     A table, a page and a document go into `out`; the result is a `Robustness`. Of a multi-label model the target is the
@@ -107,7 +110,7 @@ def robustness(request: RobustnessOfDataRequest, *, progress: Progress | None = 
     classifier, pictures, asked = one_question(classifier, pictures, asked)
     request, pictures = replace(request, asked=asked), matched(classifier, pictures)
     fresh = request.force and not request.resume
-    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress, pulling=pulling) as shared:
         found = evaluate_robustness(
             classifier,
             pictures,

@@ -42,6 +42,7 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.outcome import Outcome, plain_json
+from backlight.tasks.pulling import ALONE, Pulling
 from backlight.tasks.result_folder import ResultFolder
 
 _NAMED = 6  # findings by name on a line
@@ -95,7 +96,7 @@ def _described(request: DataRequest | None) -> dict[str, Any] | None:
     return {"name": request.name, "split": request.split, "limit": request.limit, "sample": request.sample}
 
 
-def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome:
+def audit(request: AuditRequest, *, progress: Progress | None = None, pulling: Pulling = ALONE) -> Outcome:
     """Find out what can be trusted about a classifier and its data, and judge it by gates where there are some.
 
     A page, a table with a row per picture, a document, and a folder with every table and figure go into `out`; the
@@ -129,7 +130,7 @@ def audit(request: AuditRequest, *, progress: Progress | None = None) -> Outcome
     classifier = named(as_classifier(request.model, request.seed), data)
     second = None if request.second is None else named(as_classifier(request.second, request.seed), data)
     fresh = request.force and not request.resume
-    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress, pulling=pulling) as shared:
         found = audit_classifier(
             classifier,
             data,

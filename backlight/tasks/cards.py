@@ -22,6 +22,7 @@ from backlight.models.networks import NETWORKS
 from backlight.models.registry import MODEL_SOURCES
 from backlight.report.tables import TABLE_SECTIONS
 from backlight.sharing import TRACKERS
+from backlight.sweep.crew import ENGINES
 from backlight.tasks.entries import Entry, list_attacks, list_explanations
 from backlight.train.adversaries import ADVERSARIES
 from backlight.train.losses import LOSSES
@@ -43,6 +44,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     DETECTORS,
     PROXIES,
     TRACKERS,
+    ENGINES,
 )
 _WORDS = re.compile(r"[A-Za-z][A-Za-z-]+")
 

@@ -29,6 +29,7 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.outcome import Outcome, plain_json
+from backlight.tasks.pulling import ALONE, Pulling
 from backlight.tasks.result_folder import ResultFolder
 
 
@@ -58,7 +59,7 @@ class CertifyDataRequest:
         return described
 
 
-def certify(request: CertifyDataRequest, *, progress: Progress | None = None) -> Outcome:
+def certify(request: CertifyDataRequest, *, progress: Progress | None = None, pulling: Pulling = ALONE) -> Outcome:
     """Prove what can be proved about every picture, attack the network beside it, and describe both.
 
     A table, a page and a document go into `out`; the result is a `CertificateStudy`. With several processes each takes
@@ -78,7 +79,7 @@ def certify(request: CertifyDataRequest, *, progress: Progress | None = None) ->
     pictures = request.data.load(request.model, seed=request.seed)
     classifier = named(as_classifier(request.model, request.seed), pictures)
     fresh = request.force and not request.resume
-    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress, pulling=pulling) as shared:
         found = evaluate_certificates(
             classifier,
             pictures,

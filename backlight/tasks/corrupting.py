@@ -27,10 +27,11 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.outcome import Outcome, plain_json
+from backlight.tasks.pulling import ALONE, Pulling
 from backlight.tasks.result_folder import ResultFolder
 
 
-def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None) -> Outcome:
+def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None, pulling: Pulling = ALONE) -> Outcome:
     """Look at a data set under every corruption asked for, and describe what hurts and what to do about it.
 
     A table, a page and a document go into `out`; the result is a `CorruptionStudy`. Interrupted, finished blocks
@@ -51,7 +52,7 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
     folder.check(request.described(asked), resume=request.resume, force=request.force)
     classifier = as_classifier(request.model, request.seed)
     fresh = request.force and not request.resume
-    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress, pulling=pulling) as shared:
         look = partial(
             evaluate_corruptions,
             data=pictures,

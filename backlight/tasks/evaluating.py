@@ -9,7 +9,7 @@ from typing import Any
 
 from backlight.classifier import Classifier
 from backlight.core.errors import UsageError
-from backlight.core.processes import Engine, make_engine
+from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.evaluate import Comparison, Evaluation, compare_evaluations
@@ -29,7 +29,6 @@ from backlight.page.sections import percent
 from backlight.report.exports import SUMMARY
 from backlight.report.multilabel import multilabel_headline, multilabel_section
 from backlight.runs.folder import is_run
-from backlight.sweep.parts import forget, holds_parts
 from backlight.tasks.evaluation_page import EXPORTS, PAGE, EvaluationPage, page_sections, page_tables
 from backlight.tasks.evaluation_text import evaluation_lines, multilabel_lines
 from backlight.tasks.loading import (
@@ -49,10 +48,11 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.named_tables import with_names
-from backlight.tasks.outcome import Outcome, keeping, plain_json
-from backlight.tasks.result_folder import require_fresh
+from backlight.tasks.outcome import Outcome, plain_json
+from backlight.tasks.pulling import ALONE, Pulling
+from backlight.tasks.result_folder import ResultFolder, Sweeping, require_fresh
 
-_TABLE, _BLOCKS = "samples.parquet", "evaluate-blocks"
+_TABLE = "samples.parquet"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class EvaluateRequest:
         return tuple(map(model_name, self.models))
 
 
-def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> Outcome:
+def evaluate(request: EvaluateRequest, *, progress: Progress | None = None, pulling: Pulling = ALONE) -> Outcome:
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better.
 
     A page goes into `out`; the result is a list of one or two `Evaluation`, or `MultilabelScores` where pictures have
@@ -116,16 +116,12 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None) -> O
     temperatures = [_temperature(*pair, request.out) for pair in pairs] if request.calibrated else []
     if pictures.targets is not None:
         return _several(classifiers, pictures, request, progress)
-    engine = make_engine(str(classifiers[0].device))
-    blocks = request.out / _BLOCKS
-    if engine.is_main and not request.resume:
-        forget(blocks)
-    engine.barrier()
-    with keeping(resumable=lambda: engine.is_main and holds_parts(blocks)):
-        found = [_evaluation(one, pictures, request, engine, progress) for one in classifiers]
+    device, folder = classifiers[0].device, ResultFolder(request.out, "evaluate")
+    with folder.sweeping(device, fresh=not request.resume, progress=progress, pulling=pulling) as shared:
+        found = [_evaluation(one, pictures, request, shared) for one in classifiers]
         if request.calibrated:
             found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
-        if not engine.is_main:
+        if not shared.is_main:
             return Outcome(result=found)
         return _outcome(found, classifiers, pictures, request, metrics, values)
 
@@ -215,25 +211,19 @@ def _temperature(model: Model, classifier: Classifier, out: Path) -> float:
 def _check_new(request: EvaluateRequest) -> None:
     if not (request.resume or request.force):
         files = (*((_TABLE,) if request.table else ()), PAGE, EXPORTS)
-        require_fresh(request.out / _BLOCKS, [request.out / file for file in files])
+        require_fresh(ResultFolder(request.out, "evaluate").blocks, [request.out / file for file in files])
 
 
-def _evaluation(
-    classifier: Classifier,
-    pictures: Dataset,
-    request: EvaluateRequest,
-    engine: Engine,
-    progress: Progress | None,
-) -> Evaluation:
+def _evaluation(classifier: Classifier, pictures: Dataset, request: EvaluateRequest, shared: Sweeping) -> Evaluation:
     return evaluate_classifier(
         classifier,
         pictures,
         batch_size=request.batch_size,
         tta=request.tta,
         logits=True if request.calibrated else None,
-        folder=request.out / _BLOCKS,
-        engine=engine,
-        progress=progress if engine.is_main else None,
+        folder=shared.blocks,
+        engine=shared.engine,
+        progress=shared.progress,
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from backlight.classifier import Classifier
-from backlight.core.processes import make_engine
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.explain import choose_methods
@@ -22,7 +21,6 @@ from backlight.report import Options, write_report
 from backlight.report.explanations import explanations_headline, explanations_section
 from backlight.report.exports import SUMMARY
 from backlight.report.study import METHODS
-from backlight.sweep.parts import holds_parts
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -36,8 +34,9 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.named_tables import with_names
-from backlight.tasks.outcome import Outcome, keeping, plain_json
-from backlight.tasks.result_folder import require_fresh
+from backlight.tasks.outcome import Outcome, plain_json
+from backlight.tasks.pulling import ALONE, Pulling
+from backlight.tasks.result_folder import ResultFolder, require_fresh
 
 _TABLE, _PAGE, _AVERAGES, _EXPORTS = "explain.parquet", "report.html", "class-averages.npz", "explain-tables"
 
@@ -68,7 +67,7 @@ def scored(score: bool) -> tuple[str, ...]:
     return tuple(DEFAULT_METRICS) if score else ()
 
 
-def explain_data(request: ExplainDataRequest, *, progress: Progress | None = None) -> Outcome:
+def explain_data(request: ExplainDataRequest, *, progress: Progress | None = None, pulling: Pulling = ALONE) -> Outcome:
     """Explain a data set: a table of scores, average maps of classes, overlays, and a page, in `out`.
 
     The result is `DataExplanations`. With several processes each explains its share; only the main one tells.
@@ -88,21 +87,20 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
     pictures = request.data.load(request.model, seed=request.asked.seed)
     classifier = named(as_classifier(request.model, request.asked.seed), pictures)
     pictures = pictures.with_channels(classifier.channels)
-    engine = make_engine(str(classifier.device))
-    engine.barrier()  # no process writes before all have seen that nothing was there
-    with keeping(resumable=lambda: engine.is_main and holds_parts(request.out / BLOCKS)):
+    folder = ResultFolder(request.out, "explain")
+    with folder.sweeping(classifier.device, fresh=not request.resume, progress=progress, pulling=pulling) as shared:
         found = explain_pictures(
             classifier,
             pictures,
             request.asked,
             metrics=request.metrics,
             out=request.out,
-            resume=request.resume,
-            engine=engine,
-            progress=progress if engine.is_main else None,
+            resume=True,
+            engine=shared.engine,
+            progress=shared.progress,
             batch_size=request.batch_size,
         )
-        return _outcome(classifier, pictures, found, request) if engine.is_main else Outcome(result=found)
+        return _outcome(classifier, pictures, found, request) if shared.is_main else Outcome(result=found)
 
 
 def _outcome(

@@ -31,6 +31,7 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.outcome import Outcome, plain_json
+from backlight.tasks.pulling import ALONE, Pulling
 from backlight.tasks.result_folder import ResultFolder
 
 
@@ -70,7 +71,9 @@ class UniversalOfDataRequest:
         return described
 
 
-def universal(request: UniversalOfDataRequest, *, progress: Progress | None = None) -> Outcome:
+def universal(
+    request: UniversalOfDataRequest, *, progress: Progress | None = None, pulling: Pulling = ALONE
+) -> Outcome:
     """Learn one change for many pictures, measure how often it fools others, and write it as files to print and apply.
 
     A table, a page, a document and the change go into `out`; the result is a `UniversalStudy`. Interrupted, finished
@@ -97,7 +100,7 @@ def universal(request: UniversalOfDataRequest, *, progress: Progress | None = No
     others = None if request.on is None else request.on.load(request.model, seed=request.seed)
     classifier = named(as_classifier(request.model, request.seed), pictures)
     fresh = request.force and not request.resume
-    with folder.sweeping(classifier.device, fresh=fresh, progress=progress) as shared:
+    with folder.sweeping(classifier.device, fresh=fresh, progress=progress, pulling=pulling) as shared:
         found = evaluate_universal(
             classifier,
             pictures,

@@ -18,10 +18,11 @@ from backlight.core.reading import read_json
 from backlight.core.schema import record
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
-from backlight.sweep.parts import forget, holds_parts
+from backlight.sweep.parts import forget, holds_parts, try_all_again
 from backlight.table import Table
 from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import keeping, plain_json
+from backlight.tasks.pulling import ALONE, Pulling
 
 
 @dataclass(frozen=True)
@@ -107,16 +108,23 @@ class ResultFolder:
             raise UsageError(found, hint="--resume --force to replace it and begin with what its blocks hold")
 
     @contextmanager
-    def sweeping(self, device: object, *, fresh: bool, progress: Progress | None) -> Iterator[Sweeping]:
+    def sweeping(
+        self, device: object, *, fresh: bool, progress: Progress | None, pulling: Pulling = ALONE
+    ) -> Iterator[Sweeping]:
         """Let processes share the blocks of this folder; interrupted, say whether there are any to go on from.
 
-        `fresh` deletes the blocks that are there, and nothing else, before any process begins.
+        `fresh` deletes the blocks that are there, and nothing else, before any process begins. Workers are waited
+        for; what they leave undone is this process's, as is all that is made of the parts.
         """
-        engine = make_engine(str(device))
+        engine = make_engine(str(device), pulling.part)
         if engine.is_main and fresh:
             forget(self.blocks)
+        elif engine.is_main:
+            try_all_again(self.blocks)
         engine.barrier()
         with keeping(resumable=lambda: engine.is_main and holds_parts(self.blocks)):
+            if engine.is_main:
+                pulling.attend(self.blocks, progress)
             yield Sweeping(self.blocks, engine, progress if engine.is_main else None)
 
     def write_table(self, table: Table, labels: Sequence[str]) -> Path:

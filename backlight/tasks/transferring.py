@@ -28,6 +28,7 @@ from backlight.tasks.loading import (
     with_model,
 )
 from backlight.tasks.outcome import Outcome, plain_json
+from backlight.tasks.pulling import ALONE, Pulling
 from backlight.tasks.result_folder import ResultFolder
 
 
@@ -60,7 +61,7 @@ class TransferOfDataRequest:
         return described
 
 
-def transfer(request: TransferOfDataRequest, *, progress: Progress | None = None) -> Outcome:
+def transfer(request: TransferOfDataRequest, *, progress: Progress | None = None, pulling: Pulling = ALONE) -> Outcome:
     """Attack every model, show the others what came of it, and describe who fools whom.
 
     A table, a page and a document go into `out`; the result is a `TransferStudy`. With several processes each attacks
@@ -84,7 +85,7 @@ def transfer(request: TransferOfDataRequest, *, progress: Progress | None = None
     loaded = [named(as_classifier(one, request.seed), pictures) for one in request.models]
     models = dict(zip(told_apart(request.models), loaded))
     fresh = request.force and not request.resume
-    with folder.sweeping(loaded[0].device, fresh=fresh, progress=progress) as shared:
+    with folder.sweeping(loaded[0].device, fresh=fresh, progress=progress, pulling=pulling) as shared:
         found = evaluate_transfer(
             models,
             pictures,
