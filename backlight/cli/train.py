@@ -47,7 +47,8 @@ class StartOptions:
     """What training starts from; what a resumed run leaves out is as the run has it."""
 
     model: Annotated[
-        str | None, typer.Option(help="One of our networks, timm:NAME, or efficientnet_lite0; classic_cnn if left out.")
+        str | None,
+        typer.Option(help="One of our networks, timm:NAME, or a RUN to go on from; classic_cnn if left out."),
     ] = None
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from published weights.")] = False
     conv: Annotated[str | None, typer.Option(help="torch | unfold: which convolution trains; torch if left out.")] = (
@@ -55,6 +56,11 @@ class StartOptions:
     )
     size: Annotated[str | None, typer.Option(help="Input size; the pictures' own if left out.")] = None
     limit: Annotated[int | None, typer.Option(min=1, help="Take only N training pictures, spread evenly.")] = None
+    weights: Annotated[str | None, typer.Option(help="A file of weights to go on from.")] = None
+    mean: Annotated[str | None, typer.Option(help="What these were trained with: one number, or one per channel.")] = (
+        None
+    )
+    std: Annotated[str | None, typer.Option(help="The same: one number, or one per channel.")] = None
 
 
 def train(

@@ -9,20 +9,25 @@ import torch
 
 from backlight.classifier import Classifier
 from backlight.core.errors import FileError, UsageError
-from backlight.core.grammar import parse_size
+from backlight.core.grammar import parse_numbers, parse_size
 from backlight.data import Dataset
 from backlight.layers import replace_conv
-from backlight.runs.folder import RunFolder
+from backlight.runs.folder import RunFolder, is_run
+from backlight.tasks.loading import ModelRequest
 from backlight.train import start_classifier
 
+_DEFAULT = "classic_cnn"
 _CONVOLUTIONS = ("torch", "unfold")
+_KNOWN = {"model", "pretrained", "conv", "size", "limit"}  # what runs of every version say
 
 
 @dataclass(frozen=True)
 class Start:
     """The network, its weights, its input size and how many pictures; what a resumed run leaves out is as it was.
 
-    `model` is classic_cnn if left out, `size` (as text, 32 or 32x24) the pictures' own, `conv` torch or unfold.
+    `model` is classic_cnn if left out, `size` (as text, 32 or 32x24) the pictures' own, `conv` torch or unfold. A run
+    folder is gone on from; so is a model with a file of `weights`, which was trained with `mean` and `std` (as text,
+    one number or one per channel).
 
     >>> Start("speed_cnn").pretrained
     False
@@ -33,6 +38,22 @@ class Start:
     conv: str | None = None
     size: str | None = None
     limit: int | None = None
+    weights: str | None = None
+    mean: str | None = None
+    std: str | None = None
+
+    @property
+    def origin(self) -> ModelRequest | None:
+        """Return the trained model that is gone on from; None where training begins with a new network."""
+        if self.weights is None and not self.pretrained and not is_run(self.model or ""):
+            return None
+        return ModelRequest(
+            self.model or _DEFAULT,
+            weights=None if self.weights is None else Path(self.weights),
+            mean=_numbers("mean", self.mean),
+            std=_numbers("std", self.std),
+            size=None if self.size is None else parse_size(self.size),
+        )
 
     def resumed(self, run: Path, seed: int) -> Start:
         """Return what the run was started from, as it stands in its folder.
@@ -41,10 +62,10 @@ class Start:
         """
         info = RunFolder(run).info
         stored = info.get("start")
-        if not isinstance(stored, dict) or set(stored) != set(vars(self)) or "seed" not in info:
+        if not isinstance(stored, dict) or not _KNOWN <= set(stored) <= set(vars(self)) or "seed" not in info:
             raise FileError(run / "run.json", "does not say what it was started from", expected="a run of `train`")
         for name, value in {**vars(self), "seed": seed}.items():
-            before = {**stored, "seed": info["seed"]}[name]
+            before = {**stored, "seed": info["seed"]}.get(name)
             if value and value != before:
                 raise UsageError(f"--{name} {value}", expected=f"{before}, as the run was started with")
         return Start(**stored)
@@ -54,11 +75,24 @@ class Start:
         if self.conv not in (None, *_CONVOLUTIONS):
             raise UsageError(f"--conv {self.conv!r}", expected=" or ".join(_CONVOLUTIONS))
         start = start_classifier(
-            self.model or "classic_cnn",
+            self.model or _DEFAULT,
             data,
             pretrained=self.pretrained,
+            weights=self.weights,
+            mean=_numbers("mean", self.mean),
+            std=_numbers("std", self.std),
             seed=seed,
             size=None if self.size is None else parse_size(self.size),
             device=device,
         )
         return start.replace(module=replace_conv(start.module)) if self.conv == "unfold" else start
+
+
+def _numbers(name: str, text: str | None) -> float | tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        numbers = parse_numbers(text)
+    except UsageError as error:
+        raise UsageError(f"--{name} {text!r}", expected="numbers with commas between, as in 0.5,0.5,0.5") from error
+    return numbers[0] if len(numbers) == 1 else numbers

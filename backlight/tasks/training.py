@@ -68,6 +68,8 @@ def train(request: TrainRequest, *, progress: Progress | None = None) -> Outcome
     engine = make_engine(request.device)
     splits = _checked(load_splits(request.data, follow_links=request.follow_links))
     pictures = splits.parts["train"].limited(start.limit)
+    origin = None if request.resume or start.origin is None else start.origin.load(request.seed).passport
+    where = {"split_seed": splits.seed, "whole": splits.whole.fingerprint(), "start": vars(start)}
     with keeping(resumable=lambda: engine.is_main and (request.out / "run.json").is_file()):
         trained = fit(
             start.build(pictures, request.seed, engine.device),
@@ -78,12 +80,13 @@ def train(request: TrainRequest, *, progress: Progress | None = None) -> Outcome
             seed=request.seed,
             resume=request.resume,
             force=request.force,
-            notes={"split_seed": splits.seed, "whole": splits.whole.fingerprint(), "start": vars(start)},
+            notes=where | ({} if origin is None else {"origin": origin.weights}),
             runtime=request.runtime,
             engine=engine,
             progress=progress if engine.is_main else None,
         )
-        return _outcome(trained, request, pictures.notes) if engine.is_main else Outcome(result=trained)
+        assumed = () if origin is None else origin.warnings()
+        return _outcome(trained, request, (*assumed, *pictures.notes)) if engine.is_main else Outcome(result=trained)
 
 
 def _recipe(request: TrainRequest) -> Recipe:

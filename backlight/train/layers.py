@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -121,3 +123,22 @@ def replace_head(module: nn.Module, classes: int, seed: int) -> None:
         head.bias.zero_()
     parent, _, child = name.rpartition(".")
     setattr(module.get_submodule(parent), child, head)
+
+
+def order_head(module: nn.Module, rows: Sequence[int]) -> None:
+    """Bring the outputs of the last linear layer into another order: `rows` are their places before.
+
+    >>> net = nn.Linear(1, 2)
+    >>> before = net.weight.detach().clone()
+    >>> order_head(net, [1, 0])
+    >>> torch.equal(net.weight, before.flip(0))
+    True
+    """
+    if list(rows) == list(range(len(rows))):
+        return
+    head = module if isinstance(module, nn.Linear) else module.get_submodule(find_head(module))
+    assert isinstance(head, nn.Linear)
+    with torch.no_grad():
+        head.weight.copy_(head.weight[list(rows)])
+        if head.bias is not None:
+            head.bias.copy_(head.bias[list(rows)])

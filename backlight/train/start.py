@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from backlight.classifier import Classifier
-from backlight.core.errors import DataError, FileError, ModelError
+from backlight.core.errors import DataError, FileError, ModelError, UsageError
 from backlight.data.dataset import Dataset
 from backlight.images import Resize
 from backlight.models.blueprint import Blueprint, ModelShape
-from backlight.models.loader import as_classifier
+from backlight.models.loader import as_classifier, load
 from backlight.models.registry import find_blueprint
 from backlight.models.stated import scaled
-from backlight.train.layers import replace_head
+from backlight.runs.folder import is_run
+from backlight.train.layers import order_head, replace_head
 
 _WHITENING_IMAGES, _WHITENING_VALUES = 5000, 5000 * 3 * 32 * 32
 _LOOKED_AT = 16
@@ -35,6 +38,9 @@ def start_classifier(
     data: Dataset,
     *,
     pretrained: bool = False,
+    weights: str | os.PathLike[str] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
     seed: int = 0,
     size: tuple[int, int] | None = None,
     device: torch.device | str = "cpu",
@@ -42,18 +48,52 @@ def start_classifier(
     """Build the model that `spec` names for the classes of a data set.
 
     A new network takes pictures of the data's own size where they have one, else of its own; its weights depend
-    on `seed` alone. A `pretrained` one keeps its published weights and input size but for the last linear layer; of
-    pictures smaller than that nothing is cut off. `size` (height, width) replaces either. A network that
-    whitens its input, as `speed_cnn` does, gets its filters from the data.
+    on `seed` alone. A `pretrained` one keeps its published weights and input size; so does one with a file of
+    `weights`, whose normalization is `mean` and `std`, and so do a run folder and a folder of weights, which are gone
+    on from. Of pictures smaller than that nothing is cut off. Its last linear layer stays where it is for the classes
+    of the data, by their names, or by their number where it has no names; else it is replaced by a new one. `size`
+    (height, width) replaces the input size. A network that whitens its input, as `speed_cnn` does, gets its filters
+    from the data unless it was trained.
 
-    Raises UsageError for unknown specifications, DataError for data of fewer than two classes, ModelError where
-    published weights cannot be had.
+    Raises UsageError for unknown specifications and for several kinds of weights, DataError for data of fewer than two
+    classes, ModelError where published weights cannot be had, FileError for files.
 
     >>> from backlight.data.load import load_data
     >>> data = load_data("shapes:n=20,size=16,classes=3")
     >>> start_classifier("classic_cnn", data)
     Classifier(classic_cnn, 3 channels, 16x16, 3 labels)
     """
+    _check_labels(data)
+    if pretrained and weights is not None:
+        raise UsageError("both published weights and a file of weights", expected="one of them")
+    blueprint = find_blueprint(spec, seed)
+    common = _common_size(data)
+    if weights is not None or blueprint.weights or is_run(spec):
+        trained = load(spec, weights=weights, mean=mean, std=std, size=size, seed=seed, device=device)
+        return _settled(_gone_on_from(trained, data, common, seed))
+    if mean is not None or std is not None:
+        raise UsageError("a normalization without weights", expected="weights that were trained with it")
+    sides = size or (None if pretrained else common)
+    if sides is not None:
+        blueprint = replace(blueprint, resize=scaled(blueprint.resize, sides))
+    if pretrained:
+        trained = _published(blueprint, sides, device)
+        return _settled(_gone_on_from(trained, data, common, seed))
+    module = blueprint.build(ModelShape(len(data.label_names), sides, len(blueprint.mean)))
+    classifier = _settled(as_classifier(blueprint, module.to(device), data.label_names))
+    if isinstance(module, WhitensItsInput):
+        module.whiten(classifier.normalize(_some_images(classifier, data).to(device)))
+    return classifier
+
+
+def _published(blueprint: Blueprint, sides: tuple[int, int] | None, device: torch.device | str) -> Classifier:
+    if blueprint.pretrained is None:
+        raise ModelError(blueprint.no_pretrained, hint="leave out --pretrained")
+    module = blueprint.pretrained(ModelShape(None, sides, len(blueprint.mean)))
+    return as_classifier(blueprint, module.to(device), blueprint.labels)
+
+
+def _check_labels(data: Dataset) -> None:
     if not data.label_names or not len(data):
         raise DataError(f"{data.name} has no labeled pictures", expected="pictures with class names")
     if len(data.label_names) < 2:
@@ -62,23 +102,25 @@ def start_classifier(
             expected="two or more",
             hint="a folder with a folder of pictures per class",
         )
-    blueprint = find_blueprint(spec, seed)
-    common = _common_size(data)
-    sides = size or (None if pretrained else common)
-    if sides is not None:
-        blueprint = replace(blueprint, resize=scaled(blueprint.resize, sides))
-    if pretrained and common is not None:
-        blueprint = replace(blueprint, resize=_uncropped(blueprint.resize, common))
-    channels = len(blueprint.mean)
-    if pretrained:
-        module = _pretrained(blueprint, ModelShape(None, sides, channels), len(data.label_names), seed)
-    else:
-        module = blueprint.build(ModelShape(len(data.label_names), sides, channels))
-    classifier = as_classifier(blueprint, module.to(device), data.label_names)
-    # What nobody had stated the run states from now on: these numbers are what the network is trained with.
+
+
+def _gone_on_from(trained: Classifier, data: Dataset, common: tuple[int, int] | None, seed: int) -> Classifier:
+    """Give a trained model the classes of a data set, and the whole of pictures smaller than its input."""
+    names, module = data.label_names, trained.module
+    if set(trained.labels) == set(names):
+        order_head(module, [trained.labels.index(name) for name in names])
+    elif trained.labels or trained.classes != len(names):
+        replace_head(module, len(names), seed)
+    resize = trained.resize if common is None else _uncropped(trained.resize, common)
+    started = trained.replace(module=module, labels=names, resize=resize)
+    started.sources = {**trained.sources, "labels": "given"}
+    started.checkpoint = ""  # what is trained is no longer what the file holds
+    return started
+
+
+def _settled(classifier: Classifier) -> Classifier:
+    """Let a run state from now on what nobody had stated: these numbers are what the network is trained with."""
     classifier.sources = {name: "run" if one == "assumed" else one for name, one in classifier.sources.items()}
-    if isinstance(module, WhitensItsInput):
-        module.whiten(classifier.normalize(_some_images(classifier, data).to(device)))
     return classifier
 
 
@@ -92,14 +134,6 @@ def _some_images(classifier: Classifier, data: Dataset) -> Tensor:
     if not len(images):
         raise DataError(f"none of {len(seen)} pictures of {data.name} can be read", expected="pictures to whiten by")
     return images
-
-
-def _pretrained(blueprint: Blueprint, shape: ModelShape, classes: int, seed: int) -> nn.Module:
-    if blueprint.pretrained is None:
-        raise ModelError(blueprint.no_pretrained, hint="leave out --pretrained")
-    module = blueprint.pretrained(shape)
-    replace_head(module, classes, seed)
-    return module
 
 
 def _common_size(data: Dataset) -> tuple[int, int] | None:

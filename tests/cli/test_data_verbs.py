@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backlight import load
 from backlight.cli import main
 from backlight.data import load_data
 from backlight.table import Table
@@ -160,6 +161,43 @@ def test_a_run_is_not_replaced_unasked_and_resumes(backlight: CommandLine, run: 
     resumed = backlight("train", "--data", SHAPES, "--out", run, "--resume", "--json")
     assert resumed.status == 0
     assert resumed.json["epochs"] == 1
+
+
+def test_a_trained_network_is_hardened_in_a_few_epochs(backlight: CommandLine, run: Path, tmp_path: Path) -> None:
+    file, out = run / "best.safetensors", tmp_path / "hard"
+    words = (
+        "train",
+        "--data",
+        SHAPES,
+        "--model",
+        "classic_cnn",
+        "--weights",
+        file,
+        "--size",
+        "16",
+        "--adversary",
+        "nfgsm",
+    )
+    ran = backlight(*words, "--epochs", "1", "--out", out, "--json")
+    assert ran.status == 0
+    assert "ASSUMED" in ran.err  # a file of weights does not say what it was trained with
+    info = json.loads((out / "run.json").read_text())
+    assert (info["start"]["weights"], info["start"]["mean"]) == (str(file), None)
+    assert info["origin"] == load(run).passport.weights
+    # Without --weights, which the run knows.
+    assert backlight("train", "--data", SHAPES, "--out", out, "--resume", "--json").json["epochs"] == 1
+    other = backlight("train", "--data", SHAPES, "--out", out, "--resume", "--mean", "0.5")
+    assert other.status == 2
+    assert "--mean 0.5; expected None, as the run was started with" in other.err
+    again = backlight(
+        "train", "--data", SHAPES, "--model", out, "--epochs", "1", "--out", tmp_path / "harder", "--json"
+    )
+    assert again.status == 0
+    assert "ASSUMED" not in again.err
+    assert again.json["model"]["name"] == "classic_cnn"
+    wrong = backlight(*words, "--mean", "half", "--out", tmp_path / "none")
+    assert wrong.status == 2
+    assert "numbers with commas between" in wrong.err
 
 
 def test_data_can_be_inspected_and_converted(backlight: CommandLine, tmp_path: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from backlight.classifier import Classifier
-from backlight.core.errors import DataError, ModelError
+from backlight.core.errors import DataError, ModelError, UsageError
+from backlight.data import Dataset
 from backlight.data.load import load_data
 from backlight.models import load
 from backlight.models.speed_cnn import SpeedCNN
+from backlight.train import Recipe, fit
 from backlight.train.start import start_classifier
 from tests.data.samples import write_folder
+from tests.train.nets import QUIET
 
 
 def shapes(size: int, classes: int = 5) -> Classifier:
@@ -84,3 +88,46 @@ def test_whitening_looks_everywhere_at_few_pictures_and_at_no_broken_ones(
         path.write_bytes(b"no picture")
     with pytest.raises(DataError, match="can be read"):
         start_classifier("speed_cnn", data, size=(32, 32))
+
+
+def trained_run(folder: Path, data: Dataset) -> Classifier:
+    """Write a run of one epoch on a data set and return what it came to."""
+    fit(start_classifier("classic_cnn", data), data, data, folder, recipe=Recipe(epochs=1), runtime=QUIET)
+    return load(folder)
+
+
+def test_a_run_is_gone_on_from_with_its_head_and_its_classes_in_the_order_of_the_data(tmp_path: Path) -> None:
+    data = load_data("shapes:n=30,size=16,classes=3")
+    before = trained_run(tmp_path / "run", data)
+    again = start_classifier(str(tmp_path / "run"), data)
+    assert unequal(before, again) == set()
+    assert (again.labels, again.mean, again.name) == (before.labels, before.mean, "classic_cnn")
+    turned = start_classifier(str(tmp_path / "run"), data.relabeled(data.label_names[::-1]))
+    images = data[:4].images
+    assert torch.equal(turned.logits(images), before.logits(images).flip(1))
+    others = replace(data, label_names=("a", "b", "c"))
+    assert {after.shape[0] for name, after in new_parts(before, start_classifier(str(tmp_path / "run"), others))} == {3}
+
+
+def test_a_file_of_weights_is_gone_on_from_in_its_own_normalization(tmp_path: Path) -> None:
+    data = load_data("shapes:n=30,size=16,classes=3")
+    trained_run(tmp_path / "run", data)
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes((tmp_path / "run" / "best.safetensors").read_bytes())
+    start = start_classifier("classic_cnn", data, weights=file, mean=0.5, std=(0.5, 0.25, 0.5), size=(16, 16))
+    assert (start.mean, start.std, start.labels) == ((0.5,) * 3, (0.5, 0.25, 0.5), data.label_names)
+    assert unequal(load(tmp_path / "run"), start) == set()
+    assert start.passport.source("mean") == "given"
+    with pytest.raises(UsageError, match="one of them"):
+        start_classifier("classic_cnn", data, weights=file, pretrained=True)
+    with pytest.raises(UsageError, match="a normalization without weights"):
+        start_classifier("classic_cnn", data, mean=0.5)
+
+
+def unequal(before: Classifier, after: Classifier) -> set[str]:
+    return {name for name, _ in new_parts(before, after)}
+
+
+def new_parts(before: Classifier, after: Classifier) -> list[tuple[str, torch.Tensor]]:
+    known = before.module.state_dict()
+    return [(name, one) for name, one in after.module.state_dict().items() if not torch.equal(known[name], one)]
