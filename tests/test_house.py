@@ -10,7 +10,7 @@ import backlight
 from tests.house import ROOT, arrows, circles, loose_modules, rooms
 
 # Each new arrow is one more room that a reader has to know: raise this only with a new room.
-MOST_ARROWS = 152
+MOST_ARROWS = 156
 # 40 of the lines are those of `check`, 52 those of `audit`, 37 those of `app`, 28 those of cards and trackers, 5 those
 # of `--frames`, 24 those of `jobs`, 55 those of `transfer`, 36 those of `certify`, 54 those of `universal`, 4 those
 # of averages of weights, 74 those of who works on blocks, 6 those of what training goes on from.

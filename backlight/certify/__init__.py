@@ -1,10 +1,8 @@
 """What can be proved about a classifier: no perturbation within a bound changes its answer.
 
 smoothing    randomized smoothing: any network, l2, a proof that holds but for a chosen chance
-bounds       interval bounds and CROWN: small networks of known layers, linf, a proof without exception
+bounds       interval bounds and CROWN: small networks of known layers, linf, a proof without exception (room `bounds`)
 evaluating   a whole data set: a `request` in, a `study` out, beside what attacks reach
-steps        a network as the steps that those bounds are propagated through; layers: the steps that are known
-intervals, linear_bounds    the two ways to propagate them
 """
 
 from backlight.certify.bounds import BoundCertificates, certify_by_bounds

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from backlight.certify.intervals import Interval, propagate, step_interval
-from backlight.certify.linear_bounds import lower_bounds
-from backlight.certify.steps import SMOOTH, Step, run_steps, steps_of
+from backlight.bounds import (
+    Interval,
+    Step,
+    checked_steps,
+    input_box,
+    lower_bounds,
+    margins_of,
+    normalized,
+    private_steps,
+    propagate,
+    run_steps,
+    step_interval,
+)
+from backlight.bounds.steps import SMOOTH
 from backlight.classifier import Classifier
 from backlight.core.chunks import in_chunks
 from backlight.core.errors import InputError, ModelError, UsageError
 from backlight.core.grammar import parse_epsilon
-from backlight.core.random import Random
 from backlight.table.statistics import wilson
 
 METHODS = ("ibp", "crown")
@@ -70,6 +79,7 @@ def certify_by_bounds(
     hooked into, overwrite what they still read or let the pictures of a batch change each other, InputError for images
     and labels, UsageError for settings.
 
+    >>> from torch import nn
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 2))
     >>> classifier = Classifier.from_module(net, size=2)
     >>> certify_by_bounds(classifier, torch.rand(3, 3, 2, 2), torch.tensor([0, 1, 1]), eps="2/255").margin.shape
@@ -85,8 +95,7 @@ def certify_by_bounds(
         raise InputError(f"labels from {int(labels.min())} to {int(labels.max())}", expected="numbers of classes")
     # What is made under inference_mode could not be carried backwards.
     with torch.inference_mode(False), torch.no_grad():
-        module, steps = _private(classifier)
-        widest = _check_steps(classifier, module, steps, images[:1])
+        steps, widest = checked_steps(classifier, images[:1])
         per_picture = max(1, _HELD // max(1, widest * classifier.classes))
         parts = in_chunks(
             lambda part: _margins(classifier, steps, images[part], labels[part], size, method), len(images), per_picture
@@ -98,30 +107,10 @@ def certify_by_bounds(
 def check_bounds(classifier: Classifier) -> None:
     """Raise LayerError or ModelError, as `certify_by_bounds` does, for a network that no bounds are known for.
 
+    >>> from torch import nn
     >>> check_bounds(Classifier.from_module(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2))
     """
-    _private(classifier)
-
-
-def margins_of(steps: Sequence[Step], intervals: Sequence[Interval], labels: Tensor, *, linear: bool) -> Tensor:
-    """Bound the label's logit minus every other's, infinite for the label itself: `[B,classes]`.
-
-    With `linear` by linear functions down to the input, else by the interval before the last layer, which is merged
-    with the margin. It is differentiable, so that a network can be trained on it.
-
-    >>> steps = steps_of(nn.Sequential(nn.Linear(2, 3)))
-    >>> found = propagate(steps, Interval(torch.zeros(1, 2), torch.ones(1, 2)))
-    >>> margins_of(steps, found, torch.tensor([1]), linear=False)[0, 1]
-    tensor(inf, grad_fn=<SelectBackward0>)
-    """
-    logits = intervals[-1].lower
-    own = torch.nn.functional.one_hot(labels, logits.shape[1]).to(logits)
-    rows = own[:, None, :] - torch.eye(logits.shape[1]).to(logits)[None]
-    last = len(steps) - 1
-    merged = steps[last].kind == "affine" and len(steps[last].inputs) == 1
-    stop = None if linear else steps[last].inputs[0] if merged else last
-    bounds = lower_bounds(steps, intervals, rows, last, stop=stop)
-    return bounds.masked_fill(own.bool(), torch.inf)
+    private_steps(classifier)
 
 
 def _margins(
@@ -129,15 +118,14 @@ def _margins(
 ) -> Tensor:
     """Return the least margin of each picture, float64 `[A]`."""
     pixels = images.to(torch.float64, copy=True)
-    ends = ((pixels - eps).clamp(min=0), (pixels + eps).clamp(max=1))
-    box = Interval(*(_normalized(classifier, end) for end in ends))
+    box = input_box(classifier, pixels, eps)
     intervals = propagate(steps, box)
     found = margins_of(steps, intervals, labels, linear=False)
     if method == "crown":
         intervals = _tightened(steps, box)
         for linear in (False, True):
             found = torch.maximum(found, margins_of(steps, intervals, labels, linear=linear))
-    values = run_steps(steps, _normalized(classifier, pixels))
+    values = run_steps(steps, normalized(classifier, pixels))
     _check_inside(values, intervals)
     return found.amin(1) - _ROUNDING * values[-1].abs().amax(1)
 
@@ -173,47 +161,3 @@ def _linear_interval(steps: Sequence[Step], intervals: Sequence[Interval], place
         ends[1].append(-lower_bounds(steps, intervals, -asked, place))
     lower, upper = (torch.cat(one, 1).view(own.shape) for one in ends)
     return Interval(lower, upper)
-
-
-def _private(classifier: Classifier) -> tuple[nn.Module, tuple[Step, ...]]:
-    """Copy the module in double precision, and list its steps."""
-    module = copy.deepcopy(classifier.module).double().eval().requires_grad_(False)
-    return module, steps_of(module)
-
-
-def _normalized(classifier: Classifier, images: Tensor) -> Tensor:
-    mean, std = (
-        torch.tensor(one, dtype=torch.float64, device=images.device) for one in (classifier.mean, classifier.std)
-    )
-    return (images - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)
-
-
-def _check_steps(classifier: Classifier, module: nn.Module, steps: Sequence[Step], image: Tensor) -> int:
-    """Compare what is bounded with what the network and the classifier answer, for pictures alone and together.
-
-    Returns the number of values of the largest tensor between two layers, of one picture.
-    """
-    drawn = Random("certify", list(range(3))).uniform(*image.shape[1:]).to(classifier.device)
-    images = torch.cat([image, drawn.to(image.dtype)])
-    values = _normalized(classifier, images.double())
-    try:
-        together = run_steps(steps, values)
-        alone = [run_steps(steps, value[None])[-1] for value in values]
-    except RuntimeError as error:
-        raise ModelError(f"its layers cannot be run one by one ({error})", hint=SMOOTH) from error
-    found, logits = module(values.clone()), classifier.logits(images).double()
-    if any(len(one) != len(images) for one in together):
-        raise ModelError("a layer does not return a row for each picture", hint=SMOOTH)
-    if not _same(torch.cat(alone), together[-1], 1e-9):
-        raise ModelError("its answer to a picture depends on the others of the batch", hint=SMOOTH)
-    if not isinstance(found, Tensor) or not (_same(found, together[-1], 1e-9) and _same(found, logits, 1e-3)):
-        raise ModelError(
-            "its logits are not what its layers return, one after the other",
-            expected="a network that returns one logit per class",
-            hint=SMOOTH,
-        )
-    return max(one[0].numel() for one in together)
-
-
-def _same(found: Tensor, expected: Tensor, tolerance: float) -> bool:
-    return found.shape == expected.shape and torch.allclose(found, expected, 10 * tolerance, tolerance, equal_nan=True)

@@ -11,11 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backlight import Classifier, attack
+from backlight.bounds import Interval, lower_bounds, margins_of, propagate, steps_of
 from backlight.certify import certify_by_bounds
-from backlight.certify.bounds import METHODS, margins_of
-from backlight.certify.intervals import Interval, propagate
-from backlight.certify.linear_bounds import lower_bounds
-from backlight.certify.steps import steps_of
+from backlight.certify.bounds import METHODS
 from backlight.core.errors import InputError, LayerError, ModelError, UsageError
 from backlight.core.random import Random
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from torch import Tensor, fx, nn
 
-from backlight.certify.layers import BATCH_SIZE, CALLS, SUMS, Known, known_layer, known_sum
+from backlight.bounds.layers import BATCH_SIZE, CALLS, SUMS, Known, known_layer, known_sum
 from backlight.core.errors import LayerError, ModelError
 
 Kind = Literal["input", "affine", "relu", "max"]

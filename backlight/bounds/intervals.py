@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backlight.certify.steps import Step
+from backlight.bounds.steps import Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ def propagate(steps: Sequence[Step], box: Interval) -> list[Interval]:
     differentiable, so that a network can be trained on it.
 
     >>> from torch import nn
-    >>> from backlight.certify.steps import steps_of
+    >>> from backlight.bounds.steps import steps_of
     >>> box = Interval(torch.zeros(1, 2), torch.ones(1, 2))
     >>> propagate(steps_of(nn.Sequential(nn.Linear(2, 1), nn.ReLU())), box)[-1].lower.shape
     torch.Size([1, 1])
@@ -59,7 +59,7 @@ def step_interval(step: Step, inputs: Sequence[Interval]) -> Interval:
     """Return the interval of one step's output.
 
     >>> from torch import nn
-    >>> from backlight.certify.steps import steps_of
+    >>> from backlight.bounds.steps import steps_of
     >>> relu = steps_of(nn.Sequential(nn.ReLU()))[1]
     >>> step_interval(relu, [Interval(torch.tensor([-1.0]), torch.tensor([2.0]))]).lower
     tensor([0.])

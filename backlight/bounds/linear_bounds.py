@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from backlight.certify.intervals import Interval
-from backlight.certify.steps import Step
+from backlight.bounds.intervals import Interval
+from backlight.bounds.steps import Step
 
 
 def lower_bounds(
@@ -24,8 +24,8 @@ def lower_bounds(
     Source: Zhang et al. 2018, arXiv:1811.00866. Returns `[B,S]`.
 
     >>> from torch import nn
-    >>> from backlight.certify.intervals import propagate
-    >>> from backlight.certify.steps import steps_of
+    >>> from backlight.bounds.intervals import propagate
+    >>> from backlight.bounds.steps import steps_of
     >>> steps = steps_of(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)))
     >>> found = propagate(steps, Interval(torch.zeros(1, 2), torch.ones(1, 2)))
     >>> lower_bounds(steps, found, torch.eye(2)[None], 3).shape
