@@ -30,7 +30,7 @@ class SweepOptions:
     workers: Annotated[
         int | None, typer.Option(min=1, help="Start N processes that share the blocks, and wait for them.")
     ] = None
-    engine: Annotated[str, typer.Option(help="Who starts them: local.")] = "local"
+    engine: Annotated[str, typer.Option(help="Who starts them: local or ray.")] = "local"
     shard: Annotated[
         str | None, typer.Option(help="K/N: finish this share of the blocks and write no page, as in an array job.")
     ] = None

@@ -16,6 +16,7 @@ from backlight.core.plugins import Registry
 from backlight.core.progress import Progress
 from backlight.sweep.jobs import count_blocks
 from backlight.sweep.local import start_processes
+from backlight.sweep.on_ray import start_actors
 from backlight.sweep.parts import WAIT
 
 _LOOK = 1.0  # seconds between two counts of the parts
@@ -55,9 +56,11 @@ class CrewCard:
     description: str = ""
 
 
-ENGINES = Registry[CrewCard](
-    "engines", "engine", [CrewCard("local", start_processes, "processes of this machine")], CrewCard, CrewCard
+_ENGINES = (
+    CrewCard("local", start_processes, "processes of this machine"),
+    CrewCard("ray", start_actors, "actors of Ray, on any of its machines"),
 )
+ENGINES = Registry[CrewCard]("engines", "engine", _ENGINES, CrewCard, CrewCard)
 
 
 def attend(workers: Sequence[Worker], folder: Path, progress: Progress | None, tell: Callable[[str], None]) -> None:

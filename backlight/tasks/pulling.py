@@ -42,6 +42,8 @@ class Pulling:
     def check(self) -> None:
         """Raise UsageError for an engine that there is not, and for what does not go together."""
         ENGINES.find(self.engine)
+        if self.engine != "local" and not self.workers and self.part is None:
+            raise UsageError(f"--engine {self.engine} without --workers", hint=f"--engine {self.engine} --workers 4")
         if self.workers and self.part is not None:
             raise UsageError(f"{counted(self.workers, 'worker')} for share {self.part}", expected="one of the two")
 

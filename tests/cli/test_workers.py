@@ -87,10 +87,15 @@ class Verb:
         return {path.name: path.read_bytes() for path in sorted(self.blocks.iterdir())}
 
     def run(self, *more: object, fault: str = "") -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-        environment |= {"FAULT": fault, "BLOCKS": str(self.blocks)}
         command = [sys.executable, "-m", "backlight", *self.words, *map(str, more)]
+        environment = environment_of(self, fault)
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def environment_of(verb: Verb, fault: str) -> dict[str, str]:
+    """Return the environment of a verb in processes of its own, in which a fault happens."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    return environment | {"FAULT": fault, "BLOCKS": str(verb.blocks)}
 
 
 @pytest.fixture(scope="module")
