@@ -5,21 +5,20 @@ They run without eps; where the threat model has one, only successes within it c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from backlight.attack.auto import each_in_turn
 from backlight.attack.challenge import Challenge
-from backlight.attack.nearest import check_in_norm, gain_of, settled
-from backlight.attack.rules.minimum_norm import DDN, FMN, DeepFool, Halve
+from backlight.attack.nearest import check_in_norm, gain_of, halved, settled
+from backlight.attack.rules.minimum_norm import DDN, FMN, DeepFool
 from backlight.core.random import Random
 from backlight.pixels import Adam, Result, cross_entropy, distance, hinge
 from backlight.pixels.describe import Brief
 from backlight.pixels.parametrizations import through_rounding
 
-_HALVINGS = 12
 _INSIDE = 1e-3  # tanh hardly moves near its ends
 _SLOPE = 0.5  # of the picture by tanh's argument, at medium gray
 _STRIDE = 0.3  # of the nearest success: Adam moves every value by its whole step, however near that is
@@ -40,7 +39,7 @@ def ddn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) 
     free = challenge.unbounded()
     climbed = cross_entropy(free.labels) if free.targets is None else -cross_entropy(free.targets)
     found = free.approach(climbed, DDN(free.images), steps=steps, stream="ddn")
-    return settled(challenge, _halved(free, found), after)
+    return settled(challenge, halved(free, found), after)
 
 
 def fmn(challenge: Challenge, *, steps: int = 100, after: Result | None = None) -> Result:
@@ -71,7 +70,7 @@ def deepfool(challenge: Challenge, *, steps: int = 50, rivals: int = 9, after: R
     count = free.rivals(rivals).shape[1]
     rule = DeepFool(free.images, free.threat.norm, rivals=count)
     found = free.approach(each_in_turn(free, count), rule, steps=count * steps, stream="deepfool", first=True)
-    return settled(challenge, _halved(free, found), after)
+    return settled(challenge, halved(free, found), after)
 
 
 def carlini_wagner(
@@ -98,7 +97,7 @@ def carlini_wagner(
         rule = Adam(lr, rates=_rates(free, best, lr))
         found = free.approach(climbed, rule, steps=steps, stream=("cw", number), moved=moved)
         # A first success only measures how near the boundary is: steps of full length cross it with any constant.
-        measured, best = best.success, _halved(free, best.merge(found))
+        measured, best = best.success, halved(free, best.merge(found))
         high = torch.where(found.success & measured, torch.minimum(high, constant), high)
         low = torch.where(found.success, low, torch.maximum(low, constant))
         raised = torch.where(found.success, constant, constant * 10)
@@ -145,13 +144,6 @@ class Tanh(Brief):
         if self.lattice:
             pictures = through_rounding(pictures, originals)
         return pictures if self.mask is None else torch.where(self.mask[rows], pictures, originals)
-
-
-def _halved(free: Challenge, found: Result) -> Result:
-    ends = free.threat.pixels(torch.where(found.success.view(-1, 1, 1, 1), found.images, free.images))
-    rule = Halve(free.images)
-    nearer = free.approach(gain_of(free), rule, steps=_HALVINGS, stream="halve", moved=ends, after=found)
-    return replace(nearer, steps=found.steps, stopped=found.stopped)
 
 
 def _short_of(challenge: Challenge, found: Result) -> Tensor:
