@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 import warnings
@@ -30,11 +31,19 @@ class Counted(Normalized):
         return super().forward(images.float())  # one of the libraries gives doubles
 
 
+def load_libraries() -> None:
+    """Import all of them, so that no attack's time holds an import."""
+    sys.modules.setdefault("visdom", types.ModuleType("visdom"))  # adv-lib draws curves there if it is asked to
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in ("adv_lib.attacks", "foolbox", "art.attacks.evasion", "art.estimators.classification"):
+            importlib.import_module(name)
+
+
 def adv_lib(name: str) -> Run:
     """Give an attack of adv-lib at its defaults, FMN with 100 steps instead of 10."""
 
     def run(model: nn.Module, images: Tensor, labels: Tensor, norm: str) -> Tensor:
-        sys.modules.setdefault("visdom", types.ModuleType("visdom"))  # it draws curves there if it is asked to
         import adv_lib.attacks
 
         options = {"norm": _ORDER[norm]} if name in ("pdpgd", "fmn") else {}

@@ -202,9 +202,11 @@ class _Pool:
         """Return which pictures are answers, how good they are, and which are in the threat model."""
         threat, originals = self.challenge.threat, self.challenge.images[rows]
         far = threat.distance(images, originals)
+        none = torch.full_like(gain, -torch.inf)
+        if self.nearest and threat.eps is None:  # nobody asks: what was shown is in the box and the mask
+            return fooled, torch.where(fooled, -far.to(gain), none), fooled
         mask = None if self.mask is None else self.mask[rows]
         inside = threat.inside(images, originals, mask, distance=far)
-        none = torch.full_like(gain, -torch.inf)
         if self.nearest:
             return fooled, torch.where(fooled, -far.to(gain), none), inside
         return fooled & inside, torch.where(inside, gain, none), inside
