@@ -7,8 +7,8 @@ it ends or its budget is spent. It sees no gradient and no other picture, so no 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Hashable, Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -67,10 +67,18 @@ class Place:
     """What may change, bool `[C,H,W]`; None for everything."""
     project: Callable[[Tensor], Tensor] = lambda pictures: pictures
     """Bring pictures `[n,C,H,W]` into the threat model."""
+    _last: dict[Hashable, tuple[Tensor, ...]] = field(default_factory=dict, init=False)
 
     def random(self, turn: int = 0) -> Random:
         """Return the random numbers of a turn, keyed by the picture alone; each draw is `[1, ...]`."""
         return Random(self.seed, self.ids, turn)
+
+    def once(self, name: Hashable, make: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Make tensors that follow from the place and a name alone, and hold them until another name is asked for."""
+        if name not in self._last:
+            self._last.clear()
+            self._last[name] = make()
+        return self._last[name]
 
     def span(self, pictures: Tensor) -> Tensor:
         """Flatten changes from the original `[n,C,H,W]` to `[n,d]`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import math
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -48,19 +49,26 @@ def right_angles(place: Place, start: int, count: int, shape: tuple[int, int, in
     >>> bool((some @ some.T - torch.eye(12)).abs().max() < 1e-6)
     True
     """
-    channels, height, width = place.original.shape if shape is None else shape
+    channels, height, width = sides = tuple(place.original.shape) if shape is None else shape
     parts, values = [], channels * height * width
     while count > 0:
         lap, first = divmod(start, values)
         some = min(count, values - first)
-        random = place.random(lap)
-        order = random.uniform(values, stream="order", dtype=torch.float64)[0].argsort()[first : first + some]
+        orders, signs = place.once(("lap", lap, sides), partial(_lap, place, lap, sides))
+        order = orders[first : first + some]
         number = (order // (height * width), order // width % height, order % width)
         of = [cosines(side).to(place.original)[one] for side, one in zip((channels, height, width), number)]
         waves = of[0][:, :, None, None] * of[1][:, None, :, None] * of[2][:, None, None, :]
-        parts.append(waves * random.sign(channels, height, width, stream="signs", dtype=waves.dtype))
+        parts.append(waves * signs)
         start, count = start + some, count - some
     return torch.cat(parts)
+
+
+def _lap(place: Place, lap: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Draw the order of all waves `[values]`, and their common signs `[1,C,H,W]`."""
+    random = place.random(lap)
+    order = random.uniform(math.prod(shape), stream="order", dtype=torch.float64)[0].argsort()
+    return order, random.sign(*shape, stream="signs", dtype=place.original.dtype)
 
 
 def slow_right_angles(place: Place, start: int, count: int, *, side: int) -> Tensor:
