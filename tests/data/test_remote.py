@@ -338,3 +338,14 @@ def test_an_object_without_a_size_is_refused(memory: MemoryFileSystem, monkeypat
     )
     with pytest.raises(BacklightError, match="has no size"):
         list_remote("memory://bucket/a.tar")
+
+
+def test_an_answer_that_is_too_short_is_no_data(memory: MemoryFileSystem) -> None:
+    memory.pipe_file("/bucket/a.tar", bytes(100))
+    [file], _ = list_remote("memory://bucket/a.tar")
+    memory.pipe_file("/bucket/a.tar", bytes(60))
+    assert file.read(0, 50) == bytes(50)
+    with pytest.raises(FileError, match=r"a\.tar: gave 20 of 50 bytes; expected the object that was listed, unchanged"):
+        file.read(40, 50)
+    with pytest.raises(FileError, match="has 100 bytes, not 101"):
+        file.read(51, 50)
