@@ -4,7 +4,7 @@ python benchmarks/cluster.py [--quick] [--measure]
 
 Workers take blocks as `backlight.sweep` gives them out: whoever is free takes the next one; a worker that dies loses
 the block it was at, comes back after a while, and its claim is free again when it has expired. Block times are drawn
-from `benchmarks/results/block_times.json`, which `--measure` makes anew: the seconds of processor time, one thread, of
+from `benchmarks/results/block_times.jsonl`, which `--measure` makes anew: the seconds of processor time, one thread, of
 equal blocks of CIFAR-10 pictures, over their mean. The cases are kept in `benchmarks/results/cluster.jsonl`.
 """
 
@@ -30,7 +30,7 @@ from backlight.core.allocator import keep_memory
 from backlight.evaluate.samples import fitted
 from backlight.sweep.claims import EXPIRED
 
-TIMES = Path(__file__).with_name("results") / "block_times.json"
+TIMES = Path(__file__).with_name("results") / "block_times.jsonl"
 CASES_FILE = TIMES.with_name("cluster.jsonl")
 HOUR = 3600.0
 
@@ -154,7 +154,7 @@ def measured(blocks: int = 40, size: int = 250, photographs: int = 40) -> None:
         "seconds": {"block": mean, **one_look(photographs)},
         "over_mean": [round(one / mean, 4) for one in took],
     }
-    TIMES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    TIMES.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
 def one_look(photographs: int) -> dict[str, float]:

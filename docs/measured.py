@@ -109,7 +109,7 @@ _LOOKS = {
 
 def _cost_rows() -> list[tuple[str, ...]]:
     """Work out what a million photographs cost, from the measured times of one look at one."""
-    spent = json.loads((RESULTS / "block_times.json").read_text(encoding="utf-8"))["seconds"]
+    spent = json.loads((RESULTS / "block_times.jsonl").read_text(encoding="utf-8"))["seconds"]
     rows: list[tuple[str, ...]] = [
         ("what", "forwards alone", "with gradient", "core hours a million", "of it decoding", "core hours a billion")
     ]
