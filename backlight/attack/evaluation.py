@@ -114,6 +114,7 @@ class RobustnessRun:
     checked: list[Block] = field(default_factory=list)
     beside: list[Table] = field(default_factory=list)
     unfinished: int = 0
+    later: float = 0.0
 
     @cached_property
     def search(self) -> Classifier:
@@ -179,6 +180,7 @@ class RobustnessRun:
         left, standing, table = data, Standing(), None
         for number, chosen in enumerate(rounds):
             known = self._known(rounds) if number == 0 else None
+            self.later = sum(self._passes(stage) for stages in rounds[number + 1 :] for stage in stages)
             if number and self._spent(start):
                 break
             tested = self._round(left, chosen, known, standing, start)
@@ -244,7 +246,7 @@ class RobustnessRun:
 
         most = _BLOCK if self.request.budget is None else _BUDGET_BLOCK
         tag = eps_tag(self.request.threat.size)
-        task = Task(name, data, work, depends, cost, self.block, most)
+        task = Task(name, data, work, depends, cost, self.block, most, later=self.later)
         return sweep(
             task,
             folder=self.cache,

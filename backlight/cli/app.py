@@ -47,7 +47,7 @@ VERBS: dict[Callable[..., None], str] = {
     robustness: "backlight robustness --model runs/first --data photos/ --attack pgd --eps 2/255 --limit 200",
     audit: "backlight audit --model runs/first --data photos/ --train photos/ --gate gate.toml",
     check: "backlight check evaluate.json --gate gate.toml --baseline before.json --junit gates.xml",
-    corruptions: "backlight corruptions --model runs/first --data photos/ --stability",
+    corruptions: "backlight corruptions --model runs/first --data photos/ --stability --workers 4",
     transfer: "backlight transfer --model runs/first --model runs/second --data photos/ --attack mi,mi+dim,bsr",
     universal: "backlight universal --model runs/first --data photos/ --patch circle --target dog --print-size 10cm",
     certify: "backlight certify --model runs/noisy --data photos/ --method smoothing:sigma=0.25,n=1000 --limit 200",

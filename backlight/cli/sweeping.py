@@ -34,16 +34,20 @@ class SweepOptions:
     shard: Annotated[
         str | None, typer.Option(help="K/N: finish this share of the blocks and write no page, as in an array job.")
     ] = None
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what it takes, by a few pictures that are timed, and do nothing else.")
+    ] = False
+    cents: Annotated[float, typer.Option(min=0.0, help="Price of a core hour in --plan, in cents.")] = 4.0
     worker: Annotated[str | None, typer.Option(hidden=True)] = None
 
     @property
     def resumes(self) -> bool:
-        """Whether finished blocks are gone on from: a share is one of many."""
-        return self.resume or self.shard is not None
+        """Whether what is there may stay: a share is one of many, and a plan writes nothing."""
+        return self.resume or self.plan or self.shard is not None
 
     def given(self) -> tuple[str, ...]:
         """Name the options that are given."""
-        return tuple(f"--{name}" for name in ("resume", "workers", "shard") if getattr(self, name))
+        return tuple(f"--{name}" for name in ("resume", "workers", "shard", "plan") if getattr(self, name))
 
     @property
     def pulling(self) -> Pulling:
@@ -57,7 +61,7 @@ class SweepOptions:
         if self.shard is not None and self.workers is not None:
             raise UsageError("--shard and --workers", expected="one of the two")
         part = None if self.shard is None else Share.parse("--shard", self.shard)
-        return Pulling(self.workers or 0, self.engine, part, tuple(sys.argv[1:]), warn)
+        return Pulling(self.workers or 0, self.engine, part, tuple(sys.argv[1:]), warn, self.plan, self.cents)
 
 
 def run_sweep(shown: PrintOptions, sweep: SweepOptions, task: Callable[[Progress | None, Pulling], Outcome]) -> None:

@@ -27,7 +27,7 @@ class Engine:
     """Hold this process's device, its rank and how many there are.
 
     `part` is the share of a process that works on blocks and tells of nothing: it has a folder in common with the
-    others, and no group of `torchrun`.
+    others, and no group of `torchrun`. Where it is `planning`, sweeps say what they take, and do nothing.
 
     >>> engine = make_engine("cpu")
     >>> engine.rank, engine.world, engine.is_main, engine.shard(4).tolist()
@@ -38,6 +38,7 @@ class Engine:
     rank: int = 0
     world: int = 1
     part: Share | None = None
+    planning: bool = False
 
     @property
     def is_main(self) -> bool:

@@ -27,23 +27,33 @@ class Estimate:
     @classmethod
     def of(cls, seconds: float, done: int, left: int, passes: float | None, device: torch.device) -> Estimate:
         """Estimate from the seconds that `done` pictures took."""
-        return cls(seconds / max(1, done) * left, _peak(device), passes)
+        return cls(seconds / max(1, done) * left, peak_memory(device), passes)
 
     @property
     def text(self) -> str:
         """Phrase the estimate."""
-        words = f"about {_duration(self.seconds)}, {self.memory / 2**30:.1f} GiB of memory"
+        words = f"about {duration(self.seconds)}, {self.memory / 2**30:.1f} GiB of memory"
         return words if self.passes is None else f"{words}, at most {self.passes:,.0f} passes a picture"
 
 
-def _peak(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
+    """Return the most memory so far, in bytes: of a GPU, or of this process.
+
+    >>> peak_memory(torch.device("cpu")) > 2**20
+    True
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Phrase a time.
+
+    >>> duration(45.2), duration(5400.0)
+    ('45 seconds', '90 minutes')
+    """
     if seconds < 100:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 100 * 60 else f"{seconds / 3600:.1f} hours"

@@ -17,6 +17,7 @@ from backlight.core.schema import nullable, number, record, whole
 from backlight.sweep.cost import block_size
 from backlight.sweep.estimate import WORTH_SAYING, Estimate
 from backlight.sweep.parts import LENGTH, WAIT, FolderParts, GivenUp, MemoryParts, Parts
+from backlight.sweep.plan import Planned, plan_sweep
 from backlight.sweep.stopped import ShareDone
 from backlight.sweep.swept import Swept
 from backlight.sweep.task import Advance, Block, Part, Task
@@ -47,7 +48,7 @@ def sweep(
 
     With a folder, work that raises is tried again, then given up and named in `Swept.failed`; what a caller can mend,
     a `BacklightError`, ends the sweep at once, and so does an error of the first few blocks where nothing succeeds.
-    Raises `ShareDone` where the share is done and others are not.
+    Raises `ShareDone` where the share is done and others are not, `Planned` where nothing but a plan is asked for.
 
     `note` says in words what is known after a part; no block is begun once `enough` is true.
 
@@ -59,6 +60,8 @@ def sweep(
     ['0', '1', '2']
     """
     engine = engine or _alone()
+    if engine.planning and folder is not None:
+        raise Planned((plan_sweep(task, folder, engine),))
     run = _Run(task, folder, tag, engine, note, enough)
     with reporting(progress, len(task.data), task.name) as advance:
         run.pull(advance, progress)
@@ -99,7 +102,7 @@ class _Run:
         if self.kept is None:
             return int(self._plan()["size"])
         # A run that goes on cuts as the first one did, without another look at the model.
-        pictures = fingerprint(self.task.data.ids)[:LENGTH]
+        pictures = fingerprint("\0".join(self.task.data.ids))[:LENGTH]  # one text: ids may be millions
         name = f"plan-{pictures}" if self.task.size is None else f"plan-{pictures}-{self.task.size}"
         plan = self.kept.settle(name, self._plan, _PLAN)
         self.passes = plan["passes"]

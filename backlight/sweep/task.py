@@ -57,6 +57,7 @@ class Task:
     `depends` is everything but the pictures that decides about a part: model, method, options, seed; a changed one
     gives other parts. `cost` is asked only where no earlier run has settled the size, of at most `most` pictures;
     `size` overrules it.
+    `later` counts the passes a picture, at most, of sweeps that follow from this one's parts.
     `is_complete` says whether what the work wrote besides its part is there still.
 
     >>> data = Dataset.of(torch.zeros(5, 3, 4, 4, dtype=torch.uint8))
@@ -73,6 +74,7 @@ class Task:
     size: int | None = None
     most: int = MOST
     is_complete: Callable[[Part], bool] = lambda part: True
+    later: float = 0.0
 
     @cached_property
     def key(self) -> str:

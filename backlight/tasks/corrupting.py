@@ -62,9 +62,10 @@ def corruptions(request: CorruptionsRequest, *, progress: Progress | None = None
             engine=shared.engine,
             progress=shared.progress,
         )
-        found = look(classifier)
         second = None if request.second is None else as_classifier(request.second, request.seed)
-        other = None if second is None else look(second)
+        models = [classifier] if second is None else [classifier, second]
+        found, *others = shared.each([partial(look, one) for one in models])
+        other = others[0] if others else None
         if not shared.is_main:
             return Outcome(result=found)
         return _outcome(classifier, second, pictures, found, other, request, folder)

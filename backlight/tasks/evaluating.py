@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None, pull
         return _several(classifiers, pictures, request, progress)
     device, folder = classifiers[0].device, ResultFolder(request.out, "evaluate")
     with folder.sweeping(device, fresh=not request.resume, progress=progress, pulling=pulling) as shared:
-        found = [_evaluation(one, pictures, request, shared) for one in classifiers]
+        found = shared.each([partial(_evaluation, one, pictures, request, shared) for one in classifiers])
         if request.calibrated:
             found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
         if not shared.is_main:

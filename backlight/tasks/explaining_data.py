@@ -94,7 +94,7 @@ def explain_data(request: ExplainDataRequest, *, progress: Progress | None = Non
             pictures,
             request.asked,
             metrics=request.metrics,
-            out=request.out,
+            out=shared.blocks.parent,
             resume=True,
             engine=shared.engine,
             progress=shared.progress,

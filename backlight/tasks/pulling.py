@@ -12,6 +12,7 @@ from backlight.core.progress import Progress
 from backlight.core.share import Share
 from backlight.sweep.crew import ENGINES, attend
 from backlight.sweep.local import end_with_parent as end_with_parent
+from backlight.sweep.plan import Plan, Planned
 from backlight.sweep.stopped import ShareDone
 from backlight.tasks.outcome import Outcome, plain_json
 
@@ -20,6 +21,7 @@ from backlight.tasks.outcome import Outcome, plain_json
 class Pulling:
     """How many `workers` an `engine` starts beside this process, or which `part` of the blocks is this one's alone.
 
+    Where it is `planning`, nothing is done but to say what the work takes, at so many `cents` a core hour.
     A worker is `words`, the words of the command after `backlight`, with its share; `tell` hears who died.
 
     >>> Pulling(words=("evaluate", "--data", "photos/"), workers=2).commands[0]
@@ -31,6 +33,8 @@ class Pulling:
     part: Share | None = None
     words: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda text: None
+    planning: bool = False
+    cents: float = 4.0
 
     @property
     def commands(self) -> list[tuple[str, ...]]:
@@ -66,6 +70,8 @@ def pulled(task: Callable[[Pulling], Outcome], pulling: Pulling) -> Outcome:
     share = pulling.part
     try:
         outcome = task(pulling)
+    except Planned as planned:
+        return _plan(planned.plans, pulling)
     except ShareDone as done:
         failures = tuple(one for block in done.failed for one in block.failures)
         return Outcome(plain_json(done.to_json()), (str(done), _next(pulling)), failures=failures)
@@ -73,6 +79,13 @@ def pulled(task: Callable[[Pulling], Outcome], pulling: Pulling) -> Outcome:
         return outcome
     told = {"shard": str(share), "failed": len(outcome.failures)}
     return Outcome(told, (f"share {share} is done, and all others are", _next(pulling)), failures=outcome.failures)
+
+
+def _plan(plans: tuple[Plan, ...], pulling: Pulling) -> Outcome:
+    lines = tuple(one.told(pulling.workers, pulling.cents) for one in plans)
+    found = [one.to_json(pulling.workers, pulling.cents) for one in plans]
+    document = {"plan": found, "workers": max(1, pulling.workers), "cents_per_core_hour": pulling.cents}
+    return Outcome(plain_json(document), lines, result=plans)
 
 
 def _next(pulling: Pulling) -> str:

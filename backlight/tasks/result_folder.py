@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 from backlight.classifier import Classifier
 from backlight.core.errors import Failure, FileError, UsageError
@@ -19,10 +20,13 @@ from backlight.core.schema import record
 from backlight.page.sections import Section
 from backlight.report import Options, write_report
 from backlight.sweep.parts import forget, holds_parts, try_all_again
+from backlight.sweep.plan import each_planned
 from backlight.table import Table
 from backlight.tasks.named_tables import with_names
 from backlight.tasks.outcome import keeping, plain_json
 from backlight.tasks.pulling import ALONE, Pulling
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Sweeping:
     blocks: Path
     engine: Engine
     progress: Progress | None
+
+    def each(self, looks: Sequence[Callable[[], T]]) -> list[T]:
+        """Call several looks at the same data, each with a sweep; where they are only planned, all of them."""
+        return each_planned(looks, planning=self.engine.planning)
 
     @property
     def is_main(self) -> bool:
@@ -117,6 +125,10 @@ class ResultFolder:
         for; what they leave undone is this process's, as is all that is made of the parts.
         """
         engine = make_engine(str(device), pulling.part)
+        if pulling.planning:
+            with TemporaryDirectory() as where:
+                yield Sweeping(Path(where) / self.blocks.name, replace(engine, planning=True), None)
+            return
         if engine.is_main and fresh:
             forget(self.blocks)
         elif engine.is_main:

@@ -249,3 +249,28 @@ def test_wrong_words_are_told_before_any_work(
     assert ran.status == 2
     assert said in ran.err
     assert not verb.out.exists()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=() if one in ("evaluate", "explain") else pytest.mark.slow) for one in SWEEPS]
+)
+def test_a_plan_is_told_and_nothing_is_written(
+    backlight: CommandLine, factory: Path, tmp_path: Path, name: str
+) -> None:
+    verb = Verb(name, factory, tmp_path / "out")
+    ran = backlight(*verb.words, "--plan", "--cents", 5, "--workers", 2, "--json")
+    assert ran.status == 0, ran.err
+    assert (ran.json["workers"], ran.json["cents_per_core_hour"]) == (2, 5)
+    first = ran.json["plan"][0]
+    assert first["pictures"] >= first["size"] >= 1
+    if name != "universal":  # learning is one whole
+        assert min(first[key] for key in ("seconds", "memory", "disk", "core_hours", "price_per_million")) > 0
+    assert not verb.out.exists()
+    words = "not known before" if name == "universal" else "per million pictures at 4 cents"
+    assert words in backlight(*verb.words, "--plan").out
+
+
+def test_a_plan_of_two_models_is_of_both(backlight: CommandLine, factory: Path, tmp_path: Path) -> None:
+    verb = Verb("evaluate", factory, tmp_path / "out")
+    ran = backlight(*verb.words, "--model", f"{factory}:net", "--plan", "--json")
+    assert len(ran.json["plan"]) == 2
