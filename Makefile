@@ -47,8 +47,9 @@ SEED ?= 0
 fuzz: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m tools.fuzz --count $(COUNT) --seed $(SEED) $(if $(ONLY),--only "$(ONLY)")
 
+# Every figure beside its peer; what is kept of them is compared with what was kept last. Less of it: make bench QUICK=--quick
 bench: setup
-	for file in core explain attack visualize layers train; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+	$(BIN)/python benchmarks/history.py $(QUICK)
 
 # A small data set with planted faults, drawn, a network trained on it, and the page that finds them.
 AUDIT := backlight-out/audit-demo

@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,6 +33,24 @@ class Figure:
     ok: bool
     n: int
     note: str = ""
+    spread: tuple[float, float] | None = None
+    """The least and the most of ours, and of the peer's, where either was run several times."""
+    peer_spread: tuple[float, float] | None = None
+
+
+class Times(float):
+    """What was picked of the seconds of several runs, with their `spread` from least to most.
+
+    >>> Times(2.0, [1.0, 2.0, 4.0]).spread
+    (1.0, 4.0)
+    """
+
+    spread: tuple[float, float]
+
+    def __new__(cls, picked: float, runs: Sequence[float]) -> Times:
+        made = super().__new__(cls, picked)
+        made.spread = (min(runs), max(runs))
+        return made
 
 
 @dataclass
@@ -70,7 +88,7 @@ def seconds(work: Work) -> float:
 
 def in_turn(
     works: dict[str, Work], runs: int, warm: bool = True, pick: Callable[[list[float]], float] = statistics.median
-) -> dict[str, float]:
+) -> dict[str, Times]:
     """Run every work `runs` times, one after the other in each round; give each one's median, or `pick`, of seconds."""
     if warm:
         for work in works.values():
@@ -79,7 +97,7 @@ def in_turn(
     for _ in range(runs):
         for name, work in works.items():
             times[name].append(seconds(work))
-    return {name: pick(found) for name, found in times.items()}
+    return {name: Times(pick(found), found) for name, found in times.items()}
 
 
 def faster(
@@ -87,7 +105,8 @@ def faster(
 ) -> Figure:
     """Compare two figures of which the smaller is better; `goal` is the least ratio peer / ours."""
     ratio = peer / ours
-    return Figure(name, ours, peer, peer_name, unit, ratio, goal, goal is None or ratio >= goal, n, note)
+    spreads = (getattr(ours, "spread", None), getattr(peer, "spread", None))
+    return Figure(name, ours, peer, peer_name, unit, ratio, goal, goal is None or ratio >= goal, n, note, *spreads)
 
 
 def at_most(name: str, ours: float, goal: float, *, unit: str, n: int, note: str = "") -> Figure:
@@ -124,8 +143,8 @@ def _row(figure: Figure) -> tuple[str, ...]:
     ratio = number(figure.ratio)
     return (
         figure.name,
-        number(figure.ours),
-        peer,
+        number(figure.ours) + _between(figure.spread),
+        peer + _between(figure.peer_spread),
         figure.unit,
         ratio,
         number(figure.goal),
@@ -133,6 +152,10 @@ def _row(figure: Figure) -> tuple[str, ...]:
         str(figure.n),
         figure.note,
     )
+
+
+def _between(spread: tuple[float, float] | None) -> str:
+    return "" if spread is None else f" ({spread[0]:.3g} to {spread[1]:.3g})"
 
 
 def machine() -> str:

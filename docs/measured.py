@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import measured_costs
+
 from backlight.runs.log import read_log
 from backlight.train.curves import draw_curves
 
@@ -26,9 +28,8 @@ def write(folder: Path) -> None:
         draw_curves({name: read_log(RESULTS / f"{name}.jsonl") for name in runs}, target / f"{group}.svg")
     (target / "robust.inc").write_text(_table(_robust_rows("default", "adversarial")), encoding="utf-8")
     (target / "corrupted.inc").write_text(_table(_corrupted_rows("plain-8", "augmix-8")), encoding="utf-8")
-    (target / "cost.inc").write_text(_table(_cost_rows()), encoding="utf-8")
-    (target / "cluster.inc").write_text(_table(_cluster_rows()), encoding="utf-8")
-    (target / "attacks.inc").write_text(_table(_attack_rows()), encoding="utf-8")
+    for name, rows in measured_costs.tables().items():
+        (target / f"{name}.inc").write_text(_table(rows), encoding="utf-8")
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -74,76 +75,13 @@ def _corrupted_rows(before: str, after: str) -> list[tuple[str, ...]]:
     return rows
 
 
-def _attack_rows() -> list[tuple[str, ...]]:
-    """List each attack in each norm on two networks: what it reached, and what it cost on the robust one."""
-    path = RESULTS / "attack_table.jsonl"
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    found = {(one["attack"], one["norm"]): one for one in lines if one["net"] == "robust"}
-    rows: list[tuple[str, ...]] = [
-        ("attack", "norm", "needs", "within", "undefended", "robust", "forwards, backwards", "ms a picture")
-    ]
-    for one in (one for one in lines if one["net"] == "plain"):
-        robust = found.get((one["attack"], one["norm"]))
-        if robust is not None:
-            within = "nearest" if one["eps"] is None else _size(one["eps"], one["norm"])
-            passes = f"{robust['forwards']:,.0f}, {robust['backwards']:,.0f}"
-            spent = f"{1000 * robust['seconds']:,.0f}"
-            reached = _reached(one), _reached(robust)
-            rows.append((f"``{one['attack']}``", one["norm"], one["needs"], within, *reached, passes, spent))
-    return rows
-
-
-_LOOKS = {
-    "predict, evaluate": (1, 0),
-    "audit, quick": (1, 0),
-    "Grad-CAM": (1, 0.3),
-    "saliency": (0, 1),
-    "corruptions, 15 kinds": (76, 0),
-    "integrated gradients": (0, 42),
-    "smoothing, n=1000": (1100, 0),
-    "PGD-20, nobody fooled": (1, 20),
-    "AutoAttack, nobody fooled": (5911, 1900),
-}
-"""How many forwards alone, and how many with their gradient, a picture takes."""
-
-
-def _cost_rows() -> list[tuple[str, ...]]:
-    """Work out what a million photographs cost, from the measured times of one look at one."""
-    spent = json.loads((RESULTS / "block_times.jsonl").read_text(encoding="utf-8"))["seconds"]
-    rows: list[tuple[str, ...]] = [
-        ("what", "forwards alone", "with gradient", "core hours a million", "of it decoding", "core hours a billion")
-    ]
-    for name, (forwards, gradients) in _LOOKS.items():
-        seconds = spent["decoding"] + forwards * spent["forward"] + gradients * spent["gradient"]
-        hours = 1e6 * seconds / 3600
-        share = _percent(spent["decoding"] / seconds)
-        rows.append((name, f"{forwards:,}", f"{gradients:,}", f"{hours:,.1f}", share, f"{1000 * hours:,.0f}"))
-    return rows
-
-
-def _cluster_rows() -> list[tuple[str, ...]]:
-    lines = (RESULTS / "cluster.jsonl").read_text(encoding="utf-8").splitlines()
-    found = [json.loads(line) for line in lines]
-    return [tuple(found[0]), *(tuple(one.values()) for one in found)]
-
-
-def _reached(row: dict[str, Any]) -> str:
-    """Say how far an attack on the nearest success had to go at the median, and of any other whom it fooled."""
-    if row["eps"] is not None:
-        return f"{row['fooled']} of {row['pictures']}"
-    far = row["median_distance"]
-    return "most missed" if far is None else _size(far, row["norm"])
-
-
-def _size(size: float, norm: str) -> str:
-    return f"{255 * size:.3g}/255" if norm == "linf" else f"{size:.3g}"
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
+    if len(rows) == 1:
+        return "Nothing is recorded yet.\n"
     widths = " ".join(["30", *["15"] * (len(rows[0]) - 1)])
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for first, *others in rows:
