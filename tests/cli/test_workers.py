@@ -123,7 +123,7 @@ def settled(document: object) -> object:
     if isinstance(document, list):
         return [settled(one) for one in document]
     if isinstance(document, dict):
-        return {name: settled(one) for name, one in document.items() if not re.search("seconds|command", name)}
+        return {name: settled(one) for name, one in document.items() if not re.search("seconds|command|^cost$", name)}
     return document
 
 
