@@ -10,6 +10,9 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from backlight.bounds.statistics import Statistics, running
 
 BATCH_SIZE = object()
 """Stands in a shape for how many pictures there are."""
@@ -29,8 +32,10 @@ class Known:
     in_place: bool = False
 
 
-def known_layer(module: nn.Module) -> Known | str:
+def known_layer(module: nn.Module, statistics: Statistics = running) -> Known | str:
     """Return how a module of one layer is computed in evaluation mode, or what it is where no bounds are known.
+
+    A BatchNorm normalizes by what `statistics` give for it.
 
     >>> known_layer(nn.Tanh()), known_layer(nn.ReLU()).kind
     ('Tanh', 'relu')
@@ -41,7 +46,7 @@ def known_layer(module: nn.Module) -> Known | str:
         return name
     if "forward" in vars(module):
         return f"{name} with a forward of its own"
-    found = make(module)
+    found = _batch_norm(module, statistics) if isinstance(module, _BatchNorm) else make(module)
     return f"{name} {found}" if isinstance(found, str) else found
 
 
@@ -72,21 +77,24 @@ def _convolution(layer: Any) -> Known | str:
     return Known("affine", layer.forward, spread)
 
 
-def _batch_norm(layer: Any) -> Known | str:
+def _batch_norm(layer: Any, statistics: Statistics = running) -> Known | str:
     if layer.running_mean is None:
         return "that normalizes by the batch it is in"
 
-    def scale(values: Tensor) -> Tensor:
-        factor = (layer.running_var + layer.eps).rsqrt()
-        factor = factor if layer.weight is None else factor * layer.weight
-        return factor.view(1, -1, *[1] * (values.ndim - 2))
+    def scale(variance: Tensor) -> Tensor:
+        factor = (variance + layer.eps).rsqrt()
+        return factor if layer.weight is None else factor * layer.weight
 
     def apply(values: Tensor) -> Tensor:
         shape = (1, -1, *[1] * (values.ndim - 2))
-        moved = (values - layer.running_mean.view(shape)) * scale(values)
+        mean, variance = statistics(layer, values)
+        moved = (values - mean.view(shape)) * scale(variance).view(shape)
         return moved if layer.bias is None else moved + layer.bias.view(shape)
 
-    return Known("affine", apply, lambda radius: radius * scale(radius).abs())
+    def spread(radius: Tensor) -> Tensor:
+        return radius * scale(statistics(layer, None)[1]).abs().view(1, -1, *[1] * (radius.ndim - 2))
+
+    return Known("affine", apply, spread)
 
 
 def _maximum(layer: Any) -> Known | str:

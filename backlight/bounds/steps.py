@@ -10,6 +10,7 @@ from typing import Any, Literal
 from torch import Tensor, fx, nn
 
 from backlight.bounds.layers import BATCH_SIZE, CALLS, SUMS, Known, known_layer, known_sum
+from backlight.bounds.statistics import Statistics, running
 from backlight.core.errors import LayerError, ModelError
 
 Kind = Literal["input", "affine", "relu", "max"]
@@ -33,8 +34,8 @@ class Step:
     in_place: bool = False
 
 
-def steps_of(module: nn.Module) -> tuple[Step, ...]:
-    """List the steps of a module, the input first and the output last.
+def steps_of(module: nn.Module, statistics: Statistics = running) -> tuple[Step, ...]:
+    """List the steps of a module, the input first and the output last; BatchNorm normalizes by `statistics`.
 
     Raises LayerError that names what has no known bounds, ModelError for modules whose path depends on their input,
     that are hooked into, or that overwrite what they still need.
@@ -57,7 +58,7 @@ def steps_of(module: nn.Module) -> tuple[Step, ...]:
             return _ended(steps, places, node.args[0], unknown)
         if _is_size(node):
             continue
-        known = _known(node, module)
+        known = _known(node, module, statistics)
         if isinstance(known, str):
             unknown.append(known)
             known = Known("affine", _itself, _itself)
@@ -133,13 +134,13 @@ def _check_overwriting(steps: Sequence[Step]) -> None:
             writer[memory[place]] = place
 
 
-def _known(node: fx.Node, module: nn.Module) -> Known | str:
+def _known(node: fx.Node, module: nn.Module, statistics: Statistics) -> Known | str:
     """Return how a node is computed, or what it is called where that is not known."""
     arguments, options = _called(node)
     tensors = [one for one in arguments if isinstance(one, fx.Node) and not _is_size(one)]
     rest = [_settled(one) for one in arguments if not any(one is tensor for tensor in tensors)]
     if node.op == "call_module":
-        found = known_layer(module.get_submodule(str(node.target)))
+        found = known_layer(module.get_submodule(str(node.target)), statistics)
         if rest or options or len(tensors) != 1:
             return f"{node.target} with more than one argument"
         return f"{node.target} ({found})" if isinstance(found, str) else found

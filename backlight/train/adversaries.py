@@ -17,19 +17,22 @@ from backlight.train.adversary import Adversary, Plain
 from backlight.train.inner import Climb
 from backlight.train.pairs import mart, trades
 from backlight.train.replays import Replays
+from backlight.train.worst_case import Course, WorstCase
 
 _STRENGTH = "strength"
+_PROVABLE = "2/255"  # how far certified training looks unless told: far less than an attack does
 _NEAR = 0.001  # deviation of the start of TRADES and MART, in pixel units
 
 Parts = Mapping[str, Any]
-"""Fields of an `Adversary`: its inner attack, and a loss of pairs or replays where it has them."""
+"""Fields of an `Adversary`: its inner attack, and a loss of pairs, replays or a worst case where it has them."""
 
 
 @dataclass(frozen=True)
 class AdversaryCard:
     """One adversary: what makes its parts of options, or an attack itself; where it comes from, when not to use it.
 
-    `make` takes options as keywords and returns the fields of an `Adversary` (`inner`, `pairs`, `replays`). `attack`,
+    `make` takes options as keywords and returns the fields of an `Adversary` (`inner`, `pairs`, `replays`,
+    `worst_case`), and of common options those whose default is its own. `attack`,
     in its place, is a function of classifier, pictures `[B,C,H,W]`, labels and keyed random numbers, with options as
     keywords, that returns pictures; one with a keyword `strength` can have a `ramp`.
 
@@ -87,7 +90,7 @@ def read_adversary(text: str) -> Adversary:
     card = ADVERSARIES.find(spec.name)
     chosen = read_options(card.name, spec.options, {}, card.options)
     common = {name: value for name, value in chosen.items() if name in COMMON}
-    return Adversary(**card.parts(chosen), **common)
+    return Adversary(**{**card.parts(chosen), **common})
 
 
 def _ascent(
@@ -145,6 +148,21 @@ def _mart(
     return {"inner": climb, "pairs": partial(mart, beta=_weight("mart", beta))}
 
 
+def _ibp(*, eps: str = "", kappa: float = 0.5, kappa_start: float = 1.0) -> Parts:
+    return _bounded(eps, (kappa_start, kappa), (0.0, 0.0))
+
+
+def _crown_ibp(
+    *, eps: str = "", kappa: float = 0.5, kappa_start: float = 1.0, beta: float = 0.0, beta_start: float = 1.0
+) -> Parts:
+    return _bounded(eps, (kappa_start, kappa), (beta_start, beta))
+
+
+def _bounded(eps: str, kappa: Course, beta: Course) -> Parts:
+    """Let eps grow over a third of the steps, unless a ramp is given: from its whole size on nothing is learned."""
+    return {"worst_case": WorstCase(parse_epsilon(eps or _PROVABLE), kappa, beta), "ramp": 1 / 3}
+
+
 def _weight(name: str, beta: float) -> float:
     if not beta >= 0:
         raise UsageError(f"{name}:beta={beta}", expected="0 or more")
@@ -196,6 +214,18 @@ ADVERSARIES = Registry(
             _mart,
             reference="Wang et al., 2020, Improving adversarial robustness requires revisiting misclassified examples",
             avoid="judging by PGD alone: it gains less against AutoAttack",
+        ),
+        AdversaryCard(
+            "ibp",
+            _ibp,
+            reference="Gowal et al., 2018, arXiv:1810.12715",
+            avoid="accuracy under attacks alone: trades reaches more of it, of which bounds prove next to nothing",
+        ),
+        AdversaryCard(
+            "crown-ibp",
+            _crown_ibp,
+            reference="Zhang et al., 2020, arXiv:1906.06316",
+            avoid="little time: while eps grows a step costs as many passes as there are classes; ibp costs three",
         ),
     ),
     AdversaryCard,

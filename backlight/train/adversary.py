@@ -14,6 +14,7 @@ from backlight.core.errors import InputError, UsageError
 from backlight.core.random import Random
 from backlight.train.pairs import PairLoss
 from backlight.train.replays import Replays
+from backlight.train.worst_case import WorstCase
 
 
 class InnerAttack(Protocol):
@@ -35,6 +36,7 @@ class Adversary:
     picture in its average with the clean one. `awp` perturbs the weights too, each matrix and filter by so much of its
     own norm, from the share `awp_start` of all steps on. `ramp`: share of all steps over which the attack grows to its
     size. With `replays` in place of `inner` each batch is learned from several times; one pass gives both gradients.
+    With `worst_case` pictures are not attacked: the loss is that of the worst that bounds allow.
 
     `read_adversary` reads one from text. Raises UsageError for values that make no sense.
 
@@ -46,6 +48,7 @@ class Adversary:
     inner: InnerAttack | None = None
     pairs: PairLoss | None = None
     replays: Replays | None = None
+    worst_case: WorstCase | None = None
     share: float = 1.0
     blend: float = 1.0
     awp: float = 0.0
@@ -56,8 +59,10 @@ class Adversary:
         for name in ("share", "blend", "awp", "awp_start", "ramp"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}={getattr(self, name)}", expected="0 to 1")
-        if (self.inner is None) == (self.replays is None):
-            raise UsageError("an adversary", expected="an inner attack or replays, and not both")
+        if sum(one is not None for one in (self.inner, self.replays, self.worst_case)) != 1:
+            raise UsageError("an adversary", expected="one of an inner attack, replays and a worst case")
+        if self.worst_case is not None and (self.share, self.blend) != (1, 1):
+            raise UsageError("bounds with share or blend", expected="neither: kappa is the weight of the clean picture")
         if self.replays is not None and (self.share, self.blend, self.awp) != (1, 1, 0):
             raise UsageError("free with share, blend or awp", expected="none of them: one pass gives both gradients")
 

@@ -27,6 +27,7 @@ from backlight.train.losses import read_loss
 from backlight.train.optimizers import Optimizer
 from backlight.train.recipe import Recipe
 from backlight.train.replays import Carried
+from backlight.train.worst_case import WorstCaseLoss
 
 
 class Outcome(NamedTuple):
@@ -76,6 +77,8 @@ class Trainer:
         self.adversary = read_adversary(recipe.adversary) if recipe.adversary else None
         replays = None if self.adversary is None else self.adversary.replays
         self.carried = None if replays is None else Carried(replays, self.engine)
+        worst = None if self.adversary is None else self.adversary.worst_case
+        self.worst_case = None if worst is None else WorstCaseLoss(classifier, worst)
         self.loss = read_loss(recipe.loss, recipe.label_smoothing)
         self.class_weights = None if class_weights is None else class_weights.to(classifier.device)
         self.optimizer = Optimizer(self.module, recipe)
@@ -186,14 +189,17 @@ class Trainer:
     def _losses(self, batch: TrainingBatch, part: slice) -> tuple[Tensor, Tensor]:
         """Return logits and losses of a part of the batch; clean pictures pass together with the attacked ones."""
         if batch.clean is None:
-            logits = self._logits(batch.images[part])
-            return logits, batch.losses(logits, part, self.loss, self.class_weights)
+            images, loss = batch.images[part], self.loss
+            logits = self._logits(images)
+            if self.worst_case is not None:
+                loss = self.worst_case.of(logits, images, loss, strength=batch.strength)
+            return logits, batch.losses(logits, part, loss, self.class_weights)
         assert self.adversary is not None
         assert self.adversary.pairs is not None
         both = self._logits(torch.cat([batch.clean[part], batch.images[part]]))
         clean, attacked = both.chunk(2)
-        loss = partial(self.adversary.pairs, clean, loss=self.loss)
-        return attacked, batch.losses(attacked, part, loss, self.class_weights)
+        pair_loss = partial(self.adversary.pairs, clean, loss=self.loss)
+        return attacked, batch.losses(attacked, part, pair_loss, self.class_weights)
 
     def _differentiate(self, loss: Tensor) -> None:
         if not loss.requires_grad:
@@ -230,7 +236,7 @@ class Trainer:
             return batch
         random, strength = Random((self.seed, "adversary"), batch.keys, number), self.adversary.strength(done)
         found = self.adversary.attack(self.classifier, batch.images, batch.labels, random, strength=strength)
-        return replace(batch, images=found, clean=batch.images if self.adversary.pairs else None)
+        return replace(batch, images=found, clean=batch.images if self.adversary.pairs else None, strength=strength)
 
 
 def even_cuts(count: int, parts: int) -> list[slice]:

@@ -45,6 +45,8 @@ SETTINGS = {{
     "trades": ["adversary=trades:steps=2,awp=0.01,awp_start=0.3,ramp=0.4", "swa=0.4"],
     "mart": ["adversary=mart:steps=2", "accumulate=2"],
     "free": ["adversary=free:replays=3", "optimizer=sgd", "ema=0.9"],
+    "ibp": ["adversary=ibp:ramp=0.6", "optimizer=adam"],
+    "crown-ibp": ["adversary=crown-ibp:ramp=0.6,awp=0.01", "ema=0.9", "accumulate=2"],
 }}
 real = Trainer.step
 
@@ -101,12 +103,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, run_processes(KILLED.format(folder=str(folder)), world=1, timeout=300)
 
 
-@pytest.mark.parametrize("name", ["adamw", "muon", "hardened", "nfgsm", "trades", "mart", "free"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "hardened", "nfgsm", "trades", "mart", "free", "ibp", "crown-ibp"])
 def test_a_killed_run_ends_with_the_same_bits(runs: tuple[Path, str], name: str) -> None:
     whole, parts = runs[0] / f"{name}-whole", runs[0] / f"{name}-parts"
     left, right = state_of(whole), state_of(parts)
     assert left["counters"]["step"] == 10
-    assert (left["trainer"]["average"] is not None) == (name in ("adamw", "nfgsm", "trades", "free"))
+    assert (left["trainer"]["average"] is not None) == (name in ("adamw", "nfgsm", "trades", "free", "crown-ibp"))
     assert ("carried" in left["trainer"]) == (name == "free")
     assert same(left["trainer"], right["trainer"])
     for weights in ("best", "last", "epoch-01", "epoch-02"):

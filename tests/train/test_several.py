@@ -87,6 +87,8 @@ SETTINGS = {
     "trades": "adversary='trades:steps=2,awp=0.01', swa=0.4",
     "mart": "adversary='mart:steps=2'",
     "free": "adversary='free:replays=2'",
+    "ibp": "adversary='ibp'",
+    "crown-ibp": "adversary='crown-ibp:ramp=1', accumulate=2",
 }
 
 
