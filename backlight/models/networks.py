@@ -37,6 +37,7 @@ class Network:
 _NETWORKS = (
     Network("classic_cnn", "ClassicCNN", (32, 32), 10, 8, "four convolutions, two linear layers"),
     Network("residual_cnn", "ResidualCNN", (32, 32), 10, 8, "classic_cnn with two residual blocks"),
+    Network("strided_cnn", "StridedCNN", (32, 32), 10, 4, "few layers, for certified training"),
     Network("simple_net", "SimpleNet", (128, 128), 100, 16, "plain ImageNet-style network"),
     Network("simple_net_bn", "SimpleNetBN", (128, 128), 100, 16, "simple_net with batch normalization"),
     Network("deep_net", "DeepNet", (128, 128), 100, 1, "ten convolutions with batch normalization"),

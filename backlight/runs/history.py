@@ -36,9 +36,13 @@ class History:
 
     @property
     def chosen(self) -> Mapping[str, Any]:
-        """Return the first epoch that is best by validation: by loss, or by accuracy where the recipe selects by it."""
+        """Return the first epoch that is best by validation: by loss, or by accuracy where the recipe selects by it.
+
+        Epochs in which an adversary still grew do not count; of a run that has no others it is the last.
+        """
         select = str(self.recipe.get("select", "loss"))
-        return max(self.epochs, key=lambda line: merit(select, line["val_loss"], line["val_accuracy"]))
+        grown = [line for line in self.epochs if not line.get("growing")] or self.epochs[-1:]
+        return max(grown, key=lambda line: merit(select, line["val_loss"], line["val_accuracy"]))
 
     @property
     def improving(self) -> bool:

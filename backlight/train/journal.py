@@ -13,6 +13,7 @@ from backlight.core.errors import ModelError
 from backlight.core.processes import Engine
 from backlight.runs.history import merit
 from backlight.runs.log import Log, peak_memory
+from backlight.train.adversaries import read_adversary
 from backlight.train.batches import Batches
 from backlight.train.recipe import Recipe
 from backlight.train.schedule import rate
@@ -75,6 +76,7 @@ class Journal:
     ) -> None:
         self.recipe, self.batches, self.engine, self.log_every, self.log = recipe, batches, engine, log_every, log
         self.counters, self.note = counters, ""
+        self.adversary = read_adversary(recipe.adversary) if recipe.adversary else None
         self.per_epoch = batches.order.steps_per_epoch
         self.total = recipe.epochs * self.per_epoch
         self._pending: list[Outcome] = []
@@ -142,12 +144,19 @@ class Journal:
         self.read_losses()
         counters, loss, score = self.counters, scores["val_loss"], scores["val_accuracy"]
         best = merit(self.recipe.select, counters.best_loss, counters.best_accuracy)
-        if merit(self.recipe.select, loss, score) > best or not counters.best_epoch:
+        better = not counters.best_epoch or merit(self.recipe.select, loss, score) > best
+        # What was best against less than all of the adversary says nothing: until then the last epoch is kept.
+        growing = self._growing(self.epoch)
+        if growing or better or self._growing(counters.best_epoch):
             counters.best_epoch, counters.best_loss, counters.best_accuracy = self.epoch, loss, score
-        self._write("epoch", counters.epoch, scores)
+        self._write("epoch", counters.epoch, {**scores, "growing": growing} if growing else scores)
         self.note = f"epoch {self.epoch}: val accuracy {score:.3f}"
         counters.epoch = Sums()
         return counters.best_epoch == self.epoch
+
+    def _growing(self, epoch: int) -> bool:
+        """Whether the adversary had not all of its size yet when an epoch ended."""
+        return self.adversary is not None and self.adversary.strength(epoch * self.per_epoch / self.total) < 1
 
     @property
     def settled(self) -> bool:

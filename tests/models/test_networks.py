@@ -16,6 +16,7 @@ from backlight.models import networks
 TRAINED_PARAMETERS = {  # counted by hand from the layers' shapes
     "classic_cnn": 1_400 + 45_100 + 2 * 90_100 + 160_100 + 1_010,
     "residual_cnn": 1_400 + 45_100 + 4 * 90_100 + 160_100 + 1_010,
+    "strided_cnn": 1_568 + 32_832 + 1_048_832 + 2_570,
 }
 
 

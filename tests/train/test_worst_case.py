@@ -17,12 +17,15 @@ from backlight.certify import certify_by_bounds
 from backlight.classifier import Classifier
 from backlight.core.errors import LayerError
 from backlight.core.random import Random
+from backlight.data.load import load_data
 from backlight.runs.folder import RunFolder
+from backlight.runs.history import read_history
 from backlight.train import fit, read_adversary
 from backlight.train.adversary import Adversary
 from backlight.train.augment import Augmentation
 from backlight.train.batches import TrainingBatch
 from backlight.train.recipe import Recipe
+from backlight.train.start import start_classifier
 from backlight.train.trainer import Trainer
 from backlight.train.worst_case import WorstCase, WorstCaseLoss, worst_logits
 from tests.train.nets import QUIET, network, pictures
@@ -247,6 +250,30 @@ def test_an_unknown_layer_is_named_before_anything_is_made(tmp_path: Path) -> No
     assert not (tmp_path / "run" / "run.json").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["classic_cnn", "residual_cnn", "strided_cnn", "simple_net", "simple_net_bn", "deep_net"]
+)
+def test_our_networks_without_attention_can_be_bounded(name: str) -> None:
+    classifier = start_classifier(name, load_data("shapes:n=12,size=16,classes=3"))
+    WorstCaseLoss(classifier, WorstCase(EPS))
+
+
+# ---- which epoch is kept
+
+
+def test_no_epoch_is_the_best_before_eps_has_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([0.9, 0.8, 0.4, 0.6, 0.6, 0.5])
+    monkeypatch.setattr("backlight.train.fitting.accuracy", lambda table: next(scores))
+    recipe = Recipe(epochs=6, batch_size=16, adversary="ibp:ramp=0.5", patience=3)
+    found = fit(network(), pictures(), pictures(), tmp_path / "run", recipe=recipe, runtime=QUIET)
+    history = read_history(tmp_path / "run")
+    assert (found.best_epoch, found.val_accuracy, history.chosen["epoch"]) == (4, 0.6, 4)
+    assert [line.get("growing", False) for line in history.epochs] == [True, True, False, False, False, False]
+    best, last = (RunFolder(tmp_path / "run").load_weights(name) for name in ("best", "epoch-04"))
+    assert all(torch.equal(one, last[name]) for name, one in best.items())
+    assert replace(history, epochs=history.epochs[:2]).chosen["epoch"] == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ibp", "crown-ibp"])
 def test_a_network_learns_to_be_certified(name: str, tmp_path: Path) -> None:
@@ -256,7 +283,6 @@ def test_a_network_learns_to_be_certified(name: str, tmp_path: Path) -> None:
         recipe = Recipe(8, 16, lr=0.01, label_smoothing=0.0, adversary=adversary, augment=Augmentation())
         run = tmp_path / (adversary[:3] or "plain")
         found = fit(network(dropout=0.0), pictures(400), val, run, recipe=recipe, runtime=QUIET)
-        found.classifier.module.load_state_dict(RunFolder(run).load_weights("last"))
         certified = certify_by_bounds(found.classifier, val[:].images, val.labels, eps="2/255", method="ibp")
         shares.append(certified.share[0])
     assert shares[0] < 0.05
