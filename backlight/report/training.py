@@ -10,6 +10,7 @@ from markupsafe import Markup
 from backlight.page.charts import Line, line_chart
 from backlight.page.sections import Section, percent
 from backlight.report.fill import fill
+from backlight.report.robust_epochs import overfitting_words, robust_chart
 from backlight.runs.history import History
 
 _MOST = 3  # as many lines as the page has colors for
@@ -28,6 +29,8 @@ class _Run(NamedTuple):
     facts: list[tuple[str, str]]
     recipe: list[tuple[str, str]]
     epochs: list[dict[str, Any]]
+    robust: Markup
+    overfitting: str
 
 
 def training_section(histories: Sequence[History]) -> Section:
@@ -104,6 +107,8 @@ def _run(history: History, color: int) -> _Run:
         _facts(history),
         [(name, _plain(value)) for name, value in sorted(history.recipe.items())],
         [dict(line) for line in history.epochs],
+        robust_chart(history),
+        overfitting_words(history),
     )
 
 
