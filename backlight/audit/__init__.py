@@ -16,6 +16,7 @@ label_shift          `estimate_label_shift`; estimated_accuracy: `estimate_accur
 unknown              `detect_unknown`: scores, by detectors, of activations; separation: AUROC with intervals
 weak_slices          `find_weak_slices`, confirmed on the other half; clusters and ranges: where they are looked for
 two_models           `compare_models`: a second model on the same pictures, picture by picture
+hardening            `Hardening`: what a model gained under attack and what it paid, before and after
 influence            `last_layer_influence`: which training pictures taught an answer
 concepts             `find_concepts`: parts that pictures of a class are sums of, weighed by the last layer
 """
@@ -35,6 +36,7 @@ from backlight.audit.duplicates import DuplicateGroup, find_near_duplicates
 from backlight.audit.estimated_accuracy import EstimatedAccuracy, estimate_accuracy
 from backlight.audit.examined import Examined, Part
 from backlight.audit.finding import Finding, NotChecked, Shown, judge, not_judged
+from backlight.audit.hardening import Hardening, HardeningRequest
 from backlight.audit.influence import Influence, last_layer_influence
 from backlight.audit.kept import Kept, LinearHead
 from backlight.audit.label_errors import LabelErrors, estimate_label_noise, find_label_errors
@@ -72,6 +74,8 @@ __all__ = [
     "EstimatedAccuracy",
     "Examined",
     "Finding",
+    "Hardening",
+    "HardeningRequest",
     "Influence",
     "Kept",
     "KernelShift",

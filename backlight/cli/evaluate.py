@@ -30,11 +30,20 @@ def evaluate(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="At the temperature that `calibrate` found.")
     ] = False,
+    hardened: Annotated[
+        bool,
+        typer.Option("--hardened", help="Also under attack and corrupted: before (or what a RUN went on from), after."),
+    ] = False,
+    attacks: Annotated[
+        str | None, typer.Option(help="With --hardened, weakest first; pgd:steps=20,autoattack-fast if left out.")
+    ] = None,
+    eps: Annotated[str | None, typer.Option(help="How large the attacks of --hardened are; 8/255 if left out.")] = None,
 ) -> None:
     """Describe how good a classifier is on a data set, where it fails, and whether a second one is better."""
     from backlight.core.grammar import split_specs
     from backlight.tasks.evaluating import EvaluateRequest
     from backlight.tasks.evaluating import evaluate as task
+    from backlight.tasks.hardening import hardening
 
     request = EvaluateRequest(
         part.of(data),
@@ -50,5 +59,6 @@ def evaluate(
         given_command(),
         sweep.resumes,
         split_specs(metrics) if metrics else (),
+        hardening(hardened, split_specs(attacks) if attacks else (), eps),
     )
     run_sweep(run, sweep, lambda progress, whose: task(request, progress=progress, pulling=whose))

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from backlight.audit.hardening import Hardening, HardeningRequest
 from backlight.classifier import Classifier
 from backlight.core.errors import UsageError
 from backlight.core.processes import make_engine
@@ -32,6 +33,7 @@ from backlight.report.multilabel import multilabel_headline, multilabel_section
 from backlight.runs.folder import is_run
 from backlight.tasks.evaluation_page import EXPORTS, PAGE, EvaluationPage, page_sections, page_tables
 from backlight.tasks.evaluation_text import evaluation_lines, multilabel_lines
+from backlight.tasks.hardening import before_and_after, measure_both, tell_hardening
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -62,7 +64,8 @@ class EvaluateRequest:
 
     `tta` averages over shifted and mirrored views, `slice` is `FILE.csv:column`, `table` also writes the table of
     samples, `calibrated` takes the temperature that `calibrate` found. `resume` goes on from the
-    blocks that are finished in `out`, `force` begins anew. `metrics` are measured besides.
+    blocks that are finished in `out`, `force` begins anew. `metrics` are measured besides. `hardened` puts both models
+    through attacks and corruptions; a run alone is then compared with what it went on from.
 
     >>> EvaluateRequest(DataRequest("photos/")).names
     ('efficientnet_lite0',)
@@ -81,6 +84,7 @@ class EvaluateRequest:
     command: str = ""
     resume: bool = False
     metrics: tuple[AnyEvaluationMetric, ...] = ()
+    hardened: HardeningRequest | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -107,6 +111,8 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None, pull
     if not 1 <= len(request.models) <= 2:
         raise UsageError(f"{len(request.models)} models", expected="one, or two that are compared")
     metrics = choose_evaluation_metrics(request.metrics)
+    if request.hardened is not None:
+        request = replace(request, models=before_and_after(request.models, request.seed, tta=request.tta))
     values = read_slices(request.slice) if request.slice else None
     _check_new(request)
     pictures = request.data.load(*request.models, seed=request.seed)
@@ -122,9 +128,12 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None, pull
         found = shared.each([partial(_evaluation, one, pictures, request, shared) for one in classifiers])
         if request.calibrated:
             found = [replace(one, table=at_temperature(one.table, at)) for one, at in zip(found, temperatures)]
+        hardening = None
+        if request.hardened is not None:
+            hardening = measure_both(classifiers, pictures, found, request.hardened, shared, seed=request.seed)
         if not shared.is_main:
             return Outcome(result=found)
-        return _outcome(found, classifiers, pictures, request, metrics, values)
+        return _outcome(found, classifiers, pictures, request, metrics, values, hardening)
 
 
 def _outcome(
@@ -134,6 +143,7 @@ def _outcome(
     request: EvaluateRequest,
     metrics: Sequence[EvaluationMetric],
     values: Mapping[str, str] | None,
+    hardening: Hardening | None,
 ) -> Outcome:
     """Compare what was found, and write it."""
     comparison = compare_evaluations(*found) if len(found) == 2 else None
@@ -144,11 +154,18 @@ def _outcome(
     sections = page_sections(
         found, comparison, slices[0], pictures, shown=told_apart(request.models), names=request.names
     )
+    told_of = None
+    if hardening is not None:
+        told_of = tell_hardening(hardening, classifiers, pictures, told_apart(request.models), seed=request.seed)
+        sections = [told_of.section, *sections]
     labels = found[0].labels
     files = [with_names(found[0].table, labels, labels).write(request.out / _TABLE)] if request.table else []
     headline = f"{percent(found[0].accuracy)} right"
     if len(found) == 2:
         headline += f", the second {percent(found[1].accuracy)}"
+    tables = page_tables(found, comparison)
+    if told_of is not None:
+        headline, tables = told_of.headline, tables | {"hardening": told_of.table}
     made = EvaluationPage(
         classifiers[0],
         told_apart(request.models) if len(found) == 2 else (classifiers[0].title,),
@@ -156,15 +173,19 @@ def _outcome(
         request.out,
         request.command,
         headline,
-        page_tables(found, comparison),
+        tables,
+        leads=told_of is not None,
     ).write(sections, found[0].failed)
     document = _document(found, classifiers, pictures, comparison, slices, metrics, doubts) | {"html": made.page}
+    if hardening is not None:
+        document["hardening"] = hardening.to_json()
     return Outcome(
         plain_json(document),
         (
             *measured_by(*classifiers),
             *evaluation_lines(found, told_apart(request.models), comparison, slices),
             *(f"  {name:<17}{value:.4f}" for name, value in document.get("metrics", {}).items()),
+            *(() if told_of is None else told_of.lines),
             *made.told,
         ),
         (*files, *made.files),
@@ -179,7 +200,7 @@ def _several(
 ) -> Outcome:
     """Evaluate one model on pictures with several labels each: a precision per class, and its mean."""
     if len(classifiers) > 1 or request.slice or request.calibrated or request.tta or request.metrics:
-        found = "two models, --slice, --tta, --metrics or --calibrated with several labels a picture"
+        found = "two models, --slice, --tta, --metrics, --hardened or --calibrated with several labels a picture"
         raise UsageError(found, expected="one model, and none of them")
     engine = make_engine(str(classifiers[0].device))
     scores, failed = evaluate_targets(classifiers[0], pictures, batch_size=request.batch_size, progress=progress)

@@ -76,14 +76,19 @@ class WrittenPage:
         return (str(self.page.with_name(EXPORTS)), str(self.page)) if self.page else ()
 
 
-def _title(models: Sequence[str]) -> str:
+def _title(models: Sequence[str], hardened: bool) -> str:
     first, *others = models
+    if hardened and others:
+        return f"{others[0]}: what hardening gained and what it cost"
     return f"How good {first} is{' beside ' + others[0] if others else ''}, and where it fails"
 
 
 @dataclass(frozen=True)
 class EvaluationPage:
-    """What an evaluation's page says besides its sections, and where it goes; `models` name one or two."""
+    """What an evaluation's page says besides its sections, and where it goes; `models` name one or two.
+
+    Where one was hardened the first section `leads`.
+    """
 
     classifier: Classifier
     models: Sequence[str]
@@ -92,16 +97,18 @@ class EvaluationPage:
     command: str
     headline: str
     tables: Mapping[str, Table]
+    leads: bool = False
 
     def write(self, sections: Sequence[Section], failed: Sequence[Failure]) -> WrittenPage:
         """Write page, tables and figures; a model that no page can be made of has only a warning."""
         options = Options(
             command=self.command,
-            title=_title(self.models),
+            title=_title(self.models, self.leads),
             data=data_facts(self.pictures),
             headline=self.headline,
             tables=self.tables,
             exports=self.out / EXPORTS,
+            leads=self.leads,
         )
         try:
             made = write_report(

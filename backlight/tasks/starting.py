@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -61,13 +63,24 @@ class Start:
         Raises FileError where it does not say so, UsageError where something else is asked for.
         """
         info = RunFolder(run).info
-        stored = info.get("start")
-        if not isinstance(stored, dict) or not _KNOWN <= set(stored) <= set(vars(self)) or "seed" not in info:
+        stored = Start.read(info)
+        if stored is None or "seed" not in info:
             raise FileError(run / "run.json", "does not say what it was started from", expected="a run of `train`")
         for name, value in {**vars(self), "seed": seed}.items():
-            before = {**stored, "seed": info["seed"]}.get(name)
+            before = {**vars(stored), "seed": info["seed"]}[name]
             if value and value != before:
                 raise UsageError(f"--{name} {value}", expected=f"{before}, as the run was started with")
+        return stored
+
+    @staticmethod
+    def read(info: Mapping[str, Any]) -> Start | None:
+        """Return what a run was started from by its `run.json`, None where that does not say so.
+
+        >>> Start.read({"start": {"model": "vit"}})
+        """
+        stored = info.get("start")
+        if not isinstance(stored, dict) or not _KNOWN <= set(stored) <= {one.name for one in fields(Start)}:
+            return None
         return Start(**stored)
 
     def build(self, data: Dataset, seed: int, device: torch.device) -> Classifier:

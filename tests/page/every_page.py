@@ -10,6 +10,7 @@ import torch
 
 from backlight import Classifier, load, tasks
 from backlight.attack import PatchRequest, PerturbationRequest, RobustnessRequest, TransferRequest, UniversalRequest
+from backlight.audit import HardeningRequest
 from backlight.certify import CertifyRequest
 from backlight.data import load_data
 from backlight.explain.request import Request
@@ -73,6 +74,11 @@ def _evaluate(world: World, out: Path) -> tasks.Outcome:
 
 def _pair(world: World, out: Path) -> tasks.Outcome:
     return tasks.evaluate(tasks.EvaluateRequest(world.data, (world.model, world.other), out=out, command=COMMAND))
+
+
+def _hardened(world: World, out: Path) -> tasks.Outcome:
+    models, asked = (world.model, world.other), HardeningRequest(("fgsm", "pgd:steps=2"), "2/255")
+    return tasks.evaluate(tasks.EvaluateRequest(world.data, models, out=out, command=COMMAND, hardened=asked))
 
 
 def _robustness(world: World, out: Path) -> tasks.Outcome:
@@ -161,6 +167,7 @@ MAKERS: dict[str, Callable[[World, Path], tasks.Outcome]] = {
     "report of data": _report_data,
     "evaluate": _evaluate,
     "evaluate two": _pair,
+    "evaluate hardened": _hardened,
     "robustness": _robustness,
     "explain data": _explain_data,
     "corruptions": _corruptions,
