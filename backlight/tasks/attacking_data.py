@@ -100,6 +100,8 @@ def robustness(
     """
     asked = request.asked
     _ = asked.stages(), asked.checked, asked.threat  # wrong options are told before anything is loaded
+    if asked.budget is not None:
+        pulling.check_alone("a budget of seconds", hint="--sample, which bounds the work for any number of processes")
     folder = ResultFolder(request.out, "robustness")
     described = request.described
     folder.check(described, resume=request.resume, force=request.force)

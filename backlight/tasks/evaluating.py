@@ -122,6 +122,7 @@ def evaluate(request: EvaluateRequest, *, progress: Progress | None = None, pull
     pairs = zip(request.models, classifiers)
     temperatures = [_temperature(*pair, request.out) for pair in pairs] if request.calibrated else []
     if pictures.targets is not None:
+        pulling.check_alone("several labels a picture")
         return _several(classifiers, pictures, request, progress)
     device, folder = classifiers[0].device, ResultFolder(request.out, "evaluate")
     with folder.sweeping(device, fresh=not request.resume, progress=progress, pulling=pulling) as shared:

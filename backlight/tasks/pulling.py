@@ -51,6 +51,15 @@ class Pulling:
         if self.workers and self.part is not None:
             raise UsageError(f"{counted(self.workers, 'worker')} for share {self.part}", expected="one of the two")
 
+    def check_alone(self, what: str, hint: str = "") -> None:
+        """Raise UsageError where more than this process is asked for, for work that is not cut into blocks to share.
+
+        >>> ALONE.check_alone("a budget of seconds")
+        """
+        asked = ("--workers" * bool(self.workers), "--shard" * (self.part is not None), "--plan" * self.planning)
+        for option in filter(None, asked):
+            raise UsageError(f"{option} with {what}", expected="one process that does the whole", hint=hint)
+
     def attend(self, folder: Path, progress: Progress | None) -> None:
         """Let workers pull the blocks of a folder until they have ended; without workers nothing happens."""
         if self.workers:
