@@ -25,7 +25,7 @@ from measure import machine
 
 HERE = Path(__file__).parent
 HISTORY = HERE / "results" / "history.jsonl"
-FILES = ("core", "explain", "attack", "visualize", "layers", "train")
+FILES = ("core", "explain", "attack", "visualize", "layers", "train", "certify")
 PACKAGES = ("torch", "torchvision", "timm", "captum", "torchattacks", "foolbox")
 WORSE = 0.85
 Figure = dict[str, Any]

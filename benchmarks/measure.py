@@ -106,7 +106,9 @@ def faster(
     """Compare two figures of which the smaller is better; `goal` is the least ratio peer / ours."""
     ratio = peer / ours
     spreads = (getattr(ours, "spread", None), getattr(peer, "spread", None))
-    return Figure(name, ours, peer, peer_name, unit, ratio, goal, goal is None or ratio >= goal, n, note, *spreads)
+    # Plain numbers: times with a spread of their own cannot be copied, as writing a figure does.
+    pair = float(ours), float(peer)
+    return Figure(name, *pair, peer_name, unit, ratio, goal, goal is None or ratio >= goal, n, note, *spreads)
 
 
 def at_most(name: str, ours: float, goal: float, *, unit: str, n: int, note: str = "") -> Figure:

@@ -225,7 +225,7 @@ ADVERSARIES = Registry(
             "crown-ibp",
             _crown_ibp,
             reference="Zhang et al., 2020, arXiv:1906.06316",
-            avoid="little time: while eps grows a step costs as many passes as there are classes; ibp costs three",
+            avoid="little time or many classes: while eps grows bounds are carried back for each; ibp does without",
         ),
     ),
     AdversaryCard,

@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from backlight.bounds import BatchStatistics, Interval, Step, checked_steps, input_box, margins_of, propagate, steps_of
+from backlight.bounds import (
+    BatchStatistics,
+    Interval,
+    Step,
+    checked_steps,
+    input_box,
+    margins_of,
+    normalized,
+    propagate,
+    steps_of,
+)
 from backlight.classifier import Classifier
 from backlight.core.errors import UsageError
 from backlight.pixels.ascent import Ascent
@@ -86,7 +96,7 @@ class WorstCaseLoss:
         """
         images = images.to(logits.dtype)
         box = input_box(self.classifier, images, strength * self.worst.eps)
-        self.statistics.take(self.steps, input_box(self.classifier, images, 0.0).lower)
+        self.statistics.take(self.steps, normalized(self.classifier, images))
         intervals = propagate(self.steps, box)
         return partial(self._mixed, intervals, loss, *self.worst.weights(strength))
 

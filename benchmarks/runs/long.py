@@ -25,6 +25,7 @@ import torch
 from backlight.attack.challenge import Challenge
 from backlight.attack.gradient import pgd
 from backlight.attack.threat import ThreatModel
+from backlight.certify import CertifyRequest, evaluate_certificates
 from backlight.classifier import Classifier
 from backlight.corrupt import evaluate_corruptions
 from backlight.data.dataset import Dataset
@@ -32,7 +33,7 @@ from backlight.data.load import load_splits
 from backlight.evaluate import evaluate
 from backlight.runs.folder import versions
 from backlight.train import fit
-from backlight.train.recipe import read_recipe
+from backlight.train.recipe import Recipe, read_recipe
 from backlight.train.runtime import Runtime
 from backlight.train.start import start_classifier
 
@@ -42,6 +43,7 @@ CIFAR = "cifar10_jpeg.npz"
 SHAPES = "shapes:n=10000,classes=100,size=128"
 PGD3 = "pgd:eps=8/255,steps=3"
 ATTACKED = 1000  # test pictures for robust accuracy
+CERTIFIED = 500  # test pictures for what is proved
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class LongRun:
 
 
 _HARDENED = ("lr=0.001", "label_smoothing=0", "weight_decay=0.0005")
+_CERTIFIED = ("lr=0.002", "label_smoothing=0", "weight_decay=0")
 _VIT = ("epochs=5", "batch_size=128", "lr=0.001")
 RUNS = {
     "classic": LongRun("classic_cnn", "classic", goal="test accuracy >= 0.61"),
@@ -78,6 +81,18 @@ RUNS = {
         "default",
         ("epochs=20", "adversary=trades:beta=6,eps=8/255,steps=3", *_HARDENED, "ema=0.999", "crop=4"),
         goal="PGD-20 accuracy at 8/255 >= 0.38 and test accuracy >= 0.55 within 90 minutes",
+    ),
+    "ibp": LongRun(
+        "strided_cnn",
+        "default",
+        ("epochs=60", "adversary=ibp:eps=2/255,ramp=0.5", *_CERTIFIED),
+        goal="certified accuracy at 2/255 >= 0.35 within 90 minutes",
+    ),
+    "crown-ibp": LongRun(
+        "strided_cnn",
+        "default",
+        ("epochs=30", "adversary=crown-ibp:eps=2/255,ramp=0.2", *_CERTIFIED),
+        goal="certified accuracy at 2/255 >= 0.35 within 90 minutes",
     ),
     # What certificates by smoothing at the same sigma are made of.
     "noise": LongRun("classic_cnn", "default", ("epochs=15", "augment=gaussian:sigma=0.25")),
@@ -157,6 +172,7 @@ def run(name: str, one: LongRun, folder: Path, commit: str) -> dict[str, object]
         "test": {key: tested[key] for key in shown},
         "robust": robust_accuracy(trained.classifier, parts["test"]) if one.data == CIFAR else None,
         "corrupted": corrupted_accuracy(trained.classifier, parts["test"]) if one.data == CIFAR else None,
+        "certified": certified_accuracy(recipe, trained.classifier, parts["test"], folder),
         "probe": json.loads((folder / "run.json").read_text())["probe"],
         "threads": torch.get_num_threads(),
         "commit": commit,
@@ -203,6 +219,22 @@ def corrupted_accuracy(classifier: Classifier, test: Dataset) -> dict[str, objec
     found = evaluate_corruptions(classifier, test.take(torch.arange(ATTACKED)))
     kinds = {name: list(one.accuracy) for name, one in found.kinds.items() if one.counted}
     return {"n": len(found.table), "clean": found.clean_accuracy, "mean": found.mean_accuracy, "kinds": kinds}
+
+
+def certified_accuracy(recipe: Recipe, classifier: Classifier, test: Dataset, folder: Path) -> dict[str, object] | None:
+    """Prove what a recipe was made for, on the first test pictures: bounds at 2/255, or smoothing at its own sigma."""
+    test = test.take(torch.arange(CERTIFIED))
+    if recipe.augment.corruption.startswith("gaussian"):
+        sigma = recipe.augment.corruption.partition("sigma=")[2]
+        asked = CertifyRequest(f"smoothing:sigma={sigma},n=1000")
+        return evaluate_certificates(classifier, test, asked, cache=folder / "certificates").to_json()
+    if recipe.adversary.partition(":")[0] not in ("ibp", "crown-ibp"):
+        return None
+    ibp, crown = (
+        evaluate_certificates(classifier, test, CertifyRequest(name, "2/255"), cache=folder / name).shares[0]
+        for name in ("ibp", "crown")
+    )
+    return {"n": len(test), "eps": "2/255", "ibp": ibp.share, "crown": crown.share, "attacked": crown.attacked}
 
 
 def _data_folder() -> Path:
