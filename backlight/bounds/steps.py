@@ -23,6 +23,9 @@ class Step:
 
     `apply` takes the inputs' values `[B,...]`; `spread` what radii around them may become, for an affine step the
     same with absolute weights and without its bias. `alias` and `in_place` tell where the network puts the output.
+
+    >>> Step("double", "affine", (0,), lambda values: 2 * values, lambda radius: 2 * radius).apply(3)
+    6
     """
 
     name: str
