@@ -26,6 +26,9 @@ class RecipeOptions:
     adversary: Annotated[
         str | None, typer.Option(help="nfgsm | pgd:eps=8/255,steps=3 | trades:beta=6,awp=0.005 | fgsm-rs | free | mart")
     ] = None
+    teacher: Annotated[
+        str | None, typer.Option(help="Learn a trained model's answers too: MODEL:temperature=4,weight=0.9")
+    ] = None
     ema: Annotated[float | None, typer.Option(help="Decay of the weights' moving average, as 0.999.")] = None
     swa: Annotated[float | None, typer.Option(help="Average all weights after this share of the steps.")] = None
     augment: Annotated[

@@ -24,7 +24,8 @@ class TrainingBatch:
 
     Mixed pictures also have `others`, the second label, and `own`, the share `[B]` of the first. `size` counts the
     step's pictures in all processes together. Where pictures are learned from in pairs, `clean` are those that the
-    attacked `images` were made of. `strength` is the share of its size that the adversary has by now.
+    attacked `images` were made of; `taught` are a teacher's logits `[B,K]` of the unattacked ones. `strength` is the
+    share of its size that the adversary has by now.
     """
 
     images: Tensor
@@ -35,6 +36,7 @@ class TrainingBatch:
     others: Tensor | None = None
     own: Tensor | None = None
     clean: Tensor | None = None
+    taught: Tensor | None = None
     strength: float = 1.0
 
     def losses(self, logits: Tensor, part: slice, loss: Loss, weights: Tensor | None = None) -> Tensor:

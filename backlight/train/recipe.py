@@ -14,6 +14,7 @@ from backlight.train.adversaries import read_adversary
 from backlight.train.augment import Augmentation
 from backlight.train.losses import read_loss
 from backlight.train.order import BALANCES
+from backlight.train.teacher import TeacherSpec
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
 SCHEDULES = ("constant", "cosine", "linear", "triangle")
@@ -43,6 +44,7 @@ class Recipe:
     `freeze`: how many layers, from the input, stay as they are; -1 leaves only the last free, -2 the last
     two. `patience`: epochs without a better one before it stops, 0 for never. `select`: the best epoch is the one of
     lowest validation `loss` or highest `accuracy`. `adversary`: such as `pgd:eps=8/255,steps=3`.
+    `teacher`: a trained model whose answers are learned too, `MODEL:temperature=4,weight=0.9`.
 
     Raises UsageError for values that make no sense.
 
@@ -71,6 +73,7 @@ class Recipe:
     patience: int = 0
     select: str = "accuracy"
     adversary: str = ""
+    teacher: str = ""
     augment: Augmentation = field(default_factory=lambda: Augmentation(flip="alternating", crop=2))
 
     def __post_init__(self) -> None:
@@ -87,6 +90,10 @@ class Recipe:
         read_loss(self.loss)
         if self.adversary:
             read_adversary(self.adversary)
+        if self.teacher:
+            TeacherSpec.read(self.teacher)
+        if self.teacher and self.adversary and read_adversary(self.adversary).worst_case is not None:
+            raise UsageError(f"a teacher with {self.adversary}", expected="one of them: bounds answer no teacher")
         if self.ema and self.swa:
             raise UsageError(f"ema={self.ema} and swa={self.swa}", expected="one average", hint="ema=0, then swa")
         if self.warmup > 1 or self.final > 1 or self.lr <= 0 or self.layer_decay <= 0:

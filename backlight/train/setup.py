@@ -25,6 +25,7 @@ from backlight.train.prepare import check_single, check_sizes, prepare_data, pri
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Choice, Runtime, choose
 from backlight.train.state import read_info, restore
+from backlight.train.teacher import Teacher, TeacherSpec
 from backlight.train.trainer import Trainer
 from backlight.train.trunk import FeatureBatches, cached_head, head_inputs
 
@@ -79,6 +80,7 @@ def open_run(
         choice = engine.share(lambda: choose(private, images, runtime))
         info = {**_describe(private, recipe, choice, train, val), "seed": seed, **notes}
     check_sizes(recipe, private, len(train), engine)
+    teacher = _teacher(recipe, private, info, resumed=resume)
     choice.prepare(private.module)
     order = Order(train.labels, recipe.batch_size, seed, recipe.balance)
     head = cached_head(private.module, recipe)
@@ -91,6 +93,7 @@ def open_run(
         autocast=choice.autocast,
         class_weights=_class_weights(train, recipe),
         total=recipe.epochs * order.steps_per_epoch,
+        teacher=teacher,
     )
     if head is None:
         image = private.normalize(train[:1].images.to(engine.device))
@@ -105,6 +108,18 @@ def open_run(
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
     journal = Journal(recipe, batches, engine, log_every=runtime.log_every, log=log, counters=counters)
     return TrainingRun(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
+
+
+def _teacher(recipe: Recipe, student: Classifier, info: dict[str, Any], *, resumed: bool) -> Teacher | None:
+    """Load the recipe's teacher, and note in a new run what it was; a resumed run has to have the same one."""
+    if not recipe.teacher:
+        return None
+    teacher = TeacherSpec.read(recipe.teacher).load(student)
+    if resumed and info.get("teacher") != teacher.fingerprint:
+        found = f"the teacher {recipe.teacher} has other weights than when the run was started"
+        raise UsageError(found, expected="the same teacher: another one teaches something else")
+    info["teacher"] = teacher.fingerprint
+    return teacher
 
 
 def _same_run(

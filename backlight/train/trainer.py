@@ -27,6 +27,7 @@ from backlight.train.losses import read_loss
 from backlight.train.optimizers import Optimizer
 from backlight.train.recipe import Recipe
 from backlight.train.replays import Carried
+from backlight.train.teacher import Teacher
 from backlight.train.worst_case import WorstCaseLoss
 
 
@@ -44,7 +45,7 @@ class Trainer:
     With `head` only that layer is called, on what enters it, in place of the module on pictures. A batch that does
     not fit into memory is computed in halves, then quarters; the gradient stays that of the whole batch. Several
     processes share the mean of their gradients, and the main one's statistics. `total` counts the run's steps, for what
-    grows or begins along the way; 0 where nothing does.
+    grows or begins along the way; 0 where nothing does. A `teacher` is asked about the unattacked pictures.
 
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     >>> trainer = Trainer(Classifier.from_module(net, size=2), Recipe(lr=0.1), seed=0)
@@ -65,6 +66,7 @@ class Trainer:
         autocast: torch.dtype | None = None,
         class_weights: Tensor | None = None,
         total: int = 0,
+        teacher: Teacher | None = None,
     ) -> None:
         self.classifier, self.recipe, self.seed, self.total = classifier, recipe, seed, total
         self.module = classifier.module
@@ -79,7 +81,7 @@ class Trainer:
         self.carried = None if replays is None else Carried(replays, self.engine)
         worst = None if self.adversary is None else self.adversary.worst_case
         self.worst_case = None if worst is None else WorstCaseLoss(classifier, worst)
-        self.loss = read_loss(recipe.loss, recipe.label_smoothing)
+        self.loss, self.teacher = read_loss(recipe.loss, recipe.label_smoothing), teacher
         self.class_weights = None if class_weights is None else class_weights.to(classifier.device)
         self.optimizer = Optimizer(self.module, recipe)
         self.average = Average(self.module, recipe.ema or 1.0) if recipe.ema or recipe.swa else None
@@ -92,6 +94,8 @@ class Trainer:
         self.module.train()
         rest_frozen(self.module, self.frozen)
         done = (number + 1) / self.total if self.total else 1.0
+        if self.teacher is not None:
+            batch = replace(batch, taught=self.teacher.logits(batch.images))
         if self.carried is not None:
             return self._replayed(batch, number, rate, done)
         outcome = self._differentiated(self._attacked(batch, number, done), number, done)
@@ -188,8 +192,11 @@ class Trainer:
 
     def _losses(self, batch: TrainingBatch, part: slice) -> tuple[Tensor, Tensor]:
         """Return logits and losses of a part of the batch; clean pictures pass together with the attacked ones."""
+        own = self.loss
+        if self.teacher is not None and batch.taught is not None:
+            own = self.teacher.beside(batch.taught[part], own)
         if batch.clean is None:
-            images, loss = batch.images[part], self.loss
+            images, loss = batch.images[part], own
             logits = self._logits(images)
             if self.worst_case is not None:
                 loss = self.worst_case.of(logits, images, loss, strength=batch.strength)
@@ -198,7 +205,7 @@ class Trainer:
         assert self.adversary.pairs is not None
         both = self._logits(torch.cat([batch.clean[part], batch.images[part]]))
         clean, attacked = both.chunk(2)
-        pair_loss = partial(self.adversary.pairs, clean, loss=self.loss)
+        pair_loss = partial(self.adversary.pairs, clean, loss=own)
         return attacked, batch.losses(attacked, part, pair_loss, self.class_weights)
 
     def _differentiate(self, loss: Tensor) -> None:

@@ -26,7 +26,7 @@ def cached_head(module: nn.Module, recipe: Recipe) -> str | None:
     >>> cached_head(net, Recipe(freeze=-1, augment=still)), cached_head(net, Recipe(augment=still))
     ('2', None)
     """
-    if recipe.augment != Augmentation() or recipe.adversary or not recipe.freeze:
+    if recipe.augment != Augmentation() or recipe.adversary or recipe.teacher or not recipe.freeze:
         return None
     head = find_head(module)
     frozen = freeze(module, recipe.freeze)

@@ -195,6 +195,11 @@ def test_a_trained_network_is_hardened_in_a_few_epochs(backlight: CommandLine, r
     assert again.status == 0
     assert "ASSUMED" not in again.err
     assert again.json["model"]["name"] == "classic_cnn"
+    taught = tmp_path / "taught"
+    words_of = "train", "--data", SHAPES, "--teacher", f"{run}:weight=0.5", "--epochs", "1", "--out", taught
+    assert backlight(*words_of).status == 0
+    info = json.loads((taught / "run.json").read_text())
+    assert (info["recipe"]["teacher"], len(info["teacher"])) == (f"{run}:weight=0.5", 16)
     wrong = backlight(*words, "--mean", "half", "--out", tmp_path / "none")
     assert wrong.status == 2
     assert "numbers with commas between" in wrong.err
