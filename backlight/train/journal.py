@@ -146,10 +146,9 @@ class Journal:
         best = merit(self.recipe.select, counters.best_loss, counters.best_accuracy)
         better = not counters.best_epoch or merit(self.recipe.select, loss, score) > best
         # What was best against less than all of the adversary says nothing: until then the last epoch is kept.
-        growing = self._growing(self.epoch)
-        if growing or better or self._growing(counters.best_epoch):
+        if better or self._growing(counters.best_epoch):
             counters.best_epoch, counters.best_loss, counters.best_accuracy = self.epoch, loss, score
-        self._write("epoch", counters.epoch, {**scores, "growing": growing} if growing else scores)
+        self._write("epoch", counters.epoch, {**scores, "growing": True} if self._growing(self.epoch) else scores)
         self.note = f"epoch {self.epoch}: val accuracy {score:.3f}"
         counters.epoch = Sums()
         return counters.best_epoch == self.epoch
