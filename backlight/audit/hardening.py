@@ -141,7 +141,18 @@ class ClassGain(NamedTuple):
 
 @dataclass(frozen=True)
 class Hardening:
-    """Two models on the same pictures, the second one hardened: every number is paired picture by picture."""
+    """Two models on the same pictures, the second one hardened: every number is paired picture by picture.
+
+    >>> from backlight.data import load_data
+    >>> from backlight.evaluate import evaluate
+    >>> from backlight.testing import small_net
+    >>> data, request = load_data("shapes:n=12,size=16,classes=4"), HardeningRequest(("fgsm",))
+    >>> classifier = Classifier.from_module(small_net(), size=16, labels=data.label_names)
+    >>> once = measure(classifier, data, evaluate(classifier, data), request)
+    >>> found = Hardening(once, once, request)
+    >>> list(found.gains), found.gains["fgsm"].change.difference
+    (['clean', 'fgsm', 'corruptions', 'calibration_error'], 0.0)
+    """
 
     before: Measurements
     after: Measurements
