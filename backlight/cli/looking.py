@@ -7,26 +7,37 @@ from typing import Annotated
 
 import typer
 
-from backlight.cli.options import Force, Limit, ModelOptions, Pictures, RunOptions
+from backlight.cli.options import RUN, Force, Limit, ModelOptions, Pictures, RunOptions
 from backlight.cli.output import run_task
+from backlight.cli.sweeping import SweepOptions, run_sweep
+from backlight.core.errors import UsageError
 
 
 def predict(
     pictures: Pictures,
     model: ModelOptions,
     run: RunOptions,
+    sweep: SweepOptions,
     top: Annotated[int, typer.Option(min=1, help="Classes shown per picture.")] = 5,
     limit: Limit = None,
     cover: Annotated[
         str | None, typer.Option(help="Hide a square X,Y,SIDE of what the model sees, in shares: 0.5,0.4,0.2.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep a table there, made in blocks, and print counts.", rich_help_panel=RUN)
+    ] = None,
+    force: Force = False,
 ) -> None:
     """Name the most likely classes of pictures."""
     from backlight.tasks.predicting import PredictRequest
     from backlight.tasks.predicting import predict as task
 
-    request = PredictRequest(tuple(pictures), model.request, top, limit, run.seed, run.batch_size, cover)
-    run_task(run, lambda progress: task(request, progress=progress))
+    if out is None and (sweep.given() or force):
+        given = ", ".join((*sweep.given(), *(("--force",) if force else ())))
+        raise UsageError(f"{given} without --out", expected="--out DIR, where predictions are kept")
+    asked = (run.seed, run.batch_size, cover, out, sweep.resumes, force)
+    request = PredictRequest(tuple(pictures), model.request, top, limit, *asked)
+    run_sweep(run, sweep, lambda progress, whose: task(request, progress=progress, pulling=whose))
 
 
 def inspect(

@@ -97,19 +97,42 @@ def predict(
     >>> len(predict(classifier, [path]).done[0].predictions)
     2
     """
-    if top < 1:
-        raise InputError(f"top {top}", expected="at least 1")
     done: list[Predicted] = []
     failed: list[Failure] = []
     true = class_folders(classifier, paths)
-    chunk = Chunk(batch_size)
-    for pictures in read_batches(classifier, paths, batch_size, failed, progress=progress, description="predict"):
+    seen = classify_files(classifier, paths, failed, top=top, chunk=Chunk(batch_size), cover=cover, progress=progress)
+    for path, classes in seen:
+        done.append(Predicted(str(path), classes, true.get(folder_name(path))))
+    return Predictions(tuple(done), tuple(failed))
+
+
+def classify_files(
+    classifier: Classifier,
+    paths: Sequence[str | os.PathLike[str]],
+    failed: list[Failure],
+    *,
+    top: int,
+    chunk: Chunk,
+    cover: Square | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[Path, tuple[Prediction, ...]]]:
+    """Yield each file that has a prediction, with its `top` most likely classes; add the others to `failed`.
+
+    Files are read in batches of the size that `chunk` has at the start. Raises InputError for a `top` below 1.
+
+    >>> from torch import nn
+    >>> failed, classifier = [], Classifier.from_module(nn.Flatten(), size=2)
+    >>> list(classify_files(classifier, ["nowhere.png"], failed, top=1, chunk=Chunk(4))), failed[0].path
+    ([], 'nowhere.png')
+    """
+    if top < 1:
+        raise InputError(f"top {top}", expected="at least 1")
+    for pictures in read_batches(classifier, paths, chunk.size, failed, progress=progress, description="predict"):
         for picture, classes in zip(pictures, _classify(classifier, pictures, top, chunk, cover)):
             if classes:
-                done.append(Predicted(str(picture.path), classes, true.get(_folder(picture.path))))
+                yield Path(picture.path), classes
             else:
                 failed.append(Failure(str(picture.path), UNDEFINED))
-    return Predictions(tuple(done), tuple(failed))
 
 
 def class_folders(classifier: Classifier, paths: Sequence[str | os.PathLike[str]]) -> dict[str, str]:
@@ -120,7 +143,7 @@ def class_folders(classifier: Classifier, paths: Sequence[str | os.PathLike[str]
     >>> class_folders(classifier, ["a/dog/1.png", "a/cat/2.png"]), class_folders(classifier, ["dog/1.png", "x/2.png"])
     ({'cat': 'cat', 'dog': 'dog'}, {})
     """
-    names = sorted({_folder(path) for path in paths})
+    names = sorted({folder_name(path) for path in paths})
     found = match_names(names, classifier.labels, classifier.aliases) if names and classifier.labels else None
     # A lone folder of numbers may be called anything.
     if found is None or (all(name.isdigit() for name in names) and len(names) == 1):
@@ -128,7 +151,12 @@ def class_folders(classifier: Classifier, paths: Sequence[str | os.PathLike[str]
     return {name: classifier.labels[index] for name, index in zip(names, found)}
 
 
-def _folder(path: str | os.PathLike[str]) -> str:
+def folder_name(path: str | os.PathLike[str]) -> str:
+    """Return the name of the folder that a file lies in, whatever the current folder is.
+
+    >>> folder_name("photos/cat/1.png")
+    'cat'
+    """
     return Path(path).resolve().parent.name
 
 

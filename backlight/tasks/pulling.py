@@ -70,7 +70,7 @@ ALONE = Pulling()
 
 
 def pulled(task: Callable[[Pulling], Outcome], pulling: Pulling) -> Outcome:
-    """Do a task over a data set; where it works on a share only, tell how far that is and what makes the page.
+    """Do a task over a data set; where it works on a share only, tell how far that is and what ends the whole.
 
     >>> pulled(lambda pulling: Outcome({"n": 2}), ALONE).document
     {'n': 2}
@@ -103,4 +103,4 @@ def _next(pulling: Pulling) -> str:
         if word == "--shard" or word.startswith("--shard="):
             words[place : place + (2 if word == "--shard" else 1)] = ["--resume"]
             break
-    return f"once all shares are done, this makes the page: {shell_command(['backlight', *words])}"
+    return f"once all shares are done, this ends the whole: {shell_command(['backlight', *words])}"

@@ -163,9 +163,12 @@ class ResultFolder:
             options=replace(options, exports=self.exports),
             force=True,
         )
-        # Last: that this file is there says that the others are of the same evaluation.
+        return self.page, *made.exports, self.write_document(document)
+
+    def write_document(self, document: Mapping[str, Any]) -> Path:
+        """Write the document, last: that this file is there says that the others are of the same evaluation."""
         write_text(self.document, json.dumps(plain_json(dict(document)), indent=2, allow_nan=False) + "\n")
-        return self.page, *made.exports, self.document
+        return self.document
 
 
 def require_fresh(blocks: Path, files: Iterable[Path]) -> None:

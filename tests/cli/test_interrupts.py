@@ -7,8 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
 from backlight.core.interrupt import as_interrupts, held_interrupt
+from backlight.images import write_png
 from backlight.sweep.parts import FolderParts
 from backlight.tasks import training
 from backlight.tasks.result_folder import ResultFolder
@@ -82,6 +84,7 @@ def test_training_stops_and_goes_on(
 
 SWEEPS = {
     "evaluate": (),
+    "predict": (),
     "explain": ("--methods", "saliency"),
     "robustness": ("--attack", "fgsm"),
     "corruptions": ("--kinds", "fog", "--severities", "1"),
@@ -107,7 +110,9 @@ def test_the_command_that_goes_on_is_told_where_a_block_is_finished(
     backlight: CommandLine, shapes_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, after: str
 ) -> None:
     models = ("--model", shapes_model) * (2 if verb == "transfer" else 1)
-    words = (verb, "--data", DATA, *models, *SWEEPS[verb], "--out", tmp_path)
+    write_png(tmp_path / "pictures" / "a.png", torch.zeros(3, 16, 16))
+    data = (tmp_path / "pictures",) if verb == "predict" else ("--data", DATA)
+    words = (verb, *data, *models, *SWEEPS[verb], "--out", tmp_path)
     # Before the first block, after it, and when all that is left is to write the page.
     interrupt_after(monkeypatch, FolderParts, after, signal.SIGTERM)
     ran = backlight(*words)

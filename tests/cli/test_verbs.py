@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from backlight.table import Table
 from tests.cli.running import CommandLine
 
 
@@ -15,6 +17,38 @@ def test_predict_as_json(backlight: CommandLine, photographs: Path) -> None:
     assert {one["label"] for one in cat["predictions"]} == {"tiger cat", "Egyptian cat"}
     assert cup["predictions"][0]["label"] == "espresso"
     assert set(cup["predictions"][0]) == {"label", "index", "probability", "logit"}
+
+
+def test_predictions_that_are_kept_are_those_that_are_printed(
+    backlight: CommandLine, photographs: Path, small_model: str, tmp_path: Path
+) -> None:
+    broken, out = tmp_path / "broken.png", tmp_path / "out"
+    broken.write_text("not a picture")
+    words = ("predict", photographs, broken, "--model", small_model, "--top", 2)
+    printed, kept = backlight(*words, "--json"), backlight(*words, "--out", out, "--json")
+    assert printed.status == kept.status == 1
+    assert str(broken) in kept.err
+    rows = Table.read(out / "predict.parquet").rows()
+    keys = ("top.prediction_name", "top.prediction", "top.probability", "top.logit")
+    assert [{"path": row["id"], "predictions": list(zip(*(row[key] for key in keys)))} for row in rows] == [
+        {"path": one["path"], "predictions": [tuple(each.values()) for each in one["predictions"]]}
+        for one in printed.json[:-1]
+    ]
+    assert (kept.json["n"], kept.json["failed"], sum(kept.json["classes"].values())) == (2, 1, 2)
+    assert json.loads((out / "predict.json").read_text()) == kept.json
+    again = backlight(*words, "--out", out)
+    assert again.status == 2
+    assert "predict.parquet exists already" in again.err
+    assert backlight(*words, "--out", out, "--force").status == 1
+
+
+@pytest.mark.parametrize("words", [("--workers", 2), ("--shard", "1/2"), ("--plan",), ("--resume",), ("--force",)])
+def test_what_needs_a_folder_is_refused_without_one(
+    backlight: CommandLine, photographs: Path, small_model: str, words: tuple[object, ...]
+) -> None:
+    ran = backlight("predict", photographs, "--model", small_model, *words)
+    assert ran.status == 2
+    assert f"{words[0]} without --out" in ran.err
 
 
 def test_predict_for_people(backlight: CommandLine, photographs: Path) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from backlight.data import load_data
+from backlight.images import write_png
 from backlight.sweep.claims import EXPIRED, SUFFIX, Claim, read_claim
 from tests.cli.running import CommandLine
 
@@ -55,6 +57,7 @@ def net():
 
 SWEEPS = {
     "evaluate": (),
+    "predict": ("--batch-size", "8"),
     "explain": ("--methods", "saliency"),
     "robustness": ("--attack", "autoattack", "--eps", "1/255", "--limit", "16"),
     "corruptions": ("--kinds", "fog", "--severities", "1"),
@@ -76,7 +79,8 @@ class Verb:
     @property
     def words(self) -> list[str]:
         models = ("--model", f"{self.factory}:net") * (2 if self.name == "transfer" else 1)
-        return [*(self.name, "--data", DATA, "--split", "all", *models, *SWEEPS[self.name]), "--out", str(self.out)]
+        data = (self.factory.parent / "pictures",) if self.name == "predict" else ("--data", DATA, "--split", "all")
+        return [*map(str, (self.name, *data, *models, *SWEEPS[self.name])), "--out", str(self.out)]
 
     @property
     def blocks(self) -> Path:
@@ -102,6 +106,9 @@ def environment_of(verb: Verb, fault: str) -> dict[str, str]:
 def factory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "net.py"
     path.write_text(FACTORY)
+    data = load_data(DATA)
+    for name, image in zip(data.ids, data[range(len(data))].images, strict=True):
+        write_png(path.parent / "pictures" / f"{name}.png", image)
     return path
 
 

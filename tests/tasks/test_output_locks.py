@@ -21,6 +21,7 @@ from backlight.runs.lock import run_lock
 DATA = "shapes:n=24,size=16,classes=2"
 SHARED = {
     "evaluate": "processes share its blocks, and each writes the same result",
+    "predict": "as evaluate",
     "robustness": "as evaluate",
     "explain_data": "as evaluate",
     "corruptions": "as evaluate",

@@ -30,6 +30,11 @@ def several_labels(folder: Path, pulling: Pulling) -> Outcome:
     return tasks.evaluate(tasks.EvaluateRequest(data, (model,), out=folder / "out"), pulling=pulling)
 
 
+def only_told(folder: Path, pulling: Pulling) -> Outcome:
+    write_folder(folder, {"x": 1})
+    return tasks.predict(tasks.PredictRequest((folder,), load("classic_cnn", random=True)), pulling=pulling)
+
+
 @pytest.mark.parametrize(
     ("pulling", "option"),
     [
@@ -39,7 +44,12 @@ def several_labels(folder: Path, pulling: Pulling) -> Outcome:
     ],
 )
 @pytest.mark.parametrize(
-    ("work", "what"), [(within_a_budget, "a budget of seconds"), (several_labels, "several labels a picture")]
+    ("work", "what"),
+    [
+        (within_a_budget, "a budget of seconds"),
+        (several_labels, "several labels a picture"),
+        (only_told, "predictions that are only told"),
+    ],
 )
 def test_work_of_one_process_is_not_shared(
     tmp_path: Path, work: Callable[[Path, Pulling], Outcome], what: str, pulling: Pulling, option: str
