@@ -60,6 +60,8 @@ def end_words(history: History) -> str:
     """
     chosen, last = int(history.chosen["epoch"]), int(history.epochs[-1]["epoch"])
     planned, patience = history.recipe.get("epochs"), history.recipe.get("patience")
+    if history.stopped:
+        return f"{history.stopped}. It was stopped there; the weights of epoch {chosen} are kept."
     if history.improving:
         words = "The last epoch is the best: it was still improving, and more epochs would probably help."
     else:

@@ -14,6 +14,7 @@ from backlight.runs.folder import RunFolder
 from backlight.runs.log import read_log
 
 _INFO = record({}, {"recipe": record({})})
+_SELECTED = {"loss": ("val_loss", -1), "accuracy": ("val_accuracy", 1), "robust": ("val_pgd", 1)}
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,20 @@ class History:
 
     @property
     def chosen(self) -> Mapping[str, Any]:
-        """Return the first epoch that is best by validation: by loss, or by accuracy where the recipe selects by it.
+        """Return the first epoch that is best by validation: by loss, accuracy, or accuracy under PGD, as it selects.
 
-        Epochs in which an adversary still grew do not count; of a run that has no others it is the last.
+        One in which training collapsed is none. Epochs in which an adversary still grew do not count; of a run that
+        has no others it is the last.
         """
         select = str(self.recipe.get("select", "loss"))
-        grown = [line for line in self.epochs if not line.get("growing")] or self.epochs[-1:]
-        return max(grown, key=lambda line: merit(select, line["val_loss"], line["val_accuracy"]))
+        sound = [line for line in self.epochs if not line.get("stopped")] or list(self.epochs)
+        grown = [line for line in sound if not line.get("growing")] or sound[-1:]
+        return max(grown, key=lambda line: merit(select, line))
+
+    @property
+    def stopped(self) -> str:
+        """Say why the run ended before its last epoch, where the alarm of adversarial training did it; else nothing."""
+        return str(self.epochs[-1].get("stopped", ""))
 
     @property
     def improving(self) -> bool:
@@ -50,13 +58,17 @@ class History:
         return bool(self.chosen["epoch"] == self.epochs[-1]["epoch"])
 
 
-def merit(select: str, loss: float, accuracy: float) -> float:
-    """Return how good an epoch is by validation `loss` or `accuracy`: higher is better, no number is worst.
+def merit(select: str, scores: Mapping[str, Any]) -> float:
+    """Return how good an epoch is by validation `loss`, `accuracy` or `robust` accuracy, of its line in the log.
 
-    >>> merit("loss", 0.5, 0.9), merit("accuracy", float("nan"), 0.9), merit("loss", float("nan"), 0.9)
-    (-0.5, 0.9, -inf)
+    Higher is better, no number is worst.
+
+    >>> scores = {"val_loss": float("nan"), "val_accuracy": 0.9, "val_pgd": 0.4}
+    >>> [merit(select, scores) for select in ("loss", "accuracy", "robust")]
+    [-inf, 0.9, 0.4]
     """
-    value = accuracy if select == "accuracy" else -loss
+    name, sign = _SELECTED.get(select, _SELECTED["loss"])
+    value = sign * float(scores.get(name, math.nan))
     return -math.inf if math.isnan(value) else value
 
 

@@ -27,6 +27,8 @@ _NUMBERS = (
     "val_loss",
     "val_accuracy",
     "val_top5",
+    "val_pgd",
+    "val_one_step",
     "lr",
     "seconds",
     "images_per_second",

@@ -21,6 +21,7 @@ from backlight.train import Recipe, Runtime, Trained, fit, read_recipe
 from backlight.train.recipe import change_recipe
 
 _NEEDED = ("train", "val")
+_RESTORED = "it was stopped there, and the weights of the best epoch before are kept"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def _outcome(trained: Trained, request: TrainRequest, notes: tuple[str, ...]) ->
     lines = (
         f"{trained.run}: epoch {trained.best_epoch} of {trained.epochs} is the best by validation",
         f"  val accuracy {trained.val_accuracy:.2%}, loss {trained.val_loss:.4f}",
+        *((f"  {trained.stopped}: {_RESTORED}",) if trained.stopped else ()),
         f"  {trained.images_per_second:,.0f} pictures a second, {trained.seconds:.0f} s",
         f"  {page}",
         f"  {command('evaluate', '--model', trained.run, '--data', request.data)}",
@@ -116,7 +118,7 @@ def _write_page(trained: Trained, given: str) -> Report:
     options = Options(
         command=given,
         title=f"How {trained.classifier.title} was trained",
-        headline=f"{percent(trained.val_accuracy)} right in validation",
+        headline=f"{percent(trained.val_accuracy)} right in validation" + ("; it collapsed" if trained.stopped else ""),
         exports=trained.run / "train-tables",
     )
     # The page belongs to the run like its log: whoever may go on with one may replace the other.

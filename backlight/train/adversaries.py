@@ -97,7 +97,7 @@ def _ascent(
     eps: str, norm: str = "linf", steps: int = 1, step_size: float | None = None, momentum: float = 0.0
 ) -> Ascent:
     """Step by `step_size`, by default 2.5 eps / steps and at most eps."""
-    check_norm(norm)
+    check_norm(norm, ("linf", "l2", "l1"))
     size = parse_epsilon(eps, norm) if eps else DEFAULT_EPS[norm]
     if steps < 1:
         raise UsageError(f"{steps} steps", expected="1 or more")

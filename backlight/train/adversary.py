@@ -12,6 +12,7 @@ from torch import Tensor
 from backlight.classifier import Classifier
 from backlight.core.errors import InputError, UsageError
 from backlight.core.random import Random
+from backlight.pixels.ascent import Ascent
 from backlight.train.pairs import PairLoss
 from backlight.train.replays import Replays
 from backlight.train.worst_case import WorstCase
@@ -65,6 +66,13 @@ class Adversary:
             raise UsageError("bounds with share or blend", expected="neither: kappa is the weight of the clean picture")
         if self.replays is not None and (self.share, self.blend, self.awp) != (1, 1, 0):
             raise UsageError("free with share, blend or awp", expected="none of them: one pass gives both gradients")
+
+    @property
+    def ascent(self) -> Ascent | None:
+        """Return the ball that pictures are attacked in; None for a function that does not tell."""
+        source = self.inner if self.replays is None else self.replays
+        found = getattr(source, "ascent", None)
+        return found if isinstance(found, Ascent) else None
 
     def strength(self, done: float) -> float:
         """Return the share of its size that the attack has when a share of all steps is done.

@@ -33,6 +33,8 @@ from backlight.train.setup import TrainingRun, open_run
 class Trained(Displayed):
     """What a run came to: its folder, its best epoch (from 1) by validation, and the classifier of that epoch.
 
+    `stopped` says that an adversarial training collapsed and was ended, where it did.
+
     >>> list(Trained.__annotations__)[:3]
     ['run', 'best_epoch', 'val_accuracy']
     """
@@ -45,6 +47,7 @@ class Trained(Displayed):
     images_per_second: float
     seconds: float
     classifier: Classifier
+    stopped: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of the verb `train`."""
@@ -155,7 +158,7 @@ def _end_epoch(run: TrainingRun) -> None:
     """Validate, keep the weights of the epoch, and note whether it is the best."""
     table = run.validate()
     scores = {"val_loss": mean_loss(table), "val_accuracy": accuracy(table), "val_top5": top_k(table)}
-    best = run.journal.end_epoch(scores)
+    best = run.journal.end_epoch(scores, run.watch())
     if run.engine.is_main:
         run.folder.save_weights(f"epoch-{run.journal.epoch:02}", run.trainer.evaluated)
         if best:
@@ -186,4 +189,5 @@ def _trained(run: TrainingRun) -> Trained:
         images_per_second=run.journal.images_per_second,
         seconds=round(counters.seconds, 3),
         classifier=run.classifier.replace(module=module.eval()),
+        stopped=counters.stopped,
     )

@@ -15,6 +15,7 @@ from backlight.runs.history import merit
 from backlight.runs.log import Log, peak_memory
 from backlight.train.adversaries import read_adversary
 from backlight.train.batches import Batches
+from backlight.train.collapse import Robustness, collapse_words
 from backlight.train.recipe import Recipe
 from backlight.train.schedule import rate
 from backlight.train.trainer import Outcome
@@ -49,6 +50,9 @@ class Counters:
     best_epoch: int = 0
     best_loss: float = float("inf")
     best_accuracy: float = -1.0
+    best_robust: float = -1.0
+    last_robust: float = -1.0
+    stopped: str = ""
     epoch: Sums = field(default_factory=Sums)
     stretch: Sums = field(default_factory=Sums)
 
@@ -58,10 +62,10 @@ class Counters:
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Counters:
-        """Take plain data back, what is known of it."""
+        """Take plain data back, what is known of it; runs from before the alarm have none of its values."""
         own, sums = ([one.name for one in fields(kind)] for kind in (Counters, Sums))
         epoch, stretch = (Sums(**{name: state[part][name] for name in sums}) for part in ("epoch", "stretch"))
-        plain = {name: state[name] for name in own if name not in ("epoch", "stretch")}
+        plain = {name: state[name] for name in own if name not in ("epoch", "stretch") and name in state}
         return Counters(**plain, epoch=epoch, stretch=stretch)
 
 
@@ -99,9 +103,10 @@ class Journal:
 
     @property
     def over(self) -> bool:
-        """Whether all epochs are done, or none was better for as long as the recipe's patience."""
+        """Whether all epochs are done, none was better for as long as the recipe's patience, or training collapsed."""
         waited = self.epoch - self.counters.best_epoch
-        return self.step >= self.total or (self.at_epoch_end and 0 < self.recipe.patience <= waited)
+        ended = self.step >= self.total or bool(self.counters.stopped)
+        return ended or (self.at_epoch_end and 0 < self.recipe.patience <= waited)
 
     def count(self, outcome: Outcome, started: float) -> None:
         """Count a step that was begun when `time.perf_counter()` gave `started`.
@@ -139,23 +144,44 @@ class Journal:
             sums.correct += sum(correct)
             sums.top5 += sum(top5)
 
-    def end_epoch(self, scores: dict[str, float]) -> bool:
-        """Write the epoch's line with its validation scores; tell whether it is the best epoch so far."""
+    def end_epoch(self, scores: Mapping[str, float], robustness: Robustness | None = None) -> bool:
+        """Write the epoch's line with its validation scores; tell whether it is the best epoch so far.
+
+        Where pictures were attacked too, it may be the one in which training collapsed: the last, and never the best.
+        """
         self.read_losses()
-        counters, loss, score = self.counters, scores["val_loss"], scores["val_accuracy"]
-        best = merit(self.recipe.select, counters.best_loss, counters.best_accuracy)
-        better = not counters.best_epoch or merit(self.recipe.select, loss, score) > best
-        # What was best against less than all of the adversary says nothing: until then the last epoch is kept.
-        if better or self._growing(counters.best_epoch):
-            counters.best_epoch, counters.best_loss, counters.best_accuracy = self.epoch, loss, score
-        self._write("epoch", counters.epoch, {**scores, "growing": True} if self._growing(self.epoch) else scores)
-        self.note = f"epoch {self.epoch}: val accuracy {score:.3f}"
+        counters, line, note = self.counters, dict[str, Any](scores), ""
+        if robustness is not None:
+            counters.stopped = self._collapsed(robustness)
+            counters.last_robust = robustness.pgd
+            line |= {"val_pgd": robustness.pgd, "val_one_step": robustness.one_step}
+            line |= {"stopped": counters.stopped} if counters.stopped else {}
+            note = f", {robustness.pgd:.3f} under PGD"
+        if self._better(line):
+            counters.best_epoch, counters.best_loss = self.epoch, line["val_loss"]
+            counters.best_accuracy, counters.best_robust = line["val_accuracy"], line.get("val_pgd", -1.0)
+        self._write("epoch", counters.epoch, {**line, "growing": True} if self._growing(self.epoch) else line)
+        self.note = counters.stopped or f"epoch {self.epoch}: val accuracy {line['val_accuracy']:.3f}{note}"
         counters.epoch = Sums()
         return counters.best_epoch == self.epoch
+
+    def _better(self, line: Mapping[str, Any]) -> bool:
+        """Whether the epoch that has just ended is the best so far."""
+        best = self.counters
+        if not best.best_epoch or best.stopped:
+            return not best.best_epoch
+        scores = {"val_loss": best.best_loss, "val_accuracy": best.best_accuracy, "val_pgd": best.best_robust}
+        # What was best against less than all of the adversary says nothing: until then the last epoch is kept.
+        return self._growing(best.best_epoch) or merit(self.recipe.select, line) > merit(self.recipe.select, scores)
 
     def _growing(self, epoch: int) -> bool:
         """Whether the adversary had not all of its size yet when an epoch ended."""
         return self.adversary is not None and self.adversary.strength(epoch * self.per_epoch / self.total) < 1
+
+    def _collapsed(self, seen: Robustness) -> str:
+        """Say that training collapsed; while eps still grows, a network need not hold at its whole size."""
+        words = "" if self._growing(self.epoch) else collapse_words(self.counters.last_robust, seen)
+        return f"{words}, in epoch {self.epoch}" if words else ""
 
     @property
     def settled(self) -> bool:
@@ -183,7 +209,7 @@ class Journal:
         memory = peak_memory(self.batches.device) / 1024**3
         self.note = f"loss {stretch.loss / stretch.steps:.3f}, memory {memory:.1f} GiB"
 
-    def _write(self, kind: str, sums: Sums, scores: dict[str, float]) -> None:
+    def _write(self, kind: str, sums: Sums, scores: Mapping[str, Any]) -> None:
         if self.log is None:
             return
         images = sums.steps * self.batches.order.size

@@ -18,7 +18,7 @@ from backlight.train.teacher import TeacherSpec
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
 SCHEDULES = ("constant", "cosine", "linear", "triangle")
-SELECTIONS = ("loss", "accuracy")
+SELECTIONS = ("loss", "accuracy", "robust")
 
 T = TypeVar("T", "Recipe", Augmentation)
 
@@ -43,7 +43,9 @@ class Recipe:
     target.
     `freeze`: how many layers, from the input, stay as they are; -1 leaves only the last free, -2 the last
     two. `patience`: epochs without a better one before it stops, 0 for never. `select`: the best epoch is the one of
-    lowest validation `loss` or highest `accuracy`. `adversary`: such as `pgd:eps=8/255,steps=3`.
+    lowest validation `loss`, highest `accuracy`, or highest accuracy under PGD, `robust`. `adversary`: such as
+    `pgd:eps=8/255,steps=3`; with one, as many validation pictures as `watched` are attacked by PGD after each epoch,
+    and a training that collapses ends there.
     `teacher`: a trained model whose answers are learned too, `MODEL:temperature=4,weight=0.9`.
 
     Raises UsageError for values that make no sense.
@@ -73,6 +75,7 @@ class Recipe:
     patience: int = 0
     select: str = "accuracy"
     adversary: str = ""
+    watched: int = 256
     teacher: str = ""
     augment: Augmentation = field(default_factory=lambda: Augmentation(flip="alternating", crop=2))
 
@@ -88,12 +91,15 @@ class Recipe:
                 expected = "0 to below 1" if one.name in _BELOW_ONE else f"at least {_LOWEST.get(one.name, 0)}"
                 raise UsageError(f"{one.name}={value}", expected=expected)
         read_loss(self.loss)
+        ball = None
         if self.adversary:
-            read_adversary(self.adversary)
+            ball = read_adversary(self.adversary).ascent
         if self.teacher:
             TeacherSpec.read(self.teacher)
         if self.teacher and self.adversary and read_adversary(self.adversary).worst_case is not None:
             raise UsageError(f"a teacher with {self.adversary}", expected="one of them: bounds answer no teacher")
+        if self.select == "robust" and (ball is None or not self.watched):
+            raise UsageError("select=robust", expected="an adversary in a ball, and watched above 0", hint="nfgsm")
         if self.ema and self.swa:
             raise UsageError(f"ema={self.ema} and swa={self.swa}", expected="one average", hint="ema=0, then swa")
         if self.warmup > 1 or self.final > 1 or self.lr <= 0 or self.layer_decay <= 0:
@@ -145,6 +151,7 @@ ADVERSARIAL = Recipe(
     weight_decay=0.0005,
     label_smoothing=0.0,
     ema=0.999,
+    select="robust",
     adversary="nfgsm:eps=8/255",
     augment=Augmentation(flip="alternating", crop=2),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from backlight.runs.folder import RunFolder
 from backlight.runs.log import Log
 from backlight.table import Table
 from backlight.train.batches import Batches
+from backlight.train.collapse import Robustness, measure_robustness
 from backlight.train.journal import Counters, Journal
 from backlight.train.order import Order
 from backlight.train.prepare import check_single, check_sizes, prepare_data, private_copy
@@ -42,6 +44,7 @@ class TrainingRun:
     trainer: Trainer
     batches: Batches
     validate: Callable[[], Table]
+    watch: Callable[[], Robustness | None]
     journal: Journal
 
 
@@ -107,7 +110,8 @@ def open_run(
         folder.create(info, {"counters": counters.to_state(), "trainer": trainer.state_dict()})
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
     journal = Journal(recipe, batches, engine, log_every=runtime.log_every, log=log, counters=counters)
-    return TrainingRun(private, recipe, runtime, engine, folder, trainer, batches, scores, journal)
+    watch = partial(_watch, private, val.limited(recipe.watched or 1), trainer, engine, seed)
+    return TrainingRun(private, recipe, runtime, engine, folder, trainer, batches, scores, watch, journal)
 
 
 def _teacher(recipe: Recipe, student: Classifier, info: dict[str, Any], *, resumed: bool) -> Teacher | None:
@@ -200,6 +204,15 @@ def _pictures(
         return tabulate(list(val.ids), val.labels, logits)
 
     return FeatureBatches(train, order, head_inputs(classifier, train, head), engine), look_at_features
+
+
+def _watch(classifier: Classifier, val: Dataset, trainer: Trainer, engine: Engine, seed: int) -> Robustness | None:
+    """Attack the watched validation pictures in the adversary's ball, in the main process for all."""
+    ascent = None if trainer.adversary is None else trainer.adversary.ascent
+    if ascent is None or not trainer.recipe.watched:
+        return None
+    trained = classifier.replace(module=trainer.evaluated)
+    return engine.share(lambda: measure_robustness(trained, val, ascent, seed=seed))
 
 
 def _class_weights(train: Dataset, recipe: Recipe) -> Tensor | None:

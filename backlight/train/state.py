@@ -96,7 +96,8 @@ def _counters(per_epoch: int, total: int) -> Schema:
             "best_accuracy": leaf("a number", lambda value: type(value) in (int, float)),
             "epoch": record({"steps": whole(0, per_epoch - 1)} | sums),
             "stretch": record({"steps": whole(0, total)} | sums),
-        }
+        },
+        {"best_robust": finite(), "last_robust": finite(), "stopped": text()},
     )
 
     def check(value: Any) -> Iterator[Fault]:

@@ -35,6 +35,7 @@ from backlight.page.charts import bar_chart, interval_chart
 from backlight.report.tables import TABLE_SECTIONS, TableSection
 from backlight.tasks.gating import GateRequest
 from backlight.tasks.starting import Start
+from backlight.train import ADVERSARIES, AdversaryCard
 from backlight.train.losses import LOSSES, LossCard
 from tests.hostile.pages import Setting, network, slices
 
@@ -191,16 +192,17 @@ class Small(nn.Module):
 
 
 def train(at: Setting) -> tasks.Outcome:
-    """Train a network of a plug-in on its data by its loss."""
+    """Train a network of a plug-in on its data by its loss and adversary."""
     data = DataSource(spelled(at, 1), lambda: load_data("shapes:n=40,size=16,classes=3", split="all"))
     net = Network(spelled(at, 2), Small, (16, 16), 3)
     loss = LossCard(spelled(at, 3), lambda logits, labels: logits.logsumexp(1) - logits[range(len(labels)), labels])
-    with plugged((DATA_SOURCES, [data]), (NETWORKS, [net]), (LOSSES, [loss])):
+    adversary = AdversaryCard(spelled(at, 4), attack=lambda classifier, images, labels, random: 1 - images)
+    with plugged((DATA_SOURCES, [data]), (NETWORKS, [net]), (LOSSES, [loss]), (ADVERSARIES, [adversary])):
         request = tasks.TrainRequest(
             data.name,
             at.out("plugged run"),
             Start(net.name),
-            settings=("epochs=1", "label_smoothing=0", f"loss={loss.name}"),
+            settings=("epochs=1", "label_smoothing=0", f"loss={loss.name}", f"adversary={adversary.name}"),
         )
         return tasks.train(request)
 
@@ -229,6 +231,6 @@ PLUGGED: dict[str, tuple[tuple[Registry[Any], ...], Callable[[Setting], tasks.Ou
     "transfer by a plug-in": ((TRANSFER_PARTS,), transfer),
     "corruptions by a plug-in": ((CORRUPTIONS,), corruptions),
     "audit by plug-ins": ((CHECKS, DETECTORS, PROXIES), audit),
-    "train by plug-ins": ((DATA_SOURCES, NETWORKS, LOSSES), train),
+    "train by plug-ins": ((DATA_SOURCES, NETWORKS, LOSSES, ADVERSARIES), train),
     "evaluate a model of a plug-in": ((MODEL_SOURCES,), other_source),
 }

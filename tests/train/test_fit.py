@@ -81,7 +81,7 @@ def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
     wanted = {"loss", "accuracy", "lr", "seconds", "images_per_second", "peak_memory", "epoch", "step"}
     assert all(wanted <= set(line) for line in lines)
     assert list(found.to_json()) == [
-        "run", "best_epoch", "val_accuracy", "val_loss", "epochs", "images_per_second", "seconds",
+        "run", "best_epoch", "val_accuracy", "val_loss", "epochs", "images_per_second", "seconds", "stopped",
     ]  # fmt: skip
     loaded = load(str(tmp_path / "run"))
     images = val[:4].images
