@@ -155,6 +155,7 @@ def _described(at: Named, out: Path) -> list[Words]:
     clip, classes, templates = at.file("markup", ".json"), at.file("tab", ".txt"), at.file("return", ".txt")
     return [
         ("predict", *at.each, *at.with_weights),
+        ("predict", at.pictures, *at.with_weights, "--out", out / "predicted"),
         ("predict", at.pictures, "--model", f"clip:{clip}", "--random", "--classes", classes, "--templates", templates),
         *(("inspect", one, "--model", at.model) for one in at.each),
         ("visualize", "class", "all", "--steps", 1, *at.with_weights, "--out", out / "class"),
