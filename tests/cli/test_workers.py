@@ -22,9 +22,10 @@ from tests.cli.running import CommandLine
 
 DATA = "shapes:n=60,size=16,classes=3"
 
-# Blocks are small whatever a picture costs. What FAULT names happens in the first worker, once there is a part.
+# Blocks are small whatever a picture costs. What FAULT names happens in the first worker, once there is a part; the
+# second one waits for it.
 FACTORY = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 import torch
 from torch import nn
@@ -44,7 +45,11 @@ class Faulty(nn.Module):
 
     def forward(self, images):
         fault, folder = os.environ.get("FAULT"), Path(os.environ.get("BLOCKS", ""))
+        happened = Path(f"{folder}.fault")
+        while fault and "2/2" in sys.argv and not happened.exists():
+            time.sleep(0.05)  # or it might have done all blocks before the first worker has begun
         if fault and "1/2" in sys.argv and any(folder.glob("*.parquet")):
+            happened.touch()
             if fault == "kill the worker":
                 os.kill(os.getpid(), signal.SIGKILL)
             os.kill(os.getppid(), signal.SIGKILL if fault == "kill the driver" else signal.SIGTERM)
