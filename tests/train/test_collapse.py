@@ -185,3 +185,13 @@ def test_fgsm_collapses_and_is_caught_where_nfgsm_holds(tmp_path: Path) -> None:
     assert found["nfgsm"].stopped == ""
     last = read_log(tmp_path / "nfgsm" / "log.jsonl")[-1]
     assert last["val_pgd"] > 0.8
+
+
+def test_a_run_from_before_the_alarm_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(tmp_path, monkeypatch, SOUND, replace(ATTACKED, epochs=2))
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    for name in ("best_robust", "last_robust", "stopped"):
+        del state["counters"][name]
+    torch.save(state, tmp_path / "state.pt")
+    again = fit(network(), pictures(), pictures(split="val"), tmp_path, runtime=QUIET, resume=True)
+    assert (again.epochs, again.stopped) == (2, "")
