@@ -49,3 +49,23 @@ def test_no_value_is_left_that_is_not_needed_and_on_a_plane_none_could_be_fewer(
         assert torch.equal(found.images[row][kept], changed[row][kept])
         assert int(kept.sum()) == least < int((changed[row] != 0).sum())
     assert found.success.tolist() == wins.tolist()
+
+
+class Saturated(nn.Module):
+    """Is fooled by the first value alone, whose gradient is zero once it is large, and not by the second."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first, second = images[:, 0, 0, 0], images[:, 0, 0, 1]
+        gain = (10 * first).clamp(max=1) + 0.5 * second - 0.9
+        return torch.stack([torch.zeros_like(gain), gain], 1)
+
+
+def test_a_value_that_proves_to_be_needed_comes_back_before_the_next_one_is_tried() -> None:
+    classifier = Classifier.from_module(Saturated(), size=2, mean=(0.0,) * 3, std=(1.0,) * 3)
+    images = torch.zeros(1, 3, 2, 2)
+    changed = images.clone()
+    changed[0, 0, 0] = 1.0
+    challenge = Challenge.of(classifier, images, threat=ThreatModel("l0", None))
+    found = fewer(challenge, claimed(challenge, changed))
+    assert bool(found.success[0])
+    assert found.images.nonzero().tolist() == [[0, 0, 0, 0]]
