@@ -18,8 +18,7 @@ from backlight.pixels.geometry import length, per_image
 from backlight.pixels.proximal import PROXIMAL, Proximal, prox_two_thirds
 from backlight.pixels.rule import State
 
-# Of the size's weight to the margin's, at first and at least; the authors begin at 0.01, for more steps.
-_RATIO, _LEAST_RATIO = 0.03, 1e-6
+_RATIO, _LEAST_RATIO = 0.01, 1e-6  # of the size's weight to the margin's, at first and at least
 _KEPT = 0.9  # of the mean weights, each turn
 _FIRST, _LAST = 0.1, 0.01  # of the step; of the weight's step, whose end is a tenth of its beginning
 _OPERATORS: dict[str, Proximal] = PROXIMAL | {"l0": prox_two_thirds}

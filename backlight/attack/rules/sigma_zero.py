@@ -19,8 +19,7 @@ class SigmaZero(Rule):
     """Descend by Adam to fewer changed values, and set those below a threshold back; it grows while fooled.
 
     Cina et al. 2025 (arXiv:2402.01879), algorithm 1. The objective is minus the margin; `images` are the originals
-    `[B,...]`. A value counts as d^2 / (d^2 + sigma) of its change d; the threshold moves by `pace` of the step,
-    by 0.01 in the paper, whose runs are twice as long.
+    `[B,...]`. A value counts as d^2 / (d^2 + sigma) of its change d; the threshold moves by `pace` of the step.
 
     >>> SigmaZero(torch.zeros(1, 3, 2, 2)).sigma
     0.001
@@ -30,7 +29,7 @@ class SigmaZero(Rule):
     sigma: float = 1e-3
     size: float = 1.0
     threshold: float = 0.3
-    pace: float = 0.02
+    pace: float = 0.01
     pixels = True
 
     def init(self, params: Tensor, rows: Tensor) -> State:
