@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_type_h
 import typer
 
 from backlight.core.errors import UsageError
-from backlight.core.grammar import parse_numbers, parse_size
+from backlight.core.grammar import parse_per_channel, parse_size
 
 if TYPE_CHECKING:
     from backlight.tasks.gating import GateRequest
@@ -76,7 +76,7 @@ class FormOptions:
 
         given = {name: value for name, value in vars(self).items() if name not in ("model", "weights")}
         given["size"] = None if self.size is None else parse_size(self.size)
-        given |= {name: _numbers(f"--{name}", given[name]) for name in ("mean", "std")}
+        given |= {name: parse_per_channel(f"--{name}", given[name]) for name in ("mean", "std")}
         return ModelRequest(model, weights=weights, **given)
 
 
@@ -220,17 +220,6 @@ class OutputOptions:
     panel: ClassVar[str] = RUN
     out: Annotated[Path, typer.Option(help="Folder for produced files.")] = DEFAULT_OUT
     force: Force = False
-
-
-def _numbers(option: str, text: str | None) -> float | tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        numbers = parse_numbers(text)
-        # As elsewhere a single number stands for every channel.
-        return numbers[0] if len(numbers) == 1 else numbers
-    except UsageError as error:
-        raise UsageError(f"{option} {text!r}", expected="numbers with commas between, as in 0.5,0.5,0.5") from error
 
 
 def expand_options(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -253,6 +253,21 @@ def parse_numbers(text: str) -> tuple[float, ...]:
     return tuple(parse_number(part) for part in text.split(","))
 
 
+def parse_per_channel(option: str, text: str | None) -> float | tuple[float, ...] | None:
+    """Read what an option gives as one number for all channels or as one for each; None where it is left out.
+
+    >>> parse_per_channel("--mean", "0.5"), parse_per_channel("--std", "0.2,0.3,0.4")
+    (0.5, (0.2, 0.3, 0.4))
+    """
+    if text is None:
+        return None
+    try:
+        numbers = parse_numbers(text)
+    except UsageError as error:
+        raise UsageError(f"{option} {text!r}", expected="numbers with commas between, as in 0.5,0.5,0.5") from error
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
 def normal(name: str) -> str:
     """Return a name in Unicode's composed form (NFC), so that the same letters are the same name.
 

@@ -11,7 +11,7 @@ import torch
 
 from backlight.classifier import Classifier
 from backlight.core.errors import FileError, UsageError
-from backlight.core.grammar import parse_numbers, parse_size
+from backlight.core.grammar import parse_per_channel, parse_size
 from backlight.data import Dataset
 from backlight.layers import replace_conv
 from backlight.runs.folder import RunFolder, is_run
@@ -52,8 +52,8 @@ class Start:
         return ModelRequest(
             self.model or _DEFAULT,
             weights=None if self.weights is None else Path(self.weights),
-            mean=_numbers("mean", self.mean),
-            std=_numbers("std", self.std),
+            mean=parse_per_channel("--mean", self.mean),
+            std=parse_per_channel("--std", self.std),
             size=None if self.size is None else parse_size(self.size),
         )
 
@@ -92,20 +92,10 @@ class Start:
             data,
             pretrained=self.pretrained,
             weights=self.weights,
-            mean=_numbers("mean", self.mean),
-            std=_numbers("std", self.std),
+            mean=parse_per_channel("--mean", self.mean),
+            std=parse_per_channel("--std", self.std),
             seed=seed,
             size=None if self.size is None else parse_size(self.size),
             device=device,
         )
         return start.replace(module=replace_conv(start.module)) if self.conv == "unfold" else start
-
-
-def _numbers(name: str, text: str | None) -> float | tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        numbers = parse_numbers(text)
-    except UsageError as error:
-        raise UsageError(f"--{name} {text!r}", expected="numbers with commas between, as in 0.5,0.5,0.5") from error
-    return numbers[0] if len(numbers) == 1 else numbers

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from backlight.classifier import Classifier
 from backlight.core.errors import ModelError, UsageError
 from backlight.core.fingerprint import fingerprint
-from backlight.core.grammar import parse_numbers, parse_spec
+from backlight.core.grammar import parse_per_channel, parse_spec
 from backlight.core.options import options_of, read_options
 from backlight.models.loader import load
 from backlight.train.losses import Loss
@@ -45,7 +45,7 @@ class TeacherSpec:
         if not self.temperature > 0 or not 0 < self.weight <= 1:
             found = f"teacher with temperature={self.temperature}, weight={self.weight}"
             raise UsageError(found, expected="a temperature above 0, a weight above 0 and at most 1")
-        _ = [parse_numbers(one) for one in (self.mean, self.std) if one is not None]
+        _ = parse_per_channel("mean", self.mean), parse_per_channel("std", self.std)
 
     @staticmethod
     def read(text: str) -> TeacherSpec:
@@ -59,7 +59,7 @@ class TeacherSpec:
 
     def load(self, student: Classifier) -> Teacher:
         """Load the teacher of a student; raises as `load` and `Teacher` do."""
-        mean, std = (_one_or_all(one) for one in (self.mean, self.std))
+        mean, std = parse_per_channel("mean", self.mean), parse_per_channel("std", self.std)
         classifier = load(self.model, weights=self.weights, mean=mean, std=std, device=student.device)
         return Teacher(classifier, student, temperature=self.temperature, weight=self.weight)
 
@@ -72,13 +72,6 @@ def _options(
     mean: str | None = None,
     std: str | None = None,
 ) -> None: ...
-
-
-def _one_or_all(text: str | None) -> float | tuple[float, ...] | None:
-    if text is None:
-        return None
-    numbers = parse_numbers(text)
-    return numbers[0] if len(numbers) == 1 else numbers
 
 
 class Teacher:
