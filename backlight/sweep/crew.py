@@ -19,7 +19,7 @@ from backlight.sweep.local import start_processes
 from backlight.sweep.on_ray import start_actors
 from backlight.sweep.parts import WAIT
 
-_LOOK = 1.0  # seconds between two counts of the parts
+_LOOK, _SHARE = 1.0, 20.0  # seconds between two counts of the parts, and at least so many times what a count takes
 
 
 class Worker(Protocol):
@@ -94,13 +94,14 @@ class _Shown:
 
     def __init__(self, folder: Path, progress: Progress | None, workers: int) -> None:
         self.folder, self.progress, self.workers = folder, progress, workers
-        self.looked, self.total, self.done = 0.0, 0, 0
+        self.next, self.total, self.done = 0.0, 0, 0
 
     def look(self) -> None:
-        if self.progress is None or time.monotonic() - self.looked < _LOOK:
+        begun = time.monotonic()
+        if self.progress is None or begun < self.next:
             return
-        self.looked = time.monotonic()
         name, done, total = count_blocks(self.folder)
+        self.next = begun + max(_LOOK, _SHARE * (time.monotonic() - begun))
         if total > self.total:  # another sweep has begun
             self.end()
             self.progress.start(total, f"{name}, {self.workers} workers, blocks")
