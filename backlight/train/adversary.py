@@ -69,9 +69,8 @@ class Adversary:
 
     @property
     def ascent(self) -> Ascent | None:
-        """Return the ball that pictures are attacked in; None for a function that does not tell."""
-        source = self.inner if self.replays is None else self.replays
-        found = getattr(source, "ascent", None)
+        """Return the ball that pictures are attacked in, or proved about; None for a function that does not tell."""
+        found = getattr(self.inner or self.replays or self.worst_case, "ascent", None)
         return found if isinstance(found, Ascent) else None
 
     def strength(self, done: float) -> float:

@@ -24,6 +24,7 @@ from backlight.runs.log import read_log
 from backlight.tasks.training import TrainRequest
 from backlight.tasks.training import train as train_task
 from backlight.train import Trained, fit
+from backlight.train.adversaries import read_adversary
 from backlight.train.augment import Augmentation
 from backlight.train.collapse import Robustness, collapse_words, measure_robustness
 from backlight.train.recipe import Recipe, read_recipe
@@ -195,3 +196,10 @@ def test_a_run_from_before_the_alarm_goes_on(tmp_path: Path, monkeypatch: pytest
     torch.save(state, tmp_path / "state.pt")
     again = fit(network(), pictures(), pictures(split="val"), tmp_path, runtime=QUIET, resume=True)
     assert (again.epochs, again.stopped) == (2, "")
+
+
+@pytest.mark.parametrize("text", ["pgd:eps=2/255", "trades:eps=2/255", "free:eps=2/255", "ibp:eps=2/255"])
+def test_every_adversary_with_a_ball_is_watched_in_it(text: str) -> None:
+    ascent = read_adversary(text).ascent
+    assert ascent is not None
+    assert (ascent.norm, ascent.eps) == ("linf", 2 / 255)
