@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from backlight.attack import Challenge, evaluation
+from backlight.attack import Challenge, block_sweeps
 from backlight.attack import request as requests
 from backlight.attack.auto import apgd, fab_t, square
 from backlight.attack.blocks import attack_block
@@ -33,7 +33,7 @@ REQUEST = RobustnessRequest("autoattack", eps="1.5/255", checks=False)
 @pytest.fixture(autouse=True)
 def short_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "PLANS", {"autoattack": PLAN})
-    monkeypatch.setattr(evaluation, "PLANS", {"autoattack": PLAN})
+    monkeypatch.setattr(block_sweeps, "PLANS", {"autoattack": PLAN})
 
 
 def classifier_of() -> Classifier:

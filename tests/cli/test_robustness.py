@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backlight.attack import evaluation
+from backlight.attack import block_sweeps
 from backlight.cli import main
 from backlight.sweep.parts import FolderParts
 from backlight.table import Table
@@ -63,7 +63,7 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "_BLOCK", BLOCK)
+    monkeypatch.setattr(block_sweeps, "_BLOCK", BLOCK)
 
 
 def arguments(where: Path, out: Path, eps: str = "2/255") -> list[str]:
@@ -92,7 +92,7 @@ def whole(where: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder of a run that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "_BLOCK", BLOCK)
+        patch.setattr(block_sweeps, "_BLOCK", BLOCK)
         patch.setattr(sys, "argv", ["backlight", *arguments(where, out)])
         with pytest.raises(SystemExit) as stop:
             main()
@@ -101,7 +101,7 @@ def whole(where: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(words: list[str], **environment: str) -> subprocess.Popen[bytes]:
-    code = f"import backlight.attack.evaluation as e; e._BLOCK = {BLOCK}; from backlight.cli import main; main()"
+    code = f"import backlight.attack.block_sweeps as e; e._BLOCK = {BLOCK}; from backlight.cli import main; main()"
     settled = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1", **environment}
     return subprocess.Popen([sys.executable, "-c", code, *words], env=settled, stdout=subprocess.DEVNULL)
 
@@ -209,9 +209,9 @@ def test_other_pictures_under_the_same_names_are_attacked_anew(
 
 _TWO = """
 import sys
-import backlight.attack.evaluation as evaluation
+import backlight.attack.block_sweeps as block_sweeps
 from backlight.cli import main
-evaluation._BLOCK = 5
+block_sweeps._BLOCK = 5
 sys.argv = ["backlight", *{words!r}]
 try:
     main()
