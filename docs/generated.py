@@ -81,8 +81,16 @@ def _room_page(room: str) -> str:
         kind = "autoclass" if inspect.isclass(thing) else "autofunction"
         home = _home(thing, f"{room}.{name}")
         if _first_room(home) == room:
-            lines += [f".. {kind}:: {home}", *(["   :members:"] if kind == "autoclass" else []), ""]
+            lines += [f".. {kind}:: {home}", *(_members(thing) if inspect.isclass(thing) else []), ""]
     return "\n".join(lines)
+
+
+def _members(kind: type) -> list[str]:
+    """Show of a class what is its own, and what it has from a base of its room that no page shows."""
+    bases = [one for one in kind.__mro__[1:] if one.__module__.startswith("backlight.") and one.__name__[0] != "_"]
+    hidden = [one for one in bases if not is_public(_home(one, ""))]
+    inherits = any(not name.startswith("_") for one in hidden for name in vars(one))
+    return ["   :members:", *(["   :inherited-members:"] if inherits else [])]
 
 
 def _first_room(home: str) -> str:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from backlight.classifier import diagnosis
-from backlight.classifier.guard import Hold, untouched
 from backlight.classifier.heads import NO_PREDICTION, Head
-from backlight.classifier.hidden import hidden_modules
 from backlight.classifier.naming import checked_labels, find_class
+from backlight.classifier.network import Network
 from backlight.classifier.passport import FIELDS, GEOMETRY, Passport, Source
-from backlight.classifier.recording import LOGITS, Layer, list_layers, record_layers, split_call
+from backlight.classifier.recording import LOGITS
 from backlight.classifier.wrapping import as_module, per_channel
 from backlight.core.display import Displayed
-from backlight.core.errors import LayerError, ModelError, did_you_mean
+from backlight.core.errors import ModelError
 from backlight.images import Picture, Resize
 from backlight.images.picture import Photograph, read_photograph
 
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
     from backlight.classifier.fast import Probe
 
 
-class Classifier(Displayed):
+class Classifier(Network, Displayed):
     """Hold an image classifier so that every function can use it and none can harm it.
 
     Images are float `[0,1]`, `[B,C,H,W]`, RGB; normalization happens only inside. Build one with
@@ -50,21 +47,15 @@ class Classifier(Displayed):
         resize: Resize | None,
         labels: tuple[str, ...] = (),
         name: str = "model",
-        outputs: str = "logits",
         head: Head | None = None,
-        probe: Probe | None = None,
         sources: Mapping[str, Source] | None = None,
         trained: bool = True,
     ) -> None:
-        self.module, self.mean, self.std = module, mean, std
-        self.resize, self.labels, self.name = resize, labels, name
-        self.head = Head(outputs, labels) if head is None else head
-        self.probe = probe
-        self.sources, self.trained = dict(sources or {}), trained
+        head = Head(labels=labels) if head is None else head
+        super().__init__(module, mean=mean, std=std, resize=resize, head=head, name=name)
+        self.labels, self.sources, self.trained = labels, dict(sources or {}), trained
         self.aliases: Mapping[str, int] = {}  # names of classes beside their labels, such as WordNet ids
         self.checkpoint = ""  # the file of weights, where one was named
-        self.notes: tuple[str, ...] = ()  # what had to be assumed or was left out
-        self._doubts: tuple[str, ...] = ()
 
     @classmethod
     def from_module(
@@ -110,81 +101,29 @@ class Classifier(Displayed):
         network = as_module(module)
         if mean is None and std is None and diagnosis.inner_normalization(network) is not None:
             stated |= {"mean": means, "std": stds}  # the module states its own, and none is right out here
+        names = checked_labels(labels if labels is not None else ())
         classifier = cls(
             network,
             mean=means,
             std=stds,
             resize=resize,
-            labels=checked_labels(labels if labels is not None else ()),
+            labels=names,
             name=name or type(network).__name__,
-            outputs=outputs or "logits",
+            head=Head(outputs or "logits", names),
             sources={field: "assumed" if stated.get(field) is None else "given" for field in FIELDS},
         )
         diagnosis.diagnose(classifier)
         return classifier
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """Return the input size (height, width), or None where any size goes and none was named."""
-        return self.resize.size if self.resize else None
-
-    @property
-    def outputs(self) -> str:
-        """Return what the module returns, as `from_module` takes it."""
-        return self.head.kind
-
-    @property
-    def multilabel(self) -> bool:
-        """Whether each label is a question of its own, answered by a sigmoid."""
-        return self.head.multilabel
-
-    @property
-    def channels(self) -> int:
-        """Count the input channels."""
-        return len(self.mean)
-
-    @property
-    def device(self) -> torch.device:
-        """Return the device of the module's first parameter or buffer."""
-        return self._anchor.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Return the floating dtype of the module's parameters."""
-        return self._anchor.dtype
-
-    @property
-    def _anchor(self) -> Tensor:
-        # Looked up anew each time: the caller may move the module.
-        # Chained, not listed: most modules answer with their first parameter, and every pass asks.
-        for tensor in chain(self.module.parameters(), self.module.buffers()):
-            if tensor.is_floating_point():
-                return tensor
-        return torch.empty(0)
 
     @cached_property
     def classes(self) -> int:
         """Count the classes: the number of labels, or of logits in a dry run."""
         return len(self.labels) or len(self._logits_of_blank)
 
-    def _blank(self) -> Tensor:
-        if self.size is None:
-            raise ModelError("the model's input size is unknown", hint="Classifier.from_module(..., size=224)")
-        return torch.full((1, self.channels, *self.size), 0.5, device=self.device)
-
     @cached_property
     def _logits_of_blank(self) -> Tensor:
         with torch.no_grad():
             return self.record(self._blank(), (LOGITS,))[LOGITS][0]
-
-    @cached_property
-    def _layers(self) -> tuple[Layer, ...]:
-        with self.guard() as hold, hold.lock:
-            return list_layers(self.module, self.normalize(self._blank()))
-
-    @cached_property
-    def _hidden(self) -> tuple[nn.Module, ...]:
-        return tuple(hidden_modules(self.module).values())
 
     @property
     def passport(self) -> Passport:
@@ -201,29 +140,6 @@ class Classifier(Displayed):
             self.trained,
         )
 
-    def layers(self) -> tuple[Layer, ...]:
-        """List the layers that can be recorded, in the order in which they run (one cached dry run)."""
-        return self._layers
-
-    @contextmanager
-    def guard(self) -> Iterator[Hold]:
-        """Hold the module in evaluation mode, frozen, and restore it exactly afterwards.
-
-        May be nested and shared by threads: the last to leave restores.
-        """
-        with untouched(self.module, *self._hidden) as hold:
-            yield hold
-
-    def take_note(self, note: str) -> None:
-        """Add to `.notes` what a reader of any number must know; what is there already stays once."""
-        if note and note not in self.notes:
-            self.notes = (*self.notes, note)
-
-    def take_doubt(self, doubt: str) -> None:
-        """Add to `.doubts`; what is there already stays once."""
-        if doubt and doubt not in self._doubts:
-            self._doubts = (*self._doubts, doubt)
-
     @property
     def doubts(self) -> tuple[str, ...]:
         """Return what was seen so far that makes every number doubtful, a sentence each.
@@ -239,52 +155,6 @@ class Classifier(Displayed):
         Raises InputError that names range, shape and dtype and says what to change.
         """
         return diagnosis.check_images(images, self.channels).to(self.device)
-
-    def normalize(self, images: Tensor) -> Tensor:
-        """Turn images in `[0,1]` into what the module takes, in its dtype."""
-        shape = (1, -1, 1, 1)
-        images = images.to(self.dtype)
-        mean = torch.tensor(self.mean, dtype=self.dtype, device=images.device).view(shape)
-        std = torch.tensor(self.std, dtype=self.dtype, device=images.device).view(shape)
-        normalized = (images - mean) / std
-        if self.probe is not None and self.probe.memory_format == "channels_last":
-            normalized = normalized.contiguous(memory_format=torch.channels_last)
-        return normalized
-
-    def record(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """Run one pass on trusted images and return the outputs of `layers` (`logits` is one).
-
-        Differentiable in the caller's grad mode. The pass stops at the deepest layer where `logits` is not
-        wanted. Logits are float32, or float64 for float64 modules.
-        """
-        wanted = set(layers)
-        self._check_layers(wanted)
-        if LOGITS in wanted and self.head.tail is None and len(images):
-            diagnosis.settle(self, images[:1].detach())
-        with self.guard() as hold, hold.lock:
-            found = record_layers(self.module, self.normalize(images), wanted, width=self.head.width)
-        if found.output is None:
-            return found.layers
-        self.take_note(found.output.note)
-        return {**found.layers, LOGITS: self.head.logits(found.output.values)}
-
-    def _check_layers(self, wanted: set[str]) -> None:
-        inner = wanted - {LOGITS}
-        if not inner or self.size is None:
-            return
-        known = {layer.name: layer for layer in self.layers()}
-        for layer in inner:
-            name, call = split_call(layer)
-            if name not in known:
-                raise LayerError(f"no layer {name!r} in {self.name}", hint=did_you_mean(name, known))
-            if self.probe is not None and name in self.probe.folded:
-                raise LayerError(f"layer {name!r} is folded in the fast copy", hint=f"fast(keep=[{name!r}])")
-            if call >= known[name].calls or (known[name].calls > 1 and "#" not in layer):
-                calls = known[name].calls
-                raise LayerError(
-                    f"layer {layer!r}: {name!r} runs {calls} times in a pass",
-                    hint=f"'{name}#0' to '{name}#{calls - 1}'",
-                )
 
     def logits(self, images: Tensor) -> Tensor:
         """Compute logits `[B,classes]` of images `[B,C,H,W]` in `[0,1]`."""
@@ -389,10 +259,10 @@ class Classifier(Displayed):
             labels=labels,
             name=name or self.name,
             head=head or Head(self.outputs, labels, column=self.head.column, tail=self.head.tail, seen=self.head.seen),
-            probe=self.probe if probe is None and module is None else probe,
             sources=self.sources,
             trained=self.trained,
         )
+        other.probe = self.probe if probe is None and module is None else probe
         other.notes, other._doubts = self.notes, self._doubts
         other.aliases, other.checkpoint = self.aliases if labels == self.labels else {}, self.checkpoint
         return other

@@ -17,7 +17,7 @@ from backlight.classifier.wrapping import Function
 from backlight.core.errors import InputError, ModelError
 
 if TYPE_CHECKING:
-    from backlight.classifier.classifier import Classifier
+    from backlight.classifier.network import Network
 
 RANGE_TOLERANCE = 1e-6
 _GIVE_THE_MODULE = "give the module itself, or call its eval() before"
@@ -65,51 +65,49 @@ def _check_range(images: Tensor) -> None:
     raise InputError(found, expected="[0,1]", hint="images.clamp(0, 1) if these are rounding errors")
 
 
-def diagnose(classifier: Classifier) -> None:
+def diagnose(network: Network) -> None:
     """Refuse a model that would give silently wrong numbers; say how to mend it.
 
     Checks layers without weights, a second normalization and, where the input size is known, what `settle` finds.
     """
-    _check_weights(classifier.module)
-    _check_single_normalization(classifier)
-    if classifier.size is not None:
-        settle(classifier, _probe_image(classifier))
+    _check_weights(network.module)
+    _check_single_normalization(network)
+    if network.size is not None:
+        settle(network, _probe_image(network))
 
 
-def settle(classifier: Classifier, image: Tensor) -> None:
+def settle(network: Network, image: Tensor) -> None:
     """Look at a picture `[1,C,H,W]` and its negative: what the network ends in, whether it answers steadily.
 
-    What makes numbers doubtful is noted on the classifier. Raises ModelError for outputs that are not what was
+    What makes numbers doubtful is noted on it. Raises ModelError for outputs that are not what was
     declared, and for a function around a module that nothing led to, whose answers are not steady.
     """
     devices = [image.device] if image.device.type == "cuda" else []
     pair = torch.cat([image, 1 - image])
-    with torch.no_grad(), torch.random.fork_rng(devices), classifier.guard():
+    with torch.no_grad(), torch.random.fork_rng(devices), network.guard():
         with TailWatch() as watch:
-            output = _look(classifier, pair)
+            output = _look(network, pair)
             tail = watch.of(output.values)
-        classifier.head.tail = tail
-        classifier.take_note(output.note)
-        logits = classifier.head.logits(output.values)
-        found = unsteadiness(lambda images: classifier.head.logits(_look(classifier, images).values), pair, logits)
-    if found and isinstance(classifier.module, Function):
+        network.head.tail = tail
+        network.take_note(output.note)
+        logits = network.head.logits(output.values)
+        found = unsteadiness(lambda images: network.head.logits(_look(network, images).values), pair, logits)
+    if found and isinstance(network.module, Function):
         raise ModelError(f"{found}; what does so could not be found in the function", hint=_GIVE_THE_MODULE)
-    classifier.take_doubt(found)
+    network.take_doubt(found)
 
 
-def _look(classifier: Classifier, images: Tensor) -> Output:
-    output = record_layers(
-        classifier.module, classifier.normalize(images), (LOGITS,), width=classifier.head.width
-    ).output
+def _look(network: Network, images: Tensor) -> Output:
+    output = record_layers(network.module, network.normalize(images), (LOGITS,), width=network.head.width).output
     assert output is not None
     return output
 
 
-def _probe_image(classifier: Classifier) -> Tensor:
-    assert classifier.size is not None
-    height, width = classifier.size
-    ramp = torch.linspace(0, 1, height * width, device=classifier.device).view(1, 1, height, width)
-    return ramp.expand(-1, classifier.channels, -1, -1).contiguous()
+def _probe_image(network: Network) -> Tensor:
+    assert network.size is not None
+    height, width = network.size
+    ramp = torch.linspace(0, 1, height * width, device=network.device).view(1, 1, height, width)
+    return ramp.expand(-1, network.channels, -1, -1).contiguous()
 
 
 def _check_weights(module: nn.Module) -> None:
@@ -129,11 +127,11 @@ def _check_weights(module: nn.Module) -> None:
             )
 
 
-def _check_single_normalization(classifier: Classifier) -> None:
-    identity = all(value == 0 for value in classifier.mean) and all(value == 1 for value in classifier.std)
+def _check_single_normalization(network: Network) -> None:
+    identity = all(value == 0 for value in network.mean) and all(value == 1 for value in network.std)
     if identity:
         return
-    where = inner_normalization(classifier.module)
+    where = inner_normalization(network.module)
     if where is not None:
         raise ModelError(
             f"the model normalizes inside ({where!r} holds mean and std) and mean/std were given as well",
