@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -18,7 +18,7 @@ from backlight.attack.objectives import Objective
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.targets import Target
-from backlight.core.errors import Failure, counted
+from backlight.core.errors import Failure
 from backlight.core.files import name_part, require_new
 from backlight.core.locks import held_folder
 from backlight.core.progress import Progress
@@ -31,6 +31,7 @@ from backlight.report.attacked import Attacked, attack_headline, attack_sheet, a
 from backlight.report.exports import SUMMARY, write_exports
 from backlight.report.picture import amplification_of
 from backlight.tasks.attack_films import film_uri, filmed, write_film
+from backlight.tasks.attacked_picture import AttackedPicture, attacked_picture, lines_of
 from backlight.tasks.joint_page import JointPage, exports_of, joint_stem
 from backlight.tasks.loading import DEFAULT_MODEL, Model, as_classifier, doubts_of
 from backlight.tasks.outcome import Outcome, one_per_input
@@ -112,7 +113,7 @@ def attack(
         exported = _export(request, done)
     own = [file for one in done for file in (one.png, one.perturbation_png, one.animation) if file]
     shared = tuple(dict.fromkeys(file for one in done for file in (one.html, one.sheet) if file))
-    lines = (*chain.from_iterable(map(_lines, done)), *dict.fromkeys(str(path.parent) for path in exported), *shared)
+    lines = (*chain.from_iterable(map(lines_of, done)), *dict.fromkeys(str(path.parent) for path in exported), *shared)
     files = (*map(Path, own), *exported, *map(Path, shared))
     return one_per_input(done, failed, lines, files=files, warnings=doubts_of(classifier), result=done)
 
@@ -125,63 +126,6 @@ def _export(request: AttackRequest, done: Sequence[AttackedPicture]) -> tuple[Pa
     success, distance = [one.success for one in done], [one.distance for one in done]
     table = attack_summary(name, ThreatModel(first.norm, first.eps), success, distance)
     return write_exports({SUMMARY: table}, (), exports_of(Path(done[0].html)))
-
-
-def _lines(one: AttackedPicture) -> Iterator[str]:
-    verdict = "fooled" if one.success else "not fooled"
-    threat = ThreatModel(one.norm, one.eps)
-    bound = "" if one.eps is None else f" of {threat.text(one.eps)} allowed"
-    yield f"{one.path}: {verdict}"
-    yield f"  {one.label_before} -> {one.label_after}" + (f"  (wanted {one.target})" if one.target else "")
-    pixels = f" in {counted(one.changed_pixels, 'pixel')}" if one.norm == "l0" else ""
-    beside = "" if threat.own is None else f"; as pixels l2 {one.l2:.3g}, linf {one.linf:.3g}"
-    far = f"{threat.measured(one.distance)}{pixels}{bound}{beside}"
-    yield f"  {one.norm} distance {far}, margin {one.margin:.3g}, {one.steps} steps"
-    if one.note:
-        yield f"  {one.note}"
-    if one.zero_gradients and not one.success:
-        yield (
-            f"  {counted(one.zero_gradients, 'gradient')} zero all over or NaN: the model rounds or is saturated, and "
-            "not fooled says nothing; try --objective margin, or --method square"
-        )
-    yield from (f"  {file}" for file in (one.png, one.perturbation_png, one.animation) if file)
-
-
-@dataclass(frozen=True)
-class AttackedPicture:
-    """What the adversarial PNG of one picture does, judged after reading it back from disk.
-
-    `distance` is in `norm`, which may be `flow`, `color` or `features` too; `l2` and `linf` are in pixel units.
-    `eps` is None where the attack has no bound; `target` is the class asked for, None for an untargeted attack.
-    `note` is why rounding to a file may be what the attack failed by. `html` and `sheet` are shared by all
-    pictures, None where no page was asked for.
-    """
-
-    path: str
-    target: str | None
-    label_before: str
-    label_after: str
-    success: bool
-    norm: str
-    eps: float | None
-    distance: float
-    l2: float
-    linf: float
-    changed_pixels: int
-    margin: float
-    steps: int
-    zero_gradients: int
-    png: str
-    perturbation_png: str
-    html: str | None
-    sheet: str | None
-    note: str | None = None
-    stands_in_for: str | None = None
-    animation: str | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """Return the fields as a dictionary."""
-        return dict(vars(self))
 
 
 def attack_pictures(
@@ -227,7 +171,7 @@ def attack_pictures(
                 continue
             films = None if film is None else write_film(film, result, row, outputs[picture.path][0])
             note = _note(result, name, picture, one)
-            done.append(_attacked(result, row, picture.path, one, difference, page, note, films))
+            done.append(attacked_picture(result, row, picture.path, one, difference, page, note, films))
             if page is not None and tried is not None:
                 page.add(Attacked(picture.path.name, tried[row], result.threat, one.margin, note, film_uri(films)))
         if page is not None:
@@ -292,39 +236,3 @@ def _steps_of(request: AttackRequest) -> int:
 def _show(watch: Callable[[Frame], None], steps: int, run: Run) -> None:
     if bool(run.result.forwards.any()):  # before the first look there is nothing but a start
         watch(Frame(int(run.result.steps.max()), steps, run.result.images.clamp(0, 1)))
-
-
-def _attacked(
-    result: AttackResult,
-    row: int,
-    path: Path,
-    saved: SavedAttack,
-    difference: Path,
-    page: JointPage[Attacked] | None,
-    note: str,
-    film: Path | None,
-) -> AttackedPicture:
-    classifier, threat = result.referee.classifier, result.threat
-    return AttackedPicture(
-        path=str(path),
-        target=None if saved.target is None else classifier.label(saved.target),
-        label_before=classifier.label(saved.label_before),
-        label_after=classifier.label(saved.label_after),
-        success=saved.success,
-        norm=threat.norm,
-        eps=None if threat.eps is None else threat.size,
-        distance=saved.distance,
-        l2=saved.l2,
-        linf=saved.linf,
-        changed_pixels=saved.changed_pixels,
-        margin=saved.margin,
-        steps=saved.steps,
-        zero_gradients=int(result.zero_grads[row]),
-        png=str(saved.path),
-        perturbation_png=str(difference),
-        html=None if page is None else str(page.html),
-        sheet=None if page is None else str(page.sheet),
-        note=note or None,
-        stands_in_for=result.stands_in_for or None,
-        animation=None if film is None else str(film),
-    )
