@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from backlight.attack.challenge import Challenge, Ids
-from backlight.attack.choosing import Attack, choose_attack
+from backlight.attack.choosing import Attack, ChosenAttack, choose_attack
 from backlight.attack.objectives import Objective
 from backlight.attack.referee import UNDECIDED, Referee
 from backlight.attack.threat import ThreatModel
@@ -165,9 +165,7 @@ def attack(
         search = None if search is None else search.question(target)
         classifier, target = classifier.question(target), None
     chosen = choose_attack(method, norm=norm, eps=eps, target=target, lattice=lattice, **beside)
-    known = chosen.card.options
-    looks = next((name for name in ("steps", "queries") if name in known), None)
-    fast = looks is not None and chosen.options.get(looks, _WORTH_A_COPY) >= _WORTH_A_COPY
+    fast = _is_worth_a_copy(chosen)
     challenge = Challenge.of(
         classifier,
         images,
@@ -179,10 +177,14 @@ def attack(
         fast=fast and search is None,
         watch=watch,
     )
-    if fast and search is not None:
-        challenge = challenge.searching(search)
-    found = judged(challenge, chosen.label, chosen.card.run(challenge, **chosen.options))
-    return replace(found, stands_in_for=chosen.card.stands_in_for)
+    challenge = challenge.searching(search) if fast and search is not None else challenge
+    found = chosen.card.run(challenge, **chosen.options)
+    return replace(judged(challenge, chosen.label, found), stands_in_for=chosen.card.stands_in_for)
+
+
+def _is_worth_a_copy(chosen: ChosenAttack) -> bool:
+    looks = next((name for name in ("steps", "queries") if name in chosen.card.options), None)
+    return looks is not None and bool(chosen.options.get(looks, _WORTH_A_COPY) >= _WORTH_A_COPY)
 
 
 def judged(challenge: Challenge, method: str, result: Result) -> AttackResult:

@@ -198,39 +198,29 @@ def audit(
         return look_once(at, one, batch_size=batch_size, folder=folder, engine=engine, progress=progress)
 
     part, known, field = (look(classifier, one) for one in (data, train, against))
-    other, other_known = (None, None) if second is None else (look(second, data), look(second, train))
-    looked = time.perf_counter()
     assert part is not None
     examined = Examined(
-        part,
-        classifier,
-        known,
-        field,
-        seed,
-        depth,
-        progress,
-        folder,
-        seen_labels,
-        groups or {},
-        None if other is None else other.kept,
-        words,
-        other is not None,
+        part, classifier, known, field, seed, depth, progress, folder, seen_labels, groups or {}, words=words
     )
-    cards = list(CHECKS.values() if checks is None else checks)
-    checked = run_checks(examined, cards)
-    paired: tuple[PairedFinding, ...] = ()
-    if other is not None:
-        beside = replace(
-            examined, part=other, classifier=second, train_part=other_known, against_part=None, second=None
-        )
-        checked, paired = _compared(checked, beside, cards)
+    beside: Examined | None = None
+    if second is not None:
+        other, other_known = look(second, data), look(second, train)
+        assert other is not None
+        examined = replace(examined, compared=True)
+        beside = replace(examined, part=other, classifier=second, train_part=other_known, against_part=None)
+        examined = replace(examined, second=other.kept)
+    looked = time.perf_counter()
+    checked, paired = _checked(examined, beside, list(CHECKS.values() if checks is None else checks))
     return Audit(examined, checked, looked - start, time.perf_counter() - looked, paired)
 
 
-def _compared(
-    checked: Checked, second: Examined, cards: Sequence[CheckCard]
+def _checked(
+    examined: Examined, second: Examined | None, cards: Sequence[CheckCard]
 ) -> tuple[Checked, tuple[PairedFinding, ...]]:
-    """Run the checks whose numbers pictures add to on a second model, and add what the comparison comes to."""
+    """Run the checks, on a second model those whose numbers pictures add to, and add what the comparison comes to."""
+    checked = run_checks(examined, cards)
+    if second is None:
+        return checked, ()
     others = run_checks(second, [card for card in cards if card.paired])
     paired = tuple(compare_findings(checked.findings, others.findings))
     if not paired:

@@ -38,12 +38,7 @@ def explain(
     from backlight.tasks import explaining
     from backlight.tasks.explaining_data import ExplainDataRequest, explain_data, scored
 
-    if bool(data) == bool(pictures):
-        found = "pictures and --data" if pictures else "neither pictures nor --data"
-        raise UsageError(found, expected="picture files, or --data DATA")
-    if not data and (score or metrics or sweep.given() or part.split):
-        given = ", ".join(("--score, --metrics, --split", *sweep.given()))
-        raise UsageError(f"{given} with picture files", expected="--data DATA with it")
+    _check_source(bool(pictures), bool(data), bool(score or metrics or part.split), sweep.given())
     request = explaining.ExplainRequest(
         tuple(pictures or ()),
         model.request,
@@ -73,3 +68,12 @@ def explain(
         given_command(),
     )
     run_sweep(run, sweep, lambda progress, whose: explain_data(whole, progress=progress, pulling=whose))
+
+
+def _check_source(pictures: bool, data: bool, scored: bool, swept: tuple[str, ...]) -> None:
+    if data == pictures:
+        found = "pictures and --data" if pictures else "neither pictures nor --data"
+        raise UsageError(found, expected="picture files, or --data DATA")
+    if not data and (scored or swept):
+        given = ", ".join(("--score, --metrics, --split", *swept))
+        raise UsageError(f"{given} with picture files", expected="--data DATA with it")

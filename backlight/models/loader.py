@@ -68,30 +68,17 @@ def load(
     """
     if random and weights is not None:
         raise UsageError("both random weights and a file of weights", expected="one of them")
-    names = _read_names(labels)
-    given = Stated(mean, std, size, resize, crop, interpolation, names or None, outputs)
+    given = Stated(mean, std, size, resize, crop, interpolation, _read_names(labels) or None, outputs)
     blueprint = find_blueprint(os.fspath(spec), _checked_seed(seed))
     if weights is None and not random:
         weights = blueprint.weights or None
     if classes is not None or templates is not None:
         blueprint = _for_classes(blueprint, _read_names(classes), _read_names(templates))
+    blueprint, names, sides = _as_stated(blueprint, given, weights)
+    shape = ModelShape(len(names) or None if random else None, sides, len(blueprint.mean))
+    module, shape, note = _built(blueprint, shape, weights, random=random)
     if weights is not None:
-        blueprint = _with_foreign_weights(blueprint)
-    stated = _beside(weights if weights is not None else blueprint.place, blueprint)
-    if blueprint.resize is None:  # or what the file says of the crop would lack an input size
-        blueprint = Stated(size=given.sides).apply(blueprint, "given")
-    blueprint = given.apply(stated.apply(blueprint, "passport"), "given")
-    names, sides = given.labels or stated.labels or (), given.sides or stated.sides
-    shape = ModelShape(None, sides, len(blueprint.mean))
-    note = ""
-    if weights is not None:
-        module, shape, note = _from_file(blueprint, shape, weights)
         blueprint = _for_channels(blueprint, shape.channels)
-    elif random:
-        shape = shape._replace(classes=len(names) or None)
-        module = _drawn(blueprint, shape)
-    else:
-        module = _published(blueprint, shape)
     if not names and shape.classes in (None, blueprint.classes):
         names = blueprint.labels
     classifier = as_classifier(blueprint, module.to(_device(device)).eval(), names, trained=not random)
@@ -139,6 +126,19 @@ def _for_classes(blueprint: Blueprint, classes: Sequence[str], templates: Sequen
     return blueprint.with_classes(checked_labels(classes), tuple(templates) or DEFAULT_TEMPLATES)
 
 
+def _as_stated(
+    blueprint: Blueprint, given: Stated, weights: str | os.PathLike[str] | None
+) -> tuple[Blueprint, Sequence[str], tuple[int, int] | None]:
+    """Replace in a blueprint what is stated beside the weights and by the caller; return labels and sides too."""
+    if weights is not None:
+        blueprint = _with_foreign_weights(blueprint)
+    stated = _beside(weights if weights is not None else blueprint.place, blueprint)
+    if blueprint.resize is None:  # or what the file says of the crop would lack an input size
+        blueprint = Stated(size=given.sides).apply(blueprint, "given")
+    blueprint = given.apply(stated.apply(blueprint, "passport"), "given")
+    return blueprint, given.labels or stated.labels or (), given.sides or stated.sides
+
+
 def _with_foreign_weights(blueprint: Blueprint) -> Blueprint:
     """Assume what the library knows of its own weights, for weights that somebody else trained."""
     sources = {name: "assumed" if source == "library" else source for name, source in blueprint.sources.items()}
@@ -152,6 +152,15 @@ def _beside(place: str | os.PathLike[str], blueprint: Blueprint) -> Stated:
         return Stated()
     stated = read_passport(path)
     return replace(stated, **{name: None for name in stated.names if blueprint.sources.get(name) == "given"})
+
+
+def _built(
+    blueprint: Blueprint, shape: ModelShape, weights: str | os.PathLike[str] | None, *, random: bool
+) -> tuple[nn.Module, ModelShape, str]:
+    """Build a module with weights of a file, random or published ones; return what it came to, and a note."""
+    if weights is not None:
+        return _from_file(blueprint, shape, weights)
+    return (_drawn if random else _published)(blueprint, shape), shape, ""
 
 
 def _drawn(blueprint: Blueprint, shape: ModelShape) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from backlight.audit.commands import CommandWords
 from backlight.audit.registry import depth_of
 from backlight.audit.verdict import counts
 from backlight.classifier import Classifier
-from backlight.core.errors import counted
 from backlight.core.progress import Progress
 from backlight.data import Dataset
 from backlight.data.trained import trained_on
@@ -23,9 +22,9 @@ from backlight.gate import Result, Verdict
 from backlight.report import Options
 from backlight.report.audit import audit_sections
 from backlight.report.audit_verdict import AuditFacts
-from backlight.report.audit_words import title_of, value_text
 from backlight.report.exports import SUMMARY, tables_of
-from backlight.tasks.gating import GateRequest, Told
+from backlight.tasks.audit_text import facts_of, lines_of
+from backlight.tasks.gating import GateRequest, Gates, Told
 from backlight.tasks.loading import (
     DEFAULT_MODEL,
     DataRequest,
@@ -44,8 +43,6 @@ from backlight.tasks.loading import (
 from backlight.tasks.outcome import Outcome, plain_json
 from backlight.tasks.pulling import ALONE, Pulling
 from backlight.tasks.result_folder import ResultFolder
-
-_NAMED = 6  # findings by name on a line
 
 
 @dataclass(frozen=True)
@@ -152,25 +149,40 @@ def audit(request: AuditRequest, *, progress: Progress | None = None, pulling: P
         parts = {"data": data, "train": train, "against": against}
         document = _document(request, folder, found, classifier, second, parts)
         document["seconds"] = round(time.perf_counter() - start, 3)
-        table = folder.write_table(found.table, found.examined.kept.label_names)
-        verdict: Verdict | None = None
-        try:
-            if gates is not None:
-                verdict = gates.judge(Result(plain_json(document), str(folder.document), folder.out))
-        finally:  # whatever is wrong with a gate, what was found stays
-            document["gates"] = [] if verdict is None else verdict.to_json()["gates"]
-            files = _write(request, folder, found, classifier, parts, document, verdict)
-        announced = Told() if gates is None or verdict is None else gates.tell(verdict, folder.document)
-        return Outcome(
-            plain_json(document),
-            (*_lines(found, classifier, data_title(data), folder), *announced.lines),
-            (table, *files, *announced.files),
-            found.failed,
-            (*doubts_of(classifier), *told(data), *announced.warnings),
-            found,
-            passed=announced.passed,
-            commands=announced.commands,
-        )
+        return _judged(request, folder, found, classifier, parts, document, gates)
+
+
+def _judged(
+    request: AuditRequest,
+    folder: ResultFolder,
+    found: Audit,
+    classifier: Classifier,
+    parts: Mapping[str, Dataset | None],
+    document: dict[str, Any],
+    gates: Gates | None,
+) -> Outcome:
+    """Judge what was found by the gates, write all of it, and say what it comes to."""
+    data = parts["data"]
+    assert data is not None
+    table = folder.write_table(found.table, found.examined.kept.label_names)
+    verdict: Verdict | None = None
+    try:
+        if gates is not None:
+            verdict = gates.judge(Result(plain_json(document), str(folder.document), folder.out))
+    finally:  # whatever is wrong with a gate, what was found stays
+        document["gates"] = [] if verdict is None else verdict.to_json()["gates"]
+        files = _write(request, folder, found, classifier, parts, document, verdict)
+    announced = Told() if gates is None or verdict is None else gates.tell(verdict, folder.document)
+    return Outcome(
+        plain_json(document),
+        (*lines_of(found, classifier, data_title(data), folder), *announced.lines),
+        (table, *files, *announced.files),
+        found.failed,
+        (*doubts_of(classifier), *told(data), *announced.warnings),
+        found,
+        passed=announced.passed,
+        commands=announced.commands,
+    )
 
 
 def _document(
@@ -206,7 +218,7 @@ def _write(
     assert data is not None
     facts = AuditFacts(
         data_title(data),
-        _facts(found, parts, document["seconds"]),
+        facts_of(found, parts, document["seconds"]),
         [] if verdict is None else [(one.passed, one.sentence) for one in verdict.judged],
         request.pictures,
     )
@@ -241,35 +253,3 @@ def _words(request: AuditRequest) -> CommandWords | None:
         return None
     asked = ModelRequest(model) if isinstance(model, str) else model
     return CommandWords(asked.words, ("--data", data.data), data.part_words, str(request.out))
-
-
-def _facts(found: Audit, parts: Mapping[str, Dataset | None], seconds: float) -> dict[str, str]:
-    titles = {"data": "data", "train": "training data", "against": "data of the field"}
-    about = {
-        titles[name]: f"{data_title(one)}, {counted(len(one), 'picture')}, fingerprint {one.fingerprint()}"
-        for name, one in parts.items()
-        if one is not None
-    }
-    cost = found.cost
-    passes = f"{cost['pictures']:,} pictures in one pass of {cost['pass_seconds']:.0f} s"
-    return {
-        **about,
-        "cost": f"{passes}, checks {cost['check_seconds']:.0f} s, {seconds:.0f} s in all",
-        "depth, seed": f"{found.examined.depth}, {found.examined.seed}",
-    }
-
-
-def _lines(found: Audit, classifier: Classifier, data: str, folder: ResultFolder) -> Iterator[str]:
-    numbers = ", ".join(f"{count} {judgement}" for judgement, count in counts(found.findings).items() if count)
-    absent = f"; {counted(len(found.not_checked), 'check')} left out" if found.not_checked else ""
-    pictures = counted(len(found.examined.kept), "picture")
-    yield f"{classifier.title} on {data}, {pictures}: {numbers or 'no finding'}{absent}"
-    told_of = []
-    for judgement in ("bad", "look"):
-        own = [one for one in found.findings if one.judgement == judgement]
-        names = [f"{title_of(one.name).lower()} {value_text(one)}".strip() for one in own[:_NAMED]]
-        more = f" and {len(own) - _NAMED} more" if len(own) > _NAMED else ""
-        told_of += [f"{judgement}: {', '.join(names)}{more}"] if own else []
-    judged = any(one.judgement == "good" for one in found.findings)
-    yield "; ".join(told_of) or ("nothing is bad or worth a look" if judged else "nothing could be judged")
-    yield from folder.told

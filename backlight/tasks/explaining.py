@@ -179,14 +179,7 @@ def explain_pictures(
     for stem in names.values():
         for one, suffix in product(choose_methods(request.methods), ("png", "npz")):
             require_new(map_file(folder, stem, one.label, suffix), force)
-    page = JointPage(
-        folder / f"{joint_stem(list(names.values()))}-explained",
-        f"What {classifier.title} looks at",
-        about(classifier, command=command),
-        lambda shown, place: explained_section(shown[0], place),
-        explained_sheet,
-        lambda shown: explained_headline([one for one, _ in shown]),
-    )
+    page = _page(classifier, folder / f"{joint_stem(list(names.values()))}-explained", command)
     page.require_new(force)
     done: list[ExplainedPicture] = []
     failed: list[Failure] = []
@@ -209,6 +202,17 @@ def explain_pictures(
             page.add((shown, {name: one[row] for name, one in drawn.items()}))
         page.write(failed)
     return done, failed
+
+
+def _page(classifier: Classifier, base: Path, command: str) -> JointPage[tuple[Explained, Mapping[str, Tensor]]]:
+    return JointPage(
+        base,
+        f"What {classifier.title} looks at",
+        about(classifier, command=command),
+        lambda shown, place: explained_section(shown[0], place),
+        explained_sheet,
+        lambda shown: explained_headline([one for one, _ in shown]),
+    )
 
 
 def _write(

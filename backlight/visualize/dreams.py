@@ -45,9 +45,7 @@ def dream(
     [True, True]
     """
     images = classifier.check(images)
-    if octaves < 1 or ratio <= 1 or steps < 1 or not 0 < step < float("inf"):
-        found = f"octaves={octaves}, ratio={ratio}, steps={steps}, step={step}"
-        raise InputError(found, expected="octaves and steps of 1 or more, ratio above 1, step above 0")
+    _check_constants(octaves, ratio, steps, step)
     objective = read_objective(classifier, layer)
     sizes = octave_sizes((images.shape[2], images.shape[3]), octaves, ratio)
     base = dreamt = resized(images, sizes[0])
@@ -77,6 +75,12 @@ def dream(
     return dataclasses.replace(
         made, start=terms[0].before, objective=terms[-1].after, steps=taken, terms=tuple(terms), frames=tuple(frames)
     )
+
+
+def _check_constants(octaves: int, ratio: float, steps: int, step: float) -> None:
+    if octaves < 1 or ratio <= 1 or steps < 1 or not 0 < step < float("inf"):
+        found = f"octaves={octaves}, ratio={ratio}, steps={steps}, step={step}"
+        raise InputError(found, expected="octaves and steps of 1 or more, ratio above 1, step above 0")
 
 
 def octave_sizes(size: tuple[int, int], octaves: int, ratio: float) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from backlight.core.progress import Progress
 from backlight.core.random import Random, Seed
 from backlight.data.dataset import Dataset
 from backlight.evaluate.samples import check_labeled, check_one_class, fitted
-from backlight.sweep import Advance, Part, Task, sweep
+from backlight.sweep import Advance, Part, Swept, Task, sweep
 from backlight.table import Table
 
 BATCH = 32
@@ -75,13 +75,8 @@ def evaluate_universal(
     (learned,) = sweep(task, folder=cache, engine=engine, progress=progress).parts()
     change = asked.change_of(learned.tensors["values"]).settled(learned.tensors["values"])
     judging = Judging(classifier, change, change.control(seed), seed, batch_size)
-    tables, failed = list[Table](), [*data.failed, *(() if on is None else on.failed)]
-    for name, part in sets.items():
-        task = Task(f"measure on {part.name}", part, judging.work, judging.depends, partial(judging.cost, part))
-        found = sweep(task, folder=cache, engine=engine, progress=progress)
-        tables.append(found.table.with_columns(part=[name] * len(found.table)))
-        failed += found.failed
-    table, names = Table.merge(tables), classifier.labels or data.label_names
+    table, failed = _measured(judging, sets, partial(sweep, folder=cache, engine=engine, progress=progress))
+    names, unread = classifier.labels or data.label_names, (*data.failed, *(() if on is None else on.failed))
     study = UniversalStudy(table, asked, change, learned.tensors["course"], target, names, split=data.split)
     drawn, fooled = (
         tuple(_example(one, study, classifier, sets[OTHERS], seed) for one in names) for names in _drawn(study, seed)
@@ -90,7 +85,7 @@ def evaluate_universal(
         study,
         examples=drawn,
         fooled_examples=fooled,
-        failed=(*failed, *_undefined(table)),
+        failed=(*unread, *failed, *_undefined(table)),
         seconds=time.perf_counter() - start,
     )
 
@@ -136,6 +131,19 @@ class _Lesson:
         learned = learn(self.classifier.fast(), usable, self.request, self.target, seed=self.seed, advance=tell)
         table = Table.of(id=usable.ids, label=usable.labels)
         return Part(table, {"values": learned.values, "course": learned.course}, tuple(failed))
+
+
+def _measured(
+    judging: Judging, sets: Mapping[str, Dataset], swept: Callable[[Task], Swept]
+) -> tuple[Table, list[Failure]]:
+    """Measure on every part, and put them below one another; name the pictures that could not be read."""
+    tables, failed = list[Table](), list[Failure]()
+    for name, part in sets.items():
+        task = Task(f"measure on {part.name}", part, judging.work, judging.depends, partial(judging.cost, part))
+        found = swept(task)
+        tables.append(found.table.with_columns(part=[name] * len(found.table)))
+        failed += found.failed
+    return Table.merge(tables), failed
 
 
 def _framed(
