@@ -26,7 +26,7 @@ from backlight.train.curves import draw_curves
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 from backlight.train.schedule import rate
-from backlight.train.setup import TrainingRun, open_run
+from backlight.train.setup import Material, TrainingRun, open_run
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,7 @@ def fit(
         engine = engine or make_engine(str(classifier.device))
         with _held(RunFolder(run), engine):
             started = open_run(
-                classifier,
-                train,
-                val,
+                Material.of(classifier, train, val, engine),
                 run,
                 recipe=recipe,
                 seed=seed,

@@ -13,7 +13,7 @@ from backlight.core.errors import ModelError
 from backlight.core.processes import Engine
 from backlight.runs.history import merit
 from backlight.runs.log import Log, peak_memory
-from backlight.train.adversaries import read_adversary
+from backlight.train.adversary import Adversary
 from backlight.train.batches import Batches
 from backlight.train.collapse import Robustness, collapse_words
 from backlight.train.recipe import Recipe
@@ -76,11 +76,18 @@ class Journal:
     """
 
     def __init__(
-        self, recipe: Recipe, batches: Batches, engine: Engine, *, log_every: int, log: Log | None, counters: Counters
+        self,
+        recipe: Recipe,
+        batches: Batches,
+        engine: Engine,
+        adversary: Adversary | None,
+        *,
+        log_every: int,
+        log: Log | None,
+        counters: Counters,
     ) -> None:
-        self.recipe, self.batches, self.engine, self.log_every, self.log = recipe, batches, engine, log_every, log
-        self.counters, self.note = counters, ""
-        self.adversary = read_adversary(recipe.adversary) if recipe.adversary else None
+        self.recipe, self.batches, self.engine, self.adversary = recipe, batches, engine, adversary
+        self.log_every, self.log, self.counters, self.note = log_every, log, counters, ""
         self.per_epoch = batches.order.steps_per_epoch
         self.total = recipe.epochs * self.per_epoch
         self._pending: list[Outcome] = []

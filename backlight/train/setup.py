@@ -48,10 +48,32 @@ class TrainingRun:
     journal: Journal
 
 
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What is trained on what: a private copy of a classifier, and pictures at its size to learn from and to choose by.
+
+    >>> from backlight.data.load import load_data
+    >>> train, val = (load_data("shapes:n=40,size=8,classes=2", split=part) for part in ("train", "val"))
+    >>> classifier = Classifier.from_module(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2)), size=8)
+    >>> Material.of(classifier, train, val, Engine(torch.device("cpu"))).classifier.labels == train.label_names
+    True
+    """
+
+    classifier: Classifier
+    train: Dataset
+    val: Dataset
+
+    @classmethod
+    def of(cls, classifier: Classifier, train: Dataset, val: Dataset, engine: Engine) -> Material:
+        """Check and prepare what a caller gave; raises UsageError, DataError and ModelError."""
+        check_labels(classifier, train)
+        check_labels(classifier, val)
+        train, val = prepare_data(classifier, train), prepare_data(classifier, val)
+        return cls(private_copy(classifier, train.label_names, engine), train, val)
+
+
 def open_run(
-    classifier: Classifier,
-    train: Dataset,
-    val: Dataset,
+    material: Material,
     path: str | Path,
     *,
     recipe: Recipe | None,
@@ -62,18 +84,14 @@ def open_run(
     runtime: Runtime,
     engine: Engine,
 ) -> TrainingRun:
-    """Make a new run in a folder, or open the one that is there; the classifier's module is copied.
+    """Make a new run in a folder, or open the one that is there.
 
     Raises UsageError, DataError and FileError as `backlight.train.fit` does.
     """
-    check_labels(classifier, train)
-    check_labels(classifier, val)
-    train, val = prepare_data(classifier, train), prepare_data(classifier, val)
-    folder = RunFolder(path)
-    private = private_copy(classifier, train.label_names, engine)
+    folder, private, train = RunFolder(path), material.classifier, material.train
     if resume:
         info, stored = read_info(folder)
-        recipe, seed = _same_run(info, stored, recipe, private, train, val), int(info["seed"])
+        recipe, seed = _same_run(info, stored, recipe, material), int(info["seed"])
         choice = Choice.from_json(info["probe"])
     else:
         if engine.is_main:
@@ -81,36 +99,37 @@ def open_run(
         recipe = recipe or Recipe()
         images = train[:64].images.to(engine.device)
         choice = engine.share(lambda: choose(private, images, runtime))
-        info = {**_describe(private, recipe, choice, train, val), "seed": seed, **notes}
+        info = {**_describe(material, recipe, choice), "seed": seed, **notes}
     check_sizes(recipe, private, len(train), engine)
     teacher = _teacher(recipe, private, info, resumed=resume)
     choice.prepare(private.module)
     order = Order(train.labels, recipe.batch_size, seed, recipe.balance)
-    head = cached_head(private.module, recipe)
     trainer = Trainer(
         private,
         recipe,
         seed=seed,
-        head=head,
+        head=cached_head(private.module, recipe),
         engine=engine,
         autocast=choice.autocast,
         class_weights=_class_weights(train, recipe),
         total=recipe.epochs * order.steps_per_epoch,
         teacher=teacher,
     )
-    if head is None:
+    if trainer.head is None:
         image = private.normalize(train[:1].images.to(engine.device))
         check_single(private.module, trainer.frozen, image, order.size // engine.world, recipe)
-    batches, scores = _pictures(private, train, val, order, recipe, trainer, engine, head)
-    per_epoch = order.steps_per_epoch
+    batches, scores = _pictures(material, order, trainer)
     counters = Counters()
     if resume:
+        per_epoch = order.steps_per_epoch
         counters = restore(folder, trainer, per_epoch=per_epoch, total=trainer.total, size=order.size)
     if engine.is_main and not resume:
         folder.create(info, {"counters": counters.to_state(), "trainer": trainer.state_dict()})
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
-    journal = Journal(recipe, batches, engine, log_every=runtime.log_every, log=log, counters=counters)
-    watch = partial(_watch, private, val.limited(recipe.watched or 1), trainer, engine, seed)
+    journal = Journal(
+        recipe, batches, engine, trainer.adversary, log_every=runtime.log_every, log=log, counters=counters
+    )
+    watch = partial(_watch, material.val.limited(recipe.watched or 1), trainer)
     return TrainingRun(private, recipe, runtime, engine, folder, trainer, batches, scores, watch, journal)
 
 
@@ -126,14 +145,8 @@ def _teacher(recipe: Recipe, student: Classifier, info: dict[str, Any], *, resum
     return teacher
 
 
-def _same_run(
-    info: dict[str, Any],
-    stored: Recipe,
-    recipe: Recipe | None,
-    classifier: Classifier,
-    train: Dataset,
-    val: Dataset,
-) -> Recipe:
+def _same_run(info: dict[str, Any], stored: Recipe, recipe: Recipe | None, material: Material) -> Recipe:
+    classifier = material.classifier
     size = list(classifier.size or ())
     if (classifier.name, size) != (info["model"], info["size"]):
         raise UsageError(
@@ -146,7 +159,7 @@ def _same_run(
             expected="the recipe of the run: another one bends the learning rates of what is done already",
             hint="a new run, or --resume without a recipe",
         )
-    for part, data in (("train", train), ("val", val)):
+    for part, data in (("train", material.train), ("val", material.val)):
         if data.fingerprint() != info["data"][part]:
             raise DataError(
                 f"the {part} part of {data.name} is not what the run was started with", expected="the same pictures"
@@ -154,7 +167,8 @@ def _same_run(
     return stored
 
 
-def _describe(classifier: Classifier, recipe: Recipe, choice: Choice, train: Dataset, val: Dataset) -> dict[str, Any]:
+def _describe(material: Material, recipe: Recipe, choice: Choice) -> dict[str, Any]:
+    classifier, train, val = material.classifier, material.train, material.val
     resize = classifier.resize
     assert resize is not None
     return {
@@ -177,24 +191,17 @@ def _describe(classifier: Classifier, recipe: Recipe, choice: Choice, train: Dat
     }
 
 
-def _pictures(
-    classifier: Classifier,
-    train: Dataset,
-    val: Dataset,
-    order: Order,
-    recipe: Recipe,
-    trainer: Trainer,
-    engine: Engine,
-    head: str | None,
-) -> tuple[Batches, Callable[[], Table]]:
+def _pictures(material: Material, order: Order, trainer: Trainer) -> tuple[Batches, Callable[[], Table]]:
     """Return the batches, and what tabulates the validation pictures; with a head, both from the trunk's one pass."""
+    classifier, train, val = material.classifier, material.train, material.val
+    engine, head = trainer.engine, trainer.head
     if head is None:
 
         def look() -> Table:
             trained = classifier.replace(module=trainer.evaluated)
             return predict_dataset(trained, val, engine=engine).table
 
-        return Batches(train, order, recipe.augment, engine), look
+        return Batches(train, order, trainer.recipe.augment, engine), look
 
     seen = head_inputs(classifier, val, head).to(engine.device)
 
@@ -206,13 +213,13 @@ def _pictures(
     return FeatureBatches(train, order, head_inputs(classifier, train, head), engine), look_at_features
 
 
-def _watch(classifier: Classifier, val: Dataset, trainer: Trainer, engine: Engine, seed: int) -> Robustness | None:
+def _watch(val: Dataset, trainer: Trainer) -> Robustness | None:
     """Attack the watched validation pictures in the adversary's ball, in the main process for all."""
     ascent = None if trainer.adversary is None else trainer.adversary.ascent
     if ascent is None or not trainer.recipe.watched:
         return None
-    trained = classifier.replace(module=trainer.evaluated)
-    return engine.share(lambda: measure_robustness(trained, val, ascent, seed=seed))
+    trained = trainer.classifier.replace(module=trainer.evaluated)
+    return trainer.engine.share(lambda: measure_robustness(trained, val, ascent, seed=trainer.seed))
 
 
 def _class_weights(train: Dataset, recipe: Recipe) -> Tensor | None:
