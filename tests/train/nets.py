@@ -9,10 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from backlight.classifier import Classifier
+from backlight.core.random import Random
 from backlight.data.dataset import Dataset
 from backlight.data.load import load_data
+from backlight.train.batches import TrainingBatch
+from backlight.train.recipe import Recipe
 from backlight.train.runtime import Runtime
 
+KEYS = torch.arange(6)
+LABELS = KEYS % 3
+IMAGES = Random(3, KEYS).uniform(3, 8, 8, dtype=torch.float64)
+BATCH = TrainingBatch(IMAGES, LABELS, KEYS, KEYS, 6)
+PLAIN = Recipe(optimizer="sgd", lr=0.1, momentum=0.0, weight_decay=0.0, label_smoothing=0.0)
 QUIET = Runtime(precision="float32", memory_format="contiguous", save_every=0.0, log_every=2, tensorboard=False)
 
 
@@ -35,6 +43,13 @@ def network(seed: int = 0, norm: bool = True, dropout: float = 0.2) -> Classifie
             nn.Linear(6 * 64, 3),
         )
     return Classifier.from_module(net, size=8, labels=pictures().label_names)
+
+
+def doubled(norm: bool = True, dropout: float = 0.0, seed: int = 0) -> Classifier:
+    """Build such a network in double precision, without dropout unless it is asked for."""
+    classifier = network(seed, norm, dropout)
+    classifier.module.double()
+    return classifier
 
 
 def state_of(folder: Path) -> dict[str, Any]:

@@ -21,24 +21,12 @@ from backlight.testing import unchanged
 from backlight.train import ADVERSARIES, AdversaryCard, read_adversary
 from backlight.train.adversaries import COMMON
 from backlight.train.awp import perturbed
-from backlight.train.batches import TrainingBatch
 from backlight.train.pairs import mart, trades
 from backlight.train.recipe import Recipe, read_recipe
 from backlight.train.trainer import Trainer
-from tests.train.nets import network
+from tests.train.nets import BATCH, IMAGES, KEYS, LABELS, PLAIN, doubled
 
-KEYS = torch.arange(6)
-LABELS = KEYS % 3
-IMAGES = Random(3, KEYS).uniform(3, 8, 8, dtype=torch.float64)
-BATCH = TrainingBatch(IMAGES, LABELS, KEYS, KEYS, 6)
 EPS = 8 / 255
-PLAIN = Recipe(optimizer="sgd", lr=0.1, momentum=0.0, weight_decay=0.0, label_smoothing=0.0)
-
-
-def doubled(norm: bool = True, dropout: float = 0.0) -> Classifier:
-    classifier = network(norm=norm, dropout=dropout)
-    classifier.module.double()
-    return classifier
 
 
 def noise(number: int, stream: str = "start") -> Random:

@@ -21,19 +21,7 @@ from backlight.train.recipe import Recipe
 from backlight.train.start import start_classifier
 from backlight.train.teacher import Teacher, TeacherSpec
 from backlight.train.trainer import Trainer
-from tests.train.nets import QUIET, network, pictures, same, state_of
-
-KEYS = torch.arange(6)
-LABELS = KEYS % 3
-IMAGES = Random(3, KEYS).uniform(3, 8, 8, dtype=torch.float64)
-BATCH = TrainingBatch(IMAGES, LABELS, KEYS, KEYS, 6)
-PLAIN = Recipe(optimizer="sgd", lr=0.1, momentum=0.0, weight_decay=0.0, label_smoothing=0.0)
-
-
-def doubled(seed: int) -> Classifier:
-    classifier = network(seed, dropout=0.0)
-    classifier.module.double()
-    return classifier
+from tests.train.nets import BATCH, IMAGES, KEYS, LABELS, PLAIN, QUIET, doubled, pictures, same, state_of
 
 
 def by_hand(logits: Tensor, taught: Tensor, temperature: float, weight: float) -> Tensor:
@@ -49,7 +37,7 @@ def by_hand(logits: Tensor, taught: Tensor, temperature: float, weight: float) -
 
 @pytest.mark.parametrize(("temperature", "weight"), [(1.0, 1.0), (4.0, 0.9), (0.5, 0.25)])
 def test_the_loss_and_its_gradient_are_those_of_the_definition(temperature: float, weight: float) -> None:
-    student, other = doubled(0), doubled(1)
+    student, other = doubled(seed=0), doubled(seed=1)
     teacher = Teacher(other, student, temperature=temperature, weight=weight)
     logits = Random(1, KEYS).normal(3, dtype=torch.float64).requires_grad_()
     taught = teacher.logits(IMAGES)
@@ -64,13 +52,13 @@ def test_the_loss_and_its_gradient_are_those_of_the_definition(temperature: floa
 
 @pytest.mark.parametrize("adversary", ["", "pgd:eps=8/255,steps=2", "trades:steps=2"])
 def test_a_step_learns_from_what_the_teacher_says_of_the_unattacked(adversary: str) -> None:
-    student, other = doubled(0), doubled(1)
+    student, other = doubled(seed=0), doubled(seed=1)
     recipe = replace(PLAIN, adversary=adversary)
     teacher = Teacher(other, student, temperature=2.0, weight=0.7)
     with unchanged(other.module):
         Trainer(student, recipe, seed=0, teacher=teacher).step(BATCH, 0, rate=0.1)
 
-    again = doubled(0)
+    again = doubled(seed=0)
     images = IMAGES
     if adversary:
         random = Random((0, "adversary"), KEYS, 0)
@@ -90,7 +78,7 @@ def test_a_step_learns_from_what_the_teacher_says_of_the_unattacked(adversary: s
 
 
 def test_classes_are_matched_by_name() -> None:
-    student, other = doubled(0), doubled(1)
+    student, other = doubled(seed=0), doubled(seed=1)
     turned = other.replace(labels=tuple(reversed(student.labels)))
     assert torch.equal(Teacher(turned, student).logits(IMAGES), Teacher(other, student).logits(IMAGES).flip(1))
     with pytest.raises(UsageError, match="does not know"):
@@ -98,7 +86,7 @@ def test_classes_are_matched_by_name() -> None:
 
 
 def test_what_cannot_teach() -> None:
-    student = doubled(0)
+    student = doubled(seed=0)
     small = Classifier.from_module(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3)), size=4)
     with pytest.raises(ModelError, match="4 x 4 pixels in 3 channels, the student at 8 x 8"):
         Teacher(small, student)

@@ -16,19 +16,14 @@ from backlight.train.batches import TrainingBatch
 from backlight.train.layers import freeze, hold_frozen
 from backlight.train.recipe import Recipe
 from backlight.train.trainer import Trainer, even_cuts
-from tests.train.nets import QUIET, network, pictures
+from tests.train.nets import KEYS, LABELS, PLAIN, QUIET, doubled, network, pictures
 
-KEYS = torch.arange(6)
-LABELS = KEYS % 3
 IMAGES = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 BATCH = TrainingBatch(IMAGES, LABELS, KEYS, KEYS, 6)
-PLAIN = Recipe(optimizer="sgd", lr=0.1, momentum=0.0, weight_decay=0.0, label_smoothing=0.0)
 
 
 def small() -> Classifier:
-    classifier = network(norm=False, dropout=0.0)
-    classifier.module.double()
-    return classifier
+    return doubled(norm=False)
 
 
 def moved(recipe: Recipe, batch: TrainingBatch = BATCH, weights: Tensor | None = None) -> list[Tensor]:

@@ -23,26 +23,14 @@ from backlight.runs.history import read_history
 from backlight.train import fit, read_adversary
 from backlight.train.adversary import Adversary
 from backlight.train.augment import Augmentation
-from backlight.train.batches import TrainingBatch
 from backlight.train.recipe import Recipe
 from backlight.train.start import start_classifier
 from backlight.train.trainer import Trainer
 from backlight.train.worst_case import WorstCase, WorstCaseLoss, worst_logits
-from tests.train.nets import QUIET, network, pictures
+from tests.train.nets import BATCH, IMAGES, KEYS, LABELS, PLAIN, QUIET, doubled, network, pictures
 
-KEYS = torch.arange(6)
-LABELS = KEYS % 3
-IMAGES = Random(3, KEYS).uniform(3, 8, 8, dtype=torch.float64)
-BATCH = TrainingBatch(IMAGES, LABELS, KEYS, KEYS, 6)
 EPS = 8 / 255
-PLAIN = Recipe(optimizer="sgd", lr=0.1, momentum=0.0, weight_decay=0.0, label_smoothing=0.0)
 cross_entropies = partial(F.cross_entropy, reduction="none")
-
-
-def doubled(norm: bool = True, dropout: float = 0.0) -> Classifier:
-    classifier = network(norm=norm, dropout=dropout)
-    classifier.module.double()
-    return classifier
 
 
 def linear() -> tuple[Classifier, Tensor, Tensor]:
