@@ -6,7 +6,8 @@ to be assumed stays unsaid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -108,16 +109,25 @@ class Passport:
     def describe(self) -> str:
         """Return one line: the normalization, the geometry, the labels and the outputs, each with its source.
 
+        A source that several of these share is named once, at the end.
+
         >>> print(Passport("net", nn.Flatten(), (0.5,), (0.25,), None, (), "logits", {"mean": "run"}).describe())
         normalization mean 0.5 (from the run), std 0.25 (ASSUMED); any size; no labels; logits (ASSUMED)
+        >>> run = dict.fromkeys(FIELDS, "run")
+        >>> print(Passport("net", nn.Flatten(), (0.5,), (0.25,), None, ("a", "b"), "logits", run).describe())
+        normalization mean 0.5, std 0.25; any size; 2 labels; logits; all from the run
         """
-        groups = (
-            self._sourced({"mean": f"mean {_listed(self.mean)}", "std": f"std {_listed(self.std)}"}),
-            self._sourced(self._geometry()) if self.resize else "any size",
-            self._sourced({"labels": f"{len(self.labels)} labels"}) if self.labels else "no labels",
-            self._sourced({"outputs": self.outputs}),
-        )
-        return "normalization " + "; ".join(groups)
+        normalization = {"mean": f"mean {_listed(self.mean)}", "std": f"std {_listed(self.std)}"}
+        geometry = self._geometry() if self.resize else {}
+        labels = {"labels": f"{len(self.labels)} labels"} if self.labels else {}
+        groups = (normalization, geometry, labels, {"outputs": self.outputs})
+        shared = self._shared(groups)
+        words = [self._sourced(group, shared) for group in groups]
+        words[1:3] = words[1] or "any size", words[2] or "no labels"
+        if shared is not None:
+            whole = all({self.source(name) for name in group} <= {shared} for group in groups)
+            words.append(f"{'all' if whole else 'the rest'} {_SAID[shared]}")
+        return "normalization " + "; ".join(words)
 
     def warnings(self) -> tuple[str, ...]:
         """Return what has to be said aloud: the normalization of a trained model that had to be assumed.
@@ -146,12 +156,22 @@ class Passport:
             "interpolation": self.resize.interpolation,
         }
 
-    def _sourced(self, said: Mapping[str, str]) -> str:
-        """Name the source once where all of a group share it."""
-        sources = {name: _SAID[self.source(name)] for name in said}
-        if len(set(sources.values())) == 1:
-            return f"{', '.join(said.values())} ({next(iter(sources.values()))})"
-        return ", ".join(f"{text} ({sources[name]})" for name, text in said.items())
+    def _shared(self, groups: Sequence[Mapping[str, str]]) -> Source | None:
+        """Return the source that most groups have as a whole, if several do; some that are assumed are said so each."""
+        sources = [{self.source(name) for name in group} for group in groups if group]
+        if len(set[Source]().union(*sources)) == 1:
+            return sources[0].pop()
+        counts = Counter(next(iter(found)) for found in sources if len(found) == 1 and found != {"assumed"})
+        (source, count), *_ = (*counts.most_common(1), (None, 0))
+        return source if count > 1 else None
+
+    def _sourced(self, said: Mapping[str, str], shared: Source | None) -> str:
+        """Name the source once where all of a group have it, and not at all where many groups share it."""
+        sources = {self.source(name) for name in said}
+        if len(sources) > 1:
+            return ", ".join(f"{text} ({_SAID[self.source(name)]})" for name, text in said.items())
+        told = "" if sources <= {shared} else f" ({_SAID[sources.pop()]})"
+        return f"{', '.join(said.values())}{told}"
 
 
 def _listed(values: tuple[float, ...]) -> str:
