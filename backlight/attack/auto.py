@@ -47,7 +47,7 @@ def apgd(
             APGD(norm, eps),
             steps=steps,
             stream=("apgd", objective_name(objective), restart),
-            start=Surface(norm, eps),
+            moved=challenge.pixels(Surface(norm, eps)),
             after=after,
             transforms=transforms,
         )
@@ -90,7 +90,7 @@ def apgd_at(challenge: Challenge, classes: Tensor, *, steps: int, stream: str, a
             APGD(norm, eps),
             steps=steps,
             stream=(stream, number),
-            start=Surface(norm, eps),
+            moved=challenge.pixels(Surface(norm, eps)),
             after=after,
         )
     return after
@@ -191,7 +191,7 @@ def square(challenge: Challenge, *, steps: int = 5000, after: Result | None = No
         Square(eps) if linf else SquareL2(eps, images=challenge.images),
         steps=steps,
         stream="square",
-        start=Stripes(eps) if linf else Tiles(eps),
+        moved=challenge.pixels(Stripes(eps) if linf else Tiles(eps)),
         after=after,
     )
 

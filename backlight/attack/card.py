@@ -86,10 +86,11 @@ def settled_card(
     minimum_norm: bool = False,
     targeted: str = "yes",
     stands_in_for: str = "",
-    outputs_only: bool = False,
-    decisions_only: bool = False,
+    needs: str = "gradients",
 ) -> AttackCard:
-    """Describe an attack of our own, whose every success is the referee's already; `norms` with blanks between.
+    """Describe an attack of our own, whose every success is the referee's already.
+
+    `norms` with blanks between; `needs` as the card gives it back.
 
     >>> settled_card("fgsm", lambda challenge: challenge.begin(), "linf l2", "none", "none", "always").norms
     ('linf', 'l2')
@@ -99,6 +100,6 @@ def settled_card(
         *known,
         settled=True,
         stands_in_for=stands_in_for,
-        outputs_only=outputs_only,
-        decisions_only=decisions_only,
+        outputs_only=needs != "gradients",
+        decisions_only=needs == "label",
     )

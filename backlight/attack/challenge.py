@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from backlight.attack.claims import Search, confirmed, confirmed_nearest
+from backlight.attack.claims import Search, Within, confirmed, confirmed_nearest
 from backlight.attack.referee import Referee, judge_logits
 from backlight.attack.threat import ThreatModel
 from backlight.classifier import Classifier
@@ -19,8 +19,7 @@ from backlight.core.chunks import Chunk
 from backlight.core.errors import InputError
 from backlight.core.random import Random, Seed, hash_ids
 from backlight.pixels import Measure, Result, Rule, Stopped, distance, misclassified, predicted
-from backlight.pixels.parametrizations import LEVELS, Parametrization, round_towards
-from backlight.pixels.problem import Keep
+from backlight.pixels.parametrizations import LEVELS, Parametrization, Pixels, round_towards
 from backlight.pixels.run import Run
 from backlight.pixels.starts import Start
 from backlight.pixels.transforms import Transforms
@@ -175,6 +174,10 @@ class Challenge:
         others = self.clean.scatter(1, self.labels[:, None], -torch.inf)
         return others.sort(1, descending=True).indices[:, : min(count, self.classes - 1)]
 
+    def pixels(self, start: Start | None = None) -> Pixels:
+        """Return what is moved: the originals' pixels, or those of the 8-bit lattice, from `start` near them."""
+        return self.threat.pixels(self.images, start)
+
     def climb(
         self,
         objective: Measure,
@@ -182,22 +185,20 @@ class Challenge:
         *,
         steps: int,
         stream: Seed,
-        start: Start | None = None,
+        moved: Parametrization | None = None,
         after: Result | None = None,
         stop: bool = True,
         transforms: Transforms | None = None,
-        moved: Parametrization | None = None,
-        within: Measure | None = None,
-        keep: Keep = "best",
+        within: Within | None = None,
     ) -> Result:
-        """Climb an objective inside the threat model, from `start` near the originals, and merge with `after`.
+        """Climb an objective inside the threat model, and merge with `after`.
 
         Only images without success in `after` run; each leaves at its first success, unless `stop` is false.
-        `stream` keys the random numbers of this climb. `moved` is what changes, by default pixels from `start`;
-        `within` says which pictures are allowed where no projection does, `keep` which one stays.
+        `stream` keys the random numbers of this climb. `moved` is what changes, by default pixels from the originals;
+        `within` says which pictures are allowed where no projection does.
         """
-        fooled = self.fooled if within is None else self.fooled & within
-        moved = self.threat.pixels(self.images, start) if moved is None else moved
+        fooled = self.fooled if within is None else self.fooled & within.allowed
+        moved = self.pixels() if moved is None else moved
         search = Search(
             self.search,
             objective,
@@ -208,7 +209,7 @@ class Challenge:
             transforms=transforms,
             success=fooled,
             stop=fooled if stop else None,
-            keep=keep,
+            keep="best" if within is None else within.keep,
             random=((self.seed, stream), self.ids),
             chunk=self.chunk,
             watch=self.watch,
@@ -235,7 +236,7 @@ class Challenge:
         """
         far, bounded = distance(self.threat.centers(self.images), self.threat.norm), self.threat.eps is not None
         near_enough = self.fooled & (far <= self.threat.size)
-        moved = self.threat.pixels(self.images) if moved is None else moved
+        moved = self.pixels() if moved is None else moved
         search = Search(
             self.search,
             objective,

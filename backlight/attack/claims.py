@@ -64,6 +64,14 @@ class Search:
         )
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Within:
+    """Which pictures are allowed where no projection keeps them inside, and by which measure one of them stays."""
+
+    allowed: Measure
+    keep: Measure
+
+
 def confirmed(search: Search, referee: Referee, rows: Tensor) -> Result:
     """Search for the images of `rows` (bool `[B]`) and confirm what is claimed.
 

@@ -46,7 +46,7 @@ def pma(challenge: Challenge, *, steps: int = 100, restarts: int = 2, after: Res
             Halves(challenge.threat.norm, 2 * eps),
             steps=steps,
             stream=("pma", restart),
-            start=Uniform(challenge.threat.norm, eps),
+            moved=challenge.pixels(Uniform(challenge.threat.norm, eps)),
             after=after,
         )
     return after

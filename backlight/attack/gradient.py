@@ -69,7 +69,7 @@ def pgd(
             ascent.rule,
             steps=steps,
             stream=("pgd", restart),
-            start=ascent.start,
+            moved=challenge.pixels(ascent.start),
             after=after,
             stop=stop,
         )

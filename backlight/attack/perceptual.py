@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from backlight.attack.challenge import Challenge
+from backlight.attack.claims import Within
 from backlight.attack.gradient import bound_of
 from backlight.attack.nearest import check_in_norm, gain_of
 from backlight.attack.rules.lagrange import Lagrange
@@ -53,8 +54,7 @@ def perceptual(challenge: Challenge, *, steps: int = 40, price: float = 100.0, a
         steps=rule.looks,
         stream="perceptual",
         after=after,
-        within=far <= bound,
-        keep=Measure(kept, f"{gain} where {far} <= {bound:.4g}", layers=layers),
+        within=Within(far <= bound, keep=Measure(kept, f"{gain} where {far} <= {bound:.4g}", layers=layers)),
     )
     inside = found.success | challenge.referee.judge(found.images).inside
     return replace(found, images=torch.where(per_image(inside, found.images), found.images, challenge.images))

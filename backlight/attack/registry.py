@@ -86,7 +86,7 @@ _CARDS = (
         "up to 5,001 forwards",
         "Andriushchenko et al., 2020, arXiv:1912.00049",
         "models with honest gradients: it needs many times the passes of pgd; its use is to expose masked ones",
-        outputs_only=True,
+        needs="scores",
     ),
     settled_card(
         "ddn",

@@ -99,11 +99,12 @@ def apgd_l1(
             left -= count
             before = replace(Result.blank(challenge.images), success=after.success)
             found = wide.climb(
-                climbed, rule, steps=count, stream=(stream, radius), start=start, after=before, stop=False
+                climbed, rule, steps=count, stream=(stream, radius), moved=wide.pixels(start), after=before, stop=False
             )
             start, after = Points(found.images), _spend(after, found)
         rule = SparseAPGD(challenge.images, eps, known=True)
-        after = challenge.climb(climbed, rule, steps=left, stream=(stream, 1), start=start, after=after)
+        moved = challenge.pixels(start)
+        after = challenge.climb(climbed, rule, steps=left, stream=(stream, 1), moved=moved, after=after)
     return after
 
 

@@ -21,23 +21,13 @@ def _by_decisions(
     name: str, function: Callable[..., Result], norms: str, reference: str, avoid: str = "models with gradients"
 ) -> AttackCard:
     passes, far = f"{_PASSES}; it reads decisions only", "a target, which random starts rarely reach"
-    return settled_card(
-        name,
-        function,
-        norms,
-        passes,
-        reference,
-        f"{avoid}; {far}",
-        minimum_norm=True,
-        outputs_only=True,
-        decisions_only=True,
-    )
+    return settled_card(name, function, norms, passes, reference, f"{avoid}; {far}", minimum_norm=True, needs="label")
 
 
 def _by_scores(
     name: str, function: Callable[..., Result], norms: str, reference: str, avoid: str, step: str = ""
 ) -> AttackCard:
-    return settled_card(name, function, norms, _PASSES + step, reference, avoid, outputs_only=True)
+    return settled_card(name, function, norms, _PASSES + step, reference, avoid, needs="scores")
 
 
 CARDS = (
