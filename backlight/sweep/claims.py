@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlight.core.errors import FileError
+from backlight.core.identity import began
 from backlight.core.reading import read_json
 from backlight.core.schema import number, record, text, whole
 
@@ -42,14 +43,14 @@ class Claim:
     @classmethod
     def own(cls) -> Claim:
         """Return a claim of this process."""
-        return cls(socket.gethostname(), os.getpid(), _began(os.getpid()), time.time())
+        return cls(socket.gethostname(), os.getpid(), began(os.getpid()), time.time())
 
     def alive(self, age: float) -> bool:
         """Whether the process lives still; on another host only the age of the last sign of life can tell."""
         if self.host != socket.gethostname():
             return age < EXPIRED
         # A process number is given anew after a while: the same one that began at another time is another process.
-        return _exists(self.process) and _began(self.process) == self.began
+        return _exists(self.process) and began(self.process) == self.began
 
 
 @contextmanager
@@ -134,13 +135,3 @@ def _exists(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _began(process: int) -> str:
-    """Return when a process began, in the system's own count; nothing where the system does not tell."""
-    try:
-        # The name of the program, in parentheses, may hold spaces: what counts stands after it.
-        state, *fields = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
-        return "ended" if state in "ZX" else fields[18]
-    except (OSError, IndexError, ValueError):
-        return ""
