@@ -16,7 +16,7 @@ def main() -> None:
     what is printed, ends it in one sentence.
     """
     from backlight.core.allocator import keep_memory
-    from backlight.core.errors import BacklightError, in_one_line
+    from backlight.core.errors import BacklightError, OtherProcessError, in_one_line
     from backlight.core.interrupt import terminated_as_interrupted
     from backlight.core.outermost import claim_outermost
     from backlight.core.refused import told_of_disk
@@ -30,6 +30,8 @@ def main() -> None:
             from backlight.cli.app import app
 
             app(prog_name="backlight")
+    except OtherProcessError:
+        sys.exit(2)
     except BacklightError as error:
         _leave(f"backlight: {error}", 2)
     except OSError as error:

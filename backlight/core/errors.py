@@ -7,6 +7,7 @@ BacklightError
     ModelError   a model: its name, its weights, what it returns
     LayerError   a layer name inside a model
     UsageError   an option or a specification string
+    OtherProcessError  another process of the group has a problem, and says so itself
 """
 
 from __future__ import annotations
@@ -96,6 +97,14 @@ class UsageError(BacklightError):
 
     >>> print(UsageError("no attack 'pdg'", hint="pgd"))
     no attack 'pdg'; try: pgd
+    """
+
+
+class OtherProcessError(BacklightError):
+    """Another process of a group cannot go on and says why: this one ends with it, without a word.
+
+    >>> print(OtherProcessError("photos: there is no such folder"))
+    photos: there is no such folder
     """
 
 

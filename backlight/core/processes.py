@@ -6,15 +6,19 @@ no data order lives here.
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from backlight.core.errors import UsageError
+from backlight.core.errors import BacklightError, OtherProcessError, UsageError
+from backlight.core.meeting import meet, store_of_torchrun
 from backlight.core.share import Share
 
 T = TypeVar("T")
@@ -68,11 +72,47 @@ class Engine:
         return everything
 
     def share(self, make: Callable[[], T]) -> T:
-        """Compute something in the main process only, and hand it to all, as a probe's choice."""
-        thing = [make() if self.rank == 0 else None]
-        if self.world > 1:
-            torch.distributed.broadcast_object_list(thing, src=0)
-        return thing[0]  # type: ignore[return-value]
+        """Compute something in the main process only, and hand it to all, as a probe's choice.
+
+        What it raises there ends all; the others raise OtherProcessError.
+        """
+        if self.world == 1:
+            return make()
+        made: T | None = None
+        error: Exception | None = None
+        if self.rank == 0:
+            try:
+                made = make()
+            except Exception as raised:  # noqa: BLE001
+                error = raised
+        told = [(made, _named(error))]
+        torch.distributed.broadcast_object_list(told, src=0)
+        thing, problem = told[0]
+        if problem is not None:
+            raise error or OtherProcessError(problem)
+        return thing  # type: ignore[return-value]
+
+    def agree(self, make: Callable[[], T]) -> T:
+        """Compute something in every process on its own; what one raises ends all, and is told by one alone.
+
+        `make` must not wait for the others. The first process with a problem raises it as it is, and so does each with
+        another one; the rest raise OtherProcessError.
+        """
+        made: T | None = None
+        error: Exception | None = None
+        try:
+            made = make()
+        except Exception as raised:
+            if self.world == 1:
+                raise
+            error = raised
+        problems = self.gather_objects(_named(error))
+        if error is not None and problems.index(problems[self.rank]) == self.rank:
+            raise error
+        for problem in problems:
+            if problem is not None:
+                raise OtherProcessError(problem)
+        return made  # type: ignore[return-value]
 
     def sum(self, value: Tensor) -> Tensor:
         """Add a tensor of the same shape over all processes."""
@@ -102,9 +142,24 @@ class Engine:
         if self.world == 1:
             return module
         devices = None if self.device.type == "cpu" else [self.device]
-        return nn.parallel.DistributedDataParallel(
-            module, devices, gradient_as_bucket_view=True, broadcast_buffers=False
-        )
+        kind = partial(nn.parallel.DistributedDataParallel, module, devices, gradient_as_bucket_view=True)
+        # One option of two names, the older of which is deprecated.
+        if "forward_sync_buffers" in inspect.signature(nn.parallel.DistributedDataParallel).parameters:
+            return kind(forward_sync_buffers=False)
+        return kind(broadcast_buffers=False)
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Say in one sentence that the others of the group are gone, where the block finds no answer of them."""
+        try:
+            yield
+        except Exception as error:
+            if self.world == 1 or not _is_lost(error):
+                raise
+            raise BacklightError(
+                f"process {self.rank} of {self.world} has lost the others: one of them, or its machine, has ended",
+                hint="see what that one said; torchrun --max-restarts=3 goes on by itself",
+            ) from error
 
 
 def make_engine(device: str = "auto", part: Share | None = None) -> Engine:
@@ -125,9 +180,19 @@ def make_engine(device: str = "auto", part: Share | None = None) -> Engine:
     if chosen.type != "cpu" and chosen.index is None:
         chosen = torch.device(chosen.type, int(os.environ.get("LOCAL_RANK", "0")))
         torch.accelerator.set_device_index(chosen)
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group(_BACKENDS.get(chosen.type))
+        with Engine(chosen, rank, world).connected():
+            _join(_BACKENDS.get(chosen.type), rank, world)
     return Engine(chosen, torch.distributed.get_rank(), torch.distributed.get_world_size())
+
+
+def _join(backend: str | None, rank: int, world: int) -> None:
+    store = store_of_torchrun()
+    if store is None:
+        torch.distributed.init_process_group(backend)
+    else:
+        torch.distributed.init_process_group(backend, store=meet(store, rank, world), rank=rank, world_size=world)
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -146,3 +211,18 @@ def choose_device(device: str = "auto") -> torch.device:
         reason = str(error).splitlines()[0][:120]
         raise UsageError(f"device {device!r} ({reason})", expected="auto, cpu, cuda, cuda:1, mps") from None
     return chosen
+
+
+def _named(error: Exception | None) -> str | None:
+    return None if error is None else f"{type(error).__name__}: {error}"
+
+
+def _is_lost(error: BaseException | None) -> bool:
+    """Whether an error comes of a connection between processes; gloo's errors have no class of their own."""
+    while error is not None:
+        if isinstance(error, torch.distributed.DistError):
+            return True
+        if isinstance(error, RuntimeError) and "gloo" in str(error).lower():
+            return True
+        error = error.__cause__
+    return False

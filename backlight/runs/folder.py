@@ -74,8 +74,11 @@ class RunFolder:
         for stale in (*self.path.glob("epoch-*.safetensors"), *self.path.glob("tensorboard/events.*")):
             stale.unlink()
         self.save_state(state)
-        whole = {"format": FORMAT, **info, "versions": versions()}
-        write_text(self.path / "run.json", json_text(whole) + "\n")
+        self.write_info({"format": FORMAT, **info, "versions": versions()})
+
+    def write_info(self, info: Mapping[str, Any]) -> None:
+        """Write `run.json` as it is to be, whole."""
+        write_text(self.path / "run.json", json_text(info) + "\n")
 
     @property
     def info(self) -> dict[str, Any]:

@@ -64,16 +64,15 @@ def train(request: TrainRequest, *, progress: Progress | None = None) -> Outcome
     """
     if request.resume and request.force:
         raise UsageError("--resume and --force", expected="one of them: to go on, or to replace the run")
-    recipe = _recipe(request)
-    start = request.start.resumed(request.out, request.seed) if request.resume else request.start
     engine = make_engine(request.device)
-    splits = _checked(load_splits(request.data, follow_links=request.follow_links))
+    recipe, start, splits = engine.agree(lambda: _read(request))
     pictures = splits.parts["train"].limited(start.limit)
+    classifier = engine.agree(lambda: start.build(pictures, request.seed, engine.device))
     origin = None if request.resume or start.origin is None else start.origin.load(request.seed).passport
     where = {"split_seed": splits.seed, "whole": splits.whole.fingerprint(), "start": vars(start)}
     with keeping(resumable=lambda: engine.is_main and (request.out / "run.json").is_file()):
         trained = fit(
-            start.build(pictures, request.seed, engine.device),
+            classifier,
             pictures,
             splits.parts["val"],
             request.out,
@@ -88,6 +87,14 @@ def train(request: TrainRequest, *, progress: Progress | None = None) -> Outcome
         )
         assumed = () if origin is None else origin.warnings()
         return _outcome(trained, request, (*assumed, *pictures.notes)) if engine.is_main else Outcome(result=trained)
+
+
+def _read(request: TrainRequest) -> tuple[Recipe, Start, Splits]:
+    """Read all that a request names."""
+    recipe = _recipe(request)
+    start = request.start.resumed(request.out, request.seed) if request.resume else request.start
+    splits = _checked(load_splits(request.data, follow_links=request.follow_links))
+    return recipe, start, splits
 
 
 def _recipe(request: TrainRequest) -> Recipe:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,15 @@ def fit(
 
     Which pictures a step sees and how they are changed follows from the seed and the step's number, the learning
     rate from the number alone. So a run that is killed at any moment and resumed ends with the same weights, bit
-    by bit. The caller's module stays as it is. A resumed run takes recipe, seed and weights from its folder, and
-    has to get the model and the pictures that it was started with. `notes` is kept in `run.json` as it is. After
-    Ctrl-C the step that was being taken is finished and saved.
+    by bit; one whose processes torchrun starts again goes on without `resume`. The caller's module stays as it is. A
+    resumed run takes recipe, seed and weights from its folder, and has to get the model and the pictures that it was
+    started with. `notes` is kept in `run.json` as it is. After Ctrl-C the step that was being taken is finished and
+    saved.
 
     Raises UsageError for a folder that already holds a run or is being trained in, for batches of single pictures
     where layers take statistics of a batch, and for a resumed run with another recipe or model,
     DataError for data that does not fit the classifier, ModelError for a model without anything to train and when
-    the loss is no longer finite, FileError for files.
+    the loss is no longer finite, FileError for files, OtherProcessError where another process has raised one of these.
 
     >>> import tempfile
     >>> from torch import nn
@@ -96,9 +98,9 @@ def fit(
     # Wherever the caller calls from: weights copied in inference mode could never be trained.
     with torch.inference_mode(False), torch.enable_grad():
         engine = engine or make_engine(str(classifier.device))
-        with _held(RunFolder(run), engine):
+        with engine.connected(), _held(RunFolder(run), engine):
             started = open_run(
-                Material.of(classifier, train, val, engine),
+                engine.agree(partial(Material.of, classifier, train, val, engine)),
                 run,
                 recipe=recipe,
                 seed=seed,
@@ -112,12 +114,17 @@ def fit(
             return _trained(started)
 
 
-def _held(folder: RunFolder, engine: Engine) -> AbstractContextManager[None]:
-    """Hold the run's folder: the main process does it for all."""
-    if not engine.is_main:
-        return nullcontext()
-    folder.require_place()
-    return run_lock(folder.path)
+@contextmanager
+def _held(folder: RunFolder, engine: Engine) -> Iterator[None]:
+    """Hold the run's folder: the main process does it for all, and where it cannot, nobody goes on."""
+    with ExitStack() as stack:
+
+        def hold() -> None:
+            folder.require_place()
+            stack.enter_context(run_lock(folder.path))
+
+        engine.share(hold)
+        yield
 
 
 def _train(run: TrainingRun, progress: Progress | None) -> None:
@@ -174,9 +181,11 @@ def _trained(run: TrainingRun) -> Trained:
     if run.engine.is_main:
         log = read_log(run.folder.path / "log.jsonl")
         draw_curves({run.folder.path.name: log}, run.folder.path / "curves.png")
-    run.engine.barrier()
     module = copy_of(run.trainer.evaluated)
-    module.load_state_dict(run.folder.load_weights("best", run.engine.device))
+    if run.engine.is_main:
+        module.load_state_dict(run.folder.load_weights("best", run.engine.device))
+    # Handed over, not read: other machines need not see the folder.
+    run.engine.broadcast(list(module.state_dict().values()))
     counters = run.journal.counters
     return Trained(
         run=run.folder.path,

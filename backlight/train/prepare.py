@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from backlight.classifier import Classifier
 from backlight.classifier.wrapping import copy_of
-from backlight.core.errors import DataError, ModelError, UsageError
+from backlight.core.errors import DataError, ModelError, OtherProcessError, UsageError
 from backlight.core.processes import Engine
 from backlight.data.dataset import Dataset
 from backlight.train.layers import rest_frozen
@@ -66,6 +66,23 @@ def private_copy(classifier: Classifier, label_names: tuple[str, ...], engine: E
             expected="a network without quantized layers, for training",
         )
     return classifier.replace(module=module, labels=classifier.labels or label_names)
+
+
+def check_same(train: Dataset, val: Dataset, engine: Engine) -> None:
+    """Raise DataError where processes have found other pictures than the main one, as on machines with other disks.
+
+    >>> from backlight.data.load import load_data
+    >>> data = load_data("shapes:n=4,size=8,classes=2")
+    >>> check_same(data, data, Engine(torch.device("cpu")))
+    """
+    seen = engine.gather_objects((train.fingerprint(), val.fingerprint()))
+    other = next((rank for rank, one in enumerate(seen) if one != seen[0]), 0)
+    if other == 0:
+        return
+    problem = f"process {other} of {engine.world} has found other pictures in {train.name} than the main process"
+    if engine.is_main:
+        raise DataError(problem, expected="the same pictures on every machine")
+    raise OtherProcessError(problem)
 
 
 def check_sizes(recipe: Recipe, classifier: Classifier, count: int, engine: Engine) -> None:

@@ -22,8 +22,9 @@ from backlight.table import Table
 from backlight.train.batches import Batches
 from backlight.train.collapse import Robustness, measure_robustness
 from backlight.train.journal import Counters, Journal
+from backlight.train.launch import Launch
 from backlight.train.order import Order
-from backlight.train.prepare import check_single, check_sizes, prepare_data, private_copy
+from backlight.train.prepare import check_same, check_single, check_sizes, prepare_data, private_copy
 from backlight.train.recipe import Recipe
 from backlight.train.runtime import Choice, Runtime, choose
 from backlight.train.state import read_info, restore
@@ -88,20 +89,20 @@ def open_run(
 
     Raises UsageError, DataError and FileError as `backlight.train.fit` does.
     """
-    folder, private, train = RunFolder(path), material.classifier, material.train
+    folder, launch, private, train = RunFolder(path), Launch.of(engine), material.classifier, material.train
+    check_same(train, material.val, engine)
+    resume = resume or engine.share(partial(launch.restarts, folder))
     if resume:
-        info, stored = read_info(folder)
-        recipe, seed = _same_run(info, stored, recipe, material), int(info["seed"])
-        choice = Choice.from_json(info["probe"])
+        info, recipe = engine.agree(partial(_same_run, folder, recipe, material))
+        seed, choice = int(info["seed"]), Choice.from_json(info["probe"])
     else:
-        if engine.is_main:
-            folder.require_new(force)
+        engine.share(partial(folder.require_new, force))
         recipe = recipe or Recipe()
-        images = train[:64].images.to(engine.device)
-        choice = engine.share(lambda: choose(private, images, runtime))
+        choice = engine.share(partial(choose, private, train[:64].images.to(engine.device), runtime))
         info = {**_describe(material, recipe, choice), "seed": seed, **notes}
-    check_sizes(recipe, private, len(train), engine)
-    teacher = _teacher(recipe, private, info, resumed=resume)
+    info |= launch.to_json()
+    engine.agree(partial(check_sizes, recipe, private, len(train), engine))
+    teacher = engine.agree(partial(_teacher, recipe, private, info, resumed=resume))
     choice.prepare(private.module)
     order = Order(train.labels, recipe.batch_size, seed, recipe.balance)
     trainer = Trainer(
@@ -122,15 +123,23 @@ def open_run(
     counters = Counters()
     if resume:
         per_epoch = order.steps_per_epoch
-        counters = restore(folder, trainer, per_epoch=per_epoch, total=trainer.total, size=order.size)
-    if engine.is_main and not resume:
-        folder.create(info, {"counters": counters.to_state(), "trainer": trainer.state_dict()})
+        taken = partial(restore, folder, trainer, per_epoch=per_epoch, total=trainer.total, size=order.size)
+        counters = engine.agree(taken)
+    engine.share(partial(_begin, folder, info, counters, trainer, resumed=resume))
     log = Log(folder.path, resume_at=counters.step, tensorboard=runtime.tensorboard) if engine.is_main else None
     journal = Journal(
         recipe, batches, engine, trainer.adversary, log_every=runtime.log_every, log=log, counters=counters
     )
     watch = partial(_watch, material.val.limited(recipe.watched or 1), trainer)
     return TrainingRun(private, recipe, runtime, engine, folder, trainer, batches, scores, watch, journal)
+
+
+def _begin(folder: RunFolder, info: Mapping[str, Any], counters: Counters, trainer: Trainer, *, resumed: bool) -> None:
+    """Write what a new run begins with; of one that goes on, who has started it this time."""
+    if not resumed:
+        folder.create(info, {"counters": counters.to_state(), "trainer": trainer.state_dict()})
+    elif info != folder.info:
+        folder.write_info(info)
 
 
 def _teacher(recipe: Recipe, student: Classifier, info: dict[str, Any], *, resumed: bool) -> Teacher | None:
@@ -145,7 +154,9 @@ def _teacher(recipe: Recipe, student: Classifier, info: dict[str, Any], *, resum
     return teacher
 
 
-def _same_run(info: dict[str, Any], stored: Recipe, recipe: Recipe | None, material: Material) -> Recipe:
+def _same_run(folder: RunFolder, recipe: Recipe | None, material: Material) -> tuple[dict[str, Any], Recipe]:
+    """Read what a run was started with; raises for a recipe, a model and pictures that are others."""
+    info, stored = read_info(folder)
     classifier = material.classifier
     size = list(classifier.size or ())
     if (classifier.name, size) != (info["model"], info["size"]):
@@ -164,7 +175,7 @@ def _same_run(info: dict[str, Any], stored: Recipe, recipe: Recipe | None, mater
             raise DataError(
                 f"the {part} part of {data.name} is not what the run was started with", expected="the same pictures"
             )
-    return stored
+    return info, stored
 
 
 def _describe(material: Material, recipe: Recipe, choice: Choice) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import torch
 from backlight.core.processes import make_engine
 from backlight.evaluate.metrics import mean_loss
 from backlight.evaluate.samples import predict_dataset
-from backlight.core.errors import UsageError
+from backlight.core.errors import DataError, OtherProcessError, UsageError
 from backlight.train.augment import Augmentation
 from backlight.train import fit
 from backlight.runs.log import read_log
@@ -79,6 +79,38 @@ if engine.is_main:
     )
 
 
+STOPPED = """
+recipe = Recipe(epochs=2, batch_size=8, optimizer="sgd", lr=0.1, adversary="free:replays=2", ema=0.9)
+real = Trainer.step
+class Stopped(Exception): pass
+def until(self, batch, number, rate):
+    if number == 8:
+        raise Stopped
+    return real(self, batch, number, rate)
+Trainer.step = until
+try:
+    run("parts", recipe, norm=False)
+except Stopped:
+    engine.barrier()
+    assert state_of(folder / "parts")["counters"]["step"] == 8
+else:
+    raise AssertionError("it was not stopped")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
+def test_a_run_goes_on_with_more_or_fewer_processes(tmp_path: Path, first: int, then: int) -> None:
+    together(STOPPED, tmp_path, first)
+    whole = STOPPED.partition("real =")[0] + 'run("whole", recipe, norm=False)'
+    together(whole, tmp_path, 1)
+    together(STOPPED.partition("real =")[0] + 'run("parts", recipe, norm=False, resume=True)', tmp_path, then)
+    from backlight.runs.folder import RunFolder
+
+    one, parts = (RunFolder(tmp_path / name).load_weights("last") for name in ("whole", "parts"))
+    assert max(float((one[name] - parts[name]).abs().max()) for name in one) < 1e-9
+
+
 SETTINGS = {
     "frozen": 'freeze=1, augment=Augmentation(flip="random")',
     "trunk": "freeze=-1, augment=Augmentation()",
@@ -111,10 +143,31 @@ def test_a_batch_smaller_than_the_processes_is_refused(tmp_path: Path) -> None:
         """
 try:
     run("tiny", Recipe(epochs=1, batch_size=1))
-except UsageError as error:
+except (UsageError, OtherProcessError) as error:
+    assert isinstance(error, UsageError) == engine.is_main
     assert "batches of 1 for 2 processes" in str(error), error
 else:
     raise AssertionError("one picture was shared out")
 """,
         tmp_path,
     )
+
+
+def test_other_pictures_in_another_process_are_refused_by_both_and_told_by_one(tmp_path: Path) -> None:
+    told = together(
+        """
+if engine.rank == 1:
+    train = train.take(range(20))
+try:
+    run("mixed", Recipe(epochs=1, batch_size=8))
+except (DataError, OtherProcessError) as error:
+    print(f"{type(error).__name__}: {error}", flush=True)
+assert not (folder / "mixed" / "run.json").exists()
+""",
+        tmp_path,
+    )
+    problem = "process 1 of 2 has found other pictures in shapes:n=60,size=8,classes=3 than the main process"
+    assert sorted(told.splitlines()) == [
+        f"DataError: {problem}; expected the same pictures on every machine",
+        f"OtherProcessError: {problem}",
+    ]
