@@ -21,7 +21,8 @@ from backlight.audit.kept import Kept
 from backlight.audit.paired import values_of
 from backlight.core.errors import counted
 from backlight.evaluate.calibration import TEMPERATURES
-from backlight.page.charts import Line, line_chart
+from backlight.page.charts import line_chart
+from backlight.page.plot import Line
 
 _LEAST = 50
 _SLIGHT = 0.05

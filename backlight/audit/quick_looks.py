@@ -18,7 +18,8 @@ from backlight.audit.paired import values_of
 from backlight.audit.shift import choose_rows
 from backlight.audit.words import pictures
 from backlight.corrupt import CorruptionRequest, CorruptionStudy, evaluate_corruptions
-from backlight.page.charts import Line, line_chart
+from backlight.page.charts import line_chart
+from backlight.page.plot import Line
 from backlight.table.statistics import mean_interval
 
 _KINDS, _SEVERITY = "gaussian_noise,defocus_blur,contrast,jpeg", 3

@@ -4,37 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
+from backlight.page.plot import EMPTY, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, Plot, coordinate
 from backlight.page.sections import number, percent
 
-_WIDTH, _HEIGHT = 400, 220  # of lines and histograms; at 375 px one unit is a little less than a pixel
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 26, 12, 42
 _ROW = 38
-_EMPTY = Markup("")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a chart: its points (x, y), its name where there are several, and whether it is only drawn dashed.
-
-    `color` numbers the page's colors of lines; left out, it is the line's place. `band` is a lower and an upper bound
-    at each point, drawn as an area, `bars` the same as upright bars; `notes` are written above the points.
-
-    >>> Line(((0.0, 1.0), (1.0, 0.5))).dashed
-    False
-    """
-
-    points: tuple[tuple[float, float], ...]
-    name: str = ""
-    dashed: bool = False
-    color: int | None = None
-    band: tuple[tuple[float, float], ...] = ()
-    bars: tuple[tuple[float, float], ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def sensible(low: float, high: float, most: int = 5) -> list[float]:
@@ -65,11 +42,11 @@ def bar_chart(bars: Sequence[tuple[str, float]], *, alt: str, text: Callable[[fl
         '<text x="0" y="{}">{}</text><text x="{}" y="{}" class="end">{}</text>'
         '<rect x="0" y="{}" width="{}" height="12" class="ground"/><rect x="0" y="{}" width="{}" height="12"/>'
     )
-    drawn = _EMPTY
+    drawn = EMPTY
     for place, (name, value) in enumerate(bars):
         top = place * _ROW
-        length = _text(_WIDTH * max(value, 0.0) / largest)
-        drawn += row.format(top + 15, name, _WIDTH, top + 15, text(value), top + 20, _WIDTH, top + 20, length)
+        length = coordinate(WIDTH * max(value, 0.0) / largest)
+        drawn += row.format(top + 15, name, WIDTH, top + 15, text(value), top + 20, WIDTH, top + 20, length)
     return _svg(alt, len(bars) * _ROW, drawn)
 
 
@@ -94,33 +71,33 @@ def line_chart(
     """
     points = [point for line in lines for point in line.points]
     if not points:
-        return _EMPTY
+        return EMPTY
     right = max(x for x, _ in points)
     top = max(max(y for _, y in points), 1e-12) if high is None else high
-    plot = _Plot(min(x for x, _ in points), right, top)
+    plot = Plot(min(x for x, _ in points), right, top)
     heights = None if high is not None else [one for one in sensible(0.0, top) if one <= top]
     drawn = plot.axes(x_label, sorted({x for x, _ in points}) if marks is None else marks, x_text, y_text, heights)
     if chosen is not None:
         drawn += plot.upright(*chosen)
-    names = _EMPTY  # above all lines, or one would run through the name of another
+    names = EMPTY  # above all lines, or one would run through the name of another
     for order, line in enumerate(lines):
         place = order if line.color is None else line.color
         if line.band:
             drawn += plot.area(line, place)
         drawn += plot.bars(line, place)
-        path = " ".join(f"{_text(plot.x(x))},{_text(plot.y(y))}" for x, y in line.points)
+        path = " ".join(f"{coordinate(plot.x(x))},{coordinate(plot.y(y))}" for x, y in line.points)
         style = f"line line-{place}{' dashed' if line.dashed else ''}"
         drawn += Markup('<polyline class="{}" points="{}"/>').format(style, path)
         if not line.dashed:
             notes = line.notes or ("",) * len(line.points)
             titles = (f"{x_text(x)}: {y_text(y)}{note and f', {note}'}" for (x, y), note in zip(line.points, notes))
-            dots = ((_text(plot.x(x)), _text(plot.y(y)), title) for (x, y), title in zip(line.points, titles))
+            dots = ((coordinate(plot.x(x)), coordinate(plot.y(y)), title) for (x, y), title in zip(line.points, titles))
             dot = Markup('<circle class="dot-{}" cx="{}" cy="{}" r="3.5"><title>{}</title></circle>')
-            drawn += _EMPTY.join(dot.format(place, *one) for one in dots) + plot.notes(line)
+            drawn += EMPTY.join(dot.format(place, *one) for one in dots) + plot.notes(line)
         if line.name:
             name = Markup('<text x="{}" y="{}" class="end name-{}">{}</text>')
-            names += name.format(_WIDTH - _RIGHT, _TOP + 14 + 18 * place, place, line.name)
-    return _svg(alt, _HEIGHT, drawn + names)
+            names += name.format(WIDTH - RIGHT, TOP + 14 + 18 * place, place, line.name)
+    return _svg(alt, HEIGHT, drawn + names)
 
 
 def histogram(
@@ -141,11 +118,11 @@ def histogram(
     """
     found = np.asarray(list(values), dtype=np.float64)
     if not len(found):
-        return _EMPTY
+        return EMPTY
     # A value on an edge that differs from it by rounding only belongs to the range that it closes.
     right = float(found.max()) * (1 + 1e-9) or 1.0
     counts, edges = np.histogram(found, bins=bins, range=(0.0, right))
-    plot = _Plot(0.0, right, float(counts.max()))
+    plot = Plot(0.0, right, float(counts.max()))
     drawn = plot.axes(
         x_label,
         [mark * unit for mark in sensible(0.0, right / unit)],
@@ -157,11 +134,11 @@ def histogram(
     for count, low, high in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist()):
         if count:
             title = f"{count} from {x_text(low)} to {x_text(high)}"
-            width = _text(plot.x(high) - plot.x(low) - 1)
+            width = coordinate(plot.x(high) - plot.x(low) - 1)
             drawn += bar.format(
-                _text(plot.x(low)), _text(plot.y(count)), width, _text(plot.y(0) - plot.y(count)), title
+                coordinate(plot.x(low)), coordinate(plot.y(count)), width, coordinate(plot.y(0) - plot.y(count)), title
             )
-    return _svg(alt, _HEIGHT, drawn)
+    return _svg(alt, HEIGHT, drawn)
 
 
 def interval_chart(
@@ -177,8 +154,8 @@ def interval_chart(
     """
     known = [row for row in rows if all(map(math.isfinite, row[1:4]))]
     if not known:
-        return _EMPTY
-    plot = _Plot(min(row[2] for row in known), max(row[3] for row in known), 1.0)
+        return EMPTY
+    plot = Plot(min(row[2] for row in known), max(row[3] for row in known), 1.0)
     marks = sensible(plot.left, plot.right, 4)
     text, mark_text = (_telling(plot.left, plot.right), "{:.6g}".format) if text is number else (text, text)
     row = Markup(
@@ -187,20 +164,20 @@ def interval_chart(
         '<line class="line line-0{}" x1="{}" x2="{}" y1="{}" y2="{}"/>'
         '<circle class="{}" cx="{}" cy="{}" r="4.5"><title>{}</title></circle>'
     )
-    drawn = _EMPTY
+    drawn = EMPTY
     for place, (name, value, low, high, control) in enumerate(known):
         top = place * _ROW + 15
-        y, left, right = top + 12, _text(plot.x(low)), _text(plot.x(high))
+        y, left, right = top + 12, coordinate(plot.x(low)), coordinate(plot.x(high))
         title = f"{name}: {text(value)}, plausibly {text(low)} to {text(high)}"
-        ends = (_LEFT, _WIDTH - _RIGHT, y, y)
+        ends = (LEFT, WIDTH - RIGHT, y, y)
         line, dot = (" dashed control", "control") if control else ("", "dot-0")
         drawn += row.format(
-            top, name, _WIDTH, top, text(value), *ends, line, left, right, y, y, dot, _text(plot.x(value)), y, title
+            top, name, WIDTH, top, text(value), *ends, line, left, right, y, y, dot, coordinate(plot.x(value)), y, title
         )
     bottom = len(known) * _ROW + 14
     words = Markup('<line class="axis" x1="{}" x2="{}" y1="0" y2="{}"/><text x="{}" y="{}" class="middle">{}</text>')
     for mark in plot.apart(marks, mark_text):
-        x = _text(plot.x(mark))
+        x = coordinate(plot.x(mark))
         drawn = words.format(x, x, bottom - 12, x, bottom, mark_text(mark)) + drawn
     return _svg(alt, bottom + 6, drawn, ", ".join(f"{name} {text(value)}" for name, value, *_ in known))
 
@@ -212,82 +189,6 @@ def _telling(low: float, high: float) -> Callable[[float], str]:
     return lambda value: f"{value + 0.0:.{min(digits, 9)}g}"
 
 
-@dataclass(frozen=True)
-class _Plot:
-    """From values to places in the drawing."""
-
-    left: float
-    right: float
-    top: float
-
-    def x(self, value: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (value - self.left) / ((self.right - self.left) or 1.0)
-
-    def y(self, value: float) -> float:
-        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - value / self.top)
-
-    def axes(
-        self,
-        label: str,
-        marks: Sequence[float],
-        x_text: Callable[[float], str],
-        y_text: Callable[[float], str],
-        heights: Sequence[float] | None = None,
-    ) -> Markup:
-        tick = Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" class="end">{}</text>')
-        drawn = _EMPTY
-        for height in (0.0, self.top / 2, self.top) if heights is None else heights:
-            y = self.y(height)
-            place = _text(y)
-            drawn += tick.format(_LEFT, _WIDTH - _RIGHT, place, place, _LEFT - 6, _text(y + 4), y_text(height))
-        words = Markup('<text x="{}" y="{}" class="middle">{}</text>')
-        for mark in self.apart(marks, x_text):
-            drawn += words.format(_text(self.x(mark)), _HEIGHT - _BOTTOM + 17, x_text(mark))
-        return drawn + words.format((_LEFT + _WIDTH - _RIGHT) // 2, _HEIGHT - 6, label)
-
-    def area(self, line: Line, place: int) -> Markup:
-        bounds = list(zip((x for x, _ in line.points), line.band))
-        around = [(x, high) for x, (_, high) in bounds] + [(x, low) for x, (low, _) in reversed(bounds)]
-        path = " ".join(f"{_text(self.x(x))},{_text(self.y(y))}" for x, y in around)
-        return Markup('<polygon class="band dot-{}" points="{}"/>').format(place, path)
-
-    def bars(self, line: Line, place: int) -> Markup:
-        form = Markup('<line class="line line-{} bound" x1="{}" x2="{}" y1="{}" y2="{}"/>')
-        drawn = _EMPTY
-        for (x, _), (low, high) in zip(line.points, line.bars):
-            drawn += form.format(place, *[_text(self.x(x))] * 2, _text(self.y(low)), _text(self.y(high)))
-        return drawn
-
-    def notes(self, line: Line) -> Markup:
-        """Write notes above the points, those that would touch one before left out: a dot's own title has them too."""
-        form, drawn, end = Markup('<text class="small middle" x="{}" y="{}">{}</text>'), _EMPTY, -math.inf
-        for (x, y), note in zip(line.points, line.notes):
-            half = 3.5 * len(note)
-            if self.x(x) - half > end:
-                drawn, end = drawn + form.format(_text(self.x(x)), _text(self.y(y) - 8), note), self.x(x) + half
-        return drawn
-
-    def upright(self, value: float, name: str) -> Markup:
-        x, bottom = _text(self.x(value)), _HEIGHT - _BOTTOM
-        form = Markup(
-            '<line class="axis dashed" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" class="middle">{}</text>'
-        )
-        return form.format(x, x, _TOP, bottom, x, _TOP - 4, name)
-
-    def apart(self, marks: Sequence[float], x_text: Callable[[float], str]) -> list[float]:
-        # Names that would touch are left out, from the right, where most of the room is.
-        kept: list[float] = []
-        for mark in reversed(marks):
-            half = 4.0 * len(x_text(mark))
-            if not kept or self.x(mark) + half + 8 < self.x(kept[-1]) - 4.0 * len(x_text(kept[-1])):
-                kept.append(mark)
-        return kept[::-1]
-
-
 def _svg(alt: str, height: float, drawn: Markup, told: str = "") -> Markup:
     form = Markup('<svg class="chart" data-title="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
-    return form.format(alt, _WIDTH, _text(height), f"{alt}: {told}" if told else alt, drawn)
-
-
-def _text(value: float) -> str:
-    return f"{value if math.isfinite(value) else 0:.1f}".removesuffix(".0")
+    return form.format(alt, WIDTH, coordinate(height), f"{alt}: {told}" if told else alt, drawn)

@@ -6,7 +6,8 @@ import numpy as np
 from markupsafe import Markup
 
 from backlight.evaluate.calibration import Reliability, coverage_curve, reliability
-from backlight.page.charts import Line, line_chart
+from backlight.page.charts import line_chart
+from backlight.page.plot import Line
 from backlight.page.sections import Facts, percent
 from backlight.table import Table
 from backlight.table.statistics import wilson

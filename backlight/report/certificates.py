@@ -5,7 +5,8 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from backlight.certify.study import CertificateStudy, CertifiedShare, radius_text
-from backlight.page.charts import Line, line_chart
+from backlight.page.charts import line_chart
+from backlight.page.plot import Line
 from backlight.page.sections import Section, percent
 from backlight.report.fill import fill
 

@@ -18,8 +18,9 @@ from backlight.corrupt.study import CorruptionStudy
 from backlight.data.dataset import Dataset
 from backlight.images import to_picture
 from backlight.images.picture import to_floats
-from backlight.page.charts import Line, line_chart
+from backlight.page.charts import line_chart
 from backlight.page.embed import photograph_uri
+from backlight.page.plot import Line
 from backlight.page.sections import Section, percent
 from backlight.report.corruption_advice import Weakness, augmentation, clearly_worst, steadier, weak_groups
 from backlight.report.fill import fill

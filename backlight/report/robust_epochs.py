@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backlight.page.charts import Line, line_chart
+from backlight.page.charts import line_chart
+from backlight.page.plot import Line
 from backlight.page.sections import percent
 from backlight.runs.history import History
 from backlight.table.statistics import unpaired_interval

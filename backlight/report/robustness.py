@@ -13,7 +13,8 @@ from markupsafe import Markup
 from backlight.attack.blocks import SURVIVED, UNDEFINED, WRONG_BEFORE
 from backlight.attack.robustness import Robustness
 from backlight.attack.trail import SHARES, curves
-from backlight.page.charts import Line, bar_chart, histogram, line_chart
+from backlight.page.charts import bar_chart, histogram, line_chart
+from backlight.page.plot import Line
 from backlight.page.sections import Section
 from backlight.report.fill import fill
 from backlight.report.robust_classes import classes_under_attack, flows, matrix

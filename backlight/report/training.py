@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from backlight.page.charts import Line, line_chart
+from backlight.page.charts import line_chart
+from backlight.page.plot import Line
 from backlight.page.sections import Section, percent
 from backlight.report.fill import fill
 from backlight.report.robust_epochs import overfitting_words, robust_chart

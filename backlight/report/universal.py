@@ -17,8 +17,9 @@ from backlight.classifier.predictions import class_name
 from backlight.core.errors import counted
 from backlight.images import to_floats, to_picture
 from backlight.images.render import amplify
-from backlight.page.charts import Line, interval_chart, line_chart, sensible
+from backlight.page.charts import interval_chart, line_chart, sensible
 from backlight.page.embed import exact_uri, photograph_uri
+from backlight.page.plot import Line
 from backlight.page.sections import Section, number, percent
 from backlight.report.fill import fill
 from backlight.report.picture import AMPLIFICATION

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from backlight.page.charts import Line, bar_chart, histogram, interval_chart, line_chart, sensible
+from backlight.page.charts import bar_chart, histogram, interval_chart, line_chart, sensible
+from backlight.page.plot import Line
 from tests.report.reading import Document
 
 

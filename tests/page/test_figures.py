@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
-from backlight.page.charts import Line, bar_chart, histogram, interval_chart, line_chart
+from backlight.page.charts import bar_chart, histogram, interval_chart, line_chart
 from backlight.page.figures import charts_of, standalone, to_figure
+from backlight.page.plot import Line
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '<script>alert("1")</script> & $x^2$ ]]> 猫'
