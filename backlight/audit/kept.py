@@ -123,6 +123,16 @@ class Kept:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def label_of(self, row: int) -> str:
+        """Name the label of a row, nothing where it has none."""
+        label = int(self.labels[row])
+        return self.label_names[label] if label >= 0 else ""
+
+    def taken_for(self, row: int) -> str:
+        """Name the class that a row is taken for."""
+        predicted = int(self.predictions[row])
+        return self.label_names[predicted] if predicted >= 0 else "nothing"
+
     def __repr__(self) -> str:
         width = self.features.shape[1]
         return f"Kept({self.name}: {len(self)} pictures, {len(self.label_names)} classes, {width} features)"

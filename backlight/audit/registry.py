@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from backlight.audit import (
     accuracy,
     attribution_share,
+    by_class,
     calibration,
     class_concepts,
+    copies,
     field_labels,
     field_shift,
     gravest,
@@ -30,9 +32,11 @@ from backlight.core.plugins import Registry
 
 _CARDS: tuple[CheckCard, ...] = (
     *health.CARDS,
+    *copies.CARDS,
     *splits.CARDS,
     *labels.CARDS,
     *accuracy.CARDS,
+    *by_class.CARDS,
     *calibration.CARDS,
     *sets.CARDS,
     *slices.CARDS,

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from backlight.audit.card import CheckCard
+from backlight.audit.copies import group_table, located
 from backlight.audit.duplicates import DuplicateGroup, duplicates_of
 from backlight.audit.examined import Examined, Part
 from backlight.audit.finding import Finding, Shown
-from backlight.audit.health import class_of, group_table, located
 from backlight.audit.kept import Kept
 from backlight.audit.words import agreeing, number_of, some_of
 from backlight.core.random import Random
@@ -30,7 +30,8 @@ def check_leaks(examined: Examined) -> Iterator[Finding]:
     groups = [group for group in duplicates_of(kept, train) if group.rows[0] < len(kept) <= group.rows[-1]]
     leaked = np.array([row for group in groups for row in group.rows if row < len(kept)], dtype=np.int64)
     interval = exact_interval(len(leaked), len(kept))
-    torn = sum(1 for group in groups if len({class_of(*located(row, [kept, train])) for row in group.rows} - {""}) > 1)
+    places = [[located(row, [kept, train]) for row in group.rows] for group in groups]
+    torn = sum(1 for several in places if len({part.label_of(row) for part, row in several} - {""}) > 1)
     sentence = "No picture is in the training data too, exactly or nearly."
     if len(leaked):
         sentence = f"{some_of(len(leaked), len(kept))} in the training data too, exactly or nearly"
@@ -62,7 +63,7 @@ def _shown(groups: list[DuplicateGroup], kept: Kept, train: Kept) -> Iterator[Sh
             part, inner = located(row, [kept, train])
             source = "data" if row < len(kept) else "train"
             where = "here" if source == "data" else "in training"
-            yield Shown(part.ids[inner], " ".join([where, class_of(part, inner)]).strip(), source, place)  # type: ignore[arg-type]
+            yield Shown(part.ids[inner], " ".join([where, part.label_of(inner)]).strip(), source, place)  # type: ignore[arg-type]
 
 
 def _without(kept: Kept, leaked: np.ndarray) -> Finding:

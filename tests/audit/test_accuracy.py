@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from backlight.audit import Examined, Finding, Kept, run_checks
-from backlight.audit.accuracy import CARDS
+from backlight.audit.accuracy import CARDS as WHOLE
+from backlight.audit.by_class import CARDS as BY_CLASS
 from backlight.evaluate.metrics import accuracy, top_k
 from backlight.table import Table
 from backlight.table.statistics import wilson
@@ -21,7 +22,7 @@ def kept_of(labels: np.ndarray, predictions: np.ndarray, features: np.ndarray | 
 
 
 def findings(kept: Kept, train: Kept | None = None) -> dict[str, Finding]:
-    return {one.name: one for one in run_checks(Examined.of(kept, train=train), CARDS).findings}
+    return {one.name: one for one in run_checks(Examined.of(kept, train=train), (*WHOLE, *BY_CLASS)).findings}
 
 
 def test_numbers_are_those_of_an_evaluation() -> None:

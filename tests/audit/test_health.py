@@ -13,15 +13,15 @@ from PIL import Image, ImageDraw
 from torch import nn
 
 from backlight import Classifier, load_data
-from backlight.audit import Examined, Finding, Kept, run_checks
+from backlight.audit import Examined, Finding, Kept, copies, health, run_checks
 from backlight.audit.duplicates import DuplicateGroup, find_near_duplicates
-from backlight.audit.health import CARDS
 from backlight.audit.kept import HEALTH, PROPERTIES
 from backlight.audit.passing import look_once
 from backlight.core.errors import InputError
 from backlight.data.duplicates import take_print
 from backlight.images import to_levels
 
+CARDS = (*health.CARDS, *copies.CARDS)
 # Bright in the middle and black at the border, where the rule's edge filter leaves pixels as they are.
 SOFT = Image.fromarray(255 - np.asarray(Image.radial_gradient("L"))).resize((150, 150))
 ODD = {
