@@ -22,8 +22,8 @@ from tests.cli.running import CommandLine
 
 DATA = "shapes:n=60,size=16,classes=3"
 
-# Blocks are small whatever a picture costs. What FAULT names happens in the first worker, once there is a part; the
-# second one waits for it.
+# Blocks are small whatever a picture costs. What FAULT names happens in all workers but the last: in the first once
+# there is a part, in the second once there are two. Each waits until it has happened in those before it.
 FACTORY = """
 import os, signal, sys, time
 from pathlib import Path
@@ -45,16 +45,21 @@ class Faulty(nn.Module):
 
     def forward(self, images):
         fault, folder = os.environ.get("FAULT"), Path(os.environ.get("BLOCKS", ""))
-        happened = Path(f"{folder}.fault")
-        while fault and "2/2" in sys.argv and not happened.exists():
-            time.sleep(0.05)  # or it might have done all blocks before the first worker has begun
-        if fault and "1/2" in sys.argv and any(folder.glob("*.parquet")):
-            happened.touch()
+        if fault and "--worker" in sys.argv:
+            worker = sys.argv[sys.argv.index("--worker") + 1]
+            self.fail(fault, folder, *map(int, worker.split("/")))
+        return self.net(images)
+
+    def fail(self, fault, folder, number, count):
+        happened = [Path(f"{folder}.fault-{one}") for one in range(1, count)]
+        while not all(one.exists() for one in happened[: number - 1]):
+            time.sleep(0.05)  # or it might have done all blocks before the others have begun
+        if number < count and len([*folder.glob("*.parquet")]) >= number:
+            happened[number - 1].touch()
             if fault == "kill the worker":
                 os.kill(os.getpid(), signal.SIGKILL)
             os.kill(os.getppid(), signal.SIGKILL if fault == "kill the driver" else signal.SIGTERM)
             signal.pause()
-        return self.net(images)
 
 def net():
     return Classifier.from_module(Faulty(), size=16, labels=["circle", "square", "triangle"])
@@ -163,6 +168,21 @@ def test_the_blocks_of_a_killed_worker_are_done_by_the_other(
     (line,) = [line for line in ran.stderr.splitlines() if line.startswith("worker 1")]
     assert "was ended by SIGKILL" in line
     assert two.parts == one.parts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["evaluate", "predict"])
+def test_after_two_kills_in_one_run_the_parts_are_those_of_one_process(
+    backlight: CommandLine, factory: Path, tmp_path: Path, name: str
+) -> None:
+    one, three = alone(backlight, name, factory, tmp_path / "one"), Verb(name, factory, tmp_path / "three")
+    ran = three.run("--workers", 3, fault="kill the worker")
+    assert ran.returncode == 0, ran.stderr
+    lines = sorted(line for line in ran.stderr.splitlines() if line.startswith("worker "))
+    assert [line.split()[1] for line in lines] == ["1", "2"]
+    assert all("was ended by SIGKILL" in line for line in lines)
+    assert three.parts == one.parts
+    assert documents(three.out) == documents(one.out)
 
 
 @pytest.mark.slow
