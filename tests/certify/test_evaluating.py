@@ -57,7 +57,7 @@ def test_shares_of_smoothing_follow_from_the_table() -> None:
 
 
 def test_blocks_and_batches_make_no_difference(tmp_path: Path) -> None:
-    asked = CertifyRequest("smoothing:n=60,n0=10")
+    asked = CertifyRequest("smoothing:n=30,n0=5")
     whole = evaluate_certificates(classifier(), data(), asked, cache=tmp_path)
     again = evaluate_certificates(classifier(), data(), asked, cache=tmp_path)
     single = evaluate_certificates(classifier(), data(), asked, batch_size=1)
