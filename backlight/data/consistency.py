@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 from torch import Tensor
 
 from backlight.core.errors import DataError
+from backlight.core.repeats import may_repeat
 
 
 def check_consistent(
@@ -20,10 +22,10 @@ def check_consistent(
     if targets is not None and tuple(targets.shape) != (len(ids), len(label_names)):
         expected = f"[{len(ids)},{len(label_names)}], a column per class"
         raise DataError(f"targets of shape {tuple(targets.shape)}", expected=expected)
-    for name in (*ids, *label_names):
+    for name in chain(ids, label_names):
         if not name.isascii() and name != name.encode("utf-8", "replace").decode():
             raise DataError(f"the name {ascii(name)} is not text", expected="names in UTF-8")
-    if len(set(ids)) < len(ids):
+    if may_repeat(ids, len(ids)) and len(set(ids)) < len(ids):
         twice = Counter(ids).most_common(1)[0][0]
         raise DataError(f"id {twice!r} occurs twice", expected="one id per picture")
     if len(set(label_names)) < len(label_names):

@@ -12,6 +12,7 @@ import numpy as np
 
 from backlight.core.atomic import atomic
 from backlight.core.errors import DataError, FileError, UsageError, did_you_mean
+from backlight.table.columns import check_ids, join_rows, to_columns, to_numpy
 from backlight.table.stored import read_arrow
 
 if TYPE_CHECKING:
@@ -34,17 +35,9 @@ class Table:
     arrow: pa.Table
 
     def __post_init__(self) -> None:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         if "id" not in self.arrow.column_names:
             raise DataError(f"columns {self.arrow.column_names}", expected="a column 'id'")
-        ids = self.arrow["id"]
-        if not pa.types.is_string(ids.type):
-            raise DataError(f"ids of type {ids.type}", expected="text")
-        if pc.count_distinct(ids).as_py() != len(ids) or ids.null_count:
-            twice = [entry["values"] for entry in pc.value_counts(ids).to_pylist() if entry["counts"] > 1]
-            raise DataError(f"ids that repeat or are missing: {twice[:3]}", expected="one row per id")
+        check_ids(self.arrow["id"])
 
     @staticmethod
     def of(columns: Mapping[str, Any] | None = None, **more: Any) -> Table:
@@ -55,11 +48,7 @@ class Table:
         """
         import pyarrow as pa
 
-        arrays = {name: _array(name, values) for name, values in {**(columns or {}), **more}.items()}
-        lengths = {name: len(array) for name, array in arrays.items()}
-        if len(set(lengths.values())) > 1:
-            raise DataError(f"columns of different length: {lengths}", expected="one row per image")
-        return Table(pa.table(arrays))
+        return Table(pa.table(to_columns({**(columns or {}), **more})))
 
     @staticmethod
     def numbered(columns: Mapping[str, Any]) -> Table:
@@ -94,8 +83,7 @@ class Table:
         if not tables:
             raise DataError("no shards to merge", expected="at least one table")
         try:
-            # One piece of memory: rows of thousands of pieces are slow to find.
-            merged = Table(pa.concat_tables(tables, promote_options="permissive").combine_chunks())
+            merged = Table(join_rows(tables))
         except pa.ArrowException as error:
             raise DataError(f"shards with different columns ({error})", expected="the same columns") from None
         return merged if ids is None else merged.at(ids, exact=True)
@@ -123,15 +111,7 @@ class Table:
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return a column as an array: [N], or [N, K] for lists of one length."""
-        import pyarrow as pa
-
-        column = self.arrow[self._known(name)].combine_chunks()
-        if not pa.types.is_list(column.type):
-            return column.to_numpy(zero_copy_only=False)
-        widths = column.value_lengths().unique()
-        if len(widths) == 1 and not column.null_count:
-            return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), widths[0].as_py())
-        return column.to_numpy(zero_copy_only=False)
+        return to_numpy(self.arrow[self._known(name)])
 
     def rows(self) -> list[dict[str, Any]]:
         """List the rows as plain dictionaries."""
@@ -171,7 +151,7 @@ class Table:
 
     def select(self, *names: str) -> Table:
         """Keep `id` and these columns, in this order."""
-        return Table(self.arrow.select(["id", *(self._known(name) for name in names if name != "id")]))
+        return _rows(self.arrow.select(["id", *(self._known(name) for name in names if name != "id")]))
 
     def drop(self, *names: str) -> Table:
         """Leave these columns out."""
@@ -182,7 +162,7 @@ class Table:
         mask = np.asarray(keep(self) if callable(keep) else keep)
         if mask.dtype != np.bool_ or mask.shape != (len(self),):
             raise DataError(f"mask of {mask.dtype} and shape {mask.shape}", expected=f"bool, ({len(self)},)")
-        return Table(self.arrow.take(np.flatnonzero(mask)))
+        return self if mask.all() else _rows(self.arrow.take(np.flatnonzero(mask)))
 
     def sort(self, name: str, *, descending: bool = False) -> Table:
         """Order the rows by a column; equal values are ordered by id, missing ones come last."""
@@ -190,11 +170,27 @@ class Table:
 
         order = "descending" if descending else "ascending"
         keys = [(self._known(name), order, "at_end"), ("id", "ascending", "at_end")]
-        return Table(self.arrow.take(pc.sort_indices(self.arrow, sort_keys=keys if name != "id" else keys[:1])))
+        return _rows(self.arrow.take(pc.sort_indices(self.arrow, sort_keys=keys if name != "id" else keys[:1])))
+
+    def first(self, name: str, count: int, keep: np.ndarray | None = None, *, descending: bool = False) -> Table:
+        """Return `where(keep).sort(name).head(count)`, of all rows without `keep`: only the first ones are copied.
+
+        >>> Table.of(id=["a", "b", "c"], x=[3, 1, 2]).first("x", 2).ids
+        ['b', 'c']
+        """
+        kept, values = np.ones(len(self), bool) if keep is None else keep, self[name]
+        if count and values.dtype.kind in "iuf":
+            known = values[kept & (values == values)]
+            if len(known) > count:
+                # All that are equal at the edge stay, so that ids decide among them; NaN, which comes last, does not.
+                place = len(known) - count if descending else count - 1
+                known.partition(place)
+                kept = kept & (values >= known[place] if descending else values <= known[place])
+        return self.where(kept).sort(name, descending=descending).head(count)
 
     def head(self, count: int) -> Table:
         """Keep the first rows."""
-        return Table(self.arrow.slice(0, count))
+        return _rows(self.arrow.slice(0, count))
 
     def at(self, ids: Sequence[object], *, exact: bool = False) -> Table:
         """Return the rows of these ids, in this order; `exact` also refuses rows beyond them."""
@@ -209,31 +205,38 @@ class Table:
             )
         return Table(self.arrow.take(np.array([place[key] for key in wanted], dtype=np.int64)))
 
+    def like(self, other: Table) -> Table:
+        """Return the rows in the order of another table's, which must hold exactly the same ids.
+
+        >>> Table.of(id=["a", "b"], x=[1, 2]).like(Table.of(id=["b", "a"]))["x"].tolist()
+        [2, 1]
+        """
+        return self if self.arrow["id"].equals(other.arrow["id"]) else self.at(other.ids, exact=True)
+
     def copy(self) -> Table:
         """Return the same rows in memory of their own, apart from the tensors that they were made of.
 
         >>> Table.of(id=["a"], x=[1]).copy().rows()
         [{'id': 'a', 'x': 1}]
         """
-        return Table(self.arrow.take(np.arange(len(self))))
+        return _rows(self.arrow.take(np.arange(len(self))))
 
     def with_columns(self, columns: Mapping[str, Any] | None = None, **more: Any) -> Table:
         """Add columns, or replace those of the same name."""
-        added = Table.of(id=self.arrow["id"], **{**(columns or {}), **more}).arrow
-        arrow = self.arrow
-        for name in added.column_names[1:]:
+        given, arrow = {**(columns or {}), **more}, self.arrow
+        for name, column in to_columns({"id": arrow["id"], **given}).items():
             if name in arrow.column_names:
-                arrow = arrow.set_column(arrow.column_names.index(name), name, added[name])
+                arrow = arrow.set_column(arrow.column_names.index(name), name, column)
             else:
-                arrow = arrow.append_column(name, added[name])
-        return Table(arrow)
+                arrow = arrow.append_column(name, column)
+        return Table(arrow) if "id" in given else _rows(arrow)
 
     def join(self, other: Table) -> Table:
         """Add the columns of `other` for the same ids; both must hold exactly the same ids.
 
         A column that both have must agree, else `DataError` names it.
         """
-        aligned = other.at(self.ids, exact=True)
+        aligned = other.like(self)
         shared = [name for name in aligned.names if name in self and name != "id"]
         for name in shared:
             if not self.arrow[name].equals(aligned.arrow[name]):
@@ -273,25 +276,8 @@ class Table:
         return to_html(self.head(20))
 
 
-def _array(name: str, values: Any) -> pa.Array | pa.ChunkedArray:
-    import pyarrow as pa
-    import torch
-
-    if isinstance(values, pa.ChunkedArray | pa.Array):
-        return values
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = (values.float() if values.dtype in (torch.bfloat16, torch.float16) else values).numpy()
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        flat, width = pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1]
-        return pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1) * width, pa.int32()), flat)
-    if name == "id":
-        values = [value if value is None else str(value) for value in values]
-    if isinstance(values, np.ndarray) and values.ndim != 1:
-        raise DataError(f"column {name!r} of shape {values.shape}", expected="[N] or [N, K]")
-    try:
-        return pa.array(
-            values if isinstance(values, np.ndarray) else list(values), pa.string() if name == "id" else None
-        )
-    except (pa.ArrowException, TypeError) as error:
-        raise DataError(f"column {name!r} ({error})", expected="values of one type") from None
+def _rows(arrow: pa.Table) -> Table:
+    """Make a table of rows of another one: that its ids are unique is known."""
+    made = object.__new__(Table)
+    object.__setattr__(made, "arrow", arrow)
+    return made

@@ -3,6 +3,7 @@ import io
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -53,6 +54,35 @@ def test_select_where_sort_head():
         t.where(np.array([0, 1, 0, 1, 0]))
 
 
+_VALUES = st.sampled_from([0.0, 1.0, 1.5, float("inf"), -float("inf"), float("nan")])
+
+
+@given(st.lists(_VALUES | st.none(), min_size=1, max_size=12), st.integers(0, 13), st.booleans(), st.data())
+def test_the_first_rows_are_those_of_the_whole_sorted(values, count, descending, drawn):
+    ids = drawn.draw(st.permutations([f"k{place}" for place in range(len(values))]))
+    keep = np.array(drawn.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
+    column = pa.array(values, pa.float64(), from_pandas=False)
+    numbers = np.array([0 if one is None or not np.isfinite(one) else int(2 * one) for one in values])
+    t = Table.of(id=ids, x=column, n=numbers, u=numbers.astype(np.uint8), text=[str(one) for one in values])
+    for name in t.names:
+        whole = t.where(keep).sort(name, descending=descending).head(count)
+        assert t.first(name, count, keep, descending=descending).ids == whole.ids
+        assert t.first(name, count).ids == t.sort(name).head(count).ids
+
+
+def test_rows_of_a_table_keep_their_ids_apart():
+    t = table()
+    assert t.where(np.ones(5, bool)).arrow.equals(t.arrow)
+    assert t.like(t) is t
+    assert t.sort("id", descending=True).like(t).arrow.equals(t.arrow)
+    with pytest.raises(DataError, match="missing"):
+        t.head(4).like(t)
+    with pytest.raises(DataError, match="repeat"):
+        t.with_columns({"id": ["a"] * 5})
+    with pytest.raises(DataError, match="different length"):
+        t.with_columns(x=[1])
+
+
 def test_join_by_id_ignores_order_and_refuses_disagreement():
     t = table()
     joined = t.select("label").join(t.sort("id", descending=True))
@@ -70,6 +100,15 @@ def test_merge_restores_any_sharding(order, cut):
     shuffled = t.at([f"k{i}" for i in order])
     shards = [shuffled.head(cut), shuffled.where(np.arange(7) >= cut)]
     assert Table.merge(shards, ids=t.ids).arrow.equals(t.arrow)
+
+
+def test_shards_of_other_columns_are_stacked_as_arrow_stacks_them_whole():
+    shards = [table(3), Table.of(id=["a"], x=["text"]), Table.of(id=["b", "c"], label=[7, None], x=[None, "more"])]
+    whole = pa.concat_tables([one.arrow for one in shards], promote_options="permissive").combine_chunks()
+    merged = Table.merge(iter(shards)).arrow
+    assert merged.equals(whole)
+    assert merged.schema.equals(whole.schema)
+    assert all(column.num_chunks == 1 for column in merged.columns)
 
 
 def test_merge_refuses_missing_double_extra():
