@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -27,19 +28,21 @@ def stamps(pictures: PictureSource, rows: Sequence[int]) -> list[str]:
     >>> first == second
     False
     """
+    if isinstance(pictures, Selected):
+        return stamps(pictures.inner, pictures.rows[torch.as_tensor(rows, dtype=torch.int64)].tolist())
+    if isinstance(pictures, Fitted):
+        # Fingerprints of several things stand one behind the other: what all pictures share is hashed once.
+        shared = fingerprint(pictures.resize, pictures.channels)
+        return [shared + fingerprint(one) for one in stamps(pictures.inner, rows)]
     return [_stamp(pictures, int(row)) for row in rows]
 
 
 def _stamp(pictures: PictureSource, row: int) -> str:
-    if isinstance(pictures, Selected):
-        return _stamp(pictures.inner, int(pictures.rows[row]))
     if isinstance(pictures, Joined):
         for part in pictures.parts:
             if row < len(part):
-                return _stamp(part, row)
+                return stamps(part, [row])[0]
             row -= len(part)
-    if isinstance(pictures, Fitted):
-        return fingerprint(pictures.resize, pictures.channels, _stamp(pictures.inner, row))
     if isinstance(pictures, Drawing):
         return fingerprint(repr(pictures.shapes), pictures.part, row)
     if isinstance(pictures, Decoded) and pictures.stamp is not None:
@@ -56,7 +59,7 @@ def hash_data(
 ) -> str:
     """Hash ids, labels, names and the pixels of 16 pictures."""
     digest = hashlib.blake2b(digest_size=16)
-    for text in (*ids, "", *label_names):
+    for text in chain(ids, ("",), label_names):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     digest.update(labels.numpy().tobytes())
     if targets is not None:
