@@ -58,7 +58,7 @@ def compare_studies(first: CorruptionStudy, second: CorruptionStudy) -> dict[str
     """
     if first.request.names != second.request.names or first.request.severities != second.request.severities:
         raise DataError("other kinds or severities", expected="two studies of the same corruptions")
-    aligned = CorruptionStudy(second.table.at(first.table.ids, exact=True), second.request, second.labels)
+    aligned = CorruptionStudy(second.table.like(first.table), second.request, second.labels)
     pairs = {}
     if first.clean is not None and aligned.clean is not None:
         pairs["clean"] = first.clean.astype(float), aligned.clean.astype(float)

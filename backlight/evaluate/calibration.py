@@ -57,7 +57,7 @@ def reliability(table: Table, bins: int = 15) -> Reliability:
     known = table["prediction"] >= 0
     if not len(known):
         raise DataError("no pictures and no confidences", expected="at least one")
-    table = table if known.all() else table.where(known)
+    table = table.select("label", "prediction", "confidence").where(known)
     confidence = np.asarray(table["confidence"], dtype=np.float64)
     if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
         raise DataError("confidences outside of 0 to 1", expected="softmax probabilities")
@@ -149,7 +149,7 @@ def coverage_curve(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """
     confidence = np.where(table["prediction"] >= 0, table["confidence"], 0.0)
     order = np.argsort(-confidence, kind="stable")
-    right = (table["label"] == table["prediction"])[order]
-    count = np.arange(1, len(order) + 1)
-    ends = np.searchsorted(-confidence[order], -confidence[order], side="right") - 1
-    return (count / len(order))[ends], (right.cumsum() / count)[ends]
+    right, falling = (table["label"] == table["prediction"])[order], -confidence[order]
+    del order, confidence  # of millions of rows each takes megabytes
+    counts = np.searchsorted(falling, falling, side="right")
+    return counts / len(counts), right.cumsum()[counts - 1] / counts

@@ -90,16 +90,15 @@ def compare(first: Table, second: Table) -> Comparison:
     >>> compare(one, two).only_first, compare(one, two).disagreements.ids
     (1, ['b'])
     """
-    other = second.at(first.ids, exact=True)
+    other = second.like(first)
     label = first["label"]
     if not len(first) or not np.array_equal(label, other["label"]) or int(label.min()) < 0:
         raise DataError("tables with different or missing labels", expected="two models on the same labeled pictures")
     right, also = label == first["prediction"], label == other["prediction"]
     only_first, only_second = int((right & ~also).sum()), int((also & ~right).sum())
     differing = first["prediction"] != other["prediction"]
-    columns = {name: first[name] for name in ("label", "prediction", "confidence")}
     added = {f"{name}_second": other[name] for name in ("prediction", "confidence")}
-    both = Table.of({"id": first.ids, **columns, **added}).where(differing)
+    both = first.select("label", "prediction", "confidence").with_columns(added).where(differing)
     return Comparison(
         len(first),
         float(right.mean()),

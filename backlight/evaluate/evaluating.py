@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from backlight.classifier import Classifier
 from backlight.classifier.heads import UNDEFINED
 from backlight.classifier.predictions import class_name
@@ -93,7 +91,7 @@ class Evaluation(Displayed):
     @property
     def suspected_label_errors(self) -> list[dict[str, Any]]:
         """Describe ten pictures, highest loss first, whose label the model contradicts with much confidence."""
-        return self._told(metrics.suspected_label_errors(self.table).head(_TOLD))
+        return self._told(metrics.suspected_label_errors(self.table, top=_TOLD))
 
     def _told(self, rows: Table) -> list[dict[str, Any]]:
         names = ("label", "prediction")
@@ -103,7 +101,7 @@ class Evaluation(Displayed):
     @property
     def not_finite(self) -> list[str]:
         """List the ids of the pictures without a prediction, wrong and left out of loss and calibration."""
-        return [self.table.ids[row] for row in np.flatnonzero(self.table["prediction"] < 0)]
+        return _not_finite(self.table)
 
     def summary_table(self) -> Table:
         """Return a row per metric: its mean over pictures, with the 95% interval `from` and `to` where it has one."""
@@ -184,6 +182,9 @@ def evaluate(
         progress=progress,
     )
     labels = classifier.labels or data.label_names
-    unknown = [name for name, found in zip(samples.table.ids, samples.table["prediction"]) if found < 0]
-    failed = (*data.failed, *samples.failed, *(Failure(name, UNDEFINED) for name in unknown))
+    failed = (*data.failed, *samples.failed, *(Failure(name, UNDEFINED) for name in _not_finite(samples.table)))
     return Evaluation(samples.table, labels, data.split, failed, time.perf_counter() - start)
+
+
+def _not_finite(table: Table) -> list[str]:
+    return table.select("prediction").where(table["prediction"] < 0).ids

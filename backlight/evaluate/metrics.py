@@ -166,18 +166,28 @@ def top_losses(table: Table, top: int = 20) -> Table:
     >>> top_losses(Table.of(id=["a", "b"], loss=[1.0, 2.0]), 1).ids
     ['b']
     """
-    return table.where(~np.isnan(table["loss"])).sort("loss", descending=True).head(top)
+    return table.first("loss", top, ~np.isnan(table["loss"]), descending=True)
 
 
-def suspected_label_errors(table: Table, confidence: float = 0.9) -> Table:
+def is_suspected(table: Table, confidence: float = 0.9) -> np.ndarray:
+    """Whether the model contradicts the label with at least this confidence, bool `[N]`.
+
+    >>> is_suspected(Table.of(id=["a", "b"], label=[0, 1], prediction=[1, 1], confidence=[0.95, 0.99])).tolist()
+    [True, False]
+    """
+    return (_labels(table) != table["prediction"]) & (table["confidence"] >= confidence)
+
+
+def suspected_label_errors(table: Table, confidence: float = 0.9, top: int | None = None) -> Table:
     """Return the rows where the model contradicts the label with at least this confidence, highest loss first.
+
+    With `top` only so many of them.
 
     >>> data = {"label": [0, 1], "prediction": [1, 1], "confidence": [0.95, 0.99], "loss": [3.0, 0.01]}
     >>> suspected_label_errors(Table.of(id=["a", "b"], **data)).ids
     ['a']
     """
-    wrong = _labels(table) != table["prediction"]
-    return table.where(wrong & (table["confidence"] >= confidence)).sort("loss", descending=True)
+    return table.first("loss", len(table) if top is None else top, is_suspected(table, confidence), descending=True)
 
 
 def _labels(table: Table) -> np.ndarray:

@@ -22,7 +22,7 @@ def calibration_facts(table: Table, labels: tuple[str, ...]) -> Facts:
     known = table["prediction"] >= 0
     if not known.any():
         return {"ece": None}
-    table = table.where(known)
+    table = table.select("label", "prediction", "confidence").where(known)
     found = reliability(table)
     shares, accuracies = coverage_curve(table)
     places = [int((shares < wanted - 1e-9).sum()) for wanted in _SHARES]

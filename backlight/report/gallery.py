@@ -62,8 +62,9 @@ def read_thumbnails(
     >>> list(read_thumbnails(data, ["2", "0", "2", "none"]))
     ['2', '0']
     """
-    places = {name: row for row, name in enumerate(data.ids)}
-    rows = [places[name] for name in dict.fromkeys(wanted) if name in places][:most]
+    names = dict.fromkeys(wanted)
+    places = {name: row for row, name in enumerate(data.ids) if name in names}
+    rows = [places[name] for name in names if name in places][:most]
     found: dict[str, Thumbnail] = {}
     used = 0
     for start in range(0, len(rows), _READ):

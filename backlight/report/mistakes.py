@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backlight.evaluate.evaluating import Evaluation
-from backlight.evaluate.metrics import Confused, suspected_label_errors, top_losses
+from backlight.evaluate.metrics import Confused, is_suspected, suspected_label_errors, top_losses
 from backlight.page.sections import Facts
 from backlight.report.gallery import Captioned, Thumbnail, shown_rows
 from backlight.table import Table
@@ -49,7 +49,7 @@ class Mistakes:
 
     >>> columns = {"label": [0, 0], "prediction": [0, 1], "confidence": [0.9, 0.8], "logits": [[2.0, 0.0]] * 2}
     >>> found = Mistakes(Evaluation(Table.of(id=["a", "b"], loss=[0.1, 2.0], **columns), ("cat", "dog")))
-    >>> found.classes, found.cell(0, 1).ids, found.worst
+    >>> found.classes, found.cell(0, 1, most=2).ids, found.worst
     ([0, 1], ['b'], (0, 1))
     """
 
@@ -88,24 +88,24 @@ class Mistakes:
         classes = int((counts.totals > 0).sum())
         return wilson(right, total, 1 - 0.05 / classes)[1] < wilson(int(counts.right.sum()) - right, others)[0]
 
-    def cell(self, true: int, predicted: int) -> Table:
-        """Return the pictures of one cell: mistakes the most confident first, right ones the least confident first."""
+    def cell(self, true: int, predicted: int, most: int) -> Table:
+        """Return some pictures of one cell: mistakes the most confident first, right ones the least confident first."""
         table = self.evaluation.table
-        rows = table.where((table["label"] == true) & (table["prediction"] == predicted))
-        return rows.sort("confidence", descending=true != predicted)
+        inside = (table["label"] == true) & (table["prediction"] == predicted)
+        return table.first("confidence", most, inside, descending=true != predicted)
 
     def wanted(self) -> list[str]:
         """List the ids that the page would like to show, the most telling first."""
         ids: list[str] = []
         if self.worst is not None:
             first, second = self.worst
-            ids += self.cell(first, second).head(_PER_WAY).ids + self.cell(second, first).head(_PER_WAY).ids
+            ids += self.cell(first, second, _PER_WAY).ids + self.cell(second, first, _PER_WAY).ids
         ids += top_losses(self.evaluation.table, _LOSSES).ids
-        ids += suspected_label_errors(self.evaluation.table).head(_LOSSES).ids
+        ids += suspected_label_errors(self.evaluation.table, top=_LOSSES).ids
         counts = self.evaluation.confusion
         pairs = [(true, other) for true in self.classes for other in self.classes if counts[true, other]]
         pairs.sort(key=lambda pair: (pair[0] == pair[1], -counts[pair]))
-        cells = [self.cell(*pair).head(_PER_CELL).ids for pair in pairs]
+        cells = [self.cell(*pair, _PER_CELL).ids for pair in pairs]
         # The first of every cell before the second of any: where room ends, most cells still open.
         return ids + [cell[place] for place in range(_PER_CELL) for cell in cells if place < len(cell)]
 
@@ -113,7 +113,7 @@ class Mistakes:
         """Make a cell with at most so many pictures."""
         found, labels = self.evaluation, self.evaluation.labels
         count, total = found.confusion[true, predicted], int(found.confusion.totals[true])
-        shown = shown_rows(self.cell(true, predicted).head(most), labels, thumbnails, told=False)
+        shown = shown_rows(self.cell(true, predicted, most), labels, thumbnails, told=False)
         anchor = f"cell-{true}-{predicted}"
         return Cell(anchor, labels[true], labels[predicted], count, count / total if total else 0.0, shown)
 
@@ -138,11 +138,11 @@ def mistakes_facts(mistakes: Mistakes, thumbnails: Mapping[str, Thumbnail]) -> F
 
 def losses_facts(found: Evaluation, thumbnails: Mapping[str, Thumbnail]) -> Facts:
     """Return what the section of single pictures shows: the highest losses, and labels that may be wrong."""
-    suspects = suspected_label_errors(found.table)
+    suspects = suspected_label_errors(found.table, top=_LOSSES)
     return {
         "losses": shown_rows(top_losses(found.table, _LOSSES), found.labels, thumbnails),
-        "suspects": shown_rows(suspects.head(_LOSSES), found.labels, thumbnails),
-        "suspected": len(suspects),
+        "suspects": shown_rows(suspects, found.labels, thumbnails),
+        "suspected": int(is_suspected(found.table).sum()),
     }
 
 

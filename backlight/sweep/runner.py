@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ def sweep(
     return run.swept()
 
 
+_HASHED = 2**16
 _PLAN = record({"size": whole(1), "passes": nullable(number(0.0))})
 
 
@@ -102,7 +103,7 @@ class _Run:
         if self.kept is None:
             return int(self._plan()["size"])
         # A run that goes on cuts as the first one did, without another look at the model.
-        pictures = fingerprint("\0".join(self.task.data.ids))[:LENGTH]  # one text: ids may be millions
+        pictures = _fingerprint_of(self.task.data.ids)[:LENGTH]
         name = f"plan-{pictures}" if self.task.size is None else f"plan-{pictures}-{self.task.size}"
         plan = self.kept.settle(name, self._plan, _PLAN)
         self.passes = plan["passes"]
@@ -242,6 +243,11 @@ class _Run:
         done = [block for block in self.blocks if block.number in self.finished or self.store.has(block)]
         given_up = tuple(self.given_up[number] for number in sorted(self.given_up))
         return Swept(self.task.data.name, self.store, tuple(done), given_up)
+
+
+def _fingerprint_of(ids: Sequence[str]) -> str:
+    """Hash names of which there may be millions, many at a time, since each alone takes longer."""
+    return fingerprint([fingerprint("\0".join(ids[at : at + _HASHED])) for at in range(0, len(ids), _HASHED)])
 
 
 class _Counted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from backlight.core.errors import DataError, Failure
 from backlight.sweep.parts import GivenUp, Parts
@@ -45,10 +46,11 @@ class Swept:
     @cached_property
     def table(self) -> Table:
         """Return the rows of all parts; raises DataError where no picture could be read."""
-        found = [part.table for part in self.parts(tensors=False) if len(part.table)]
-        if not found:
+        found = (part.table.copy() for part in self.parts(tensors=False) if len(part.table))
+        first = next(found, None)
+        if first is None:
             raise DataError(f"{self.name} has no picture that can be read", expected="at least one")
-        return Table.merge(found)
+        return Table.merge(chain([first], found))
 
     @cached_property
     def failed(self) -> tuple[Failure, ...]:
