@@ -25,7 +25,7 @@ MEMBER_LIMIT = 512 * 2**20
 NAME_LIMIT = 4096
 
 
-@dataclass
+@dataclass(slots=True)
 class Sample:
     """Where a sample's picture lies in its archive, and its label."""
 
@@ -84,6 +84,7 @@ def _read_contents(path: Stored) -> dict[str, Sample]:
         try:
             with tarfile.open(fileobj=stream, mode="r:") as archive:
                 for member in archive:
+                    archive.members.clear()  # type: ignore[attr-defined]  # all that were read
                     _require_inside(path, member, stored)
                     if member.isfile() and not member.issparse():
                         _add(path, archive, member, here)
