@@ -1,4 +1,4 @@
-"""The result of many finished blocks: the same as of one look at all pictures, in little memory a row."""
+"""The result of many finished blocks needs little memory a row."""
 
 from __future__ import annotations
 
