@@ -89,6 +89,8 @@ class Planned(Exception):
 def plan_sweep(task: Task, folder: Path, engine: Engine) -> Plan:
     """Say what a task takes: work on a few pictures of it, into a `folder` that is thrown away, is timed.
 
+    The folder above it is to be thrown away too: what work leaves beside its parts counts as theirs.
+
     >>> import tempfile
     >>> from backlight.data.dataset import Dataset
     >>> from backlight.sweep import Cost, Part
@@ -96,7 +98,7 @@ def plan_sweep(task: Task, folder: Path, engine: Engine) -> Plan:
     >>> data = Dataset.of(torch.zeros(5, 3, 4, 4, dtype=torch.uint8))
     >>> cost = lambda: Cost(10**9, 1.0, 48)
     >>> task = Task("ids", data, lambda data, advance: Part(Table.of(id=data.ids)), (), cost, size=2)
-    >>> plan_sweep(task, Path(tempfile.mkdtemp()), Engine(torch.device("cpu"))).blocks
+    >>> plan_sweep(task, Path(tempfile.mkdtemp()) / "blocks", Engine(torch.device("cpu"))).blocks
     3
     """
     pictures, threads = len(task.data), torch.get_num_threads()
