@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from markupsafe import Markup
 
-from backlight.page.plot import EMPTY, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, Plot, coordinate
+from backlight.page.plot import EMPTY, HEIGHT, LEFT, RIGHT, WIDTH, Line, Plot, coordinate, legend
 from backlight.page.sections import number, percent
 
 _ROW = 38
@@ -79,7 +79,6 @@ def line_chart(
     drawn = plot.axes(x_label, sorted({x for x, _ in points}) if marks is None else marks, x_text, y_text, heights)
     if chosen is not None:
         drawn += plot.upright(*chosen)
-    names = EMPTY  # above all lines, or one would run through the name of another
     for order, line in enumerate(lines):
         place = order if line.color is None else line.color
         if line.band:
@@ -94,10 +93,8 @@ def line_chart(
             dots = ((coordinate(plot.x(x)), coordinate(plot.y(y)), title) for (x, y), title in zip(line.points, titles))
             dot = Markup('<circle class="dot-{}" cx="{}" cy="{}" r="3.5"><title>{}</title></circle>')
             drawn += EMPTY.join(dot.format(place, *one) for one in dots) + plot.notes(line)
-        if line.name:
-            name = Markup('<text x="{}" y="{}" class="end name-{}">{}</text>')
-            names += name.format(WIDTH - RIGHT, TOP + 14 + 18 * place, place, line.name)
-    return _svg(alt, HEIGHT, drawn + names)
+    names, room = legend(lines)
+    return _svg(alt, HEIGHT, names + drawn, above=room)
 
 
 def histogram(
@@ -189,6 +186,7 @@ def _telling(low: float, high: float) -> Callable[[float], str]:
     return lambda value: f"{value + 0.0:.{min(digits, 9)}g}"
 
 
-def _svg(alt: str, height: float, drawn: Markup, told: str = "") -> Markup:
-    form = Markup('<svg class="chart" data-title="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
-    return form.format(alt, WIDTH, coordinate(height), f"{alt}: {told}" if told else alt, drawn)
+def _svg(alt: str, height: float, drawn: Markup, told: str = "", above: float = 0) -> Markup:
+    form = Markup('<svg class="chart" data-title="{}" viewBox="0 {} {} {}" role="img" aria-label="{}">{}</svg>')
+    whole = coordinate(height + above)
+    return form.format(alt, coordinate(-above), WIDTH, whole, f"{alt}: {told}" if told else alt, drawn)

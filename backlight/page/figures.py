@@ -65,12 +65,12 @@ def standalone(chart: Markup) -> str:
     """
     ((title, whole),) = charts_of(chart)
     start, _, rest = whole.partition(">")
-    width, height = map(float, re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', start)[0])
+    begin, width, height = map(float, re.findall(r'viewBox="0 ([-\d.]+) ([\d.]+) ([\d.]+)"', start)[0])
     lines = textwrap.wrap(title, _LETTERS)
     above = _MARGIN + _LINE * len(lines)
-    left, top, wide, tall = -_MARGIN, -above, width + 2 * _MARGIN, height + above + _MARGIN
+    left, top, wide, tall = -_MARGIN, begin - above, width + 2 * _MARGIN, height + above + _MARGIN
     head = Markup('<text class="head" x="0" y="{}">{}</text>')
-    words = Markup("").join(head.format(_LINE * (row + 1) - above, line) for row, line in enumerate(lines))
+    words = Markup("").join(head.format(_LINE * (row + 1) + top, line) for row, line in enumerate(lines))
     form = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" width="{2:g}" height="{3:g}" viewBox="{0:g} {1:g} {2:g} {3:g}" '
         'role="img" aria-label="{4}"><title>{5}</title><style>{6}</style>'

@@ -11,6 +11,7 @@ from markupsafe import Markup
 WIDTH, HEIGHT = 400, 220  # of lines and histograms; at 375 px one unit is a little less than a pixel
 LEFT, RIGHT, TOP, BOTTOM = 50, 26, 12, 42
 EMPTY = Markup("")
+_ROW, _LETTER, _GAP = 20, 8.5, 16  # of a legend: its rows, and what a name takes across
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,31 @@ class Plot:
             if not kept or self.x(mark) + half + 8 < self.x(kept[-1]) - 4.0 * len(x_text(kept[-1])):
                 kept.append(mark)
         return kept[::-1]
+
+
+def legend(lines: Sequence[Line]) -> tuple[Markup, int]:
+    """Write the names of lines in their colors above the field, where no line runs through them; and the room it takes.
+
+    It lies above 0, from where the field goes down.
+
+    >>> legend([Line((), "clean"), Line((), "attacked")])[1], legend([Line(())])[1]
+    (20, 0)
+    """
+    named = [(order if line.color is None else line.color, line.name) for order, line in enumerate(lines) if line.name]
+    rows: list[list[tuple[float, int, str]]] = []
+    x = math.inf
+    for color, name in named:
+        room = _LETTER * len(name)
+        if x + room > WIDTH:
+            x = LEFT
+            rows.append([])
+        rows[-1].append((x, color, name))
+        x += room + _GAP
+    form, drawn = Markup('<text x="{}" y="{}" class="name-{}">{}</text>'), EMPTY
+    for number, row in enumerate(rows):
+        y = _ROW * (number + 1 - len(rows)) - 4
+        drawn += EMPTY.join(form.format(coordinate(x), y, color, name) for x, color, name in row)
+    return drawn, _ROW * len(rows)
 
 
 def coordinate(value: float) -> str:

@@ -49,13 +49,17 @@ def models() -> dict[str, Classifier]:
     return {f"net {seed}": Classifier.from_module(sharp_net(seed=seed), size=16, labels=LABELS) for seed in range(3)}
 
 
-@pytest.fixture(scope="module")
-def study() -> TransferStudy:
+def data() -> Dataset:
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (12, 3, 16, 16), generator=draw, dtype=torch.uint8)
-    labels = models()["net 0"].logits(images / 255).argmax(1)
-    asked = TransferRequest.of("i-fgsm:steps=2,mi:steps=2", eps="8/255", ensemble=True)
-    return evaluate_transfer(models(), Dataset.of(images, labels, LABELS), asked)
+    return Dataset.of(images, models()["net 0"].logits(images / 255).argmax(1), LABELS)
+
+
+@pytest.fixture(scope="module")
+def study() -> TransferStudy:
+    return evaluate_transfer(
+        models(), data(), TransferRequest.of("i-fgsm:steps=2,mi:steps=2", eps="8/255", ensemble=True)
+    )
 
 
 def test_every_rate_stands_in_its_cell(study: TransferStudy) -> None:
@@ -86,6 +90,15 @@ def test_the_headline_is_the_largest_rate_between_models(study: TransferStudy) -
     best = max(study.between, key=lambda one: one.success)
     assert percent(best.success) in transfer_headline(study)
     assert sum(" to " in line and "%" in line for line in transfer_lines(study)) == len([o for o in study.rates if o.n])
+
+
+def test_where_nothing_carries_over_it_says_so(study: TransferStudy) -> None:
+    harmless = evaluate_transfer(models(), data(), TransferRequest.of("i-fgsm:steps=1,mi:steps=1", eps=1e-6))
+    assert not any(one.success for one in harmless.between)
+    html = transfer_section(harmless).html
+    assert "Nothing carried over" in html
+    assert 'class="tag">most' not in html
+    assert "Nothing carried over" not in transfer_section(study).html
 
 
 def test_a_page_without_any_picture_that_counts_can_be_read() -> None:
