@@ -154,7 +154,7 @@ def _literal(text: str) -> str:
 
 def _table(entries: list[Entry]) -> str:
     normed = any(one.norms for one in entries)
-    widths = "15 10 10 19 26 20" if normed else "17 11 21 29 22"
+    widths = "14 12 9 19 26 20" if normed else "17 12 20 29 22"
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     rows = [("name", "needs", "norm", f"passes {'or queries ' * normed}per image", "do not use it for", "reference")]
     rows += [(f"``{one.name}``", one.needs, one.norms, one.cost, one.avoid, one.reference) for one in entries]
