@@ -52,12 +52,7 @@ if engine.is_main:
     )
 
 
-@pytest.mark.slow
-def test_an_interrupted_run_with_statistics_and_attacks_resumes_with_the_same_bits(tmp_path: Path) -> None:
-    together(
-        """
-recipe = Recipe(epochs=2, batch_size=8, optimizer="sgd", lr=0.1, adversary="pgd:eps=8/255,steps=2")
-run("whole", recipe)
+STOP = """
 real = Trainer.step
 class Stopped(Exception): pass
 def until(self, batch, number, rate):
@@ -65,6 +60,17 @@ def until(self, batch, number, rate):
         raise Stopped
     return real(self, batch, number, rate)
 Trainer.step = until
+"""
+"""Let a run end in the middle of its second epoch."""
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_with_statistics_and_attacks_resumes_with_the_same_bits(tmp_path: Path) -> None:
+    together(
+        f"""
+recipe = Recipe(epochs=2, batch_size=8, optimizer="sgd", lr=0.1, adversary="pgd:eps=8/255,steps=2")
+run("whole", recipe)
+{STOP}
 try:
     run("parts", recipe)
 except Stopped:
@@ -79,15 +85,9 @@ if engine.is_main:
     )
 
 
-STOPPED = """
-recipe = Recipe(epochs=2, batch_size=8, optimizer="sgd", lr=0.1, adversary="free:replays=2", ema=0.9)
-real = Trainer.step
-class Stopped(Exception): pass
-def until(self, batch, number, rate):
-    if number == 8:
-        raise Stopped
-    return real(self, batch, number, rate)
-Trainer.step = until
+FREE = 'recipe = Recipe(epochs=2, batch_size=8, optimizer="sgd", lr=0.1, adversary="free:replays=2", ema=0.9)\n'
+STOPPED = f"""
+{FREE}{STOP}
 try:
     run("parts", recipe, norm=False)
 except Stopped:
@@ -102,9 +102,8 @@ else:
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
 def test_a_run_goes_on_with_more_or_fewer_processes(tmp_path: Path, first: int, then: int) -> None:
     together(STOPPED, tmp_path, first)
-    whole = STOPPED.partition("real =")[0] + 'run("whole", recipe, norm=False)'
-    together(whole, tmp_path, 1)
-    together(STOPPED.partition("real =")[0] + 'run("parts", recipe, norm=False, resume=True)', tmp_path, then)
+    together(FREE + 'run("whole", recipe, norm=False)', tmp_path, 1)
+    together(FREE + 'run("parts", recipe, norm=False, resume=True)', tmp_path, then)
     from backlight.runs.folder import RunFolder
 
     one, parts = (RunFolder(tmp_path / name).load_weights("last") for name in ("whole", "parts"))
