@@ -63,7 +63,7 @@ def load_net(name: str) -> Classifier:
 def data_file() -> Path:
     """Find the CIFAR-10 file below BACKLIGHT_DATA (default `../shared/data`)."""
     root = Path(__file__).resolve().parents[1]
-    return Path(os.environ.get("BACKLIGHT_DATA", root.parent / "shared" / "data")) / _FILE
+    return Path(os.environ.get("BACKLIGHT_DATA") or (root.parent / "shared" / "data")) / _FILE
 
 
 def read_cifar(split: str, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:

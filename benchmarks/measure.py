@@ -169,5 +169,5 @@ def machine() -> str:
 
 def data_folder() -> Path | None:
     """Find the real data by BACKLIGHT_DATA, or return None where there is none."""
-    folder = Path(os.environ.get("BACKLIGHT_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    folder = Path(os.environ.get("BACKLIGHT_DATA") or (Path(__file__).parents[2] / "shared" / "data"))
     return folder if folder.is_dir() else None

@@ -23,7 +23,7 @@ SWITCHES = [
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Give the folder of real data, or skip where there is none."""
-    folder = Path(os.environ.get("BACKLIGHT_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    folder = Path(os.environ.get("BACKLIGHT_DATA") or (Path(__file__).parents[2] / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no real data at BACKLIGHT_DATA ({folder})")
     return folder

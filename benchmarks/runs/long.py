@@ -240,7 +240,7 @@ def certified_accuracy(recipe: Recipe, classifier: Classifier, test: Dataset, fo
 
 
 def _data_folder() -> Path:
-    return Path(os.environ.get("BACKLIGHT_DATA", ROOT.parent / "shared" / "data"))
+    return Path(os.environ.get("BACKLIGHT_DATA") or (ROOT.parent / "shared" / "data"))
 
 
 def _commit() -> str:

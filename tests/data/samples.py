@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-DATA = Path(os.environ.get("BACKLIGHT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("BACKLIGHT_DATA") or (Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="real data (BACKLIGHT_DATA) is absent")
 
 
