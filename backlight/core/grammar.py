@@ -226,6 +226,18 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def duration(seconds: float) -> str:
+    """Phrase a time for people; `parse_duration` is for what they write.
+
+    >>> duration(0.2), duration(1.2), duration(45.2), duration(5400.0), duration(9000.0)
+    ('less than a second', '1 second', '45 seconds', '90 minutes', '2.5 hours')
+    """
+    if seconds < 100:
+        whole = round(seconds)
+        return "less than a second" if whole < 1 else f"{whole} second{'' if whole == 1 else 's'}"
+    return f"{seconds / 60:.0f} minutes" if seconds < 100 * 60 else f"{seconds / 3600:.1f} hours"
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Read an input size in pixels: `224`, or `224x192` (height x width).
 

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from backlight.core.errors import UsageError, did_you_mean
 from backlight.core.escaping import visible
+from backlight.core.grammar import duration
 from backlight.page.glossary import GLOSSARY
 from backlight.table import Table
 
@@ -134,13 +135,3 @@ def count(value: int) -> str:
         if value >= size:
             return f"{value / size:.3g} {word}"
     return f"{value:,}"
-
-
-def duration(seconds: float) -> str:
-    """Write a time in whole seconds.
-
-    >>> duration(0.2), duration(1.2), duration(1234.5)
-    ('less than a second', '1 second', '1,234 seconds')
-    """
-    whole = round(seconds)
-    return "less than a second" if whole < 1 else f"{whole:,} second{'' if whole == 1 else 's'}"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from backlight.core.grammar import duration
 from backlight.page.charts import line_chart
 from backlight.page.plot import Line
 from backlight.page.sections import Section, percent
@@ -150,7 +151,7 @@ def _facts(history: History) -> list[tuple[str, str]]:
         "batch": recipe.get("batch_size"),
         "attacked while it learned": recipe.get("adversary"),
         "seed": info.get("seed"),
-        "time": f"{last['seconds']:,.0f} seconds" if isinstance(last.get("seconds"), int | float) else "",
+        "time": duration(last["seconds"]) if isinstance(last.get("seconds"), int | float) else "",
         "speed": _speed(last),
     }
     return [(name, _plain(value)) for name, value in found.items() if value not in (None, "")]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+from backlight.core.grammar import duration
+
 WORTH_SAYING = 30.0
 """Work that takes fewer seconds is over before an estimate is read."""
 
@@ -46,14 +48,3 @@ def peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def duration(seconds: float) -> str:
-    """Phrase a time.
-
-    >>> duration(45.2), duration(5400.0)
-    ('45 seconds', '90 minutes')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 100 * 60 else f"{seconds / 3600:.1f} hours"

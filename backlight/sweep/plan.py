@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import torch
 
 from backlight.core.errors import counted
+from backlight.core.grammar import duration
 from backlight.core.processes import Engine
 from backlight.sweep.cost import block_size
-from backlight.sweep.estimate import duration, peak_memory
+from backlight.sweep.estimate import peak_memory
 from backlight.sweep.parts import FolderParts
 from backlight.sweep.task import Block, Task
 

@@ -49,6 +49,8 @@ def test_names_that_are_no_text_or_reorder_it_can_be_shown() -> None:
     markup.encode("utf-8")
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.2, "less than a second"), (0.7, "1 second"), (12.3, "12 seconds")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "less than a second"), (0.7, "1 second"), (12.3, "12 seconds"), (152.0, "3 minutes")]
+)
 def test_the_footer_counts_seconds_as_people_do(seconds: float, said: str) -> None:
     assert f"Made by Backlight in {said}. " in Page("", None, (), (), (), 0, seconds, "A page").html()

@@ -23,7 +23,7 @@ CLOCKS = (
 )
 _GOES_ON = re.compile(r" --(?:resume|force)\b")
 _ON_PAGES = (
-    (re.compile(r"(?:less than a|\d[\d,.]*) seconds?\b"), "N seconds"),
+    (re.compile(r"(?:less than a|\d[\d,.]*) (?:second|minute|hour)s?\b"), "N seconds"),
     (re.compile(r"\d[\d,.]*(?= (?:s|pictures a second|images a second)\b)"), "N"),
     (re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?"), "DATE"),
     (_GOES_ON, ""),
