@@ -242,7 +242,14 @@ class Trainer:
         if self.adversary is None:
             return batch
         random, strength = Random((self.seed, "adversary"), batch.keys, number), self.adversary.strength(done)
-        found = self.adversary.attack(self.classifier, batch.images, batch.labels, random, strength=strength)
+        attack = partial(self.adversary.attack, self.classifier, strength=strength)
+        # In the parts that the step itself is computed in: what fits there fits here.
+        found = torch.cat(
+            [
+                attack(batch.images[part], batch.labels[part], random.take(part))
+                for part in even_cuts(len(batch.rows), self.parts)
+            ]
+        )
         return replace(batch, images=found, clean=batch.images if self.adversary.pairs else None, strength=strength)
 
 
