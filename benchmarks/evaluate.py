@@ -151,6 +151,7 @@ def best_settings(loop: Loop, classifier: Classifier, root: Path) -> tuple[int, 
 
 def loop_itself(classifier: Classifier, photographs: Path, count: int, runs: int) -> Iterator[Figure]:
     """Evaluate pictures that are decoded already, against the bare network on tensors that are ready."""
+    count = min(count, 500)
     with tempfile.TemporaryDirectory() as root:
         write_folder(photographs, Path(root), count)
         data = match_labels(classifier, load_data(root, split="all"))
@@ -184,6 +185,7 @@ def _decoded(classifier: Classifier, data: Dataset) -> Dataset:
 
 def blocks(classifier: Classifier, photographs: Path, count: int, runs: int) -> Iterator[Figure]:
     """Evaluate a folder in blocks that are kept, against one that keeps none."""
+    count = min(count, 500)
     with tempfile.TemporaryDirectory() as root:
         write_folder(photographs, Path(root), count)
         data = match_labels(classifier, load_data(root, split="all"))

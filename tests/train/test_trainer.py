@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from backlight.classifier import Classifier
 from backlight.core.errors import UsageError
 from backlight.train import fit
+from backlight.train.adversary import Adversary
 from backlight.train.batches import TrainingBatch
 from backlight.train.layers import freeze, hold_frozen
 from backlight.train.recipe import Recipe
@@ -70,6 +72,20 @@ def test_a_clipped_gradient_has_the_length_that_was_asked_for() -> None:
 @pytest.mark.promises
 def test_parts_of_uneven_size_sum_to_the_whole() -> None:
     assert close(moved(replace(PLAIN, accumulate=4)), moved(PLAIN))
+
+
+def test_a_batch_is_attacked_in_the_parts_that_it_is_computed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, attack = list[int](), Adversary.attack
+
+    def counted(self: Adversary, classifier: Classifier, images: Tensor, *given: Any, **named: Any) -> Tensor:
+        seen.append(len(images))
+        return attack(self, classifier, images, *given, **named)
+
+    monkeypatch.setattr(Adversary, "attack", counted)
+    hardened = replace(PLAIN, adversary="pgd:eps=0.1,steps=2")
+    assert close(moved(replace(hardened, accumulate=4)), moved(hardened))
+    assert not close(moved(hardened), moved(PLAIN))
+    assert seen == [2, 1, 2, 1, 6, 6]
 
 
 def test_muon_does_not_depend_on_the_memory_format() -> None:
