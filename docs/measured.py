@@ -28,7 +28,7 @@ def write(folder: Path) -> None:
         runs = {name: result for name in names if (result := _read(name))}
         (target / f"{group}.inc").write_text(_table([_HEADER, *map(_row, runs.values())]), encoding="utf-8")
         draw_curves({name: read_log(RESULTS / f"{name}.jsonl") for name in runs}, target / f"{group}.svg")
-    (target / "robust.inc").write_text(_table(_hardened_rows(HARDENED)), encoding="utf-8")
+    (target / "robust.inc").write_text(_table(_hardened_rows(HARDENED), "22 10 11 10 10 15 13 11 8"), encoding="utf-8")
     (target / "smoothed.inc").write_text(_table(_smoothed_rows("noise")), encoding="utf-8")
     (target / "proved.inc").write_text(_table(_proved_rows(PROVED)), encoding="utf-8")
     (target / "corrupted.inc").write_text(_table(_corrupted_rows("plain-8", "augmix-8")), encoding="utf-8")
@@ -61,12 +61,12 @@ def _hardened_rows(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     for name in names:
         if result := _read(name):
             robust, recipe = result["robust"], result["recipe"]
-            settings = recipe["adversary"] or "trained plainly"
-            average = f", ema={recipe['ema']:g}" if recipe["ema"] else ""
+            changed = recipe["adversary"], recipe["augment"].get("corruption", ""), _average(recipe)
+            settings = ", ".join(f"``{one}``" for one in changed if one) or "trained plainly"
             cells = _percent(robust["clean"]), _percent(robust["pgd20"]), _fast_autoattack(name, robust)
             rows.append(
                 (
-                    f"``{name}``: ``{settings}{average}``",
+                    f"``{name}``: {settings}",
                     str(result["epochs"]),
                     f"{result['seconds'] / 60:.0f}",
                     *cells,
@@ -76,6 +76,10 @@ def _hardened_rows(names: tuple[str, ...]) -> list[tuple[str, ...]]:
                 )
             )
     return rows
+
+
+def _average(recipe: dict[str, Any]) -> str:
+    return f"ema={recipe['ema']:g}" if recipe["ema"] else ""
 
 
 def _proved_rows(names: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -124,10 +128,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: list[tuple[str, ...]], widths: str = "") -> str:
     if len(rows) == 1:
         return "Nothing is recorded yet.\n"
-    widths = " ".join(["30", *["15"] * (len(rows[0]) - 1)])
+    widths = widths or " ".join(["30", *["15"] * (len(rows[0]) - 1)])
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for first, *others in rows:
         lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
