@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -35,17 +37,41 @@ def count_multiply_adds(classifier: Classifier, shape: tuple[int, ...]) -> int:
                 classifier.record(image, ("logits",))
         except (RuntimeError, TypeError, NotImplementedError) as error:  # some scripted and quantized modules
             raise ModelError(f"the multiply-adds of {classifier.name} cannot be counted ({error})") from error
-    return counter.operations // 2
+    return counter.products
+
+
+def _of_matrices(found: Tensor, first: Tensor, *_: Any) -> int:
+    return found.shape.numel() * first.shape[-1]
+
+
+def _of_added_matrices(found: Tensor, added: Tensor, first: Tensor, *_: Any) -> int:
+    return _of_matrices(found, first)
+
+
+def _of_convolution(found: Tensor, images: Tensor, weight: Tensor, *options: Any) -> int:
+    *_, transposed = options[:5]  # after bias, stride, padding, dilation
+    # Each weight meets every place of the output once, of a transposed convolution every place of the input.
+    places = (images if transposed else found).shape[2:]
+    return images.shape[0] * places.numel() * weight.shape.numel()
+
+
+_ATEN = torch.ops.aten
+_FORMULAS: dict[Any, Callable[..., int]] = {
+    **dict.fromkeys((_ATEN.mm, _ATEN.bmm, _ATEN._scaled_mm), _of_matrices),
+    **dict.fromkeys((_ATEN.addmm, _ATEN.baddbmm), _of_added_matrices),
+    **dict.fromkeys((_ATEN.convolution, _ATEN._convolution, _ATEN.cudnn_convolution), _of_convolution),
+}
 
 
 class _Counter(TorchDispatchMode):
-    """Add up the operations of products by torch's own formulas, as its `FlopCounterMode` does."""
+    """Add up products.
+
+    The formulas are those of torch's `FlopCounterMode`, which imports triton: a second and 75 MiB of every process.
+    """
 
     def __init__(self) -> None:
-        from torch.utils.flop_counter import FlopCounterMode  # with triton, where that is installed: a second
-
         super().__init__()
-        self.formulas, self.operations = FlopCounterMode(display=False).flop_registry, 0
+        self.products = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -54,7 +80,7 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
         options = options or {}
-        formula = self.formulas.get(function._overloadpacket)
+        formula = _FORMULAS.get(function._overloadpacket)
         if formula is None:
             with self:
                 parts = function.decompose(*arguments, **options)
@@ -62,5 +88,5 @@ class _Counter(TorchDispatchMode):
                 return parts
         found = function(*arguments, **options)
         if formula is not None:
-            self.operations += int(formula(*arguments, **options, out_val=found))
+            self.products += formula(found, *arguments)
         return found

@@ -18,6 +18,7 @@ from backlight.data.dataset import Dataset
 from backlight.sweep import Cost, block_size
 from backlight.sweep import cost as costs
 from backlight.sweep.cost import MOST, SECONDS, SPEED, cost_of, passes_of, shape_of
+from tests.processes import run_script
 
 CIFAR, IMAGENET = 3 * 32 * 32, 3 * 224 * 224
 
@@ -68,6 +69,47 @@ def test_a_model_whose_products_cannot_be_seen_is_worked_on_all_the_same(monkeyp
     cost = cost_of(Classifier.from_module(nn.Flatten()), (3, 32, 32), 2)
     assert cost.multiply_adds > 0
     assert block_size(cost) > 1
+
+
+class Added(nn.Module):
+    """Products of batches of matrices, added to another one."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.baddbmm(images[:, 0], images[:, 1], images[:, 2]).flatten(1)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(3, 6, 3, stride=2, padding=1, groups=3),
+        nn.Conv2d(3, 6, (1, 3), dilation=2),
+        nn.ConvTranspose2d(3, 6, 3, stride=2),
+        nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 4, 5)),
+        Added(),
+    ],
+)
+def test_every_kind_of_product_is_counted_as_torch_counts_it(layer: nn.Module) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    classifier = Classifier.from_module(nn.Sequential(layer, nn.Flatten()), size=8)
+    with FlopCounterMode(display=False) as counter:
+        classifier.record(torch.zeros(1, 3, 8, 8), ("logits",))
+    assert counter.get_total_flops() > 0
+    assert cost_of(classifier, (3, 8, 8), 1).multiply_adds == counter.get_total_flops() // 2
+
+
+def test_to_count_products_imports_no_compiler() -> None:
+    script = """
+import sys
+import torch
+from torch import nn
+from backlight.classifier import Classifier
+from backlight.classifier.multiply_adds import count_multiply_adds
+assert count_multiply_adds(Classifier.from_module(nn.Flatten(), size=4), (3, 4, 4)) == 0
+print(sorted({"triton", "torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules)))
+"""
+    told = run_script(script)
+    assert (told.status, told.out) == (0, "[]\n"), told.err
 
 
 def test_products_are_counted_as_torch_counts_them() -> None:
