@@ -20,24 +20,28 @@ _PACKAGES = ("backlight", "torch", "torchvision", "timm", "numpy", "pillow", "sc
 
 
 def model_section(
-    classifier: Classifier, search: Classifier, image: Tensor | None, *, seed: int, command: str
+    classifier: Classifier, search: Classifier | None, image: Tensor | None, *, seed: int, command: str
 ) -> Section:
     """Write the section of the model; `image` [C,H,W] is what random weights are asked about, None for nothing.
 
-    `search` is the copy on which attacks looked for changes: what was chosen for it is stated, as are the
-    versions, the seed and the command, so that the page can be made again.
+    `search` is the copy on which attacks looked for changes, None where there was no attack: what was chosen for it
+    is stated, as are the versions, the seed and the command, so that the page can be made again.
     """
     facts = {
         "summary": inspect_model(classifier),
         "classifier": classifier,
         "passport": classifier.passport,
-        "probe": search.probe.describe() if search.probe else "none: attacks looked at the model itself",
+        "probe": "" if search is None else _describe(search),
         "versions": versions(),
         "seed": seed,
         "command": command,
         **_comparison(classifier, image, seed),
     }
     return Section("model", f"The model: {classifier.title}", fill("model.html", facts))
+
+
+def _describe(search: Classifier) -> str:
+    return search.probe.describe() if search.probe else "none: attacks looked at the model itself"
 
 
 def _comparison(classifier: Classifier, image: Tensor | None, seed: int) -> Facts:

@@ -39,7 +39,8 @@ class Options:
     `title` stands above it all; left out, it is that of a page of pictures. `data` says what was looked at.
     `leads` puts the first of the sections right below the title: the answer, for a page that has one. `headline` stands
     for the page in an index of many; left out, it says how many of its pictures are fooled. `tables` are written beside
-    the page, into the folder `exports`, and so are its charts; nothing is where `exports` is None.
+    the page, into the folder `exports`, and so are its charts; nothing is where `exports` is None. A page without
+    pictures that tells of no attack is not `attacked`: it makes no copy of the model that attacks would search on.
 
     >>> Options().methods
     ('saliency', 'gradcam', 'guided_backprop', 'guided_gradcam')
@@ -57,6 +58,7 @@ class Options:
     headline: str = ""
     tables: Mapping[str, Table] = field(default_factory=dict)
     exports: Path | None = None
+    attacked: bool = True
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,8 @@ class _Draft:
     def _describe_model(self, image: Tensor | None) -> None:
         if self.model is None:
             options = self.options
-            self.model = model_section(self.classifier, self.search, image, seed=options.seed, command=options.command)
+            search = self.search if self.wanted or options.attacked else None
+            self.model = model_section(self.classifier, search, image, seed=options.seed, command=options.command)
 
     def _glance(self) -> Section | None:
         if not self.summaries:

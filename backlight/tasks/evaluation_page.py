@@ -109,6 +109,7 @@ class EvaluationPage:
             tables=self.tables,
             exports=self.out / EXPORTS,
             leads=self.leads,
+            attacked=self.leads,
         )
         try:
             made = write_report(

@@ -273,6 +273,15 @@ def test_evaluate_two_models(model: Classifier, out: Path, capsys: pytest.Captur
     assert "How good small (1) is beside small (2), and where it fails" in (out / "report.html").read_text("utf-8")
 
 
+def test_an_evaluation_copies_no_model(model: Classifier, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def copied(*_: object, **__: object) -> None:
+        raise AssertionError("attacks look for changes on a copy, and there is no attack")
+
+    monkeypatch.setattr(Classifier, "fast", copied)
+    tasks.evaluate(tasks.EvaluateRequest(tasks.DataRequest(DATA, "all"), (model,), out=out))
+    assert "fast copy" not in (out / "report.html").read_text("utf-8")
+
+
 def test_export(model: Classifier, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = check(tasks.export(tasks.ExportRequest(model, "state-dict", out)), capsys)
     assert outcome.document["difference"] == 0
